@@ -1,0 +1,268 @@
+"""The API as functions: authenticated requests, statuses turned into errors, retries, answers as JSON.
+
+Knows envelopes (``success``, ``data``, ``additional_data``, ``error``), not the objects in them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+from pipedrive_fdw import __version__
+from pipedrive_fdw.api.retry import Failure, is_daily, next_wait, number
+from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
+from pipedrive_fdw.codec import parse_json
+from pipedrive_fdw.errors import (
+    AccessError,
+    ApiError,
+    AuthError,
+    BurstLimitError,
+    ConnectError,
+    DailyLimitError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+)
+
+log = logging.getLogger("pipedrive_fdw")
+
+
+@dataclass
+class Spent:
+    """What one statement's scan or write has used."""
+
+    requests: int = 0
+    tokens: int = 0
+    remembered: int = 0
+    waited: float = 0.0
+
+    def add(self, tokens: int) -> None:
+        self.requests += 1
+        self.tokens += tokens
+
+
+@dataclass(frozen=True)
+class Credential:
+    """How requests are signed. ``key`` tells credentials apart without telling the secret."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: the envelope and the response's headers."""
+
+    payload: Mapping[str, Any]
+    headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def data(self) -> Any:
+        return self.payload.get("data")
+
+
+class Client:
+    """Sends requests for one account and credential. Safe to use from several threads.
+
+    ``tokens_left`` are those of the company's day as last reported, None while nobody knows.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credential: Credential,
+        transport: Transport,
+        sleep: Callable[[float, Exchange], None],
+    ) -> None:
+        self.base_url = base_url
+        self.credential = credential
+        self._transport = transport
+        self._sleep = sleep
+        self.tokens_left: int | None = None
+        host = urlsplit(base_url).hostname or ""
+        # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
+        self._prefixes = {1: "/v1" if host == "api.pipedrive.com" else "/api/v1", 2: "/api/v2"}
+
+    def url(self, version: int, path: str) -> str:
+        return self.base_url + self._prefixes[version] + path
+
+    def call(
+        self,
+        method: str,
+        version: int,
+        path: str,
+        params: tuple[tuple[str, str], ...] = (),
+        *,
+        tokens: int,
+        exchange: Exchange,
+        spent: Spent,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """One operation, repeated where that is safe.
+
+        Raises the ApiError of its status, ProtocolError for an answer that is not Pipedrive's JSON,
+        ConnectError when none came, OutcomeUnknownError when a write may or may not have arrived.
+        """
+        headers = {
+            "accept": "application/json",
+            "user-agent": f"pipedrive-fdw/{__version__}",
+            **self.credential.headers,
+        }
+        if body is not None:
+            headers["content-type"] = content_type
+        request = Request(method, self.url(version, path), params, headers, body)
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._attempt(request, tokens, exchange, spent)
+            if isinstance(outcome, Answer):
+                return outcome
+            failure, error = outcome
+            wait = None if exchange.aborted else next_wait(failure, attempt)
+            if wait is None:
+                raise error
+            spent.waited += wait
+            self._sleep(wait, exchange)
+
+    def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent) -> Any:
+        spent.add(tokens)
+        try:
+            response = self._transport.send(request, exchange)
+        except ConnectError as error:
+            arrived = not any(word in error.message for word in ("refuses", "no address", "does not answer"))
+            failure = Failure(request.method, 0, {}, arrived=arrived)
+            if request.method == "POST" and arrived:
+                return failure, _outcome_unknown(request, error)
+            return failure, error
+        log.debug(
+            "%s %s %d %.0f ms, tokens left %s",
+            request.method,
+            urlsplit(request.url).path,
+            response.status,
+            response.seconds * 1000,
+            response.headers.get("x-daily-ratelimit-token-remaining", "?"),
+        )
+        left = response.headers.get("x-daily-ratelimit-token-remaining", "")
+        if left.isdigit():
+            self.tokens_left = int(left)
+        failure = Failure(request.method, response.status, response.headers, response.body)
+        if response.status in (200, 201):
+            try:
+                return Answer(_envelope(request, response), response.headers, response.body)
+            except ProtocolError as error:
+                # A cut or malformed answer of a read is asked for again, like a broken connection
+                return Failure(request.method, 0, {}, arrived=True), error
+        return failure, status_error(request, response)
+
+
+def _outcome_unknown(request: Request, error: PipedriveError) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "a record may or may not have been created: the answer was lost",
+        detail=f"{request.method} {urlsplit(request.url).path}: {error.detail or error.message}",
+        hint="Look for the record in Pipedrive (newest first) before sending it again.",
+    )
+
+
+def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
+    where = f"{request.method} {urlsplit(request.url).path}"
+    try:
+        payload = parse_json(response.body)
+    except ValueError:
+        start = response.body[:80].decode("utf-8", "replace").strip()
+        if start[:1] == "<":
+            raise _html(where, response) from None
+        raise ProtocolError(
+            "an answer is not whole JSON",
+            detail=f"{where}: {len(response.body)} bytes, beginning {start!r}",
+            hint="Try again. Nothing of the answer was used.",
+        ) from None
+    if not isinstance(payload, dict):
+        raise ProtocolError(
+            "an answer is not a Pipedrive envelope",
+            detail=f"{where} gave {type(payload).__name__}",
+            hint="Check company_domain and base_url; try again.",
+        )
+    if payload.get("success") is False:
+        raise ApiError(_reason(payload) or "the API reports no success", detail=where, status=response.status)
+    return payload
+
+
+def _html(where: str, response: Response) -> ProtocolError:
+    return ProtocolError(
+        "an HTML page came where JSON belongs",
+        detail=f"{where} gave status {response.status} and {len(response.body)} bytes of HTML",
+        hint="Check company_domain and base_url. A status 403 of Cloudflare means that too many refused "
+        "requests were repeated; wait some minutes.",
+    )
+
+
+def _reason(payload: Any) -> str:
+    if not isinstance(payload, dict):
+        return ""
+    parts = [str(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
+    return ". ".join(parts)[:500]
+
+
+def status_error(request: Request, response: Response) -> PipedriveError:
+    """The error of an answer whose status is not 200 or 201."""
+    path = urlsplit(request.url).path
+    where = f"{request.method} {path} gave status {response.status}"
+    status = response.status
+    try:
+        payload = parse_json(response.body)
+    except ValueError:
+        payload = None
+    reason = _reason(payload)
+    detail = f"{where}: {reason}" if reason else where
+    if not isinstance(payload, dict) and status in (403, 404) and response.body.lstrip()[:1] == b"<":
+        return _html(f"{request.method} {path}", response)
+    if status == 401:
+        return AuthError(
+            "the API token is not accepted",
+            detail,
+            "ALTER USER MAPPING … OPTIONS (SET api_token '…').",
+            status,
+        )
+    if status == 429:
+        return _limit_error(response, detail)
+    if status in (402, 403, 410, 415):
+        return AccessError(f"access refused ({status})", detail, status=status)
+    if status == 404 and isinstance(payload, dict):
+        return NotFoundError("not found (404)", detail, "Check company_domain and base_url.", status)
+    if 300 <= status < 400:
+        return ProtocolError(
+            "the API answered with a redirect, which is not followed with a credential",
+            detail,
+            "Check company_domain and base_url.",
+        )
+    if status >= 500:
+        return ApiError(f"Pipedrive has a fault (status {status})", detail, "Try again later.", status)
+    return ApiError(f"the API refuses the request (status {status})", detail, status=status)
+
+
+def _limit_error(response: Response, detail: str) -> ApiError:
+    if is_daily(response.headers, response.body):
+        seconds = int(number(response.headers.get("retry-after")))
+        when = (
+            f" It resets in {seconds // 3600} h {seconds % 3600 // 60} min."
+            if seconds
+            else " It resets at midnight."
+        )
+        return DailyLimitError(
+            "the day's API tokens of the company are used up",
+            detail,
+            f"Wait for the reset or add tokens in Pipedrive.{when}",
+            429,
+        )
+    return BurstLimitError(
+        "too many requests in the two-second window, again and again",
+        detail,
+        "Other programs use the same token; try again.",
+        429,
+    )

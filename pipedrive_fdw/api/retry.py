@@ -1,0 +1,66 @@
+"""Whether a failed request is sent again, and after how long: a pure decision.
+
+Facts: burst 429 carries ``x-ratelimit-reset`` in seconds and no ``Retry-After``; a daily 429 says "daily",
+or reports no tokens left, or a long ``Retry-After`` (FACTS 1.4, 1.5). Repeating a refused request in a loop
+earns a Cloudflare 403 in HTML, which is never repeated. A write is repeated only when it surely did not
+arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_RETRIES = 3
+MAX_BURST_WAITS = 5
+_RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529))
+_LONGEST_BURST = 10.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong: an HTTP *status*, or 0 for a broken connection; *arrived* False when the request
+    surely did not reach the server (refused, unknown host, no connection)."""
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    arrived: bool = True
+
+
+def is_daily(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a 429 is that of the day's tokens."""
+    if b"daily" in body.lower():
+        return True
+    if headers.get("x-daily-ratelimit-token-remaining") == "0":
+        return True
+    if number(headers.get("retry-after")) > _LONGEST_BURST:
+        return True
+    reset = headers.get("x-ratelimit-reset")
+    return not (
+        reset is not None or headers.get("x-ratelimit-remaining") is not None or "retry-after" in headers
+    )
+
+
+def number(text: str | None) -> float:
+    try:
+        return max(float(text or 0), 0.0)
+    except ValueError:
+        return 0.0
+
+
+def next_wait(failure: Failure, attempt: int) -> float | None:
+    """Seconds to wait before attempt *attempt* + 1 (the first attempt is 1); None to give up."""
+    if failure.status == 429:
+        if is_daily(failure.headers, failure.body) or attempt > MAX_BURST_WAITS:
+            return None
+        wait = number(failure.headers.get("x-ratelimit-reset")) or number(failure.headers.get("retry-after"))
+        return min(wait or 2.0, _LONGEST_BURST) + 0.05
+    if attempt > MAX_RETRIES:
+        return None
+    if failure.method != "GET" and (failure.status or failure.arrived):
+        return None
+    if failure.status and failure.status not in _RETRIED_STATUS:
+        return None
+    return 0.25 * float(2 ** (attempt - 1))

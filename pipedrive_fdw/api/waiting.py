@@ -1,0 +1,132 @@
+"""Waiting for work in other threads so that PostgreSQL can end the wait at any moment.
+
+PostgreSQL's signals must land on the main thread, and its functions may be called from there alone; a
+socket wait on the main thread would ignore a cancel until it ends. So every request runs in a thread of
+its own with all signals blocked, and the main thread waits in short slices and looks at PostgreSQL's
+flags in between. A thread lives for one request: nothing stays behind when a statement ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Callable, Generic, TypeVar, Union
+
+from pipedrive_fdw.errors import Cancelled
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SLICE_SECONDS = 0.05
+# The flags by which PostgreSQL tells a backend to end a statement or itself. Their names are the same
+# from 13 on; TransactionTimeoutPending came with 17.
+_FLAGS = ("QueryCancelPending", "ProcDiePending", "TransactionTimeoutPending")
+
+
+def _postgres_flags() -> list[ctypes.c_int]:
+    backend = ctypes.CDLL(None)
+    found = []
+    for name in _FLAGS:
+        try:
+            found.append(ctypes.c_int.in_dll(backend, name))
+        except ValueError:
+            continue  # not in a backend, or an older server
+    return found
+
+
+class Interrupts:
+    """PostgreSQL's wish to end the statement; outside a backend there is never one."""
+
+    def __init__(self) -> None:
+        self._flags = _postgres_flags()
+
+    def check(self) -> None:
+        """Raises Cancelled when the statement is to end."""
+        if any(flag.value for flag in self._flags):
+            raise Cancelled("canceling statement due to user request or timeout")
+
+
+class Task(Generic[T]):
+    """One function running in a thread; ``abort`` (given by the function's owner) wakes it up."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._done = threading.Event()
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self.thread = threading.Thread(target=self._run, name="pipedrive", daemon=True)
+            self.thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work()
+        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
+            self._error = error
+        finally:
+            self._done.set()
+
+    def wait(self, interrupts: Interrupts) -> T:
+        """The result; raises what the function raised, or Cancelled."""
+        while not self._done.wait(SLICE_SECONDS):
+            interrupts.check()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+
+def pause(seconds: float, interrupts: Interrupts) -> None:
+    """Sleep that a cancel ends."""
+    nothing = threading.Event()
+    while seconds > 0:
+        interrupts.check()
+        nothing.wait(min(seconds, SLICE_SECONDS))
+        seconds -= SLICE_SECONDS
+    interrupts.check()
+
+
+class Ready(Generic[T]):
+    """A result that is there already, in the shape of a Task."""
+
+    def __init__(self, result: T) -> None:
+        self._result = result
+
+    def wait(self, interrupts: Interrupts) -> T:
+        interrupts.check()
+        return self._result
+
+
+Pending = Union[Task[R], Ready[R]]
+
+
+def ordered_map(
+    start: Callable[[T], Pending[R]], items: Iterable[T], most: int, interrupts: Interrupts
+) -> Iterator[tuple[T, R]]:
+    """(item, result of start(item)) in the order of *items*, up to *most* at a time; *start* and *items*
+    run on the calling thread.
+
+    Begins with one and lets one more run for each result that was used (a slow start), so that a reader
+    who stops early, as under LIMIT, has paid for little that it did not see.
+    """
+    running: deque[tuple[T, Pending[R]]] = deque()
+    source = iter(items)
+    width, more = 1, True
+    while True:
+        while more and len(running) < width:
+            try:
+                item = next(source)
+            except StopIteration:
+                more = False
+                break
+            running.append((item, start(item)))
+        if not running:
+            return
+        item, pending = running.popleft()
+        yield item, pending.wait(interrupts)
+        width = min(width + 1, most)

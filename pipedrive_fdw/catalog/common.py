@@ -1,0 +1,44 @@
+"""Pieces that many declarations share: id and time columns, the filters that the v2 lists have in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipedrive_fdw.catalog.model import Column, Filter
+
+ID = Column("id", "bigint", "Identifier.", not_null=True)
+ADD_TIME = Column("add_time", "timestamptz", "When the record was created.")
+UPDATE_TIME = Column("update_time", "timestamptz", "When the record was last changed.")
+VISIBLE_TO = Column("visible_to", "bigint", "Visibility group id: 1, 3, 5 or 7.", insert=True, update=True)
+LABEL_IDS = Column("label_ids", "bigint[]", "Ids of the labels.", insert=True, update=True)
+CUSTOM_FIELDS = Column("custom_fields", "jsonb", "Custom field values by field key, as the API gave them.")
+ROW_ID = Column("row_id", "text", "Identity: the parent's id and the id, joined by a colon.", source="@")
+ATTRS = Column("attrs", "jsonb", "The whole record as the API gave it.", source="*")
+FILTER_ID = Column(
+    "filter_id",
+    "bigint",
+    "Selects by a saved filter: WHERE filter_id = n.",
+    echo=True,
+    references="filters.id",
+)
+
+BY_IDS = Filter("id", "ids", shape="in", most=100)
+BY_FILTER = Filter("filter_id", alone=True, share=0.1)
+SINCE = Filter("update_time", "updated_since", shape="since", share=0.1)
+UNTIL = Filter("update_time", "updated_until", shape="until", share=0.9)
+BY_TIMES = ("id", "update_time", "add_time")
+
+
+def ref(name: str, table: str, doc: str, kind: str = "bigint", **more: object) -> Column:
+    """A column that holds the id of a row of *table*."""
+    return Column(name, kind, doc, references=f"{table}.id", **more)  # type: ignore[arg-type]
+
+
+def count(name: str, doc: str) -> Column:
+    """A number that the list returns only through include_fields."""
+    return Column(name, "bigint", doc, include=True)
+
+
+def writable(*columns: Column) -> tuple[Column, ...]:
+    """*columns*, each settable by INSERT and by UPDATE."""
+    return tuple(replace(c, insert=True, update=True) for c in columns)

@@ -1,0 +1,66 @@
+"""Products (API v2)."""
+
+from __future__ import annotations
+
+from pipedrive_fdw.catalog.common import (
+    ADD_TIME,
+    BY_FILTER,
+    BY_IDS,
+    CUSTOM_FIELDS,
+    FILTER_ID,
+    ID,
+    SINCE,
+    UPDATE_TIME,
+    VISIBLE_TO,
+    ref,
+    writable,
+)
+from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Table
+
+PRODUCTS = Table(
+    name="products",
+    doc="Products.",
+    columns=(
+        ID,
+        *writable(
+            Column("name", "text", "Name.", required=True),
+            Column("code", "text", "Code."),
+            Column("unit", "text", "Unit."),
+            Column("tax", "numeric", "Tax in percent."),
+        ),
+        Column("is_deleted", "boolean", "Always false here."),
+        Column("is_linkable", "boolean", "Whether it can be added to deals.", insert=True, update=True),
+        VISIBLE_TO,
+        ref("owner_id", "users", "The user who owns the product.", insert=True, update=True),
+        ADD_TIME,
+        UPDATE_TIME,
+        *writable(
+            Column("description", "text", "Description."),
+            Column("category", "text", "Option id of the category."),
+            Column(
+                "billing_frequency",
+                "text",
+                "one-time, annually, semi-annually, quarterly, monthly or weekly.",
+            ),
+            Column("billing_frequency_cycles", "bigint", "How many times it is billed."),
+            Column("prices", "jsonb", "Prices: [{price, currency, cost, direct_cost, notes}]."),
+        ),
+        FILTER_ID,
+        CUSTOM_FIELDS,
+    ),
+    listings=(
+        Listing(
+            "/products",
+            tokens=10,
+            filters=(BY_FILTER, BY_IDS, Filter("owner_id", share=0.1), SINCE),
+            sorts=("id", "name", "add_time", "update_time"),
+            custom=True,
+        ),
+    ),
+    get=Get("/products/{id}", tokens=1),
+    hidden=(("is_deleted", True),),
+    custom_fields="product",
+    rows=1_000,
+)
+
+TABLES = (PRODUCTS,)

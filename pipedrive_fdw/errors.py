@@ -1,0 +1,132 @@
+"""Every error that a user can see, and the one place that keeps secrets out of them.
+
+    PipedriveError            message, detail, hint; ``word`` stands first in the message as an SQLSTATE would
+    ├── OptionError           a server, mapping, table or column option is wrong
+    ├── CatalogError          a declaration of this package is wrong (a programming error)
+    ├── PlanError             the statement cannot be answered as asked
+    │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
+    ├── DataError             a value cannot be converted between Pipedrive and PostgreSQL
+    ├── WriteError            a write that was refused before any request
+    ├── ApiError              the API answered with an error; ``status`` is set
+    │   ├── AuthError         401: the credential is not accepted
+    │   ├── AccessError       402, 403, 410, 415: plan, add-on, scope or right is missing, or the API is gone
+    │   ├── NotFoundError     404 with Pipedrive's own JSON
+    │   ├── BurstLimitError   429 of the two-second window, after the waits were used up
+    │   └── DailyLimitError   429 of the day's tokens
+    ├── ProtocolError         the answer is not what is documented: HTML, cut, malformed, null, repeated
+    ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
+    │   └── OutcomeUnknownError  a write whose answer was lost
+    └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
+
+PostgreSQL gives every error of a Multicorn wrapper the SQLSTATE XX000, so a program tells them apart by
+``word``, which is stable: ``pipedrive option: …``, ``pipedrive auth: …``.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SECRETS: set[str] = set()
+_SHORTEST_SECRET = 6
+
+
+def remember_secret(value: str | None) -> None:
+    """From now on *value* is masked in every message that leaves the package."""
+    if value and len(value) >= _SHORTEST_SECRET:
+        _SECRETS.add(value)
+
+
+def redact(text: str) -> str:
+    """*text* without any known secret and without query-string tokens."""
+    for secret in _SECRETS:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return re.sub(r"(?i)\b(api_token|access_token|refresh_token|client_secret)=[^&\s'\"]+", r"\1=***", text)
+
+
+class PipedriveError(Exception):
+    """Base of all; *message* is one line, *detail* says what happened, *hint* the way out."""
+
+    word = "error"
+
+    def __init__(self, message: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = redact(f"pipedrive {self.word}: {message}")
+        self.detail = redact(detail)
+        self.hint = redact(hint)
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.detail:
+            parts.append(f"DETAIL: {self.detail}")
+        if self.hint:
+            parts.append(f"HINT: {self.hint}")
+        return "\n".join(parts)
+
+
+class OptionError(PipedriveError):
+    word = "option"
+
+
+class CatalogError(PipedriveError):
+    word = "catalogue"
+
+
+class PlanError(PipedriveError):
+    word = "query"
+
+
+class BudgetError(PlanError):
+    word = "budget"
+
+
+class DataError(PipedriveError):
+    word = "data"
+
+
+class WriteError(PipedriveError):
+    word = "write"
+
+
+class ApiError(PipedriveError):
+    word = "api"
+
+    def __init__(self, message: str, detail: str = "", hint: str = "", status: int = 0) -> None:
+        super().__init__(message, detail, hint)
+        self.status = status
+
+
+class AuthError(ApiError):
+    word = "auth"
+
+
+class AccessError(ApiError):
+    word = "access"
+
+
+class NotFoundError(ApiError):
+    word = "not found"
+
+
+class BurstLimitError(ApiError):
+    word = "burst limit"
+
+
+class DailyLimitError(ApiError):
+    word = "daily limit"
+
+
+class ProtocolError(PipedriveError):
+    word = "protocol"
+
+
+class ConnectError(PipedriveError):
+    word = "connection"
+
+
+class OutcomeUnknownError(ConnectError):
+    word = "outcome unknown"
+
+
+class Cancelled(PipedriveError):
+    word = "cancelled"

@@ -1,0 +1,133 @@
+"""The glue to Multicorn: its calls in, ours out, and every error as PostgreSQL shows it best.
+
+The only module that imports multicorn. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, TypeVar
+
+import multicorn
+from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
+from multicorn.utils import log_to_postgres
+
+from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
+from pipedrive_fdw.run.foreign import Asked, ForeignTable
+from pipedrive_fdw.schema import import_schema
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ERROR = 40  # logging.ERROR, which log_to_postgres reports as a PostgreSQL error
+_CLEAN = hasattr(multicorn, "MulticornException")
+
+
+class _Shown(Exception):  # noqa: N818 - the name that Multicorn 2 shows is the message, not the class
+    """What Multicorn 2 turns into an ERROR with DETAIL and HINT."""
+
+    _is_multicorn_exception = True
+    code = 3
+
+    def __init__(self, error: PipedriveError) -> None:
+        super().__init__(error.message)
+        self.message, self.detail, self.hint = error.message, error.detail, error.hint
+
+
+def _raise(error: PipedriveError) -> None:
+    if _CLEAN:
+        raise _Shown(error) from None
+    # Multicorn 1.4 would show the class's name; this call does not return.
+    log_to_postgres(error.message, _ERROR, error.hint or None, error.detail or None)
+
+
+def shown(function: F) -> F:
+    """*function* with our errors turned into PostgreSQL's."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except PipedriveError as error:
+            caught = error
+        return _raise(caught)
+
+    return call  # type: ignore[return-value]
+
+
+class PipedriveFdw(ForeignDataWrapper):
+    """``wrapper 'pipedrive_fdw.PipedriveFdw'``: one object for each foreign table and backend."""
+
+    @shown
+    def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
+        super().__init__(options, columns)
+        self._table = ForeignTable(read_options(options), columns)
+
+    @shown
+    def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
+        return self._table.size(quals, columns)
+
+    @shown
+    def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
+        return self._table.path_keys()
+
+    @shown
+    def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
+        return self._table.sortable(sortkeys)
+
+    @shown
+    def can_limit(self, limit: int | None, offset: int | None) -> bool:
+        return self._table.limitable(limit)
+
+    def execute(
+        self,
+        quals: Sequence[Any],
+        columns: Sequence[str],
+        sortkeys: Sequence[Any] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Iterator[Any]:
+        rows = self._table.scan(Asked(quals, columns, sortkeys or (), limit, offset))
+        try:
+            yield from rows
+            return
+        except PipedriveError as error:
+            caught = error
+        finally:
+            rows.close()
+        _raise(caught)
+
+    @shown
+    def explain(
+        self,
+        quals: Sequence[Any],
+        columns: Sequence[str],
+        sortkeys: Sequence[Any] | None = None,
+        verbose: bool = False,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> list[str]:
+        return list(self._table.explain(Asked(quals, columns, sortkeys or (), limit, offset), verbose))
+
+    @classmethod
+    @shown
+    def import_schema(
+        cls,
+        schema: str,
+        srv_options: Mapping[str, str],
+        options: Mapping[str, str],
+        restriction_type: str | None,
+        restricts: Sequence[str],
+    ) -> list[TableDefinition]:
+        check_server(read_options(srv_options, (SERVER, MAPPING)))
+        read_options(options, (IMPORT,))
+        return [
+            TableDefinition(
+                table.name,
+                columns=[
+                    ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns
+                ],
+                options=dict(table.options),
+            )
+            for table in import_schema(schema, restriction_type or "", restricts)
+        ]

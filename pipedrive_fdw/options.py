@@ -1,0 +1,224 @@
+"""The options of server, user mapping and foreign table: one table, typed values, errors with the way out.
+
+Multicorn merges the three into one dict before the wrapper sees them, so where an option stood cannot be
+told at run time; what must never stand in the open (secrets) is checked by ``check_secrets``, which the
+extension's validator and ``connect()`` call with the server's own options.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+from pipedrive_fdw.errors import OptionError, remember_secret
+
+SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: where it may stand, how its text is read, what holds without it."""
+
+    name: str
+    where: tuple[str, ...]
+    read: Callable[[str], Any]
+    default: Any
+    doc: str
+    secret: bool = False
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("it must not be empty")
+    return value
+
+
+def _boolean(value: str) -> bool:
+    lowered = value.strip().lower()
+    if lowered in ("true", "t", "on", "yes", "1"):
+        return True
+    if lowered in ("false", "f", "off", "no", "0"):
+        return False
+    raise ValueError("use 'true' or 'false'")
+
+
+def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
+    def read(value: str) -> Any:
+        try:
+            number = int(value) if whole else float(value)
+        except ValueError:
+            raise ValueError(f"use a number from {low:g} to {high:g}") from None
+        if not low <= number <= high:
+            raise ValueError(f"use a number from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in names:
+            raise ValueError("use one of " + ", ".join(repr(n) for n in names))
+        return value
+
+    return read
+
+
+def _domain(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", value):
+        raise ValueError("use the part before .pipedrive.com in the address of your account, like 'acme'")
+    return value.lower()
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("use an address like https://proxy.example")
+    if parts.scheme == "http" and host not in _LOOPBACK and not host.startswith("127."):
+        raise ValueError("http is allowed on the loopback address only, use https")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it must hold no credential, query or fragment")
+    return value.rstrip("/")
+
+
+_ST = (SERVER, TABLE)
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "company_domain", (SERVER,), _domain, "", "the part before .pipedrive.com in the account's address"
+    ),
+    Option("base_url", (SERVER,), _url, "", "another address of the API (a proxy, the simulator)"),
+    Option(
+        "api_version", (SERVER,), _choice("v1", "v2"), "v2", "'v1' uses the old core API wherever it existed"
+    ),
+    Option("page_size", _ST, _number(1, 500), 500, "rows asked for in one page"),
+    Option(
+        "connect_timeout", (SERVER,), _number(0.1, 600, whole=False), 10.0, "seconds to wait for a connection"
+    ),
+    Option("read_timeout", (SERVER,), _number(0.1, 3600, whole=False), 60.0, "seconds to wait for an answer"),
+    Option("api_token", (MAPPING,), _text, "", "the user's API token", secret=True),
+    Option("table", (TABLE,), _text, "", "which of Pipedrive's tables it is; IMPORT sets it"),
+    Option(
+        "archived",
+        _ST,
+        _choice("include", "exclude", "only"),
+        "include",
+        "archived rows of deals, leads, projects",
+    ),
+    Option("suppress_extended_requests", _ST, _boolean, False, "columns that cost a request a row: NULL"),
+    Option(
+        "extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"
+    ),
+    Option(
+        "statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"
+    ),
+    Option(
+        "max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"
+    ),
+    Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
+    Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
+    Option("push_text_sort", _ST, _boolean, False, "lets Pipedrive sort text, in its own collation"),
+    Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
+)
+# Options that a session can set as pipedrive.<name>, over what server and table say.
+SESSION = ("max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
+_BY_NAME = {option.name: option for option in OPTIONS}
+# Options that PostgreSQL or Multicorn itself reads.
+_FOREIGN = frozenset(("wrapper", "usermapping"))
+
+
+@dataclass(frozen=True)
+class Options(Mapping[str, Any]):
+    """Typed values by name; a name that was not given has its default."""
+
+    typed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.typed[name]
+
+    def __iter__(self) -> Any:
+        return iter(self.typed)
+
+    def __len__(self) -> int:
+        return len(self.typed)
+
+    def __repr__(self) -> str:
+        shown = {n: "***" if _BY_NAME[n].secret and v else v for n, v in self.typed.items()}
+        return f"Options({shown})"
+
+
+def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAPPING, TABLE)) -> Options:
+    """Typed options from the texts of PostgreSQL.
+
+    Raises OptionError for a name that no option has at *where* and for a value that cannot be read.
+    """
+    values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    for name, value in given.items():
+        if name in _FOREIGN:
+            continue
+        option = _BY_NAME.get(name)
+        if option is None or not set(option.where) & set(where):
+            raise _unknown(name, where)
+        if option.secret:
+            remember_secret(value)
+        try:
+            values[name] = option.read(value)
+        except ValueError as error:
+            shown = "***" if option.secret else repr(value)
+            raise OptionError(f'option "{name}" cannot be {shown}', hint=f"{name}: {error}.") from None
+    return Options(values)
+
+
+def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:
+    """*options* with what the session has SET; *setting* reads a setting by its name.
+
+    Raises OptionError for a value that cannot be read.
+    """
+    changed = dict(options)
+    for name in SESSION:
+        value = setting(f"pipedrive.{name}")
+        if value:
+            try:
+                changed[name] = _BY_NAME[name].read(value)
+            except ValueError as error:
+                raise OptionError(
+                    f"setting pipedrive.{name} cannot be {value!r}", hint=f"SET pipedrive.{name}: {error}."
+                ) from None
+    return Options(changed)
+
+
+def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
+    valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
+    close = difflib.get_close_matches(name, valid, n=1)
+    meant = f'Perhaps you meant "{close[0]}". ' if close else ""
+    return OptionError(
+        f'there is no option "{name}" for a {" or ".join(where)}',
+        hint=f"{meant}Valid options: {', '.join(valid)}.",
+    )
+
+
+def check_server(options: Options) -> None:
+    """Raises OptionError when the address or the credential of the account is missing."""
+    if not options["company_domain"] and not options["base_url"]:
+        raise OptionError(
+            "the server names no Pipedrive account",
+            hint="ALTER SERVER … OPTIONS (ADD company_domain 'acme') for https://acme.pipedrive.com.",
+        )
+    if not options["api_token"]:
+        raise OptionError(
+            "no API token is known for this user",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
+            "Pipedrive under Personal preferences, API.",
+        )
+
+
+def base_url(options: Options) -> str:
+    """The address that paths like /api/v2/deals are appended to."""
+    return str(options["base_url"] or f"https://{options['company_domain']}.pipedrive.com")

@@ -1,0 +1,1 @@
+"""Pure planning: quals to predicates, predicates to plans, plans to text."""

@@ -1,0 +1,74 @@
+"""A plan as lines of EXPLAIN, and what a scan really used as lines of EXPLAIN ANALYZE. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipedrive_fdw.plan.paths import Batches, Children, Gets, Lists, ScanPlan, Step
+
+_SHOWN_CALLS = 5
+
+
+def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
+    """What *plan* will ask for, what is pushed, what is rechecked, and what it costs."""
+    if not plan.steps:
+        yield "No request: the conditions exclude every row"
+        return
+    for step in plan.steps:
+        yield from _step(step, verbose)
+    if plan.order:
+        keys = ", ".join(o.column + (" DESC" if o.reverse else "") for o in plan.order)
+        yield f"Sorted {'by Pipedrive' if plan.streamed else 'here'}: {keys}"
+    if plan.pushed:
+        yield "Pushed: " + " AND ".join(plan.pushed)
+    if plan.rechecked:
+        yield "Rechecked here: " + " AND ".join(plan.rechecked)
+    yield _tokens(plan)
+
+
+def _step(step: Step, verbose: bool) -> Iterator[str]:
+    if isinstance(step, (Lists, Gets, Batches)):
+        shown = step.calls if verbose else step.calls[:_SHOWN_CALLS]
+        for call in shown:
+            yield call.text(verbose)
+        if len(step.calls) > len(shown):
+            yield f"… and {len(step.calls) - len(shown)} more like it"
+        if isinstance(step, Batches) and step.others:
+            yield "Ids that were not found are looked for among the archived"
+        return
+    for inner in step.walk.steps:
+        for line in _step(inner, verbose):
+            yield f"For each of: {line}"
+    query = f"?{step.param}=…" if step.param else ""
+    yield f"GET /api/v{step.listing.version}{step.listing.path}{query}" + (
+        f", {step.chunk} parents at a time" if step.chunk > 1 else ""
+    )
+
+
+def _tokens(plan: ScanPlan) -> str:
+    prices: list[str] = []
+    for step in plan.steps:
+        prices += _prices(step)
+    return "Tokens: " + ", ".join(dict.fromkeys(prices)) + f", about {plan.tokens}"
+
+
+def _prices(step: Step) -> Iterator[str]:
+    if isinstance(step, Gets):
+        yield f"{step.get.tokens} a record"
+        return
+    if isinstance(step, Children):
+        for inner in step.walk.steps:
+            yield from _prices(inner)
+        yield f"{step.listing.tokens} a {'batch' if step.chunk > 1 else 'parent'}"
+        return
+    what = "a batch" if isinstance(step, Batches) else "a page"
+    held = step.listing.holds.get("is_archived")
+    yield f"{step.listing.tokens} {what}" + (" archived" if held else "")
+
+
+def explain_actual(spent: Any, rows: int) -> Iterator[str]:
+    """What a scan that ran has used: *spent* counts requests, tokens, remembered answers, waits."""
+    remembered = f", {spent.remembered} answers remembered" if spent.remembered else ""
+    waited = f", {spent.waited:.1f} s waited for the limit" if spent.waited else ""
+    yield f"Actual: {spent.requests} requests, {spent.tokens} tokens, {rows} rows{remembered}{waited}"

@@ -1,0 +1,176 @@
+"""A plan as a value: the calls that will be made, what they cost, how their rows are put together.
+
+Pure. The executor runs these objects and EXPLAIN prints them; there is no other description of a scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+from urllib.parse import quote
+
+from pipedrive_fdw.catalog.model import Get, Listing, Operation, Table
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation with its values filled in; a listing's call stands for all of its pages.
+
+    path    filled, without the /api/v1 or /api/v2 before it
+    params  query parameters in the order in which they are sent
+    echo    column → value that the rows of this call carry because the request asked for it
+    """
+
+    op: Operation
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    echo: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, full: bool = True) -> str:
+        """The request as EXPLAIN shows it; long values are cut unless *full*."""
+        parts = []
+        for name, value in self.params:
+            shown = quote(value, safe=",:.*-_")
+            if not full and len(shown) > _SHOWN and "," in value:
+                items = value.split(",")
+                shown = quote(items[0], safe=":.*-_") + f",…({len(items)})"
+            parts.append(f"{name}={shown}")
+        query = "?" + "&".join(parts) if parts else ""
+        return f"{self.op.method} /api/v{self.op.version}{self.path}{query}"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Calls of one listing, one after the other; *pages* is how many are expected in all."""
+
+    listing: Listing
+    calls: tuple[Call, ...]
+    pages: int = 1
+
+    @property
+    def tokens(self) -> int:
+        return self.pages * self.listing.tokens
+
+    @property
+    def requests(self) -> int:
+        return self.pages
+
+
+@dataclass(frozen=True)
+class Gets:
+    """Look-ups, one call for each key, in the order of the keys."""
+
+    get: Get
+    calls: tuple[Call, ...]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.calls) * self.get.tokens
+
+    @property
+    def requests(self) -> int:
+        return len(self.calls)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Look-ups in batches of *most* keys in the parameter *param*; *key* names them in a record.
+
+    Keys that a batch does not answer are looked for in *others* listings, or by single gets, whichever
+    is cheaper for as many as are missing.
+    """
+
+    listing: Listing
+    calls: tuple[Call, ...]
+    keys: tuple[Any, ...]
+    key: str
+    param: str
+    most: int
+    get: Get | None = None
+    others: tuple[Listing, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        return len(self.calls) * self.listing.tokens
+
+    @property
+    def requests(self) -> int:
+        return len(self.calls)
+
+
+@dataclass(frozen=True)
+class Children:
+    """One listing for the parents that *walk* yields, *chunk* of them in a call; *column* names the parent.
+
+    *parent_key* is the path of the id in the parent's record, which goes into the path's placeholder or
+    into the parameter *param*; ``params`` and ``echo`` as in Call.
+    """
+
+    listing: Listing
+    walk: ScanPlan
+    column: str
+    parent_key: tuple[str, ...] = ("id",)
+    param: str = ""
+    chunk: int = 1
+    params: tuple[tuple[str, str], ...] = ()
+    echo: Mapping[str, Any] = field(default_factory=dict)
+    calls_expected: int = 1
+
+    @property
+    def tokens(self) -> int:
+        return self.walk.tokens + self.calls_expected * self.listing.tokens
+
+    @property
+    def requests(self) -> int:
+        return self.walk.requests + self.calls_expected
+
+
+Step = Union[Lists, Gets, Batches, Children]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A column by which the rows come, *reverse* for descending."""
+
+    column: str
+    reverse: bool = False
+    nulls_first: bool = False
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """How one scan is answered.
+
+    steps     together they give every row that the quals can keep; no row twice
+    order     the order that was promised to PostgreSQL
+    streamed  every step already gives that order: they are merged page by page; otherwise all rows
+              are gathered and sorted here
+    where     (path, value) that a record must have, besides what PostgreSQL rechecks
+    pushed, rechecked  the quals as text
+    extended  columns that cost a request for each row
+    limit, offset  rows to give and to pass over, where PostgreSQL leaves that to the scan
+    """
+
+    table: Table
+    steps: tuple[Step, ...]
+    order: tuple[Order, ...] = ()
+    streamed: bool = True
+    where: tuple[tuple[str, Any], ...] = ()
+    pushed: tuple[str, ...] = ()
+    rechecked: tuple[str, ...] = ()
+    extended: tuple[str, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Expected tokens of the whole scan."""
+        return sum(step.tokens for step in self.steps)
+
+    @property
+    def requests(self) -> int:
+        """Expected requests of the whole scan."""
+        return sum(step.requests for step in self.steps)

@@ -1,0 +1,416 @@
+"""The planner: predicates and a table's declaration → the cheapest plan that gives every row needed.
+
+Pure. All legal ways are costed (tokens, then requests); a filter is sent only when it surely keeps every
+row that the predicates keep. A single value is always sent when the listing takes it, since it can only
+make the answer smaller; a list of values for a single-valued filter becomes one call for each value where
+that costs fewer tokens than reading on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Get, Listing, Table
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.predicates import Predicates
+
+# How many single-valued calls one IN may become.
+MAX_SPLIT = 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What planning depends on besides the query.
+
+    tables     the catalogue, for the parents of child tables
+    page_size  rows a page at most (a listing's own maximum still holds)
+    rows       how many rows the table is known to have, None when nobody knows
+    archived   'include', 'exclude' or 'only'
+    narrow     ask only for what the named columns need
+    custom     custom field keys of the foreign table's columns
+    suppress   extended columns read NULL
+    """
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    page_size: int = 500
+    rows: int | None = None
+    archived: str = "include"
+    labels: bool = False
+
+
+def plan_scan(
+    table: Table,
+    predicates: Predicates,
+    columns: frozenset[str],
+    order: Sequence[Order] = (),
+    limit: int | None = None,
+    offset: int = 0,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+) -> ScanPlan:
+    """The plan for *table*: *columns* are those named (empty when only whole rows are wanted), *order*
+    what PostgreSQL was promised, *limit* and *offset* what it leaves to the scan."""
+    where: list[tuple[str, Any]] = []
+    if settings.archived != "include" and table.column("is_archived"):
+        archived = settings.archived == "only"
+        where.append(("is_archived", archived))
+        if not predicates.allows("is_archived", archived):
+            predicates = Predicates(impossible=True, texts=predicates.texts)
+    if predicates.impossible:
+        return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
+    builder = _Builder(
+        table, predicates, tuple(order), None if limit is None else limit + offset, settings, dict(where)
+    )
+    candidates = builder.candidates()
+    best = min(candidates, key=lambda c: (c.tokens, c.requests))
+    extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
+    pushed = [text for column, _, text in predicates.texts if column in best.used]
+    return ScanPlan(
+        table,
+        best.steps,
+        tuple(order),
+        best.ordered,
+        tuple(where),
+        tuple(pushed),
+        tuple(text for column, _, text in predicates.texts if column not in best.used),
+        extended,
+        limit,
+        offset,
+    )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    steps: tuple[Step, ...]
+    used: frozenset[str]
+    ordered: bool
+
+    @property
+    def tokens(self) -> int:
+        return sum(step.tokens for step in self.steps)
+
+    @property
+    def requests(self) -> int:
+        return sum(step.requests for step in self.steps)
+
+
+class _Builder:
+    """Enumerates the candidates of one plan."""
+
+    def __init__(
+        self,
+        table: Table,
+        predicates: Predicates,
+        order: tuple[Order, ...],
+        limit: int | None,
+        settings: Settings,
+        where: Mapping[str, Any],
+    ) -> None:
+        self.table = table
+        self.predicates = predicates
+        self.order = order
+        self.limit = limit
+        self.settings = settings
+        self.listings = tuple(
+            listing
+            for listing in table.listings
+            if all(predicates.allows(c, v) and where.get(c, v) == v for c, v in listing.holds.items())
+        )
+
+    def candidates(self) -> list[_Candidate]:
+        return [c for c in (*self.lookups(), self.lists()) if c is not None]
+
+    # ---- by key
+
+    def lookups(self) -> list[_Candidate]:
+        alone = next((f for li in self.listings for f in li.filters if f.alone), None)
+        if alone is not None and alone.column in self.predicates.equal:
+            return []  # a row found by its key says nothing about the saved filter
+        found = []
+        get = self.table.get
+        if get is not None and self._key_values(get) is not None:
+            found.append(self._gets(get))
+        batch = self._batch_listing()
+        if batch is not None:
+            found.append(self._batches(*batch))
+        return found
+
+    def _key_values(self, get: Get) -> list[dict[str, Any]] | None:
+        """Every combination of the values of the path's placeholders, None when one is not known."""
+        lists = []
+        for name in get.placeholders:
+            values = self.predicates.equal.get(name)
+            if values is None:
+                return None
+            lists.append([(name, v) for v in values])
+        return [dict(combination) for combination in itertools.product(*lists)]
+
+    def _gets(self, get: Get) -> _Candidate:
+        keys = self._key_values(get) or []
+        calls = tuple(get_call(self.table, get, key, self.settings) for key in keys)
+        return _Candidate((Gets(get, calls),), frozenset(get.placeholders), False)
+
+    def _batch_listing(self) -> tuple[Listing, Filter, tuple[Any, ...]] | None:
+        for listing in self.listings:
+            for column in self.table.key:
+                found = listing.filter_of(column, "in")
+                values = self.predicates.equal.get(column)
+                if found is not None and values is not None and not found.required:
+                    return listing, found, values
+        return None
+
+    def _batches(self, listing: Listing, filt: Filter, values: tuple[Any, ...]) -> _Candidate:
+        get = self.table.get
+        others = tuple(li for li in self.listings if li is not listing and li.filter_of(filt.column, "in"))
+        whole = len(values) - len(values) % filt.most
+        rest = values[whole:]
+        single = ()
+        if (
+            get is not None
+            and get.placeholders == (filt.column,)
+            and len(rest) * get.tokens <= listing.tokens
+        ):
+            single, values = rest, values[:whole]
+        calls = tuple(
+            self._call(listing, {filt: values[i : i + filt.most]}) for i in range(0, len(values), filt.most)
+        )
+        steps: list[Step] = []
+        if calls:
+            path = self._key_path(filt.column)
+            steps.append(Batches(listing, calls, values, path, filt.name, filt.most, get, others))
+        if single and get is not None:
+            keys = [{filt.column: value} for value in single]
+            steps.append(Gets(get, tuple(get_call(self.table, get, key, self.settings) for key in keys)))
+        return _Candidate(tuple(steps), frozenset((filt.column,)), False)
+
+    def _key_path(self, column: str) -> str:
+        declared = self.table.column(column)
+        return ".".join(declared.path) if declared else column
+
+    # ---- by list
+
+    def lists(self) -> _Candidate:
+        steps: list[Step] = []
+        used: set[str] = set()
+        ordered = True
+        for listing in self.listings:
+            step, columns, in_order = self._list(listing)
+            steps.append(step)
+            used |= columns
+            ordered = ordered and in_order
+        for listing in self.table.listings:
+            used |= {c for c in listing.holds if c in self.predicates.equal}
+        return _Candidate(tuple(steps), frozenset(used), ordered)
+
+    def _list(self, listing: Listing) -> tuple[Step, set[str], bool]:
+        fixed, splits, used = self._sendable(listing)
+        parent = self.table.parent
+        needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
+        if parent is not None and needs_parent and parent.column not in self.predicates.equal:
+            return self._children(listing, fixed), used, False
+        best: tuple[int, int, list[Filter]] | None = None
+        optional = [f for f in splits if not f.required]
+        forced = [f for f in splits if f.required]
+        for size in range(len(optional) + 1):
+            for chosen in itertools.combinations(optional, size):
+                parts = [*forced, *chosen]
+                calls = math.prod(len(self._slices(f)) for f in parts)
+                pages = max(calls, self._pages(listing, [*fixed, *parts]))
+                if calls > MAX_SPLIT and chosen:
+                    continue
+                if best is None or (pages * listing.tokens, pages) < best[:2]:
+                    best = (pages * listing.tokens, pages, parts)
+        assert best is not None  # noqa: S101 - the empty combination is always there
+        parts = best[2]
+        used |= {f.column for f in parts}
+        combos = itertools.product(*(self._slices(f) for f in parts))
+        calls_made = tuple(self._call(listing, {**fixed, **dict(zip(parts, combo))}) for combo in combos)
+        in_order = not self.order or self._sort_params(listing) is not None
+        return Lists(listing, calls_made, best[1]), used, in_order
+
+    def _sendable(self, listing: Listing) -> tuple[dict[Filter, Any], list[Filter], set[str]]:
+        """Filters with one value to send, filters whose IN could be split, columns used."""
+        fixed: dict[Filter, Any] = {}
+        splits: list[Filter] = []
+        for filt in (*self._placeholder_filters(listing), *listing.filters):
+            value = self._bound(filt)
+            if value is not None:
+                fixed[filt] = value
+                continue
+            values = self.predicates.equal.get(filt.column)
+            if values is None or filt.shape in ("since", "until"):
+                continue
+            if filt.values and not set(values) <= set(filt.values):
+                continue
+            if filt.column in self.table.key and not filt.required and filt.shape == "in":
+                continue  # the batch look-up weighs it
+            if len(values) == 1 or (filt.shape == "in" and len(values) <= filt.most):
+                fixed[filt] = values if filt.shape == "in" else values[0]
+            else:
+                splits.append(filt)
+        alone = next((f for f in fixed if f.alone), None)
+        if alone is not None:
+            fixed = {f: v for f, v in fixed.items() if f is alone or f.required}
+            splits = [f for f in splits if f.required]
+        return fixed, splits, {f.column for f in fixed}
+
+    @staticmethod
+    def _placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
+        return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
+
+    def _bound(self, filt: Filter) -> Any | None:
+        limits = self.predicates.ranges.get(filt.column)
+        equal = self.predicates.equal.get(filt.column)
+        if filt.shape == "since":
+            low = limits.low if limits else min(equal) if equal else None
+            return None if low is None else low.replace(microsecond=0)
+        if filt.shape == "until":
+            if equal:
+                return max(equal).replace(microsecond=0) + dt.timedelta(seconds=1)
+            if limits is None or limits.high is None:
+                return None
+            high = limits.high
+            whole = high.replace(microsecond=0)
+            return whole if whole == high and not limits.high_inclusive else whole + dt.timedelta(seconds=1)
+        return None
+
+    def _slices(self, filt: Filter) -> list[Any]:
+        values = self.predicates.equal[filt.column]
+        if filt.shape != "in":
+            return list(values)
+        return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]
+
+    def _rows(self) -> int:
+        known = self.settings.rows
+        total = self.table.rows if known is None else known
+        return max(total // max(len(self.table.listings), 1), 1) if known is None else total
+
+    def _pages(self, listing: Listing, filters: Sequence[Filter]) -> int:
+        if listing.paging == NONE:
+            return 1
+        rows = float(self._rows())
+        for filt in filters:
+            wanted = len(self.predicates.equal.get(filt.column, (1,)))
+            rows *= min(1.0, filt.share * wanted)
+        if self.limit is not None:
+            rows = min(rows, self.limit)
+        return max(1, math.ceil(rows / min(self.settings.page_size, listing.page_max)))
+
+    # ---- children of parents that are walked
+
+    def _parent_slot(self, listing: Listing, column: str) -> Filter | None:
+        for filt in (*self._placeholder_filters(listing), *listing.filters):
+            if filt.column == column and filt.required:
+                return filt
+        return None
+
+    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Children:
+        parent = self.table.parent
+        assert parent is not None  # noqa: S101 - asked by the caller
+        slot = self._parent_slot(listing, parent.column)
+        assert slot is not None  # noqa: S101 - asked by the caller
+        walk = plan_scan(
+            self.settings.tables[parent.table],
+            Predicates(),
+            frozenset((parent.key,)),
+            settings=Settings(self.settings.tables, self.settings.page_size),
+        )
+        call = self._call(listing, fixed, walked=slot)
+        parents = self.settings.tables[parent.table].rows
+        in_path = slot.column in listing.placeholders
+        key = self.settings.tables[parent.table].column(parent.key)
+        return Children(
+            listing,
+            walk,
+            parent.column,
+            key.path if key else (parent.key,),
+            "" if in_path else slot.name,
+            slot.most if slot.shape == "in" else 1,
+            call.params,
+            call.echo,
+            math.ceil(parents / (slot.most if slot.shape == "in" else 1)),
+        )
+
+    # ---- calls
+
+    def _call(self, listing: Listing, values: Mapping[Filter, Any], walked: Filter | None = None) -> Call:
+        params: list[tuple[str, str]] = []
+        echo: dict[str, Any] = {}
+        path_values: dict[str, Any] = {}
+        for filt, value in values.items():
+            if filt.column in listing.placeholders:
+                path_values[filt.column] = value
+                echo[filt.column] = value
+                continue
+            params.append((filt.name, self._text(filt, value)))
+            if filt.shape == "eq":
+                echo[filt.column] = value
+            elif filt.shape == "in" and len(value) == 1:
+                echo[filt.column] = value[0]
+        params += listing.params.items()
+        params += self._sort_params(listing) or ()
+        if listing.paging != NONE:
+            params.append(("limit", str(self._page(listing, len(values)))))
+        params += record_params(self.table, listing, self.settings)
+        path = listing.path if walked is not None else fill(listing.path, path_values)
+        return Call(listing, path, tuple(params), echo)
+
+    def _page(self, listing: Listing, filters: int) -> int:
+        most = min(self.settings.page_size, listing.page_max)
+        return most if self.limit is None or filters else max(1, min(most, self.limit))
+
+    def _sort_params(self, listing: Listing) -> tuple[tuple[str, str], ...] | None:
+        """Parameters for the promised order; None when this listing cannot give it."""
+        if listing.paging == OFFSET:
+            if any(o.column not in listing.sorts for o in self.order):
+                return None
+            keys = [f"{o.column} {'DESC' if o.reverse else 'ASC'}" for o in self.order]
+            if not keys and "id" in listing.sorts:
+                keys = ["id ASC"]  # offsets are stable only in a stable order
+            return (("sort", ", ".join(keys)),) if keys else ()
+        if not self.order:
+            return ()
+        first = self.order[0]
+        if first.column not in listing.sorts or len(self.order) > 1:
+            return None
+        direction = "desc" if first.reverse else "asc"
+        return (("sort_by", first.column), ("sort_direction", direction))
+
+    def _text(self, filt: Filter, value: Any) -> str:
+        column = self.table.column(filt.column)
+        codec = CODECS[column.type if column else "text"]
+        if filt.shape == "flag":
+            return "1" if value else "0"
+        if filt.shape == "in":
+            return ",".join(codec.text(v) for v in value)
+        return codec.text(value)
+
+
+def fill(path: str, values: Mapping[str, Any]) -> str:
+    """*path* with its placeholders replaced by URL-quoted *values*."""
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", quote(str(value), safe=""))
+    return path
+
+
+def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings) -> Call:
+    """The call that looks up *key* (placeholder → value)."""
+    return Call(get, fill(get.path, key), tuple(record_params(table, get, settings)), dict(key))
+
+
+def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
+    """What makes the operation return whole records: include_fields and option labels."""
+    params: list[tuple[str, str]] = []
+    if getattr(op, "include", False):
+        names = [c.path[0] for c in table.columns if c.include]
+        if names:
+            params.append(("include_fields", ",".join(names)))
+    if settings.labels and getattr(op, "labels", False):
+        params.append(("include_option_labels", "true"))
+    return params

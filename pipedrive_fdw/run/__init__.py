@@ -1,0 +1,1 @@
+"""Running plans: a plan and a client make rows."""

@@ -1,0 +1,69 @@
+"""The PostgreSQL backend that this code runs in, read through its own symbols; main thread only.
+
+Multicorn gives no access to settings or to the statement, so they are read from the server's exported
+functions and variables. Outside a backend (tests, the command line) each has a harmless answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import re
+from functools import cache
+from typing import Any
+
+_outside = itertools.count()
+
+
+@cache
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    try:
+        function = getattr(ctypes.CDLL(None), name)
+    except AttributeError:
+        return None
+    function.restype = result
+    function.argtypes = list(arguments)
+    return function
+
+
+def statement_mark() -> Any:
+    """A value that changes with each statement of the client and with each write of the backend's own."""
+    started = _function("GetCurrentStatementStartTimestamp", ctypes.c_int64)
+    if started is None:
+        return next(_outside)
+    return os.getpid(), started()
+
+
+def setting(name: str) -> str | None:
+    """A setting of the session, ``pipedrive.*`` ones included; None where it is not set."""
+    read = _function("GetConfigOption", ctypes.c_char_p, ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool)
+    if read is None:
+        return None
+    value: bytes | None = read(name.encode(), True, False)
+    return None if value is None else value.decode()
+
+
+def statement_text() -> str:
+    """The statement as the client sent it, empty outside a backend."""
+    try:
+        value = ctypes.c_char_p.in_dll(ctypes.CDLL(None), "debug_query_string").value
+    except ValueError:
+        return ""
+    return (value or b"").decode("utf-8", "replace")
+
+
+_BARE_COUNT = re.compile(
+    r"\s*(explain\s*(\([\w\s,]*\)|analyze|verbose|\s)*)?select\s+count\s*\(\s*\*\s*\)(\s+(as\s+)?[a-z_]+)?"
+    r"\s+from\s+[\w.\"]+(\s+(as\s+)?[a-z_]+)?\s*;?\s*",
+    re.IGNORECASE,
+)
+
+
+def counts_only(text: str) -> bool:
+    """Whether *text* is a bare ``SELECT count(*) FROM t``.
+
+    PostgreSQL names no column for it, as it names none for ``row_to_json(t)``: only the text tells them
+    apart. Anything else is taken to need whole rows.
+    """
+    return _BARE_COUNT.fullmatch(text) is not None

@@ -1,0 +1,302 @@
+"""Running a scan plan: calls → records → rows, page by page, in the promised order.
+
+The main thread asks, converts and yields; requests run in threads (api/waiting). A page is asked for when
+the one before it has been used up, so a reader that stops early has paid for nothing more.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Callable
+
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
+from pipedrive_fdw.catalog.model import Get, Listing, Operation, Table
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
+from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.scan import fill
+from pipedrive_fdw.run.rows import Record, Row, RowMaker, dig
+from pipedrive_fdw.run.session import Params, Work
+
+Batch = tuple[list[Record], Mapping[str, Any]]
+Pair = tuple[Record, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Extension:
+    """How extended columns are filled: *names* of them, remembered for *seconds*."""
+
+    names: tuple[str, ...] = ()
+    seconds: int = 300
+
+
+def scan_rows(plan: ScanPlan, maker: RowMaker, work: Work, extension: Extension) -> Iterator[Row]:
+    """The rows of *plan*. Closing the generator ends whatever is still under way."""
+    scan = _Scan(plan, work, extension)
+    try:
+        rows = itertools.chain.from_iterable(maker.rows(records, echo) for records, echo in scan.batches())
+        if plan.limit is None and not plan.offset:
+            yield from rows
+        else:
+            end = None if plan.limit is None else plan.offset + plan.limit
+            yield from itertools.islice(rows, plan.offset, end)
+    finally:
+        work.close()
+
+
+class _Scan:
+    def __init__(self, plan: ScanPlan, work: Work, extension: Extension) -> None:
+        self.plan = plan
+        self.table = plan.table
+        self.work = work
+        self.extension = extension
+
+    def batches(self) -> Iterator[Batch]:
+        """Records with the echo of their call, those that are no rows left out, in the promised order."""
+        if not self.plan.order:
+            for step in self.plan.steps:
+                yield from self._rows_of(step)
+            return
+        key = sort_key(self.plan.order, self.table)
+        runs: list[Iterator[Pair]] = []
+        for step in self.plan.steps:
+            if self.plan.streamed and isinstance(step, Lists):
+                parts = (replace(step, calls=(call,)) for call in step.calls)
+                runs += [_singles(self._rows_of(part)) for part in parts]
+            else:
+                runs.append(_singles(self._rows_of(step)))
+        merged: Iterable[Pair]
+        if not self.plan.streamed:
+            merged = sorted(itertools.chain.from_iterable(runs), key=lambda pair: key(pair[0]))
+        elif len(runs) == 1:
+            merged = runs[0]
+        else:
+            merged = heapq.merge(*runs, key=lambda pair: key(pair[0]))
+        for record, echo in merged:
+            yield [record], echo
+
+    def _rows_of(self, step: Step) -> Iterator[Batch]:
+        whole = isinstance(step, Gets)  # a get gives the extended columns too
+        for records, echo in self._step(step):
+            kept = [r for r in records if self._is_row(r)]
+            if self.extension.names and not whole:
+                kept = self._extended(kept)
+            yield kept, echo
+
+    def _is_row(self, record: Record) -> bool:
+        return not any(dig(record, path.split(".")) == value for path, value in self.table.hidden) and all(
+            dig(record, path.split(".")) == value for path, value in self.plan.where
+        )
+
+    # ---- steps
+
+    def _step(self, step: Step) -> Iterator[Batch]:
+        if isinstance(step, Lists):
+            for call in step.calls:
+                yield from self._pages(step.listing, call)
+        elif isinstance(step, Gets):
+            yield from self._gets(step.get, step.calls)
+        elif isinstance(step, Batches):
+            yield from self._batch(step)
+        else:
+            yield from self._children(step)
+
+    def _pages(self, listing: Listing, call: Call, first: list[Any] | None = None) -> Iterator[Batch]:
+        """All pages of *call*; *first* holds the answer of the first page when it is there already."""
+
+        def ask(params: Params) -> Mapping[str, Any]:
+            if first:
+                answer: Mapping[str, Any] = first.pop()
+                return answer
+            return self.work.ask(listing, call.path, params)
+
+        try:
+            for page in pages(ask, listing, call.params, f"GET /api/v{listing.version}{call.path}"):
+                yield page, call.echo
+        except PipedriveError as error:
+            raise explained(error, self.table) from None
+
+    def _parallel(self, op: Operation, calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
+        """(call, envelope or the ApiError of its status) in the order of *calls*."""
+
+        def start(call: Call) -> Pending[Any]:
+            return self.work.start(op, call.path, call.params)
+
+        session = self.work.session
+        for call, result in ordered_map(start, calls, session.parallel, session.interrupts):
+            yield call, self.work.finish(op, call.path, call.params, result)
+
+    def _gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
+        for call, answer in self._parallel(get, calls):
+            if isinstance(answer, NotFoundError):
+                continue
+            if isinstance(answer, PipedriveError):
+                raise explained(answer, self.table)
+            data = answer.get("data")
+            if isinstance(data, dict):
+                yield [data], call.echo
+
+    def _batch(self, step: Batches) -> Iterator[Batch]:
+        missing = dict.fromkeys(step.keys)
+        for call in step.calls:
+            for records, echo in self._pages(step.listing, call):
+                for record in records:
+                    missing.pop(record.get(step.key), None)
+                yield records, echo
+        if missing and step.others:
+            yield from self._missing(step, list(missing))
+
+    def _missing(self, step: Batches, keys: list[Any]) -> Iterator[Batch]:
+        """The rows of *keys* among the other listings, by gets or by batches, whichever costs less."""
+        get = step.get
+        chunks = [keys[i : i + step.most] for i in range(0, len(keys), step.most)]
+        batched = sum(listing.tokens for listing in step.others) * len(chunks)
+        if get is not None and len(keys) * get.tokens <= batched:
+            params = tuple(p for p in step.calls[0].params if get.include and p[0] == "include_fields")
+            (slot,) = get.placeholders
+            yield from self._gets(
+                get, [Call(get, fill(get.path, {slot: k}), params, {slot: k}) for k in keys]
+            )
+            return
+        for listing in step.others:
+            for chunk in chunks:
+                ids = ",".join(str(key) for key in chunk)
+                params = tuple(
+                    (name, ids if name == step.param else value)
+                    for name, value in step.calls[0].params
+                    if name != "include_option_labels" or listing.labels
+                )
+                yield from self._pages(listing, Call(listing, listing.path, params))
+
+    # ---- children of walked parents
+
+    def _children(self, step: Children) -> Iterator[Batch]:
+        refused: ApiError | None = None
+        answered = False
+        for call, answer in self._parallel(step.listing, self._child_calls(step)):
+            if isinstance(answer, (NotFoundError, AccessError)) and not _final(answer):
+                refused = answer
+                continue
+            if isinstance(answer, PipedriveError):
+                raise explained(answer, self.table)
+            answered = True
+            yield from self._pages(step.listing, call, [answer])
+        if refused is not None and not answered and not isinstance(refused, NotFoundError):
+            raise explained(refused, self.table)
+
+    def _child_calls(self, step: Children) -> Iterator[Call]:
+        ids = self._parent_ids(step)
+        while True:
+            chunk = list(itertools.islice(ids, step.chunk))
+            if not chunk:
+                return
+            if step.param:
+                params = ((step.param, ",".join(str(i) for i in chunk)), *step.params)
+                yield Call(step.listing, step.listing.path, params, step.echo)
+            else:
+                path = fill(step.listing.path, {step.column: chunk[0]})
+                yield Call(step.listing, path, step.params, {**step.echo, step.column: chunk[0]})
+
+    def _parent_ids(self, step: Children) -> Iterator[Any]:
+        seen: set[Any] = set()
+        for records, _ in _Scan(step.walk, self.work, Extension()).batches():
+            for record in records:
+                key = dig(record, step.parent_key)
+                if key is not None and key not in seen:
+                    seen.add(key)
+                    yield key
+
+    # ---- extended columns
+
+    def _extended(self, records: list[Record]) -> list[Record]:
+        """*records* with their extended columns, fetched one by one where they are not remembered."""
+        get = self.table.get
+        if get is None:
+            return records
+        known = self.work.session.extended(self.extension.seconds)
+        paths = [fill(get.path, {slot: record.get(slot) for slot in get.placeholders}) for record in records]
+
+        def start(path: str) -> Pending[Any]:
+            found = known.get(path)
+            if found is not None:
+                self.work.spent.remembered += 1
+                return Ready(found)
+            return self.work.start(get, path, ())
+
+        out: list[Record] = []
+        session = self.work.session
+        fetched = ordered_map(start, paths, session.parallel, session.interrupts)
+        for record, (path, result) in zip(records, fetched):
+            answer = result
+            if isinstance(result, (bytes, ApiError)):
+                answer = self.work.finish(get, path, (), result)
+                if isinstance(answer, NotFoundError):
+                    continue  # deleted since the list was read
+                if isinstance(answer, ApiError):
+                    raise explained(answer, self.table)
+                answer = answer.get("data") or {}
+                known[path] = answer
+            out.append({**record, **{n: answer.get(n) for n in self.extension.names}})
+        return out
+
+
+def _final(error: ApiError) -> bool:
+    """Whether a refusal is that of the whole account, not of one parent."""
+    return error.status in (402, 410, 415) or "scope and url mismatch" in error.detail.lower()
+
+
+def explained(error: PipedriveError, table: Table) -> PipedriveError:
+    """*error* with what the account or token needs for *table*."""
+    if isinstance(error, (AccessError, NotFoundError)):
+        wanted = table.needs or "the token's user must be allowed to see it"
+        error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
+        error.hint = f"{table.name}: {wanted}. The other tables go on working."
+    return error
+
+
+def _singles(batches: Iterable[Batch]) -> Iterator[Pair]:
+    for records, echo in batches:
+        for record in records:
+            yield record, echo
+
+
+class _Reversed:
+    """Compares the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: _Reversed) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reversed) and self.value == other.value
+
+
+def sort_key(order: tuple[Order, ...], table: Table) -> Callable[[Record], Any]:
+    """A key by which records compare as PostgreSQL compares the columns of *order*."""
+    readers = []
+    for one in order:
+        column = table.column(one.column)
+        if column is not None:
+            readers.append((one, column.path, CODECS[column.type]))
+
+    def key(record: Record) -> list[Any]:
+        parts: list[Any] = []
+        for one, path, codec in readers:
+            raw = dig(record, path)
+            loaded = None if raw is None else codec.load(raw)
+            if loaded is None:
+                parts.append((0 if one.nulls_first else 2, 0))
+                continue
+            value = codec.parse(loaded)
+            parts.append((1, _Reversed(value) if one.reverse else value))
+        return parts
+
+    return key

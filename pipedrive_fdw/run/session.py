@@ -1,0 +1,197 @@
+"""What a backend keeps for one account and credential: the client, the statement's memory, its figures."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from cachetools import TTLCache
+
+from pipedrive_fdw.api.client import Client, Spent
+from pipedrive_fdw.api.transport import Exchange
+from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
+from pipedrive_fdw.catalog.model import Operation
+from pipedrive_fdw.codec import parse_json
+from pipedrive_fdw.errors import ApiError, BudgetError
+
+Params = tuple[tuple[str, str], ...]
+_FAST = 1
+_EXTENDED_RECORDS = 10_000
+
+
+class StatementMemory:
+    """Answers of the current statement, compressed, up to *capacity* bytes; the oldest go first.
+
+    *statement* gives a mark that changes with every statement; a write empties the memory.
+    """
+
+    def __init__(self, capacity: int, statement: Callable[[], Any]) -> None:
+        self._capacity = capacity
+        self._statement = statement
+        self._mark: Any = None
+        self._size = 0
+        self._bodies: OrderedDict[Any, bytes] = OrderedDict()
+
+    def _current(self) -> None:
+        mark = self._statement()
+        if mark != self._mark:
+            self.clear()
+            self._mark = mark
+
+    def clear(self) -> None:
+        self._bodies.clear()
+        self._size = 0
+
+    def get(self, key: Any) -> bytes | None:
+        self._current()
+        body = self._bodies.get(key)
+        return None if body is None else zlib.decompress(body)
+
+    def put(self, key: Any, body: bytes) -> None:
+        self._current()
+        packed = zlib.compress(body, _FAST)
+        if len(packed) > self._capacity or key in self._bodies:
+            return
+        self._bodies[key] = packed
+        self._size += len(packed)
+        while self._size > self._capacity:
+            _, dropped = self._bodies.popitem(last=False)
+            self._size -= len(dropped)
+
+
+def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
+    """A wait in a worker thread that ends when its exchange is given up."""
+    end = time.monotonic() + seconds
+    while not exchange.aborted:
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, 0.05))
+
+
+@dataclass(frozen=True)
+class Guards:
+    """Where a statement stops: *most* tokens of its own, *reserve* tokens left to the day.
+
+    *advice* is the hint of the error: what to add to the WHERE.
+    """
+
+    most: int
+    reserve: int
+    advice: str = ""
+
+
+class Session:
+    """Everything that scans and writes of one account share in this backend."""
+
+    def __init__(
+        self,
+        client: Client,
+        interrupts: Interrupts,
+        memory: StatementMemory,
+        statement: Callable[[], Any],
+        parallel: int = 8,
+    ) -> None:
+        self.client = client
+        self.interrupts = interrupts
+        self.memory = memory
+        self.parallel = parallel
+        self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
+        self._statement = statement
+        self._mark: Any = None
+        self._planned = 0
+
+    def extended(self, seconds: int) -> TTLCache[str, Mapping[str, Any]]:
+        """Records that were fetched one by one, by path, remembered for *seconds*."""
+        if seconds not in self._extended:
+            self._extended[seconds] = TTLCache(_EXTENDED_RECORDS, seconds)
+        return self._extended[seconds]
+
+    def forget(self) -> None:
+        """After a write: what was read may no longer hold."""
+        self.memory.clear()
+        self._extended.clear()
+
+    def work(self, guards: Guards) -> Work:
+        """The requests of one scan or write."""
+        return Work(self, guards)
+
+    def plan_tokens(self, tokens: int, guards: Guards) -> None:
+        """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
+        mark = self._statement()
+        if mark != self._mark:
+            self._mark, self._planned = mark, 0
+        if self._planned + tokens > guards.most:
+            raise BudgetError(
+                f"the statement would spend more than {guards.most} API tokens",
+                detail=f"It has spent {self._planned}; the next request costs {tokens}.",
+                hint=f"{guards.advice}Or allow more: SET pipedrive.max_tokens_per_query = {guards.most * 4}, or "
+                "the option max_tokens_per_query of server or table.",
+            )
+        left = self.client.tokens_left
+        if guards.reserve and left is not None and left - tokens < guards.reserve:
+            raise BudgetError(
+                f"only {left} API tokens of the day are left, and {guards.reserve} are reserved",
+                detail=f"The next request costs {tokens}.",
+                hint="Wait for the reset, or lower reserve_tokens.",
+            )
+        self._planned += tokens
+
+
+class Work:
+    """The requests of one scan: guarded, counted, remembered within the statement, ended together.
+
+    Every method is for the main thread; the requests run in threads of their own.
+    """
+
+    def __init__(self, session: Session, guards: Guards) -> None:
+        self.session = session
+        self.guards = guards
+        self.exchange = Exchange()
+        self.spent = Spent()
+
+    def close(self) -> None:
+        """Ends whatever is under way."""
+        self.exchange.abort()
+
+    def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
+        """One read, begun: its body, or the error of its status."""
+        body = self.session.memory.get((op.version, path, params))
+        if body is not None:
+            self.spent.remembered += 1
+            return Ready(body)
+        self.session.plan_tokens(op.tokens, self.guards)
+        return Task(lambda: self._fetch(op, path, params))
+
+    def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
+        try:
+            return self.session.client.call(
+                op.method,
+                op.version,
+                path,
+                params,
+                tokens=op.tokens,
+                exchange=self.exchange,
+                spent=self.spent,
+            ).body
+        except ApiError as error:
+            return error
+
+    def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError) -> Any:
+        """The envelope of a read that has ended, or its error as a value."""
+        if isinstance(result, ApiError):
+            return result
+        self.session.memory.put((op.version, path, params), result)
+        return parse_json(result)
+
+    def ask(self, op: Operation, path: str, params: Params) -> Mapping[str, Any]:
+        """The envelope of one read. Raises the error of its status."""
+        answer = self.finish(op, path, params, self.start(op, path, params).wait(self.session.interrupts))
+        if isinstance(answer, ApiError):
+            raise answer
+        envelope: Mapping[str, Any] = answer
+        return envelope

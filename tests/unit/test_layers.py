@@ -1,0 +1,94 @@
+"""The direction of imports: a package knows those before it and nothing after it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "pipedrive_fdw"
+
+# layer → layers that it may import
+ALLOWED = {
+    "errors": set(),
+    "codec": {"errors"},
+    "options": {"errors"},
+    "catalog": {"errors", "codec"},
+    "plan": {"errors", "codec", "catalog"},
+    "api": {"errors", "codec", "catalog.model", "__init__"},
+    "run": {"errors", "codec", "options", "catalog", "plan", "api"},
+    "schema": {"errors", "codec", "options", "catalog", "plan", "api", "run"},
+    "fdw": {"errors", "options", "run", "schema"},
+    "cli": {"errors", "options", "catalog", "run", "schema", "api", "__init__"},
+    "__main__": {"cli"},
+    "__init__": {"fdw"},
+}
+
+
+def _layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(source: str) -> set[str]:
+    """Names of the package's modules that *source* imports, as 'layer' or 'layer.module'."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipedrive_fdw"):
+            rest = node.module.split(".")[1:]
+            found.add(".".join(rest) if rest else "__init__")
+        elif isinstance(node, ast.Import):
+            found |= {n.name.partition(".")[2] for n in node.names if n.name.startswith("pipedrive_fdw.")}
+    return found
+
+
+def wrong_edges(layer: str, source: str) -> set[str]:
+    wrong = set()
+    for name in _imports(source):
+        target = name.split(".")[0]
+        if target != layer and target not in ALLOWED[layer] and name not in ALLOWED[layer]:
+            wrong.add(f"{layer} -> {name}")
+    return wrong
+
+
+def test_every_import_follows_the_layers() -> None:
+    wrong = set()
+    for path in PACKAGE.rglob("*.py"):
+        wrong |= wrong_edges(_layer(path), path.read_text())
+    assert wrong == set()
+
+
+def test_a_wrong_edge_is_seen() -> None:
+    assert wrong_edges("plan", "from pipedrive_fdw.api.client import Client") == {"plan -> api.client"}
+    assert wrong_edges("api", "from pipedrive_fdw.catalog.deals import DEALS") == {"api -> catalog.deals"}
+
+
+def test_only_the_glue_imports_multicorn() -> None:
+    users = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "multicorn")
+        or (isinstance(node, ast.Import) and any(n.name.split(".")[0] == "multicorn" for n in node.names))
+    }
+    assert users == {"fdw.py"}
+
+
+def test_only_transport_imports_requests() -> None:
+    users = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import) and any(n.name in ("requests", "urllib3") for n in node.names)
+    }
+    assert users == {"transport.py"}
+
+
+def test_planning_does_no_input_or_output() -> None:
+    forbidden = {"socket", "requests", "urllib3", "threading", "os", "pathlib", "time", "random"}
+    for path in (PACKAGE / "plan").glob("*.py"):
+        names = {
+            n.name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for n in node.names
+        }
+        assert not names & forbidden, path

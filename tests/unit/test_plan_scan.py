@@ -1,0 +1,127 @@
+"""Plans: the calls that a query leads to, and what they cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.plan.paths import Batches, Gets, Lists, Order, ScanPlan
+from pipedrive_fdw.plan.scan import Settings, plan_scan
+from tests.unit.test_predicates import predicates
+
+
+def plan(
+    table: str, *quals: tuple[str, Any, Any], order: tuple[Order, ...] = (), **settings: Any
+) -> ScanPlan:
+    return plan_scan(
+        TABLES[table],
+        predicates(*quals, table=table),
+        frozenset(),
+        order,
+        settings=Settings(TABLES, **settings),
+    )
+
+
+def requests(scan: ScanPlan) -> list[str]:
+    """The calls without what every call to the same list has in common."""
+    out = []
+    for step in scan.steps:
+        assert isinstance(step, (Lists, Gets, Batches))
+        for call in step.calls:
+            kept = [
+                (n, v)
+                for n, v in call.params
+                if n not in ("limit", "include_fields", "include_option_labels")
+            ]
+            query = "&".join(f"{n}={v}" for n, v in kept)
+            out.append(f"{call.path}?{query}" if query else call.path)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("table", "quals", "expected", "tokens"),
+    [
+        ("persons", [("id", "=", 7)], ["/persons/7"], 1),
+        ("persons", [("id", ("=", True), list(range(10)))], [f"/persons/{n}" for n in range(10)], 10),
+        ("persons", [("id", ("=", True), list(range(11)))], ["/persons?ids=0,1,2,3,4,5,6,7,8,9,10"], 10),
+        ("persons", [("org_id", "=", 3)], ["/persons?org_id=3"], 10),
+        ("deals", [("id", "=", 1), ("id", "=", 2)], [], 0),
+        ("deals", [("stage_id", "=", 7)], ["/deals?stage_id=7", "/deals/archived?stage_id=7"], 30),
+        ("deals", [("stage_id", "=", 7), ("is_archived", "<>", "t")], ["/deals?stage_id=7"], 10),
+        ("deals", [("is_archived", "=", "t"), ("owner_id", "=", 3)], ["/deals/archived?owner_id=3"], 20),
+        (
+            "deals",
+            [("filter_id", "=", 4), ("stage_id", "=", 7), ("id", "=", 5)],
+            ["/deals?filter_id=4", "/deals/archived?filter_id=4"],
+            30,
+        ),
+        (
+            "deals",
+            [("status", ("=", True), ["won", "lost"]), ("org_id", "=", 1)],
+            ["/deals?org_id=1&status=won,lost", "/deals/archived?org_id=1&status=won,lost"],
+            30,
+        ),
+        ("notes", [("id", ("=", True), [1, 2, 3])], ["/notes/1", "/notes/2", "/notes/3"], 6),
+        ("notes", [("pinned_to_deal_flag", "=", "t")], ["/notes?pinned_to_deal_flag=1&sort=id ASC"], 40),
+        ("users", [("id", "=", 4)], ["/users/4"], 2),
+        ("users", [("id", ("=", True), list(range(1, 12)))], ["/users"], 20),
+        ("stages", [("pipeline_id", "=", 4)], ["/stages?pipeline_id=4"], 5),
+    ],
+    ids=str,
+)
+def test_the_cheapest_calls_are_chosen(
+    table: str, quals: list[tuple[str, Any, Any]], expected: list[str], tokens: int
+) -> None:
+    got = plan(table, *quals)
+    assert requests(got) == expected
+    assert got.tokens == tokens
+
+
+def test_a_list_of_values_is_split_only_where_that_is_cheaper() -> None:
+    quals = [("owner_id", ("=", True), [1, 2])]
+    assert requests(plan("persons", *quals, rows=300)) == ["/persons"]
+    assert requests(plan("persons", *quals, rows=20_000)) == ["/persons?owner_id=1", "/persons?owner_id=2"]
+
+
+def test_update_time_is_floored_below_and_ceiled_above() -> None:
+    got = plan(
+        "persons",
+        ("update_time", ">", "2024-01-01 10:00:00.7+00"),
+        ("update_time", "<", "2024-01-02 10:00:00.2+00"),
+    )
+    assert requests(got) == ["/persons?updated_since=2024-01-01T10:00:00Z&updated_until=2024-01-02T10:00:01Z"]
+
+
+def test_an_inclusive_upper_bound_reaches_one_second_further() -> None:
+    got = plan("persons", ("update_time", "<=", "2024-01-02 10:00:00+00"))
+    assert requests(got) == ["/persons?updated_until=2024-01-02T10:00:01Z"]
+
+
+def test_only_since_is_sent_where_the_list_has_no_until() -> None:
+    got = plan("products", ("update_time", "=", "2024-01-02 10:00:00+00"))
+    assert requests(got) == ["/products?updated_since=2024-01-02T10:00:00Z"]
+
+
+def test_the_order_is_asked_for_and_streamed() -> None:
+    got = plan("deals", order=(Order("id", reverse=True),))
+    assert got.streamed
+    assert requests(got)[0] == "/deals?sort_by=id&sort_direction=desc"
+
+
+def test_look_ups_are_sorted_here() -> None:
+    assert not plan("deals", ("id", ("=", True), [2, 1]), order=(Order("id"),)).streamed
+
+
+def test_the_archived_option_prunes_and_filters() -> None:
+    got = plan("deals", archived="exclude")
+    assert requests(got) == ["/deals"]
+    assert got.where == (("is_archived", False),)
+    assert plan("deals", ("id", "=", 4), archived="only").where == (("is_archived", True),)
+
+
+def test_batches_look_for_the_missing_among_the_archived() -> None:
+    (step,) = plan("deals", ("id", ("=", True), list(range(20)))).steps
+    assert isinstance(step, Batches)
+    assert [listing.path for listing in step.others] == ["/deals/archived"]
