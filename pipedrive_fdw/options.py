@@ -113,15 +113,9 @@ OPTIONS: tuple[Option, ...] = (
         "archived rows of deals, leads, projects",
     ),
     Option("suppress_extended_requests", _ST, _boolean, False, "columns that cost a request a row: NULL"),
-    Option(
-        "extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"
-    ),
-    Option(
-        "statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"
-    ),
-    Option(
-        "max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"
-    ),
+    Option("extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"),
+    Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
+    Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
     Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
     Option("push_text_sort", _ST, _boolean, False, "lets Pipedrive sort text, in its own collation"),

@@ -12,6 +12,7 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from pipedrive_fdw import __version__
+from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.retry import Failure, is_daily, next_wait, number
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.codec import parse_json
@@ -69,7 +70,7 @@ class Answer:
 class Client:
     """Sends requests for one account and credential. Safe to use from several threads.
 
-    ``tokens_left`` are those of the company's day as last reported, None while nobody knows.
+    *limits* says when a request may leave, *sleep* waits in the thread that sends.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class Client:
         base_url: str,
         credential: Credential,
         transport: Transport,
+        limits: Limits,
         sleep: Callable[[float, Exchange], None],
     ) -> None:
         self.base_url = base_url
         self.credential = credential
         self._transport = transport
+        self.limits = limits
         self._sleep = sleep
-        self.tokens_left: int | None = None
         host = urlsplit(base_url).hostname or ""
         # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
         self._prefixes = {1: "/v1" if host == "api.pipedrive.com" else "/api/v1", 2: "/api/v2"}
@@ -127,10 +129,18 @@ class Client:
             wait = None if exchange.aborted else next_wait(failure, attempt)
             if wait is None:
                 raise error
+            if failure.status == 429:
+                self.limits.block(wait)
+                continue
             spent.waited += wait
             self._sleep(wait, exchange)
 
     def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent) -> Any:
+        search = request.url.rsplit("/", 1)[-1] in ("search", "itemSearch", "field")
+        wait = self.limits.take(search)
+        if wait:
+            spent.waited += wait
+            self._sleep(wait, exchange)
         spent.add(tokens)
         try:
             response = self._transport.send(request, exchange)
@@ -148,9 +158,7 @@ class Client:
             response.seconds * 1000,
             response.headers.get("x-daily-ratelimit-token-remaining", "?"),
         )
-        left = response.headers.get("x-daily-ratelimit-token-remaining", "")
-        if left.isdigit():
-            self.tokens_left = int(left)
+        self.limits.learn(response.headers, search)
         failure = Failure(request.method, response.status, response.headers, response.body)
         if response.status in (200, 201):
             try:

@@ -214,5 +214,12 @@ def _connect_error(error: Exception, request: Request) -> ConnectError:
 
 
 def _short(error: Exception) -> str:
-    text = str(error)
+    """The innermost reason, without the query string that the library's texts repeat."""
+    inner: Any = error
+    while True:
+        reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(reason, Exception):
+            break
+        inner = reason
+    text = str(inner).rpartition("object at ")[2].partition(">: ")[2] or str(inner)
     return text if len(text) < 300 else text[:300] + "…"

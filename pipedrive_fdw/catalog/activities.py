@@ -12,7 +12,10 @@ from pipedrive_fdw.catalog.common import (
     SINCE,
     UNTIL,
     UPDATE_TIME,
+    add,
+    change,
     ref,
+    remove,
     writable,
 )
 from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
@@ -34,7 +37,9 @@ ACTIVITIES = Table(
         *writable(
             ref("deal_id", "deals", "The deal."),
             ref("lead_id", "leads", "The lead.", "uuid"),
-            ref("person_id", "persons", "The primary participant."),
+        ),
+        ref("person_id", "persons", "The primary participant; set it through participants."),
+        *writable(
             ref("org_id", "organizations", "The organization."),
             ref("project_id", "projects", "The project."),
             Column("due_date", "date", "Due date."),
@@ -82,6 +87,9 @@ ACTIVITIES = Table(
     ),
     get=Get("/activities/{id}", tokens=1, include=True),
     hidden=(("is_deleted", True),),
+    insert=add("/activities"),
+    update=change("/activities/{id}"),
+    delete=remove("/activities/{id}"),
 )
 
 ACTIVITY_TYPES = Table(
@@ -100,6 +108,9 @@ ACTIVITY_TYPES = Table(
         UPDATE_TIME,
     ),
     listings=(Listing("/activityTypes", tokens=20, version=1, paging=NONE),),
+    insert=add("/activityTypes", 1),
+    update=change("/activityTypes/{id}", 1),
+    delete=remove("/activityTypes/{id}", 1),
     rows=10,
 )
 

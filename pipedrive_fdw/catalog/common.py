@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from pipedrive_fdw.catalog.model import Column, Filter
+from pipedrive_fdw.catalog.model import Column, Filter, Write
 
 ID = Column("id", "bigint", "Identifier.", not_null=True)
 ADD_TIME = Column("add_time", "timestamptz", "When the record was created.")
@@ -42,3 +43,23 @@ def count(name: str, doc: str) -> Column:
 def writable(*columns: Column) -> tuple[Column, ...]:
     """*columns*, each settable by INSERT and by UPDATE."""
     return tuple(replace(c, insert=True, update=True) for c in columns)
+
+
+def parent(name: str, table: str, doc: str, kind: str = "bigint", key: str = "id", **more: Any) -> Column:
+    """The column that says on which row of *table* this one hangs; the request knows it, not the record."""
+    return Column(name, kind, doc, echo=True, not_null=True, references=f"{table}.{key}", **more)
+
+
+def add(path: str, version: int = 2, **more: Any) -> Write:
+    """The operation that creates a record, at the usual price of its version."""
+    return Write(path, 5 if version == 2 else 10, version, "POST", **more)
+
+
+def change(path: str, version: int = 2, **more: Any) -> Write:
+    """The operation that changes a record: PATCH in version 2, PUT in version 1."""
+    return Write(path, 5, 2, "PATCH", **more) if version == 2 else Write(path, 10, 1, "PUT", **more)
+
+
+def remove(path: str, version: int = 2, encoding: str = "", **more: Any) -> Write:
+    """The operation that deletes a record."""
+    return Write(path, 3 if version == 2 else 6, version, "DELETE", encoding, **more)

@@ -14,8 +14,11 @@ from pipedrive_fdw.catalog.common import (
     UNTIL,
     UPDATE_TIME,
     VISIBLE_TO,
+    add,
+    change,
     count,
     ref,
+    remove,
     writable,
 )
 from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Table
@@ -102,6 +105,9 @@ PERSONS = Table(
     ),
     get=Get("/persons/{id}", tokens=1, include=True, custom=True),
     hidden=(("is_deleted", True),),
+    insert=add("/persons"),
+    update=change("/persons/{id}"),
+    delete=remove("/persons/{id}"),
     custom_fields="person",
 )
 
@@ -146,6 +152,9 @@ ORGANIZATIONS = Table(
     ),
     get=Get("/organizations/{id}", tokens=1, include=True, custom=True),
     hidden=(("is_deleted", True),),
+    insert=add("/organizations"),
+    update=change("/organizations/{id}"),
+    delete=remove("/organizations/{id}"),
     custom_fields="organization",
 )
 

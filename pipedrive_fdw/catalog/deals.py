@@ -17,8 +17,11 @@ from pipedrive_fdw.catalog.common import (
     UNTIL,
     UPDATE_TIME,
     VISIBLE_TO,
+    add,
+    change,
     count,
     ref,
+    remove,
     writable,
 )
 from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Table
@@ -76,7 +79,7 @@ DEALS = Table(
             Column("expected_close_date", "date", "When it is expected to close."),
             LABEL_IDS,
         ),
-        Column("archive_time", "timestamptz", "When it was archived.", insert=True, update=True),
+        Column("archive_time", "timestamptz", "When it was archived.", insert=True, update=True, sent="utc"),
         Column("origin", "text", "How the deal was created."),
         Column("origin_id", "text", "Identifier at the origin."),
         Column("channel", "bigint", "Marketing channel id."),
@@ -109,7 +112,34 @@ DEALS = Table(
     ),
     get=Get("/deals/{id}", tokens=1, include=True, custom=True),
     hidden=(("is_deleted", True), ("status", "deleted")),
+    insert=add("/deals"),
+    update=change("/deals/{id}"),
+    delete=remove("/deals/{id}"),
+    frozen=(("is_archived", True),),
     custom_fields="deal",
+)
+
+DELETED_DEALS = Table(
+    name="deleted_deals",
+    doc="Deals that were deleted in the last 30 days: the columns of deals.",
+    columns=tuple(
+        replace(c, insert=False, update=False, required=False)
+        for c in DEALS.columns
+        if c.name not in ("filter_id", "status")
+    )
+    + (Column("status", "text", "open, won or lost as it was, or deleted."),),
+    listings=(
+        replace(
+            _DEAL_LIST,
+            params={"status": "deleted"},
+            filters=tuple(f for f in _DEAL_LIST.filters if f.column not in ("filter_id", "status")),
+            holds={},
+        ),
+    ),
+    get=DEALS.get,
+    hidden=(("is_deleted", False),),
+    custom_fields="deal",
+    rows=100,
 )
 
 PIPELINES = Table(
@@ -133,6 +163,9 @@ PIPELINES = Table(
     listings=(Listing("/pipelines", tokens=5, sorts=BY_TIMES),),
     get=Get("/pipelines/{id}", tokens=1),
     hidden=(("is_deleted", True),),
+    insert=add("/pipelines"),
+    update=change("/pipelines/{id}"),
+    delete=remove("/pipelines/{id}"),
     rows=5,
 )
 
@@ -158,7 +191,10 @@ STAGES = Table(
     ),
     get=Get("/stages/{id}", tokens=1),
     hidden=(("is_deleted", True),),
+    insert=add("/stages"),
+    update=change("/stages/{id}"),
+    delete=remove("/stages/{id}"),
     rows=20,
 )
 
-TABLES = (DEALS, PIPELINES, STAGES)
+TABLES = (DEALS, DELETED_DEALS, PIPELINES, STAGES)

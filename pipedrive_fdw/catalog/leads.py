@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipedrive_fdw.catalog.common import ADD_TIME, BY_FILTER, FILTER_ID, UPDATE_TIME, ref, writable
-from pipedrive_fdw.catalog.model import OFFSET, Column, Filter, Get, Listing, Table
+from pipedrive_fdw.catalog.common import (
+    ADD_TIME,
+    BY_FILTER,
+    FILTER_ID,
+    UPDATE_TIME,
+    add,
+    ref,
+    remove,
+    writable,
+)
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, Write
 
 _LEAD_LIST = Listing(
     "/leads",
@@ -62,7 +71,14 @@ LEADS = Table(
         ref("next_activity_id", "activities", "The next activity."),
         ADD_TIME,
         UPDATE_TIME,
-        Column("visible_to", "bigint", "Visibility group id: 1, 3, 5 or 7.", insert=True, update=True),
+        Column(
+            "visible_to",
+            "bigint",
+            "Visibility group id: 1, 3, 5 or 7.",
+            insert=True,
+            update=True,
+            sent="text",
+        ),
         Column("cc_email", "text", "Address that files mails under the lead."),
         FILTER_ID,
         Column(
@@ -80,8 +96,40 @@ LEADS = Table(
         ),
     ),
     get=Get("/leads/{id}", tokens=2, version=1),
+    insert=add("/leads", 1),
+    update=Write("/leads/{id}", 10, 1, "PATCH"),
+    delete=remove("/leads/{id}", 1),
+    frozen=(("is_archived", True),),
     custom_fields="lead",
     rows=5_000,
 )
 
-TABLES = (LEADS,)
+LEAD_LABELS = Table(
+    name="lead_labels",
+    doc="Labels of leads.",
+    columns=(
+        Column("id", "uuid", "Identifier.", not_null=True),
+        *writable(
+            Column("name", "text", "Name.", required=True),
+            Column("color", "text", "Colour: blue, green, red, ….", required=True),
+        ),
+        ADD_TIME,
+        UPDATE_TIME,
+    ),
+    listings=(Listing("/leadLabels", tokens=10, version=1, paging=NONE, null_is_empty=True),),
+    insert=add("/leadLabels", 1),
+    update=Write("/leadLabels/{id}", 10, 1, "PATCH"),
+    delete=remove("/leadLabels/{id}", 1),
+    rows=10,
+)
+
+LEAD_SOURCES = Table(
+    name="lead_sources",
+    doc="Sources of leads, a fixed list.",
+    columns=(Column("name", "text", "Name.", not_null=True),),
+    listings=(Listing("/leadSources", tokens=2, version=1, paging=NONE),),
+    key=("name",),
+    rows=20,
+)
+
+TABLES = (LEADS, LEAD_LABELS, LEAD_SOURCES)

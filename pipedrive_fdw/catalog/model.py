@@ -21,6 +21,22 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 
 
+# What stands before the colon of a source: how the value there becomes that of the column.
+#   not   the opposite of a boolean
+#   has   whether there is a value
+#   id    the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
+#   parts an address: the text there and the flat fields beside it (address_country, …) as one object
+READERS = ("not", "has", "id", "parts")
+
+
+def read_source(source: str) -> tuple[str, tuple[str, ...]]:
+    """A source → its reader ('' for none) and its path."""
+    reader, colon, path = source.partition(":")
+    if not colon:
+        reader, path = "", source
+    return reader, tuple(path.lstrip("/").split("."))
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
@@ -31,7 +47,9 @@ class Column:
     source      dotted path in the record, when it is not the name; in a nested table the path in the
                 nested element, or in the outer record when it begins with a slash; "*" is the whole
                 record, "#" the custom field keys at its root, "@" the table's key columns joined by
-                colons (row_id)
+                colons (row_id), "-" nothing: no record has it, it reads NULL. A reader may stand before
+                it (READERS): ``has:archive_time``
+    held        on a row of a listing the value is what the listing holds; ``source`` is for the get
     echo        the value is that of the request (a parent's id, filter_id), not of the record
     include     the list returns it only when ``include_fields`` asks for it
     extended    only the get operation returns it: one more request a row, made when it is named
@@ -39,9 +57,10 @@ class Column:
     references  "table.column" that it points to
     insert      it can be given in an INSERT; ``required``: it must be
     update      it can be given in an UPDATE
-    body        dotted path in the request body, when it is not the name
-    v1          dotted path in the old v1 record when api_version is 'v1', with an optional reader
-                before a colon: ``not:active_flag``, ``id:user_id``
+    body        dotted path in the request body, when it is not the name; "file" is the content of a
+                multipart body and "file.name" the name it is sent under
+    sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
+                text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59
     """
 
     name: str
@@ -57,11 +76,16 @@ class Column:
     update: bool = False
     required: bool = False
     body: str = ""
-    v1: str = ""
+    held: bool = False
+    sent: str = ""
 
     @property
     def path(self) -> tuple[str, ...]:
-        return tuple((self.source or self.name).lstrip("/").split("."))
+        return read_source(self.source or self.name)[1]
+
+    @property
+    def reader(self) -> str:
+        return read_source(self.source)[0]
 
     @property
     def outer(self) -> bool:
@@ -70,7 +94,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the API: ``version`` 1 or 2, path as in the OpenAPI file, tokens a call."""
+    """One operation of the API: ``version`` 1 or 2, path, tokens a call.
+
+    The path is that of the OpenAPI file, but its placeholders are named after the columns of the table
+    that fill them.
+    """
 
     path: str
     tokens: int
@@ -150,11 +178,18 @@ class Listing(Operation):
 
 @dataclass(frozen=True)
 class Get(Operation):
-    """An operation that answers with one record by its key, the last placeholder of the path."""
+    """An operation that answers with one record by its key, the last placeholder of the path.
+
+    params  what is always sent
+    lookup  False where the record that it finds may be no row of the table (a message of another folder):
+            it then only fills extended columns and says what a record is before it is changed
+    """
 
     key: str = "id"
     include: bool = False
     custom: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
+    lookup: bool = True
 
 
 @dataclass(frozen=True)
@@ -165,7 +200,14 @@ class Write(Operation):
     columns that may be set (Column.insert, Column.update) under Column.body.
 
     encoding  'json', 'form' (URL-encoded), 'multipart', or '' for no body
-    fields    columns that are always sent (the user of a role assignment, a required field of a PUT)
+    fields    columns that are always sent (the user of a role assignment, a required field of a PUT), from
+              the row or else from a fresh get; an error when there is no value
+    takes     the columns that this operation takes, when not all that may be set
+    otherwise the operation for a row of which this one does not take every column given, or misses one
+              of ``fields``
+    array     the row is an element of the array of this name: the array is read afresh, changed and sent
+              whole; the element is the one whose key columns have the row's values
+    batch     the body is a list of such objects and ``data`` a list of records; one of each is used
     answer    dotted path of the record under ``data``
     """
 
@@ -173,15 +215,23 @@ class Write(Operation):
     encoding: str = "json"
     fields: tuple[str, ...] = ()
     answer: str = ""
+    takes: tuple[str, ...] = ()
+    otherwise: Write | None = None
+    array: str = ""
+    batch: bool = False
 
 
 @dataclass(frozen=True)
 class Parent:
-    """Rows of the table hang on rows of *table*; *column* of the child names the parent's *key*."""
+    """Rows of the table hang on rows of *table*; *column* of the child names the parent's *key*.
+
+    guarded  the parents are not walked: a query must name them (one costly list for each)
+    """
 
     table: str
     column: str
     key: str = "id"
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,8 +243,16 @@ class Table:
     listings  together they hold every row, and no row twice
     get       the look-up by key
     hidden    (path, value): a record with this value is not a row (a deleted one found by its id)
+    present   columns that a record must have to be a row (persons of an organization)
     nested    dotted path of the array in the record whose elements are the rows
     insert, update, delete  how it is written, None where Pipedrive cannot
+    instead   column → the operation that sets it to true, apart from ``update`` (archive a project)
+    frozen    (column, value): rows with this value can be neither changed nor deleted, unless the same
+              UPDATE gives the column another value
+    shared    the column that names the record where several rows show the same one: it is written once
+              for each value
+    removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of
+              rows but an error
     custom_fields  the field-definition path ('deal', 'person', …) of its custom fields
     needs     what an account or token must have, for the error of 402, 403, 404, 410 and 415
     rows      a modest guess of the number of rows, for planning without any knowledge
@@ -217,6 +275,11 @@ class Table:
     needs: str = ""
     rows: int = 10_000
     left_out: Mapping[str, str] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+    instead: Mapping[str, Write] = field(default_factory=dict)
+    frozen: tuple[tuple[str, Any], ...] = ()
+    shared: str = ""
+    removed: bool = False
 
     def column(self, name: str) -> Column | None:
         for one in self.columns:
@@ -232,32 +295,87 @@ def validate(tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
     """All faults of a catalogue at once, each beginning with the table's name; empty when it is sound."""
     faults: list[str] = []
     for name, table in tables.items():
-        names = [c.name for c in table.columns]
-        known = set(names)
         if name != table.name:
             faults.append(f"{name}: is declared as {table.name}")
-        faults += [f"{name}: column {n} is declared twice" for n in sorted(known) if names.count(n) > 1]
-        faults += [
-            f"{name}.{c.name}: type {c.type} has no codec" for c in table.columns if c.type not in types
-        ]
-        faults += [f"{name}: key column {k} is no column" for k in table.key if k not in known]
-        if not table.listings:
-            faults.append(f"{name}: has no listing")
-        for listing in table.listings:
-            where = f"{name} {listing.path}"
-            asked = [f.column for f in listing.filters] + list(listing.placeholders)
-            missing = [c for c in (*asked, *listing.sorts, *listing.holds) if c not in known]
-            faults += [f"{where}: {c} is no column" for c in missing]
-            if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
-                faults.append(f"{where}: a filter has an unknown shape")
-        if table.parent and table.parent.table not in tables:
-            faults.append(f"{name}: parent table {table.parent.table} is not declared")
-        for column in table.columns:
-            target = column.references.partition(".")[0]
-            if target and target not in tables:
-                faults.append(f"{name}.{column.name}: references {target}, which is not declared")
-            if (column.extended or (column.include and not any(x.include for x in table.listings))) and (
-                table.get is None
-            ):
-                faults.append(f"{name}.{column.name}: needs a get operation")
+        faults += _column_faults(table, tables, types)
+        faults += _read_faults(table, tables)
+        faults += _write_faults(table)
+    return faults
+
+
+def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
+    names = [c.name for c in table.columns]
+    faults = [f"{table.name}: column {n} is declared twice" for n in sorted(set(names)) if names.count(n) > 1]
+    for column in table.columns:
+        where = f"{table.name}.{column.name}"
+        if column.type not in types:
+            faults.append(f"{where}: type {column.type} has no codec")
+        if column.reader not in ("", *READERS):
+            faults.append(f"{where}: has an unknown reader")
+        if column.sent not in ("", "flag", "number", "text", "utc"):
+            faults.append(f"{where}: is sent in an unknown form")
+        if column.required and not column.insert:
+            faults.append(f"{where}: is required but cannot be given")
+        target, _, key = column.references.partition(".")
+        if target and target not in tables:
+            faults.append(f"{where}: references {target}, which is not declared")
+        elif target and tables[target].column(key) is None:
+            faults.append(f"{where}: references {target}.{key}, which is no column")
+        included = column.include and any(listing.include for listing in table.listings)
+        if (column.extended or (column.include and not included)) and table.get is None:
+            faults.append(f"{where}: needs a get operation")
+    return faults
+
+
+def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
+    name, known = table.name, {c.name for c in table.columns}
+    faults = [f"{name}: key column {k} is no column" for k in table.key if k not in known]
+    named = (
+        *table.present,
+        *(column for column, _ in table.frozen),
+        *((table.shared,) if table.shared else ()),
+    )
+    faults += [f"{name}: {c} is no column" for c in named if c not in known]
+    if len(table.key) > 1 and "row_id" not in known:
+        faults.append(f"{name}: a key of several columns needs row_id")
+    if not table.listings:
+        faults.append(f"{name}: has no listing")
+    for listing in table.listings:
+        where = f"{name} {listing.path}"
+        asked = [f.column for f in listing.filters] + list(listing.placeholders)
+        missing = [c for c in (*asked, *listing.sorts, *listing.holds) if c not in known]
+        faults += [f"{where}: {c} is no column" for c in missing]
+        if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
+            faults.append(f"{where}: a filter has an unknown shape")
+        needed = [f.column for f in listing.filters if f.required] + list(listing.placeholders)
+        if needed and table.parent is None:
+            faults.append(f"{where}: needs {', '.join(needed)} but the table has no parent")
+    slots = table.get.placeholders if table.get is not None else ()
+    faults += [f"{name}: {c} of its get is no column" for c in slots if c not in known]
+    parent = table.parent
+    if parent and parent.table not in tables:
+        faults.append(f"{name}: parent table {parent.table} is not declared")
+    elif parent and tables[parent.table].column(parent.key) is None:
+        faults.append(f"{name}: {parent.table} has no column {parent.key}")
+    if parent and parent.column not in known:
+        faults.append(f"{name}: parent column {parent.column} is no column")
+    return faults
+
+
+def _write_faults(table: Table) -> list[str]:
+    name, known = table.name, {c.name for c in table.columns}
+    faults: list[str] = []
+    for verb, flag in (("insert", "insert"), ("update", "update"), ("delete", "")):
+        write: Write | None = getattr(table, verb)
+        if flag and (write is not None) != any(getattr(c, flag) for c in table.columns):
+            faults.append(f"{name}: {verb} needs both an operation and columns that can be given")
+        if verb != "insert" and write is not None and not table.key:
+            faults.append(f"{name}: {verb} needs a key")
+        while write is not None:
+            needed = (*write.placeholders, *write.fields, *write.takes)
+            faults += [f"{name} {write.path}: {c} is no column" for c in needed if c not in known]
+            write = write.otherwise
+    faults += [
+        f"{name}: {c} cannot be set" for c in table.instead if not getattr(table.column(c), "update", 0)
+    ]
     return faults

@@ -1,13 +1,31 @@
-"""Notes (API v1)."""
+"""Notes and the comments on them (API v1)."""
 
 from __future__ import annotations
 
-from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, ref, writable
-from pipedrive_fdw.catalog.model import OFFSET, Column, Filter, Get, Listing, Table
+from dataclasses import replace
+
+from pipedrive_fdw.catalog.common import (
+    ADD_TIME,
+    ID,
+    ROW_ID,
+    UPDATE_TIME,
+    add,
+    change,
+    parent,
+    ref,
+    remove,
+    writable,
+)
+from pipedrive_fdw.catalog.model import OFFSET, Column, Filter, Get, Listing, Parent, Table
 
 _PINS = tuple(
     Column(
-        f"pinned_to_{what}_flag", "boolean", f"Whether it is pinned to the {what}.", insert=True, update=True
+        f"pinned_to_{what}_flag",
+        "boolean",
+        f"Whether it is pinned to the {what}.",
+        insert=True,
+        update=True,
+        sent="flag",
     )
     for what in ("lead", "deal", "organization", "person", "project", "task")
 )
@@ -18,7 +36,7 @@ NOTES = Table(
     columns=(
         ID,
         Column("active_flag", "boolean", "Always true here."),
-        ADD_TIME,
+        replace(ADD_TIME, insert=True, update=True, sent="utc"),
         Column("content", "text", "Text (HTML).", insert=True, update=True, required=True),
         *writable(
             ref("lead_id", "leads", "The lead.", "uuid"),
@@ -60,6 +78,37 @@ NOTES = Table(
     ),
     get=Get("/notes/{id}", tokens=2, version=1),
     hidden=(("active_flag", False),),
+    insert=add("/notes", 1),
+    update=change("/notes/{id}", 1),
+    delete=remove("/notes/{id}", 1),
 )
 
-TABLES = (NOTES,)
+NOTE_COMMENTS = Table(
+    name="note_comments",
+    doc="Comments on notes.",
+    columns=(
+        parent("note_id", "notes", "The note.", insert=True, required=True),
+        Column("uuid", "uuid", "Identifier.", not_null=True),
+        Column("active_flag", "boolean", "Always true here."),
+        ADD_TIME,
+        UPDATE_TIME,
+        Column("content", "text", "Text (HTML).", insert=True, update=True, required=True),
+        Column("object_id", "bigint", "Id of the note."),
+        Column("object_type", "text", "Always note."),
+        ref("user_id", "users", "The user who wrote it."),
+        ref("updater_id", "users", "The user who last changed it."),
+        Column("company_id", "bigint", "Id of the account."),
+        ROW_ID,
+    ),
+    listings=(Listing("/notes/{note_id}/comments", tokens=20, version=1, paging=OFFSET, null_is_empty=True),),
+    get=Get("/notes/{note_id}/comments/{uuid}", tokens=2, version=1, key="uuid"),
+    key=("note_id", "uuid"),
+    parent=Parent("notes", "note_id"),
+    hidden=(("active_flag", False),),
+    insert=add("/notes/{note_id}/comments", 1),
+    update=change("/notes/{note_id}/comments/{uuid}", 1, fields=("content",)),
+    delete=remove("/notes/{note_id}/comments/{uuid}", 1),
+    rows=1_000,
+)
+
+TABLES = (NOTES, NOTE_COMMENTS)

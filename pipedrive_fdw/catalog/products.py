@@ -1,4 +1,4 @@
-"""Products (API v2)."""
+"""Products and their variations (API v2)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pipedrive_fdw.catalog.common import (
     CUSTOM_FIELDS,
     FILTER_ID,
     ID,
+    ROW_ID,
     SINCE,
     UPDATE_TIME,
     VISIBLE_TO,
+    add,
+    change,
+    parent,
     ref,
+    remove,
     writable,
 )
-from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Table
+from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Parent, Table
 
 PRODUCTS = Table(
     name="products",
@@ -36,7 +41,7 @@ PRODUCTS = Table(
         UPDATE_TIME,
         *writable(
             Column("description", "text", "Description."),
-            Column("category", "text", "Option id of the category."),
+            Column("category", "text", "Option id of the category.", sent="number"),
             Column(
                 "billing_frequency",
                 "text",
@@ -59,8 +64,33 @@ PRODUCTS = Table(
     ),
     get=Get("/products/{id}", tokens=1),
     hidden=(("is_deleted", True),),
+    insert=add("/products"),
+    update=change("/products/{id}"),
+    delete=remove("/products/{id}"),
     custom_fields="product",
     rows=1_000,
 )
 
-TABLES = (PRODUCTS,)
+PRODUCT_VARIATIONS = Table(
+    name="product_variations",
+    doc="Variations of products.",
+    columns=(
+        ID,
+        parent("product_id", "products", "The product.", insert=True, required=True),
+        *writable(
+            Column("name", "text", "Name.", required=True),
+            Column("prices", "jsonb", "Prices: [{price, currency, cost, direct_cost, notes}]."),
+        ),
+        ROW_ID,
+    ),
+    listings=(Listing("/products/{product_id}/variations", tokens=10),),
+    key=("product_id", "id"),
+    parent=Parent("products", "product_id"),
+    insert=add("/products/{product_id}/variations"),
+    update=change("/products/{product_id}/variations/{id}"),
+    delete=remove("/products/{product_id}/variations/{id}"),
+    needs="the account needs the plan Growth or above",
+    rows=1_000,
+)
+
+TABLES = (PRODUCTS, PRODUCT_VARIATIONS)

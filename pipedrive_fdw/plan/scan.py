@@ -64,9 +64,8 @@ def plan_scan(
             predicates = Predicates(impossible=True, texts=predicates.texts)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
-    builder = _Builder(
-        table, predicates, tuple(order), None if limit is None else limit + offset, settings, dict(where)
-    )
+    needed = None if limit is None else limit + offset
+    builder = _Builder(table, predicates, tuple(order), needed, settings, dict(where))
     candidates = builder.candidates()
     best = min(candidates, key=lambda c: (c.tokens, c.requests))
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))

@@ -7,10 +7,11 @@ import os
 from typing import Any
 
 from pipedrive_fdw.api.client import Client, Credential
+from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.transport import RequestsTransport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.options import Options, base_url, check_server
-from pipedrive_fdw.run.backend import statement_mark
+from pipedrive_fdw.run.backend import state_folder, statement_mark
 from pipedrive_fdw.run.session import Session, StatementMemory, sleep_unless_aborted
 
 _MEBIBYTE = 1024 * 1024
@@ -32,7 +33,9 @@ def session_for(options: Options) -> Session:
     session = _sessions.get(key)
     if session is None:
         credential = Credential({"x-api-token": token}, secret)
-        client = Client(address, credential, RequestsTransport(*timeouts), sleep_unless_aborted)
+        company = hashlib.sha256(address.encode()).hexdigest()
+        limits = Limits(state_folder(), secret, company)
+        client = Client(address, credential, RequestsTransport(*timeouts), limits, sleep_unless_aborted)
         session = Session(
             client,
             Interrupts(),

@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _outside = itertools.count()
@@ -42,6 +43,22 @@ def setting(name: str) -> str | None:
         return None
     value: bytes | None = read(name.encode(), True, False)
     return None if value is None else value.decode()
+
+
+def state_folder() -> Path | None:
+    """The folder for what backends share, in the data directory, readable by the server's user alone.
+
+    Its name begins with pgsql_tmp, which keeps it out of base backups. None outside a backend.
+    """
+    try:
+        data = ctypes.c_char_p.in_dll(ctypes.CDLL(None), "DataDir").value
+    except ValueError:
+        return None
+    if not data:
+        return None
+    folder = Path(os.fsdecode(data)) / "pgsql_tmp_pipedrive_fdw"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def statement_text() -> str:

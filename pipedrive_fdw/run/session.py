@@ -129,10 +129,10 @@ class Session:
             raise BudgetError(
                 f"the statement would spend more than {guards.most} API tokens",
                 detail=f"It has spent {self._planned}; the next request costs {tokens}.",
-                hint=f"{guards.advice}Or allow more: SET pipedrive.max_tokens_per_query = {guards.most * 4}, or "
-                "the option max_tokens_per_query of server or table.",
+                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {guards.most * 4}, "
+                "or the option max_tokens_per_query of server or table.",
             )
-        left = self.client.tokens_left
+        left = self.client.limits.day().left
         if guards.reserve and left is not None and left - tokens < guards.reserve:
             raise BudgetError(
                 f"only {left} API tokens of the day are left, and {guards.reserve} are reserved",

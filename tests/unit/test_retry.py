@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import pytest
 
 from pipedrive_fdw.api.retry import Failure, is_daily, next_wait
@@ -31,7 +29,7 @@ from pipedrive_fdw.api.retry import Failure, is_daily, next_wait
         (Failure("GET", 429, {}), 1, None),
     ],
 )
-def test_the_wait_before_the_next_attempt(failure: Failure, attempt: int, expected: Optional[float]) -> None:
+def test_the_wait_before_the_next_attempt(failure: Failure, attempt: int, expected: float | None) -> None:
     assert next_wait(failure, attempt) == expected
 
 

@@ -1,0 +1,76 @@
+# `make` prints what there is. Everything that is made lives in .venv and in the cache folder of tests/engine.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The engine needs nothing but a Python, so a demo does not wait for the developer's tools.
+ENGINE = $(PYTHON) -m tests.engine
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+SOURCES := pipedrive_fdw tests setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## a PostgreSQL, a made-up company and a tour of queries, about a minute
+	@$(ENGINE) demo
+up: ## start them and keep them running; prints their addresses
+	@$(ENGINE) up
+down: ## stop them
+	@$(ENGINE) down
+status: ## what runs
+	@$(ENGINE) status
+psql: ## psql on what `make up` started
+	@$(ENGINE) psql
+dsn: ## its address
+	@$(ENGINE) dsn
+simulator-url: ## the address of the made-up company's API
+	@$(ENGINE) simulator-url
+
+test: $(READY) ## every test; PG_CONFIG=/path/to/pg_config for an installed server with Multicorn
+	$(PYTEST)
+check: $(READY) ## lint, types and unit tests: no PostgreSQL, under 30 s
+	@$(MAKE) --no-print-directory lint types unit
+fmt: $(READY) ## format the sources, and fix what can be fixed
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+lint: $(READY) ## what ruff says
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+types: $(READY) ## what mypy says
+	$(BIN)/mypy
+unit: $(READY) ## tests without PostgreSQL
+	$(PYTEST) -q tests/unit
+e2e: $(READY) ## tests in a real PostgreSQL
+	$(PYTEST) tests/e2e
+golden: $(READY) ## write the golden files of tests/regress anew
+	REGENERATE=1 $(PYTEST) -q tests/regress
+docs: $(READY) ## write the generated parts of README.md and docs anew
+	$(BIN)/python -m tests.docs
+bench: $(READY) ## how fast it is
+	$(BIN)/python -m tests.bench
+dist: $(READY) ## source archive and wheel, in dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python setup.py --quiet sdist
+install: $(VENV)/.made ## package and extension into an installed server: PG_CONFIG=/path/to/pg_config
+	@$(BIN)/python -m tests.engine install
+clean: ## stop what runs, and remove what was made in this checkout
+	@$(ENGINE) clean
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || \
+	  { echo "$(PYTHON) must be Python 3.9 or newer; name another: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: please install that (apt-get install python3-venv)" >&2; exit 1; }
+	@echo "making $(VENV)" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(READY): setup.py $(VENV)/.made
+	@echo "installing the package and its tools into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

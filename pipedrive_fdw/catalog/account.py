@@ -1,0 +1,139 @@
+"""What an account keeps around its records: saved filters, goals and webhooks (API v1)."""
+
+from __future__ import annotations
+
+from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove, writable
+from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
+
+FILTERS = Table(
+    name="filters",
+    doc="Saved filters.",
+    columns=(
+        ID,
+        Column("name", "text", "Name.", insert=True, update=True, required=True),
+        Column("filter_code", "text", "Code of a filter that Pipedrive made."),
+        Column("is_editable", "boolean", "Whether the token's user may change it."),
+        Column("active_flag", "boolean", "Always true here."),
+        Column(
+            "type",
+            "text",
+            "What it selects: deals, leads, org, people, products, activity or projects.",
+            insert=True,
+            required=True,
+        ),
+        Column("temporary_flag", "boolean", "Whether it is a passing one."),
+        ref("user_id", "users", "The user who owns it."),
+        ADD_TIME,
+        UPDATE_TIME,
+        Column("visible_to", "bigint", "Visibility group id: 1, 3, 5 or 7."),
+        Column("last_used_time", "timestamptz", "When it was last used."),
+        Column("custom_view_id", "bigint", "Id of the list view that goes with it."),
+        Column(
+            "conditions",
+            "jsonb",
+            "The conditions, two levels of {glue, conditions}; one more request a row.",
+            extended=True,
+            insert=True,
+            update=True,
+            required=True,
+        ),
+    ),
+    listings=(
+        Listing(
+            "/filters",
+            tokens=20,
+            version=1,
+            paging=NONE,
+            filters=(
+                Filter(
+                    "type",
+                    values=("deals", "leads", "org", "people", "products", "activity", "projects"),
+                    share=0.2,
+                ),
+            ),
+            null_is_empty=True,
+        ),
+    ),
+    get=Get("/filters/{id}", tokens=2, version=1),
+    hidden=(("active_flag", False),),
+    insert=add("/filters", 1),
+    update=change("/filters/{id}", 1, fields=("conditions",)),
+    delete=remove("/filters/{id}", 1),
+    rows=100,
+)
+
+GOALS = Table(
+    name="goals",
+    doc="Goals, everybody's, active or not.",
+    columns=(
+        Column("id", "text", "Identifier.", not_null=True),
+        ref("owner_id", "users", "The user who made it."),
+        *writable(
+            Column("title", "text", "Title."),
+            Column("type", "jsonb", "What is counted: {name, params}.", required=True),
+            Column("assignee", "jsonb", "Whose goal it is: {id, type}.", required=True),
+            Column("interval", "text", "weekly, monthly, quarterly or yearly.", required=True),
+            Column("duration", "jsonb", "From when to when: {start, end}.", required=True),
+            Column(
+                "expected_outcome",
+                "jsonb",
+                "What is to be reached: {target, tracking_metric, currency_id}.",
+                required=True,
+            ),
+        ),
+        Column("is_active", "boolean", "Whether it is active."),
+        Column("report_ids", "text[]", "Reports that show it."),
+    ),
+    # Without a criterion the operation gives only the token's own goals; every goal has one metric.
+    listings=tuple(
+        Listing(
+            "/goals/find",
+            tokens=20,
+            version=1,
+            paging=NONE,
+            rows="goals",
+            params={"is_active": "true" if active else "false", "expected_outcome.tracking_metric": metric},
+            holds={"is_active": active},
+        )
+        for active in (True, False)
+        for metric in ("quantity", "sum")
+    ),
+    insert=add("/goals", 1, answer="goal"),
+    update=change("/goals/{id}", 1, answer="goal"),
+    delete=remove("/goals/{id}", 1),
+    needs="the token needs the OAuth scope goals:read, to change goals goals:full",
+    rows=20,
+)
+
+WEBHOOKS = Table(
+    name="webhooks",
+    doc="Webhooks.",
+    columns=(
+        ID,
+        Column("company_id", "bigint", "Id of the account."),
+        ref("owner_id", "users", "The user who owns it."),
+        ref("user_id", "users", "The user whose rights decide what is sent.", insert=True),
+        Column("event_action", "text", "create, change, delete or *.", insert=True, required=True),
+        Column("event_object", "text", "deal, person, …, or *.", insert=True, required=True),
+        Column("subscription_url", "text", "Address that is called.", insert=True, required=True),
+        Column("version", "text", "1.0 or 2.0.", insert=True),
+        Column("is_active", "boolean", "Whether it is active."),
+        ADD_TIME,
+        Column("remove_time", "timestamptz", "When it was removed."),
+        Column("type", "text", "general, application or automation."),
+        Column("http_auth_user", "text", "User of the address's basic authentication.", insert=True),
+        Column("http_auth_password", "text", "Password of the address's basic authentication.", insert=True),
+        Column("remove_reason", "text", "Why it was removed."),
+        Column("last_delivery_time", "timestamptz", "When it was last called."),
+        Column("last_http_status", "bigint", "Status of the last call."),
+        ref("admin_id", "users", "The administrator who made it."),
+        Column("name", "text", "Name.", insert=True, required=True),
+    ),
+    listings=(Listing("/webhooks", tokens=10, version=1, paging=NONE, null_is_empty=True),),
+    insert=add("/webhooks", 1),
+    delete=remove("/webhooks/{id}", 1),
+    needs="the token's user must be an administrator (OAuth scope admin or webhooks:full)",
+    rows=10,
+)
+
+TABLES = (FILTERS, GOALS, WEBHOOKS)

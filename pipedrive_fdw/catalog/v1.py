@@ -1,0 +1,364 @@
+"""The catalogue for api_version 'v1': the same tables and columns, the core read and written by API v1.
+
+Pipedrive has not supported these operations since August 2026; they may still answer. What v1 has no
+field for reads NULL (source "-"). Tables that are not here are those of the catalogue: v1 has them alike,
+or never had them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pipedrive_fdw.catalog.activities import ACTIVITIES
+from pipedrive_fdw.catalog.common import BY_FILTER, CUSTOM_FIELDS, add, change, remove
+from pipedrive_fdw.catalog.contacts import ORGANIZATIONS, PERSONS
+from pipedrive_fdw.catalog.deal_items import DEAL_PRODUCTS
+from pipedrive_fdw.catalog.deals import DEALS, DELETED_DEALS, PIPELINES, STAGES
+from pipedrive_fdw.catalog.links import DEAL_PERSONS, ORGANIZATION_PERSONS
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, read_source
+from pipedrive_fdw.catalog.nested import PRICE, contact, in_activities, product_prices
+from pipedrive_fdw.catalog.products import PRODUCTS
+
+_TEXT = ("visible_to", "value")  # v1 takes these numbers as text
+
+
+def _column(column: Column, source: str, fixed: bool) -> Column:
+    """*column* as v1 has it: read from *source* ('' when the name is the same), *fixed* when not settable."""
+    settable = not fixed and (column.insert or column.update)
+    body = column.body
+    if source and source != "-":
+        body = read_source(source)[1][0]
+    sent = column.sent
+    if settable and column.type == "timestamptz":
+        sent = "utc"
+    elif settable and column.name in _TEXT:
+        sent = "text"
+    return replace(
+        column,
+        source=source or column.source,
+        body=body if settable else column.body,
+        sent=sent if settable else "",
+        include=False,
+        insert=column.insert and not fixed,
+        update=column.update and not fixed,
+        required=column.required and not fixed,
+    )
+
+
+def _old(
+    table: Table, path: str, sources: Mapping[str, str], fixed: str, listings: tuple[Listing, ...]
+) -> Table:
+    """*table* by the operations of v1 at *path*; *fixed* names the columns that v1 cannot set."""
+    if table.custom_fields:
+        sources = {**sources, CUSTOM_FIELDS.name: "#"}
+    unset = fixed.split()
+    one = path + "/{id}"
+    writes = {"insert": add(path, 1), "update": change(one, 1), "delete": remove(one, 1)}
+    return replace(
+        table,
+        columns=tuple(_column(c, sources.get(c.name, ""), c.name in unset) for c in table.columns),
+        listings=listings,
+        get=Get(one, tokens=2, version=1),
+        insert=writes["insert"],
+        update=writes["update"],
+        delete=writes["delete"],
+    )
+
+
+def _list(
+    path: str, tokens: int = 20, sorts: str = "", paging: str = OFFSET, filters: tuple[Filter, ...] = ()
+) -> Listing:
+    return Listing(
+        path,
+        tokens=tokens,
+        version=1,
+        paging=paging,
+        filters=filters,
+        sorts=tuple(sorts.split()),
+        null_is_empty=paging == OFFSET,
+    )
+
+
+def _absent(names: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), "-")
+
+
+def _dropped(names: str) -> dict[str, str]:
+    """The properties that version 2 has no more; attrs shows them."""
+    return dict.fromkeys(names.split(), "version 2 has it no more; it stands in attrs")
+
+
+_DEAL_DROPPED = _dropped(
+    "active acv_currency arr_currency mrr_currency creator_user_id formatted_value formatted_weighted_value "
+    "last_activity_date next_activity_date next_activity_duration next_activity_note next_activity_subject "
+    "next_activity_time next_activity_type org_hidden org_name owner_name person_hidden person_name "
+    "rotten_time stage_order_nr weighted_value weighted_value_currency"
+)
+_CONTACT = "company_id first_char label last_activity_date next_activity_date next_activity_time owner_name"
+_PERSON_DROPPED = _dropped(f"{_CONTACT} org_name")
+_BY_OWNER = Filter("owner_id", "user_id", share=0.1)
+_COUNTS = (
+    "email_messages_count activities_count done_activities_count undone_activities_count files_count "
+    "notes_count followers_count"
+)
+_CONTACT_SORTS = f"id name add_time update_time {_COUNTS} open_deals_count closed_deals_count"
+
+_DEAL_LIST = replace(
+    _list(
+        "/deals",
+        sorts="id title value currency status stage_id pipeline_id add_time update_time stage_change_time "
+        f"probability lost_reason close_time won_time lost_time expected_close_date {_COUNTS}",
+        filters=(
+            BY_FILTER,
+            _BY_OWNER,
+            Filter("stage_id", share=0.1),
+            Filter("status", values=("open", "won", "lost"), share=0.4),
+        ),
+    ),
+    holds={"is_archived": False},
+)
+_DEAL_SOURCES = {
+    "owner_id": "id:user_id",
+    "person_id": "id:person_id",
+    "org_id": "id:org_id",
+    "is_deleted": "deleted",
+    "label_ids": "label",
+    "smart_bcc_email": "cc_email",
+    **_absent("archive_time source_lead_id"),
+}
+
+V1_DEALS = replace(
+    _old(
+        DEALS,
+        "/deals",
+        _DEAL_SOURCES,
+        "",
+        (
+            _DEAL_LIST,
+            replace(
+                _DEAL_LIST,
+                path="/deals/archived",
+                tokens=40,
+                holds={"is_archived": True},
+                filters=(
+                    *_DEAL_LIST.filters,
+                    Filter("person_id", share=0.001),
+                    Filter("org_id", share=0.002),
+                    Filter("pipeline_id", share=0.3),
+                ),
+            ),
+        ),
+    ),
+    hidden=(("deleted", True), ("status", "deleted")),
+    left_out=_DEAL_DROPPED,
+)
+V1_DEALS = V1_DEALS.with_changes(
+    columns=tuple(replace(c, update=False) if c.name == "archive_time" else c for c in V1_DEALS.columns)
+)
+
+V1_DELETED_DEALS = replace(
+    DELETED_DEALS,
+    columns=tuple(
+        _column(c, {**_DEAL_SOURCES, "custom_fields": "#"}.get(c.name, ""), True)
+        for c in DELETED_DEALS.columns
+    ),
+    listings=(
+        replace(
+            _DEAL_LIST,
+            params={"status": "deleted"},
+            holds={},
+            filters=tuple(f for f in _DEAL_LIST.filters if f.column in ("owner_id", "stage_id")),
+        ),
+    ),
+    get=V1_DEALS.get,
+    hidden=(("deleted", False),),
+    left_out=_DEAL_DROPPED,
+)
+
+_PERSON_SOURCES = {
+    "owner_id": "id:owner_id",
+    "org_id": "id:org_id",
+    "emails": "email",
+    "phones": "phone",
+    "is_deleted": "not:active_flag",
+    "picture_id": "id:picture_id",
+    "smart_bcc_email": "cc_email",
+    **_absent(
+        "postal_address notes im birthday job_title participant_open_deals_count "
+        "participant_closed_deals_count marketing_status doi_status"
+    ),
+}
+
+V1_PERSONS = replace(
+    _old(
+        PERSONS,
+        "/persons",
+        _PERSON_SOURCES,
+        "postal_address notes im birthday job_title",
+        (_list("/persons", sorts=_CONTACT_SORTS, filters=(BY_FILTER, _BY_OWNER)),),
+    ),
+    hidden=(("active_flag", False),),
+    left_out=_PERSON_DROPPED,
+)
+
+V1_ORGANIZATIONS = replace(
+    _old(
+        ORGANIZATIONS,
+        "/organizations",
+        {
+            "owner_id": "id:owner_id",
+            "is_deleted": "not:active_flag",
+            "address": "parts:address",
+            "smart_bcc_email": "cc_email",
+            **_absent("website linkedin industry annual_revenue employee_count"),
+        },
+        "address website linkedin industry annual_revenue employee_count",
+        (_list("/organizations", sorts=f"{_CONTACT_SORTS} people_count", filters=(BY_FILTER, _BY_OWNER)),),
+    ),
+    hidden=(("active_flag", False),),
+    left_out=_dropped(f"{_CONTACT} country_code picture_id"),
+)
+
+V1_ACTIVITIES = replace(
+    _old(
+        ACTIVITIES,
+        "/activities",
+        {
+            "owner_id": "user_id",
+            "creator_user_id": "created_by_user_id",
+            "is_deleted": "not:active_flag",
+            "busy": "busy_flag",
+            "location": "parts:location",
+            **_absent("priority outcome"),
+        },
+        "location priority outcome",
+        (
+            replace(
+                _list(
+                    "/activities",
+                    filters=(BY_FILTER, Filter("type", share=0.2), Filter("done", shape="flag", share=0.5)),
+                ),
+                params={"user_id": "0"},  # without it only the token's own
+            ),
+        ),
+    ),
+    hidden=(("active_flag", False),),
+    left_out=_dropped(
+        "assigned_to_user_id calendar_sync_include_context company_id deal_dropbox_bcc deal_title file "
+        "gcal_event_id google_calendar_etag google_calendar_id last_notification_time "
+        "last_notification_user_id notification_language_id org_name owner_name person_dropbox_bcc "
+        "person_name rec_master_activity_id rec_rule rec_rule_extension reference_id reference_type series "
+        "source_timezone update_user_id"
+    ),
+)
+V1_ACTIVITIES = V1_ACTIVITIES.with_changes(
+    columns=tuple(replace(c, sent="flag") if c.name == "done" else c for c in V1_ACTIVITIES.columns)
+)
+
+V1_PRODUCTS = replace(
+    _old(
+        PRODUCTS,
+        "/products",
+        {"is_deleted": "not:active_flag", "is_linkable": "selectable", "owner_id": "id:owner_id"},
+        "category",
+        (_list("/products", filters=(BY_FILTER, _BY_OWNER)),),
+    ),
+    hidden=(("active_flag", False),),
+)
+
+V1_PIPELINES = replace(
+    _old(
+        PIPELINES,
+        "/pipelines",
+        {"is_deleted": "not:active", "is_deal_probability_enabled": "deal_probability"},
+        "",
+        (_list("/pipelines", tokens=10, paging=NONE),),
+    ),
+    hidden=(("active", False),),
+    left_out=_dropped("selected url_title"),
+)
+V1_PIPELINES = V1_PIPELINES.with_changes(
+    columns=tuple(
+        replace(c, sent="flag") if c.name == "is_deal_probability_enabled" else c
+        for c in V1_PIPELINES.columns
+    )
+)
+
+V1_STAGES = replace(
+    _old(
+        STAGES,
+        "/stages",
+        {
+            "is_deleted": "not:active_flag",
+            "is_deal_rot_enabled": "rotten_flag",
+            "days_to_rotten": "rotten_days",
+        },
+        "",
+        (_list("/stages", tokens=10, filters=(Filter("pipeline_id", share=0.3),)),),
+    ),
+    hidden=(("active_flag", False),),
+    left_out=_dropped("pipeline_deal_probability pipeline_name"),
+)
+
+V1_DEAL_PRODUCTS = replace(
+    DEAL_PRODUCTS,
+    columns=tuple(
+        _column(c, {"is_enabled": "enabled_flag", "update_time": "last_edit"}.get(c.name, ""), False)
+        for c in DEAL_PRODUCTS.columns
+    ),
+    listings=(_list("/deals/{deal_id}/products"),),
+    hidden=(("active_flag", False),),
+    left_out=_dropped("active_flag product quantity_formatted sum_formatted"),
+    insert=add("/deals/{deal_id}/products", 1),
+    update=change("/deals/{deal_id}/products/{id}", 1),
+    delete=remove("/deals/{deal_id}/products/{id}", 1),
+)
+
+_PERSONS_READ = {
+    c.name: replace(c, insert=False, update=False, required=False, sent="", body="")
+    for c in V1_PERSONS.columns
+}
+
+V1_DEAL_PERSONS = replace(
+    DEAL_PERSONS,
+    columns=tuple(_PERSONS_READ.get(c.name, c) for c in DEAL_PERSONS.columns),
+    listings=(_list("/deals/{deal_id}/persons"),),
+    hidden=V1_PERSONS.hidden,
+    left_out=_PERSON_DROPPED,
+)
+
+V1_ORGANIZATION_PERSONS = replace(
+    ORGANIZATION_PERSONS,
+    columns=tuple(_PERSONS_READ.get(c.name, c) for c in ORGANIZATION_PERSONS.columns),
+    listings=(replace(V1_PERSONS.listings[0], filters=(_BY_OWNER,)),),
+    get=V1_PERSONS.get,
+    hidden=V1_PERSONS.hidden,
+    left_out=_PERSON_DROPPED,
+)
+
+_CHANGED = (
+    V1_DEALS,
+    V1_DELETED_DEALS,
+    V1_PERSONS,
+    V1_ORGANIZATIONS,
+    V1_ACTIVITIES,
+    V1_PRODUCTS,
+    V1_PIPELINES,
+    V1_STAGES,
+    V1_DEAL_PRODUCTS,
+    V1_DEAL_PERSONS,
+    V1_ORGANIZATION_PERSONS,
+    contact(V1_PERSONS, "person_emails", "email", "E-mail address", version=1),
+    contact(V1_PERSONS, "person_phones", "phone", "Phone number", version=1),
+    product_prices(
+        V1_PRODUCTS,
+        tuple(
+            replace(c, source="overhead_cost", body="overhead_cost") if c.name == "direct_cost" else c
+            for c in PRICE
+        ),
+        version=1,
+    ),
+    *in_activities(V1_ACTIVITIES, {"primary": "primary_flag", "email": "email_address"}, version=1),
+)
+CHANGED: dict[str, Table] = {table.name: table for table in _CHANGED}

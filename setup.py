@@ -1,0 +1,56 @@
+"""What pipedrive-fdw is made of. Python 3.9 is that of the oldest engine it runs on (Debian 11)."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def read(name: str) -> str:
+    file = HERE / name
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+VERSION = re.search(r'^__version__ = "([^"]+)"', read("pipedrive_fdw/__init__.py"), re.MULTILINE)
+if VERSION is None:
+    raise SystemExit("pipedrive_fdw/__init__.py states no __version__")
+
+setup(
+    name="pipedrive-fdw",
+    version=VERSION[1],
+    description="A Pipedrive account as PostgreSQL tables: a foreign data wrapper on Multicorn",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="PostgreSQL",
+    author="pipedrive-fdw contributors",
+    python_requires=">=3.9",
+    packages=find_packages(include=["pipedrive_fdw", "pipedrive_fdw.*"]),
+    package_data={"pipedrive_fdw": ["py.typed"]},
+    # What stands here is imported inside the database server: few.
+    install_requires=["requests>=2.31,<3", "cachetools>=5.3,<7", "orjson>=3.9,<4"],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "jsonschema>=4.20",
+            "mypy>=1.10",
+            "psycopg[binary]>=3.1.18,<4",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "PyYAML>=6",
+            "ruff>=0.5",
+            "testcontainers>=4.7",
+            "types-cachetools",
+            "types-jsonschema",
+            "types-PyYAML",
+            "types-requests",
+        ],
+    },
+    classifiers=[
+        "License :: OSI Approved :: PostgreSQL License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Database",
+    ],
+)

@@ -1,0 +1,20 @@
+"""One simulator for the contract tests, with every switch on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.openapi import folder
+from tests.simulator import Simulator
+
+
+@pytest.fixture(scope="session")
+def everything() -> Iterator[Simulator]:
+    if folder() is None:
+        pytest.skip("the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
+    simulator = Simulator(deals=240).start()
+    simulator.configure({"v1_core": True, "subscriptions": True})
+    yield simulator
+    simulator.stop()

@@ -1,0 +1,100 @@
+"""The package's run-time dependencies in a folder of their own, for the Python that a server embeds.
+
+The bounds are those of ``setup.py``; pip chooses wheels for that Python, whichever runs pip.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.engine.places import ROOT, base, built_aside, locked
+from tests.engine.process import EngineError, run, say
+
+
+def requirements(setup: Path = ROOT / "setup.py") -> list[str]:
+    """``install_requires`` as it stands in ``setup.py``, which is read and not run."""
+    for node in ast.walk(ast.parse(setup.read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "install_requires":
+            return [str(item) for item in ast.literal_eval(node.value)]
+    raise EngineError(f"{setup} has no install_requires.")
+
+
+def prepare(version: str, embedded_pip: Sequence[str] = ()) -> Path:
+    """The folder with the dependencies for Python *version* (``3.9``); made when missing.
+
+    *embedded_pip* is a command that runs the engine's own pip, for hosts that have none.
+    """
+    wanted = requirements()
+    key = hashlib.sha256("\n".join([*wanted, platform.machine()]).encode()).hexdigest()[:10]
+    target = base() / f"python{version}-{key}"
+    if target.is_dir():
+        return target
+    with locked(base() / f"python{version}.lock", "fetches the Python libraries"):
+        if not target.is_dir():
+            say(f"fetching {', '.join(wanted)} for Python {version}")
+            with built_aside(target) as aside:
+                _fetch(wanted, version, aside, embedded_pip)
+    return target
+
+
+def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequence[str]) -> None:
+    pip = _host_pip() or list(embedded_pip)
+    if not pip:
+        raise EngineError(
+            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
+        )
+    settings = {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_USER": "0",
+    }
+    environment = {**os.environ, **settings}
+    wheels = target / "wheels"
+    wheels.mkdir()
+    only = ["--quiet", "--python-version", version, "--only-binary=:all:"]
+    # Older pips heed a wheel's own Requires-Python under --python-version in "download" but not in "install".
+    try:
+        run(
+            [*pip, "download", *only, "--dest", str(wheels), *wanted],
+            "pip download",
+            env=environment,
+            cwd=wheels,
+        )
+    except EngineError as error:
+        raise EngineError(
+            f"{error}\nThe Python libraries could not be fetched: is there a network?"
+        ) from None
+    # Byte code would be that of the Python which runs pip; the server's own makes its own.
+    exact = ["--no-compile", "--no-deps", "--no-index", "--ignore-requires-python", "--target", str(target)]
+    chosen = sorted(map(str, wheels.glob("*.whl")))
+    run([*pip, "install", *only, *exact, *chosen], "pip install", env=environment, cwd=wheels)
+    shutil.rmtree(wheels)
+
+
+def has_pip() -> bool:
+    """Whether the host has a pip that can be used."""
+    return bool(_host_pip())
+
+
+@functools.cache
+def _host_pip() -> list[str]:
+    for python in (sys.executable, str(ROOT / ".venv/bin/python"), "python3"):
+        command = [python, "-m", "pip"]
+        try:
+            done = subprocess.run([*command, "--version"], capture_output=True, timeout=60)  # noqa: S603
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return command
+    return []

@@ -1,0 +1,1 @@
+"""A made-up company: records that look like those of a real account, the same for the same seed."""

@@ -1,0 +1,145 @@
+"""The words that records are made of, and the values that break clients."""
+
+from __future__ import annotations
+
+FIRST = [
+    "Ada",
+    "Bruno",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "Farid",
+    "Grace",
+    "Hiro",
+    "Inês",
+    "Jonas",
+    "Kofi",
+    "Lena",
+    "Mateo",
+    "Nadia",
+    "Olu",
+    "Priya",
+    "Quentin",
+    "Rosa",
+    "Sven",
+    "Tove",
+]
+LAST = [
+    "Andersen",
+    "Becker",
+    "Costa",
+    "Dubois",
+    "Eriksson",
+    "Ferrari",
+    "García",
+    "Haddad",
+    "Itō",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
+    "Müller",
+    "Novák",
+    "Okafor",
+    "Petrov",
+    "Quispe",
+    "Rossi",
+    "Silva",
+    "Tamm",
+]
+FIRMS = [
+    "Alder",
+    "Borealis",
+    "Cobalt",
+    "Delta",
+    "Ember",
+    "Fjord",
+    "Granite",
+    "Harbor",
+    "Indigo",
+    "Juniper",
+    "Kestrel",
+    "Lumen",
+    "Meridian",
+    "Nimbus",
+    "Orchard",
+    "Pioneer",
+]
+TRADES = [
+    "Logistics",
+    "Software",
+    "Foods",
+    "Energy",
+    "Studio",
+    "Robotics",
+    "Health",
+    "Marine",
+    "Textiles",
+    "Consulting",
+]
+WORK = [
+    "rollout",
+    "renewal",
+    "pilot",
+    "upgrade",
+    "migration",
+    "support",
+    "audit",
+    "training",
+    "retainer",
+    "expansion",
+]
+GOODS = [
+    "Licence",
+    "Workshop",
+    "Sensor",
+    "Gateway",
+    "Support",
+    "Subscription",
+    "Cable",
+    "Report",
+    "Dashboard",
+    "Beacon",
+]
+CITIES = (
+    ("Tallinn", "Estonia", "10111"),
+    ("Riga", "Latvia", "LV-1050"),
+    ("Kraków", "Poland", "30-001"),
+    ("Lisboa", "Portugal", "1100-148"),
+    ("München", "Germany", "80331"),
+    ("São Paulo", "Brazil", "01000-000"),
+)
+STREETS = ["Harbour Road", "Main Street", "Vana-Viru", "Rua Augusta", "Lange Gasse", "Side Street"]
+LOST = ("Too expensive", "No answer", "Chose a competitor", "", None, "Postponed “indefinitely”")
+
+# What stands in a text field now and then, so that nobody can trust texts.
+NASTY = (
+    "🚀 Ünïcödé 你好 👩‍👩‍👧",
+    'O\'Reilly "and" Sons \\ Co.',
+    "NUL\x00inside",
+    "",
+    "long " * 2_000,
+    "עברית ועוד \u202eعربي\u202c",
+    "e\u0301 combining \u0928\u093f",
+    "line\nbreak\ttab\r\n",
+    "'; DROP TABLE deals; --",
+    "{curly} [square] %percent% $1 \\x41",
+    "  spaces around  ",
+    "\\N",
+    "NULL",
+    "null",
+    "\u2028separators\u2029\ufeff",
+)
+AMOUNTS = (
+    0,
+    -250,
+    0.01,
+    0.1 + 0.2,
+    1e15,
+    9_007_199_254_740_993,
+    123_456_789.123_456_78,
+    -0.005,
+    1e-7,
+    999_999_999_999.99,
+)
+DAYS = ("1900-01-01", "1969-12-31", "2024-02-29", "2038-01-20", "9999-12-31")
+CURRENCIES = ("EUR", "EUR", "EUR", "USD", "USD", "GBP", "JPY", "SEK", "BHD", "CHF", "BRL")

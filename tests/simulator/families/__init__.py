@@ -1,0 +1,22 @@
+"""The API's objects, a module a family: declarations, and the few operations that need words of their own."""
+
+from __future__ import annotations
+
+from tests.simulator.families import (  # noqa: F401 - importing registers them
+    admin,
+    contacts,
+    deal_children,
+    deals,
+    fields,
+    leads,
+    mail,
+    notes,
+    products,
+    projects,
+    relations,
+    search,
+    subscriptions,
+    users,
+    v1_core,
+    work,
+)

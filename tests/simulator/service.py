@@ -1,0 +1,197 @@
+"""From a request to an answer: credentials, switches, metering, checks, the handler; and the request log.
+
+Knows no sockets (server.py) and no objects (families/).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from tests.simulator import families  # noqa: F401 - registers the handlers
+from tests.simulator.account import Account
+from tests.simulator.checks import check_query, read_body
+from tests.simulator.company.world import World
+from tests.simulator.faults import Faults
+from tests.simulator.meter import Meter
+from tests.simulator.oauth import OAuth
+from tests.simulator.refusal import Refusal
+from tests.simulator.routes import HANDLERS, Call
+from tests.simulator.server import Server
+from tests.simulator.snapshot import snapshot
+from tests.simulator.spec import Operation, find
+
+JSON = "application/json; charset=utf-8"
+_PREFIXES = (("/api/v1/", 1), ("/v1/", 1), ("/api/v2/", 2))
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes
+    tokens: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+
+
+class Simulator:
+    """A running API. ``url`` is its address; the other methods are what /_sim offers over HTTP."""
+
+    def __init__(
+        self,
+        seed: int = 1,
+        deals: int = 300,
+        latency_ms: int = 0,
+        burst: int = 100_000,
+        budget: int = 1_000_000,
+        token: str = "demo-token",  # noqa: S107 - a made-up account
+        host: str = "127.0.0.1",
+        port: int = 0,
+        extra_fields: int = 0,
+    ) -> None:
+        self.settings: dict[str, Any] = {
+            "v1_core": False,
+            "subscriptions": False,
+            "gated": {},
+            "contact_sync": True,
+            "users_tokens": {token: 1},
+            "latency_ms": latency_ms,
+            "burst": burst,
+            "budget": budget,
+        }
+        self.meter = Meter(burst, budget)
+        self.rules = Faults()
+        self.oauth = OAuth()
+        self._company = (seed, deals, extra_fields)
+        self.account = Account(World(*self._company))
+        self.log: list[dict[str, Any]] = []
+        self._server = Server((host, port), self)
+        self.url = f"http://{host}:{self._server.server_address[1]}"
+        self._thread: threading.Thread | None = None
+
+    # ---- for tests
+
+    def start(self) -> Simulator:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ends the server and every connection to it."""
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+        self._server.drop_connections()
+
+    def requests(self) -> list[dict[str, Any]]:
+        return list(self.log)
+
+    def reset(self) -> None:
+        """Clears log, counters and faults; the records stay as they are."""
+        self.log.clear()
+        self.meter.reset()
+        self.rules.replace(())
+
+    def refill(self) -> None:
+        """The company as it was in the beginning."""
+        self.account = Account(World(*self._company))
+        self.configure({})
+
+    def faults(self, rules: list[dict[str, Any]]) -> None:
+        self.rules.replace(rules)
+
+    def records(self, collection: str) -> list[dict[str, Any]]:
+        return snapshot(self.account, collection)
+
+    def configure(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes settings. Raises ValueError for one that does not exist."""
+        unknown = set(given) - set(self.settings) - {"oauth_expires_in"}
+        if unknown:
+            raise ValueError(f"no setting {', '.join(sorted(unknown))}; there are {', '.join(self.settings)}")
+        for name, value in given.items():
+            if name == "oauth_expires_in":
+                self.oauth.expires_in = value
+            else:
+                self.settings[name] = value
+        self.meter.burst, self.meter.budget = self.settings["burst"], self.settings["budget"]
+        if self.account.settings["contact_sync"] != self.settings["contact_sync"]:
+            self.account.settings["contact_sync"] = self.settings["contact_sync"]
+        return self.settings
+
+    # ---- requests
+
+    def record(self, entry: dict[str, Any], answer: Answer, started: float) -> None:
+        entry.update(status=answer.status, tokens=answer.tokens, started=started, ended=time.time())
+        self.log.append(entry)
+
+    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        tokens = 0
+        metered: dict[str, str] = {}
+        try:
+            if path == "/oauth/token":
+                return Answer(200, orjson.dumps(self.oauth.token(method, headers, body, self.url)))
+            version, rest = _version(path)
+            op, values = find(version, method, rest)
+            self._switched(op)
+            credential, user = self._credential(headers)
+            verdict = self.meter.admit(credential, op.tokens, op.search)
+            if verdict.status != 200:
+                return Answer(verdict.status, verdict.body, 0, verdict.headers, verdict.content_type)
+            tokens, metered = op.tokens, verdict.headers
+            self._gated(method, rest)
+            given = check_query(op, parse_qsl(query, keep_blank_values=True))
+            data = read_body(op, headers.get("content-type") or "", body)
+            handler = HANDLERS.get((op.version, op.method, op.path))
+            if handler is None:
+                raise Refusal(501, f"the simulator does not serve {op.method} {op.path} (v{op.version})")
+            with self.account.lock:
+                reply = handler(Call(self.account, op, values, given, data, user))
+                status, reply = reply if isinstance(reply, tuple) else (200, reply)
+                payload = reply if isinstance(reply, bytes) else orjson.dumps(reply)
+            return Answer(status, payload, tokens, metered)
+        except Refusal as refusal:
+            return Answer(refusal.status, orjson.dumps(refusal.envelope()), tokens, metered)
+
+    def _credential(self, headers: Mapping[str, str]) -> tuple[str, int]:
+        """(credential, user id) of an API token in its header or an access token as Bearer, never mixed."""
+        token = headers.get("x-api-token")
+        if token is not None:
+            user = self.settings["users_tokens"].get(token)
+            if user is not None:
+                return token, int(user)
+        scheme, _, bearer = (headers.get("authorization") or "").partition(" ")
+        if scheme.lower() == "bearer" and self.oauth.user_of(bearer) is not None:
+            return "oauth", self.oauth.user_of(bearer) or 1
+        raise Refusal(401, "unauthorized access")
+
+    def _switched(self, op: Operation) -> None:
+        if op.switch == "core_v1" and not self.settings["v1_core"]:
+            raise Refusal(404, "Unknown method .")
+        if op.switch == "subscriptions" and not self.settings["subscriptions"]:
+            raise Refusal(410, "This API has been removed")
+
+    def _gated(self, method: str, path: str) -> None:
+        """The features that the plan lacks: path pattern → status, or {status, error, code}."""
+        for pattern, what in self.settings["gated"].items():
+            if re.search(pattern, path):
+                given = what if isinstance(what, dict) else {"status": what}
+                error = {402: "Payment required", 403: "Your plan does not include this feature"}
+                status = int(given["status"])
+                raise Refusal(
+                    status, given.get("error") or error.get(status, "Not available"), given.get("code", "")
+                )
+
+
+def _version(path: str) -> tuple[int, str]:
+    for prefix, version in _PREFIXES:
+        if path.startswith(prefix):
+            return version, path[len(prefix) - 1 :]
+    raise Refusal(404, "Unknown path")
