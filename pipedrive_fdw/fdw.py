@@ -119,7 +119,8 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
-        check_server(read_options(srv_options, (SERVER, MAPPING)))
+        server = read_options(srv_options, (SERVER, MAPPING))
+        check_server(server)
         read_options(options, (IMPORT,))
         return [
             TableDefinition(
@@ -129,5 +130,5 @@ class PipedriveFdw(ForeignDataWrapper):
                 ],
                 options=dict(table.options),
             )
-            for table in import_schema(schema, restriction_type or "", restricts)
+            for table in import_schema(schema, restriction_type or "", restricts, server["api_version"])
         ]

@@ -20,6 +20,7 @@ from pipedrive_fdw.catalog import (
     projects,
     subscriptions,
     users,
+    v1,
 )
 from pipedrive_fdw.catalog.model import Table
 
@@ -43,3 +44,10 @@ FAMILIES = (
     subscriptions,
 )
 TABLES: dict[str, Table] = {table.name: table for family in FAMILIES for table in family.TABLES}
+
+_VERSIONS = {"v2": TABLES, "v1": {**TABLES, **v1.CHANGED}}
+
+
+def tables_of(api_version: str) -> dict[str, Table]:
+    """The catalogue under the option api_version: 'v2', or 'v1' for the old core."""
+    return _VERSIONS[api_version]

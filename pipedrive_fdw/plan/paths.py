@@ -44,11 +44,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Lists:
-    """Calls of one listing, one after the other; *pages* is how many are expected in all."""
+    """Calls of one listing, one after the other; *pages* is how many are expected in all.
+
+    of_parents  each call names parents, and may find that they are gone or refuse
+    """
 
     listing: Listing
     calls: tuple[Call, ...]
     pages: int = 1
+    of_parents: bool = False
 
     @property
     def tokens(self) -> int:
@@ -148,7 +152,7 @@ class ScanPlan:
     order     the order that was promised to PostgreSQL
     streamed  every step already gives that order: they are merged page by page; otherwise all rows
               are gathered and sorted here
-    where     (path, value) that a record must have, besides what PostgreSQL rechecks
+    where     (column, value) that a record must have, besides what PostgreSQL rechecks
     pushed, rechecked  the quals as text
     extended  columns that cost a request for each row
     limit, offset  rows to give and to pass over, where PostgreSQL leaves that to the scan

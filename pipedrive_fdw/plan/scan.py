@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Get, Listing, Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.plan.predicates import Predicates
 
@@ -66,8 +67,7 @@ def plan_scan(
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
     needed = None if limit is None else limit + offset
     builder = _Builder(table, predicates, tuple(order), needed, settings, dict(where))
-    candidates = builder.candidates()
-    best = min(candidates, key=lambda c: (c.tokens, c.requests))
+    best = builder.best()
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
     pushed = [text for column, _, text in predicates.texts if column in best.used]
     return ScanPlan(
@@ -86,9 +86,13 @@ def plan_scan(
 
 @dataclass(frozen=True)
 class _Candidate:
+    """One legal way: its steps, the columns whose conditions it sends, whether it keeps the order, and the
+    tokens that it may need at the worst beyond those expected."""
+
     steps: tuple[Step, ...]
     used: frozenset[str]
     ordered: bool
+    risk: int = 0
 
     @property
     def tokens(self) -> int:
@@ -97,6 +101,10 @@ class _Candidate:
     @property
     def requests(self) -> int:
         return sum(step.requests for step in self.steps)
+
+
+def _price(candidate: _Candidate) -> tuple[int, int]:
+    return candidate.tokens, candidate.requests
 
 
 class _Builder:
@@ -122,8 +130,19 @@ class _Builder:
             if all(predicates.allows(c, v) and where.get(c, v) == v for c, v in listing.holds.items())
         )
 
-    def candidates(self) -> list[_Candidate]:
-        return [c for c in (*self.lookups(), self.lists()) if c is not None]
+    def best(self) -> _Candidate:
+        """The cheapest way. Where the table's size is known, none that may cost more than its list.
+
+        Raises PlanError when the table can be read only for parents that the query does not name.
+        """
+        lookups = self.lookups()
+        guarded = self.table.parent is not None and self.table.parent.guarded
+        if lookups and guarded:
+            return min(lookups, key=_price)
+        lists = self.lists()
+        if self.settings.rows is not None:
+            lookups = [c for c in lookups if c.tokens + c.risk <= lists.tokens]
+        return min((*lookups, lists), key=_price)
 
     # ---- by key
 
@@ -132,13 +151,17 @@ class _Builder:
         if alone is not None and alone.column in self.predicates.equal:
             return []  # a row found by its key says nothing about the saved filter
         found = []
-        get = self.table.get
+        get = self._lookup_get()
         if get is not None and self._key_values(get) is not None:
             found.append(self._gets(get))
         batch = self._batch_listing()
         if batch is not None:
             found.append(self._batches(*batch))
         return found
+
+    def _lookup_get(self) -> Get | None:
+        get = self.table.get
+        return get if get is not None and get.lookup else None
 
     def _key_values(self, get: Get) -> list[dict[str, Any]] | None:
         """Every combination of the values of the path's placeholders, None when one is not known."""
@@ -165,7 +188,7 @@ class _Builder:
         return None
 
     def _batches(self, listing: Listing, filt: Filter, values: tuple[Any, ...]) -> _Candidate:
-        get = self.table.get
+        get = self._lookup_get()
         others = tuple(li for li in self.listings if li is not listing and li.filter_of(filt.column, "in"))
         whole = len(values) - len(values) % filt.most
         rest = values[whole:]
@@ -186,7 +209,9 @@ class _Builder:
         if single and get is not None:
             keys = [{filt.column: value} for value in single]
             steps.append(Gets(get, tuple(get_call(self.table, get, key, self.settings) for key in keys)))
-        return _Candidate(tuple(steps), frozenset((filt.column,)), False)
+        again = sum(li.tokens for li in others) * len(calls)
+        risk = min(again, len(values) * get.tokens) if get is not None else again
+        return _Candidate(tuple(steps), frozenset((filt.column,)), False, risk)
 
     def _key_path(self, column: str) -> str:
         declared = self.table.column(column)
@@ -221,8 +246,8 @@ class _Builder:
                 parts = [*forced, *chosen]
                 calls = math.prod(len(self._slices(f)) for f in parts)
                 pages = max(calls, self._pages(listing, [*fixed, *parts]))
-                if calls > MAX_SPLIT and chosen:
-                    continue
+                if chosen and (calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced])):
+                    continue  # each call costs a page at least, and the values may be the frequent ones
                 if best is None or (pages * listing.tokens, pages) < best[:2]:
                     best = (pages * listing.tokens, pages, parts)
         assert best is not None  # noqa: S101 - the empty combination is always there
@@ -231,7 +256,7 @@ class _Builder:
         combos = itertools.product(*(self._slices(f) for f in parts))
         calls_made = tuple(self._call(listing, {**fixed, **dict(zip(parts, combo))}) for combo in combos)
         in_order = not self.order or self._sort_params(listing) is not None
-        return Lists(listing, calls_made, best[1]), used, in_order
+        return Lists(listing, calls_made, best[1], needs_parent), used, in_order
 
     def _sendable(self, listing: Listing) -> tuple[dict[Filter, Any], list[Filter], set[str]]:
         """Filters with one value to send, filters whose IN could be split, columns used."""
@@ -314,6 +339,12 @@ class _Builder:
         assert parent is not None  # noqa: S101 - asked by the caller
         slot = self._parent_slot(listing, parent.column)
         assert slot is not None  # noqa: S101 - asked by the caller
+        if parent.guarded:
+            raise PlanError(
+                f"{self.table.name} is read for one {parent.table[:-1]} at a time",
+                detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
+                hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
+            )
         walk = plan_scan(
             self.settings.tables[parent.table],
             Predicates(),
@@ -340,7 +371,8 @@ class _Builder:
 
     def _call(self, listing: Listing, values: Mapping[Filter, Any], walked: Filter | None = None) -> Call:
         params: list[tuple[str, str]] = []
-        echo: dict[str, Any] = {}
+        held = (c for c in listing.holds if getattr(self.table.column(c), "held", False))
+        echo: dict[str, Any] = {c: listing.holds[c] for c in held}
         path_values: dict[str, Any] = {}
         for filt, value in values.items():
             if filt.column in listing.placeholders:
@@ -405,7 +437,7 @@ def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings)
 
 def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
     """What makes the operation return whole records: include_fields and option labels."""
-    params: list[tuple[str, str]] = []
+    params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
     if getattr(op, "include", False):
         names = [c.path[0] for c in table.columns if c.include]
         if names:

@@ -7,15 +7,16 @@ stays in its generator.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipedrive_fdw.api.client import Spent
-from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.catalog.model import OFFSET, Table
 from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, with_session
@@ -24,13 +25,20 @@ from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import Settings, plan_scan
 from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.backend import counts_only, setting, statement_text
+from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
+from pipedrive_fdw.run.counts import Counts
+from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 _REMEMBERED_SCANS = 32
+_NO_COLUMNS: frozenset[str] = frozenset(("",))
+# A value of each type by which a join can look rows up, to price the look-up.
+_SAMPLES: Mapping[str, Any] = {"bigint": 0, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
+# Types that Pipedrive orders as PostgreSQL does.
+_EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
 
 
 class ColumnDefinition(Protocol):
@@ -47,7 +55,7 @@ class SortKey(Protocol):
     collate: str | None
 
 
-def table_named(name: str) -> Table:
+def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
     """Raises OptionError for a table that the catalogue has not."""
     if not name:
         raise OptionError(
@@ -55,10 +63,10 @@ def table_named(name: str) -> Table:
             hint="Add OPTIONS (table 'deals'), or use IMPORT FOREIGN SCHEMA.",
         )
     try:
-        return TABLES[name]
+        return catalogue[name]
     except KeyError:
         raise OptionError(
-            f'Pipedrive has no table "{name}"', hint=f"The tables are: {', '.join(sorted(TABLES))}."
+            f'Pipedrive has no table "{name}"', hint=f"The tables are: {', '.join(sorted(catalogue))}."
         ) from None
 
 
@@ -133,7 +141,8 @@ class ForeignTable:
 
     def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
         self.options = options
-        self.table = table_named(options["table"])
+        self._catalogue = tables_of(options["api_version"])
+        self.table = table_named(options["table"], self._catalogue)
         self.binding = bind(self.table, columns)
         self._maker = RowMaker(self.binding)
         self._names = {b.name: b.column.name for b in self.binding.columns}
@@ -145,6 +154,8 @@ class ForeignTable:
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         self._done: deque[_Done] = deque(maxlen=_REMEMBERED_SCANS)
+        self._counts = Counts(options)
+        self._planned: tuple[Any, frozenset[str]] | None = None
 
     # ---- planning
 
@@ -166,64 +177,118 @@ class ForeignTable:
         )
 
     def _settings(self) -> Settings:
-        return Settings(TABLES, self.options["page_size"], self.options["rows"], self.options["archived"])
+        options = self.options
+        return Settings(self._catalogue, options["page_size"], self._known_rows(), options["archived"])
+
+    def _known_rows(self) -> int | None:
+        """The option rows, else what an earlier scan saw, else None."""
+        rows: int | None = self.options["rows"]
+        return self._counts.get(self._count_name) if rows is None else rows
+
+    @property
+    def _count_name(self) -> str:
+        archived = self.options["archived"]
+        return self.table.name if archived == "include" else f"{self.table.name} {archived}"
+
+    def _rows(self) -> int:
+        known = self._known_rows()
+        return self.table.rows if known is None else known
 
     def size(self, quals: Sequence[Qual], columns: Iterable[str]) -> tuple[int, int]:
         """(rows expected, bytes of a row) for PostgreSQL's planner."""
         predicates = self.predicates(quals)
+        self._note(predicates.not_null)
         width = (
             sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in set(columns)) or 100
         )
+        return self._expected(predicates), width
+
+    def _expected(self, predicates: Predicates) -> int:
+        """How many rows *predicates* leave, as far as can be guessed."""
         if predicates.impossible:
-            return 1, width
-        total = self.options["rows"]
-        rows = float(self.table.rows if total is None else total)
+            return 1
+        rows = float(self._rows())
         if set(self.table.key) <= set(predicates.equal):
-            for key in self.table.key:
-                rows = min(rows, len(predicates.equal[key]))
-            return max(int(rows), 1), width
+            return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
         for column, values in predicates.equal.items():
             shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
             rows *= min(1.0, (min(shares) if shares else 0.1) * len(values))
         for _ in predicates.ranges:
             rows *= 0.33
-        return max(int(rows), 1), width
+        return max(int(rows), 1)
+
+    def _note(self, not_null: frozenset[str]) -> None:
+        """Keeps what is sure of every scan of this table that the statement plans, for ``sortable``."""
+        mark = statement_mark()
+        if self._planned is not None and self._planned[0] == mark:
+            not_null &= self._planned[1]
+        self._planned = (mark, not_null)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
         """Columns by which a join can look rows up, with the rows that one value gives."""
+        if not GUARD.expect():
+            return []
         shown = {b.column.name: b.name for b in self.binding.columns}
-        total = self.options["rows"]
-        rows = self.table.rows if total is None else total
+        row_price = self._rows() / max(self._plan_for({}).tokens, 1) if not self._is_guarded() else 1.0
         keys: list[tuple[tuple[str, ...], int]] = []
-        get = self.table.get
-        if get is not None and all(p in shown for p in get.placeholders):
-            keys.append((tuple(shown[p] for p in get.placeholders), 1))
-        for listing in self.table.listings:
-            for filt in listing.filters:
-                if filt.shape in ("eq", "in") and filt.column in shown and not filt.alone:
-                    expected = 1 if (filt.column,) == self.table.key else max(int(rows * filt.share), 1)
-                    entry = ((shown[filt.column],), expected)
-                    if not filt.values and entry[0] not in [k for k, _ in keys]:
-                        keys.append(entry)
-            for name in listing.placeholders:
-                if name in shown and (shown[name],) not in [k for k, _ in keys]:
-                    keys.append(((shown[name],), max(int(rows * 0.001), 1)))
+        for columns in self._keys():
+            samples = {name: _SAMPLES.get(self._type(name)) for name in columns}
+            if not all(name in shown for name in columns) or None in samples.values():
+                continue
+            plan = self._plan_for({name: (value,) for name, value in samples.items()})
+            if not all(any(text.startswith(f"{name} ") for text in plan.pushed) for name in columns):
+                continue
+            rows = self._expected(Predicates(equal={name: (value,) for name, value in samples.items()}))
+            # PostgreSQL weighs paths by their rows: a look-up counts as many as a scan gives for its tokens.
+            keys.append((tuple(shown[name] for name in columns), max(rows, round(plan.tokens * row_price))))
         return keys
+
+    def _keys(self) -> list[tuple[str, ...]]:
+        """The columns whose values a request can name, one set for each way, best first."""
+        get = self.table.get
+        found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
+        for listing in self.table.listings:
+            found += [(name,) for name in listing.placeholders]
+            filters = (f for f in listing.filters if f.shape in ("eq", "in") and not f.alone and not f.values)
+            found += [(f.column,) for f in filters]
+        return list(dict.fromkeys(found))
+
+    def _is_guarded(self) -> bool:
+        return self.table.parent is not None and self.table.parent.guarded
+
+    def _type(self, name: str) -> str:
+        column = self.table.column(name)
+        return column.type if column else ""
+
+    def _plan_for(self, equal: Mapping[str, tuple[Any, ...]]) -> ScanPlan:
+        texts = tuple((name, "=", f"{name} = …") for name in equal)
+        return plan_scan(
+            self.table, Predicates(equal=equal, texts=texts), _NO_COLUMNS, settings=self._settings()
+        )
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The prefix of *sortkeys* whose order the API gives exactly."""
+        mark, not_null = self._planned or (None, frozenset())
+        if mark != statement_mark():
+            not_null = frozenset()
         claimed: list[SortKey] = []
         for key in sortkeys:
             name = self._names.get(key.attname, "")
-            if claimed or name not in self._never_null or name not in self._comparable:
+            if name not in self._comparable or not (name in self._never_null or name in not_null):
                 break
             if self.table.nested or any(name not in li.sorts for li in self.table.listings):
                 break
-            column = self.table.column(name)
-            if column is None or column.type not in ("bigint", "timestamptz", "date"):
+            if claimed and any(li.paging != OFFSET for li in self.table.listings):
+                break  # version 2 takes one key
+            if self._type(name) not in _EXACT and not self._by_their_collation(name):
                 break
             claimed.append(key)
         return claimed
+
+    def _by_their_collation(self, name: str) -> bool:
+        """Whether the user lets Pipedrive sort this text, and one list gives all of it."""
+        alone = len(self.table.listings) == 1
+        return alone and self._type(name) == "text" and bool(self.options["push_text_sort"])
 
     def limitable(self, limit: int | None) -> bool:
         """Whether a LIMIT without any WHERE can be left to the scan (Multicorn2 asks only then)."""
@@ -244,11 +309,14 @@ class ForeignTable:
         )
         names = () if options["suppress_extended_requests"] or self._only_counted(asked) else plan.extended
         count = 0
+        whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
             for row in scan_rows(plan, self._maker, work, extension):
                 count += 1
                 yield row
+            if whole:
+                self._counts.put(self._count_name, count)
         finally:
             self._done.append(_Done(asked, work.spent, count))
 

@@ -58,6 +58,52 @@ def dig(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
+def _not(record: Any, path: Sequence[str]) -> bool | None:
+    value = dig(record, path)
+    return None if value is None else not value
+
+
+def _has(record: Any, path: Sequence[str]) -> bool:
+    return dig(record, path) is not None
+
+
+def _id(record: Any, path: Sequence[str]) -> Any:
+    value = dig(record, path)
+    return value.get("value", value.get("id")) if isinstance(value, dict) else value
+
+
+def _parts(record: Any, path: Sequence[str]) -> Record | None:
+    """An address of v1: its text, and its parts that stand beside it under the same beginning."""
+    beside = dig(record, path[:-1])
+    text, begin = dig(record, path), path[-1] + "_"
+    parts = {name[len(begin) :]: value for name, value in beside.items() if name.startswith(begin)}
+    if text is None and all(value is None for value in parts.values()):
+        return None
+    return {"value": text, **parts}
+
+
+# What stands before the colon of a source (model.READERS).
+_READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
+    "": dig,
+    "not": _not,
+    "has": _has,
+    "id": _id,
+    "parts": _parts,
+}
+
+
+def column_value(column: Column, record: Record, echo: Mapping[str, Any]) -> Any:
+    """The JSON value of a column that is not nested, as the compiled function reads it."""
+    if column.echo or (column.held and column.name in echo):
+        return echo.get(column.name)
+    return None if column.source == "-" else _READERS[column.reader](record, column.path)
+
+
+def joined(*keys: Any) -> str | None:
+    """A row_id: the keys joined by colons, None where one is missing."""
+    return None if None in keys else ":".join(map(str, keys))
+
+
 # Types whose JSON values PostgreSQL's input functions mostly read as they are: the test that lets a value
 # pass without a call.
 _PASSES = {
@@ -69,12 +115,15 @@ _PASSES = {
 }
 
 
+_WHOLE = {"*": "outer", "#": "root_fields(outer)", "-": "None"}
+
+
 def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any]], Row]:
     """A function (record or nested element, outer record, echo) → row.
 
     The source is put together from the declarations of this package alone; names stand in it as literals.
     """
-    names: dict[str, Any] = {"dig": dig, "root_fields": root_fields}
+    names: dict[str, Any] = {"dig": dig, "root_fields": root_fields, "joined": joined, "readers": _READERS}
     parts = []
     for number, bound in enumerate(binding.columns):
         column = bound.column
@@ -90,17 +139,21 @@ def _expression(column: Column, table: Table) -> str:
     """The source of the column's JSON value."""
     if column.echo:
         return f"echo.get({column.name!r})"
-    if column.source == "*":
-        return "outer"
-    if column.source == "#":
-        return "root_fields(outer)"
+    if column.source in _WHOLE:
+        return _WHOLE[column.source]
     if column.source == "@":
         keys = [table.column(name) for name in table.key]
-        parts = ", ".join(f"str({_expression(key, table)})" for key in keys if key is not None)
-        return f"':'.join(({parts},))"
+        parts = ", ".join(_expression(key, table) for key in keys if key is not None)
+        return f"joined({parts})"
     base = "outer" if column.outer else "record"
     path = column.path
-    return f"{base}.get({path[0]!r})" if len(path) == 1 else f"dig({base}, {path!r})"
+    if column.reader:
+        value = f"readers[{column.reader!r}]({base}, {path!r})"
+    elif len(path) == 1:
+        value = f"{base}.get({path[0]!r})"
+    else:
+        value = f"dig({base}, {path!r})"
+    return f"(echo[{column.name!r}] if {column.name!r} in echo else {value})" if column.held else value
 
 
 class RowMaker:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
-from pipedrive_fdw.catalog.model import Get, Listing, Operation, Table
+from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
+from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.plan.scan import fill
-from pipedrive_fdw.run.rows import Record, Row, RowMaker, dig
+from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.session import Params, Work
 
 Batch = tuple[list[Record], Mapping[str, Any]]
@@ -54,6 +55,9 @@ class _Scan:
         self.table = plan.table
         self.work = work
         self.extension = extension
+        self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
+        self._where = [(_column(self.table, name), value) for name, value in plan.where]
+        self._present = [_column(self.table, name) for name in self.table.present]
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -82,20 +86,27 @@ class _Scan:
     def _rows_of(self, step: Step) -> Iterator[Batch]:
         whole = isinstance(step, Gets)  # a get gives the extended columns too
         for records, echo in self._step(step):
-            kept = [r for r in records if self._is_row(r)]
+            kept = [r for r in records if self._is_row(r, echo)]
             if self.extension.names and not whole:
-                kept = self._extended(kept)
+                kept = self._extended(kept, echo)
             yield kept, echo
 
-    def _is_row(self, record: Record) -> bool:
-        return not any(dig(record, path.split(".")) == value for path, value in self.table.hidden) and all(
-            dig(record, path.split(".")) == value for path, value in self.plan.where
-        )
+    def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
+        for path, value in self._hidden:
+            if dig(record, path) == value:
+                return False
+        for column, value in self._where:
+            if column_value(column, record, echo) != value:
+                return False
+        return all(column_value(column, record, echo) is not None for column in self._present)
 
     # ---- steps
 
     def _step(self, step: Step) -> Iterator[Batch]:
         if isinstance(step, Lists):
+            if step.of_parents:
+                yield from self._of_parents(step.listing, step.calls)
+                return
             for call in step.calls:
                 yield from self._pages(step.listing, call)
         elif isinstance(step, Gets):
@@ -156,7 +167,8 @@ class _Scan:
         chunks = [keys[i : i + step.most] for i in range(0, len(keys), step.most)]
         batched = sum(listing.tokens for listing in step.others) * len(chunks)
         if get is not None and len(keys) * get.tokens <= batched:
-            params = tuple(p for p in step.calls[0].params if get.include and p[0] == "include_fields")
+            kept = ("include_fields",) if get.include else ()
+            params = (*get.params.items(), *(p for p in step.calls[0].params if p[0] in kept))
             (slot,) = get.placeholders
             yield from self._gets(
                 get, [Call(get, fill(get.path, {slot: k}), params, {slot: k}) for k in keys]
@@ -175,17 +187,32 @@ class _Scan:
     # ---- children of walked parents
 
     def _children(self, step: Children) -> Iterator[Batch]:
-        refused: ApiError | None = None
+        yield from self._of_parents(step.listing, self._child_calls(step), walked=True)
+
+    def _of_parents(self, listing: Listing, calls: Iterable[Call], walked: bool = False) -> Iterator[Batch]:
+        """The rows of parents. One that is gone or refuses is passed over when another answers.
+
+        When none answers: a parent that the query named may be gone, but of those that were just listed
+        (*walked*) not all can be, and a refusal by every one is that of the account.
+        """
+        refusals: list[ApiError] = []
         answered = False
-        for call, answer in self._parallel(step.listing, self._child_calls(step)):
+        for call, answer in self._parallel(listing, calls):
             if isinstance(answer, (NotFoundError, AccessError)) and not _final(answer):
-                refused = answer
+                refusals.append(answer)
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
             answered = True
-            yield from self._pages(step.listing, call, [answer])
-        if refused is not None and not answered and not isinstance(refused, NotFoundError):
+            yield from self._pages(listing, call, [answer])
+        if answered:
+            return
+        refused = next((r for r in refusals if not isinstance(r, NotFoundError)), None)
+        if refused is None and refusals:
+            gone = walked and (self.table.removed or len(refusals) > 1)
+            if gone or _UNKNOWN.search(refusals[0].detail):
+                refused = refusals[0]
+        if refused is not None:
             raise explained(refused, self.table)
 
     def _child_calls(self, step: Children) -> Iterator[Call]:
@@ -212,20 +239,25 @@ class _Scan:
 
     # ---- extended columns
 
-    def _extended(self, records: list[Record]) -> list[Record]:
+    def _extended(self, records: list[Record], echo: Mapping[str, Any]) -> list[Record]:
         """*records* with their extended columns, fetched one by one where they are not remembered."""
         get = self.table.get
         if get is None:
             return records
         known = self.work.session.extended(self.extension.seconds)
-        paths = [fill(get.path, {slot: record.get(slot) for slot in get.placeholders}) for record in records]
+        slots = {slot: _column(self.table, slot) for slot in get.placeholders}
+        paths = [
+            fill(get.path, {name: column_value(column, record, echo) for name, column in slots.items()})
+            for record in records
+        ]
+        params = tuple(get.params.items())
 
         def start(path: str) -> Pending[Any]:
             found = known.get(path)
             if found is not None:
                 self.work.spent.remembered += 1
                 return Ready(found)
-            return self.work.start(get, path, ())
+            return self.work.start(get, path, params)
 
         out: list[Record] = []
         session = self.work.session
@@ -233,7 +265,7 @@ class _Scan:
         for record, (path, result) in zip(records, fetched):
             answer = result
             if isinstance(result, (bytes, ApiError)):
-                answer = self.work.finish(get, path, (), result)
+                answer = self.work.finish(get, path, params, result)
                 if isinstance(answer, NotFoundError):
                     continue  # deleted since the list was read
                 if isinstance(answer, ApiError):
@@ -244,9 +276,23 @@ class _Scan:
         return out
 
 
+# How a 404 tells an operation that is not there from a record that is not.
+_UNKNOWN = re.compile(
+    r"\b(unknown|no such|removed|invalid) (method|path|endpoint|url|api|route)", re.IGNORECASE
+)
+
+
+def _column(table: Table, name: str) -> Column:
+    """A column that the catalogue's validation has seen."""
+    found = table.column(name)
+    if found is None:
+        raise CatalogError(f"{table.name} has no column {name}")
+    return found
+
+
 def _final(error: ApiError) -> bool:
     """Whether a refusal is that of the whole account, not of one parent."""
-    return error.status in (402, 410, 415) or "scope and url mismatch" in error.detail.lower()
+    return error.status in (402, 415) or "scope and url mismatch" in error.detail.lower()
 
 
 def explained(error: PipedriveError, table: Table) -> PipedriveError:

@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client in it: in PIPEDRIVE_FDW_CACHE, so that it is fetched once, else a temporary one."""
+    """A folder with the client in it; in PIPEDRIVE_FDW_CACHE it stays for the next run."""
     cache = os.environ.get("PIPEDRIVE_FDW_CACHE")
     folder = Path(cache) / f"npm-pipedrive-{VERSION}" if cache else tmp_path_factory.mktemp("npm")
     if not (folder / "node_modules" / "pipedrive" / "package.json").is_file():
@@ -79,7 +79,9 @@ def test_the_client_is_refused_as_the_api_refuses(seen: tuple[dict[str, Any], Si
     assert (out["missing"], out["wrong"], out["unauthorized"]) == (404, 400, 401)
 
 
-def test_every_request_of_the_client_was_one_that_the_files_know(seen: tuple[dict[str, Any], Simulator]) -> None:
+def test_every_request_of_the_client_was_one_that_the_files_know(
+    seen: tuple[dict[str, Any], Simulator],
+) -> None:
     _, simulator = seen
     refused = [(r["method"], r["path"], r["status"]) for r in simulator.requests() if r["status"] >= 400]
     assert refused == [

@@ -1,0 +1,106 @@
+"""Keeps PostgreSQL's planner from paths that Multicorn makes wrongly.
+
+For ``(a JOIN b) LEFT JOIN c ON c.x = a.id`` (and NOT EXISTS) Multicorn, in all its versions, takes the outer
+join's condition for a look-up key of ``a``: a path that asks ``a`` for the value of a row of ``c`` which is
+not there yet. When that path is the cheapest, the answer is wrong or the query fails. So after Multicorn has
+made the paths of one of our tables, those whose conditions cannot be evaluated at its scan are taken out
+again, in the hook that PostgreSQL has for changing the paths of a relation. Without the hook (another
+extension holds it, an unknown version of the server) no look-up keys are offered, which costs requests,
+never rows.
+
+Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/pg_list.h); conditions
+are read from the server's own text form of nodes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import Any
+
+from pipedrive_fdw.run.backend import setting
+
+_VERSIONS = range(130000, 190000)
+_REL_PATHLIST, _PATH_PARAM_INFO = 40, 24
+_LIST_LENGTH, _LIST_ELEMENTS = 4, 16
+_CLAUSE_RELIDS = re.compile(rb":clause_relids \(b([ \d]*)\)")
+_OUTER_RELIDS = re.compile(rb":outer_relids \(b([ \d]*)\)")
+_REQUIRED_OUTER = re.compile(rb":ppi_req_outer \(b([ \d]*)\)")
+_Hook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p)
+
+
+def evaluable(parameters: bytes, relation: int) -> bool:
+    """Whether the conditions of a parameterised path can be evaluated at the scan of *relation*.
+
+    *parameters* is the text form of its ParamPathInfo, *relation* its number in the range table. A condition
+    must use nothing but the relation and those that the path requires, and must not belong to an outer join
+    that the relation is on the kept side of.
+    """
+    required = _REQUIRED_OUTER.search(parameters)
+    clauses = _CLAUSE_RELIDS.findall(parameters)
+    if required is None or not clauses:
+        return False
+    known = {relation, *map(int, required[1].split())}
+    if any(relation in map(int, found.split()) for found in _OUTER_RELIDS.findall(parameters)):
+        return False
+    return all(known.issuperset(map(int, found.split())) for found in clauses)
+
+
+class PathGuard:
+    """Takes the unusable paths out, once it is installed. One for each backend; main thread only."""
+
+    def __init__(self) -> None:
+        self._library: Any = None
+        self._hook: Any = None
+        self._expected = False
+
+    def expect(self) -> bool:
+        """Called when keys are about to be offered for a relation: False when they must not be."""
+        if self._hook is None and not self._install():
+            return False
+        self._expected = True
+        return True
+
+    def _install(self) -> bool:
+        version = setting("server_version_num")
+        if version is None or int(version) not in _VERSIONS or ctypes.sizeof(ctypes.c_void_p) != 8:
+            return False
+        library = ctypes.CDLL(None)
+        try:
+            slot = ctypes.c_void_p.in_dll(library, "set_rel_pathlist_hook")
+            library.nodeToString.restype = ctypes.c_char_p
+            library.nodeToString.argtypes = [ctypes.c_void_p]
+            library.list_delete_ptr.restype = ctypes.c_void_p
+            library.list_delete_ptr.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        except (ValueError, AttributeError):
+            return False
+        if slot.value:
+            # An error of the other extension's hook would jump over our frames.
+            return False
+        self._library = library
+        self._hook = _Hook(self._paths_made)
+        slot.value = ctypes.cast(self._hook, ctypes.c_void_p).value
+        return True
+
+    def _paths_made(self, _root: int, relation: int, number: int, _entry: int) -> None:
+        """The hook: the paths of one relation have been made; ours come right after ``expect``."""
+        if not self._expected:
+            return
+        self._expected = False
+        head = ctypes.c_void_p.from_address(relation + _REL_PATHLIST)
+        for path in _elements(head.value):
+            parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO).value
+            if parameters and not evaluable(self._library.nodeToString(parameters), number):
+                head.value = self._library.list_delete_ptr(head.value, path)
+
+
+def _elements(address: int | None) -> list[int]:
+    """The pointers in a List of the server."""
+    if not address:
+        return []
+    length = ctypes.c_int.from_address(address + _LIST_LENGTH).value
+    elements = ctypes.c_void_p.from_address(address + _LIST_ELEMENTS).value
+    return list((ctypes.c_void_p * length).from_address(elements)) if elements else []
+
+
+GUARD = PathGuard()
