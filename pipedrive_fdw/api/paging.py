@@ -35,6 +35,22 @@ def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page
     return data
 
 
+def record_of(payload: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The record of a look-up's answer; one operation (GET /permissionSets/{id}) answers without envelope.
+
+    Raises ProtocolError for anything but one record: a record that is not there is a 404.
+    """
+    record = payload.get("data") if "data" in payload or "success" in payload else payload
+    if not isinstance(record, dict):
+        kind = "null" if record is None else type(record).__name__
+        raise ProtocolError(
+            f"{where} gave {kind} where a record belongs",
+            detail="A record that is not there would be a 404; this answer says nothing.",
+            hint="Try again.",
+        )
+    return record
+
+
 def next_params(
     payload: Mapping[str, Any], listing: Listing, params: Params, count: int, where: str
 ) -> Params | None:

@@ -69,6 +69,8 @@ def _has(record: Any, path: Sequence[str]) -> bool:
 
 def _id(record: Any, path: Sequence[str]) -> Any:
     value = dig(record, path)
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):
+        value = value["data"]  # an envelope inside a record, as the OpenAPI file has it for participants
     return value.get("value", value.get("id")) if isinstance(value, dict) else value
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.api.paging import pages, record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
@@ -147,9 +147,7 @@ class _Scan:
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
-            data = answer.get("data")
-            if isinstance(data, dict):
-                yield [data], call.echo
+            yield [record_of(answer, f"GET /api/v{get.version}{call.path}")], call.echo
 
     def _batch(self, step: Batches) -> Iterator[Batch]:
         missing = dict.fromkeys(step.keys)
@@ -223,7 +221,9 @@ class _Scan:
                 return
             if step.param:
                 params = ((step.param, ",".join(str(i) for i in chunk)), *step.params)
-                yield Call(step.listing, step.listing.path, params, step.echo)
+                # A single one is not in the record; records of a batch name theirs
+                echo = step.echo if step.chunk > 1 else {**step.echo, step.column: chunk[0]}
+                yield Call(step.listing, step.listing.path, params, echo)
             else:
                 path = fill(step.listing.path, {step.column: chunk[0]})
                 yield Call(step.listing, path, step.params, {**step.echo, step.column: chunk[0]})
@@ -270,7 +270,7 @@ class _Scan:
                     continue  # deleted since the list was read
                 if isinstance(answer, ApiError):
                     raise explained(answer, self.table)
-                answer = answer.get("data") or {}
+                answer = record_of(answer, f"GET /api/v{get.version}{path}")
                 known[path] = answer
             out.append({**record, **{n: answer.get(n) for n in self.extension.names}})
         return out

@@ -1,0 +1,56 @@
+"""Every table: SELECT * is the simulator's records, row by row and value by value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pipedrive_fdw.catalog import TABLES
+from tests.conformance.expected import UNKEPT, records, shown
+from tests.live import LiveAccount
+
+# Tables that need their parent in the query.
+GUARDED = {"deal_changes": "deal_id", "person_changes": "person_id", "organization_changes": "org_id"}
+
+
+def types(account: LiveAccount, table: str) -> dict[str, str]:
+    return dict(
+        account.rows(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+            f"WHERE attrelid = '{account.name}.{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+        )
+    )
+
+
+def comparable(value: Any) -> Any:
+    """Something that can be counted: jsonb is a dict."""
+    if isinstance(value, dict):
+        return ("object", frozenset((k, comparable(v)) for k, v in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(comparable(v) for v in value))
+    return (type(value).__name__ if isinstance(value, bool) else "", value)
+
+
+SHORT = {"timestamp with time zone": "timestamptz", "time without time zone": "time"}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_every_value_of_every_row(account: LiveAccount, table: str) -> None:
+    found = types(account, table)
+    wanted = records(account.simulator, table)
+    kept = {name for record in wanted for name in record}
+    columns = {n: SHORT.get(t, t) for n, t in found.items() if n not in UNKEPT and (n in kept or not wanted)}
+    where = ""
+    if table in GUARDED:
+        ids = {str(r[GUARDED[table]]) for r in wanted}
+        where = f"WHERE {GUARDED[table]} IN ({', '.join(sorted(ids))})"
+    names = ", ".join(f'"{name}"' for name in columns)
+    got = account.rows(f"SELECT {names} FROM {table} {where}")
+    expect = [tuple(shown(kind, record.get(name)) for name, kind in columns.items()) for record in wanted]
+    for number, name in enumerate(columns):
+        one = Counter(comparable(row[number]) for row in got)
+        other = Counter(comparable(row[number]) for row in expect)
+        assert one == other, f"column {name}"
+    assert Counter(map(comparable, map(list, got))) == Counter(map(comparable, map(list, expect)))
