@@ -64,9 +64,7 @@ def next_params(
         if not cursor:
             return None
         if ("cursor", str(cursor)) in params:
-            raise ProtocolError(
-                f"{where} repeats its cursor", hint="Try again; the list cannot be read to its end."
-            )
+            raise _repeated(where, "its cursor")
         return (*(p for p in params if p[0] != "cursor"), ("cursor", str(cursor)))
     pagination = more.get("pagination")
     pagination = pagination if isinstance(pagination, dict) else more
@@ -77,10 +75,16 @@ def next_params(
     if following is None:
         following = start + int(pagination.get("limit") or count)
     if int(following) <= start:
-        raise ProtocolError(
-            f"{where} repeats its page", hint="Try again; the list cannot be read to its end."
-        )
+        raise _repeated(where, "its page")
     return (*(p for p in params if p[0] != "start"), ("start", str(following)))
+
+
+def _repeated(where: str, what: str) -> ProtocolError:
+    return ProtocolError(
+        f"{where} repeats {what}",
+        detail="Following it would read the same records for ever; the rest of the list is not known.",
+        hint="Try again.",
+    )
 
 
 def pages(
@@ -96,9 +100,7 @@ def pages(
         if following is not None:
             mark = dict(following).get("cursor") or dict(following).get("start", "")
             if mark in asked:
-                raise ProtocolError(
-                    f"{where} repeats a page", hint="Try again; the list cannot be read to its end."
-                )
+                raise _repeated(where, "a page")
             asked.add(mark)
         yield page
         current = following

@@ -70,7 +70,11 @@ def money(value: Any) -> Decimal | None:
 
 
 def truth(value: Any) -> bool | None:
-    return {"1": True, "true": True, "0": False, "false": False, "": None}[value] if isinstance(value, str) else bool(value)
+    return (
+        {"1": True, "true": True, "0": False, "false": False, "": None}[value]
+        if isinstance(value, str)
+        else bool(value)
+    )
 
 
 CONVERT: Mapping[str, Callable[[Any], Any]] = {
