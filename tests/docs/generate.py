@@ -1,0 +1,265 @@
+"""The generated parts of the documentation: what the catalogue and the options say, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from pipedrive_fdw.catalog import FAMILIES, TABLES
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table, Write
+from pipedrive_fdw.options import OPTIONS, SESSION
+from tests.docs.markdown import pages, with_parts
+from tests.docs.scopes import scopes
+from tests.engine.places import ROOT
+
+FOLDER = ROOT / "docs" / "tables"
+_YES, _NO = "✓", "–"
+_SHAPES = {
+    "eq": ("=", "IN"),
+    "in": ("=", "IN"),
+    "flag": ("=",),
+    "since": (">", ">="),
+    "until": ("<", "<="),
+}
+
+
+def generated_files() -> dict[Path, str]:
+    """Every file with generated content, with the text that it should have."""
+    parts = {"tables": tables_part(), "pushdown": pushdown_part(), "options": options_part()}
+    parts["families"] = families_part()
+    files = {FOLDER / file_name(family): family_page(family) for family in FAMILIES}
+    for page in pages():
+        if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
+            files[page] = with_parts(page.read_text(encoding="utf-8"), parts)
+    return files
+
+
+def file_name(family: ModuleType) -> str:
+    """The page of a *family* of tables."""
+    return family.__name__.rsplit(".", 1)[-1] + ".md"
+
+
+# -- parts of pages
+
+
+def tables_part() -> str:
+    """Tables and verbs."""
+    head = ("table", "SELECT", "INSERT", "UPDATE", "DELETE", "what a row is")
+    rows = []
+    for family in FAMILIES:
+        for table in family.TABLES:
+            verbs = (_YES if write else _NO for write in (table.insert, table.update, table.delete))
+            rows.append((_linked(family, table), _YES, *verbs, _first_sentence(table.doc)))
+    return f"{len(TABLES)} tables.\n\n" + _grid(head, rows, ":-:", range(1, 5))
+
+
+def pushdown_part() -> str:
+    """What Pipedrive filters and sorts, and what reading costs."""
+    head = ("table", "conditions that Pipedrive answers", "sorts by", "tokens")
+    rows = []
+    for family in FAMILIES:
+        for table in family.TABLES:
+            pushed = [_condition(name, operators) for name, operators in pushed_operators(table).items()]
+            order = [_code(name) for name in sort_keys(table)]
+            rows.append((_linked(family, table), ", ".join(pushed), ", ".join(order), prices(table)))
+    return _grid(head, rows)
+
+
+def options_part() -> str:
+    """Every option."""
+    head = ("option", "stands on", "default", "meaning")
+    rows = []
+    for option in OPTIONS:
+        where = [w + (" and session" if option.name in SESSION and w == "table" else "") for w in option.where]
+        rows.append((_code(option.name), ", ".join(where), _default(option.default), option.doc))
+    return _grid(head, rows)
+
+
+def families_part() -> str:
+    """Links to the pages of the families."""
+    lines = []
+    for family in FAMILIES:
+        names = ", ".join(_code(table.name) for table in family.TABLES)
+        lines.append(f"- [{_title(family)}](tables/{file_name(family)}): {names}")
+    return "\n".join(lines)
+
+
+# -- pages of the families
+
+
+def family_page(family: ModuleType) -> str:
+    """The whole page of a *family*."""
+    lines = [
+        "<!-- Written by make docs from pipedrive_fdw/catalog. Change the catalogue, not this page. -->",
+        "",
+        f"# {_title(family)}",
+        "",
+        f"{(family.__doc__ or '').strip().splitlines()[0]} How to read this page: [tables](../tables.md).",
+        "",
+    ]
+    for table in family.TABLES:
+        lines += [f"## {table.name}", "", *_table_section(table), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table_section(table: Table) -> Iterator[str]:
+    yield table.doc
+    yield ""
+    yield from (f"- **{name}:** {words}" for name, words in _facts(table) if words)
+    yield ""
+    head = ("column", "type", "meaning", "pushed", "written")
+    pushed = pushed_operators(table)
+    rows = [
+        (_code(c.name), _code(c.type), _meaning(c), _shown(pushed.get(c.name, ())), _written(table, c))
+        for c in table.columns
+    ]
+    rows.append((_code("attrs"), _code("jsonb"), "The whole record as the API gave it.", "", ""))
+    yield _grid(head, rows)
+
+
+def _facts(table: Table) -> Iterator[tuple[str, str]]:
+    yield "Read by", "; ".join(dict.fromkeys(_priced(listing) for listing in table.listings))
+    yield "Looked up by", _priced(table.get) if table.get is not None and table.get.lookup else ""
+    for verb in ("insert", "update", "delete"):
+        write: Write | None = getattr(table, verb)
+        yield verb.upper(), _priced(write) if write is not None else ""
+    yield "Scope", " or ".join(_code(s) for s in scopes(table.listings[0]))
+    yield "Key", ", ".join(_code(k) for k in table.key)
+    if table.parent is not None:
+        walk = "a query must name it" if table.parent.guarded else "all are walked where a query names none"
+        yield "Parent", f"{_code(table.parent.column)} names the row of {_code(table.parent.table)}; {walk}"
+    yield "Sorted by Pipedrive", ", ".join(_code(k) for k in sort_keys(table))
+    yield "Frozen", " and ".join(f"{_code(c)} = {_value(v)}: such a row cannot be changed" for c, v in table.frozen)
+    yield "Custom fields", "become columns at the import" if table.custom_fields else ""
+    yield "Needs", table.needs
+    if table.removed:
+        yield "Removed", "Pipedrive took these operations away; where they are gone, a query is an error"
+
+
+def pushed_operators(table: Table) -> dict[str, list[str]]:
+    """Column → the operators that change what is requested, in the order of the columns."""
+    found: dict[str, list[str]] = {}
+
+    def add(column: str, operators: Iterable[str]) -> None:
+        known = found.setdefault(column, [])
+        known += [operator for operator in operators if operator not in known]
+
+    if table.get is not None and table.get.lookup:
+        for name in table.get.placeholders:
+            add(name, ("=", "IN"))
+    for listing in table.listings:
+        for one in listing.filters:
+            add(one.column, _operators(table, one))
+        for name in (*listing.placeholders, *listing.holds):
+            add(name, ("=", "IN") if name in listing.placeholders else ("=",))
+    order = [column.name for column in table.columns]
+    return {name: found[name] for name in sorted(found, key=order.index)}
+
+
+def _operators(table: Table, one: Filter) -> Sequence[str]:
+    column = table.column(one.column)
+    if column is not None and column.type == "boolean":
+        return ("=",)
+    return ("=",) if one.alone else _SHAPES[one.shape]
+
+
+def sort_keys(table: Table) -> list[str]:
+    """The keys that every listing of *table* takes."""
+    if table.nested:
+        return []
+    return [key for key in table.listings[0].sorts if all(key in li.sorts for li in table.listings)]
+
+
+def prices(table: Table) -> str:
+    """What reading costs."""
+    found = [_price(listing) + _which(listing) for listing in table.listings]
+    if table.get is not None and table.get.lookup:
+        found.append(f"{table.get.tokens} a record by key")
+    return ", ".join(dict.fromkeys(found))
+
+
+def _price(listing: Listing) -> str:
+    if listing.placeholders:
+        return f"{listing.tokens} a parent"
+    needed = [f for f in listing.filters if f.required]
+    if needed:
+        return f"{listing.tokens} a {f'batch of {needed[0].most} parents' if needed[0].most > 1 else 'parent'}"
+    return f"{listing.tokens} a page" if listing.paging != "none" else f"{listing.tokens}"
+
+
+def _which(listing: Listing) -> str:
+    return " archived" if listing.holds.get("is_archived") else ""
+
+
+def _priced(operation: Operation) -> str:
+    unit = "token" if operation.tokens == 1 else "tokens"
+    words = f"`{operation.method} /v{operation.version}{operation.path}`, {operation.tokens} {unit}"
+    if isinstance(operation, Listing):
+        words += f" a page of {operation.page_max}" if operation.paging != "none" else " for all"
+    return words
+
+
+def _meaning(column: Column) -> str:
+    words = column.doc
+    if column.references:
+        words += f" → {_code(column.references)}"
+    if column.extended:
+        words += " *Extended: one more request a row, made when it is named.*"
+    return words.strip()
+
+
+def _written(table: Table, column: Column) -> str:
+    verbs = []
+    if table.insert and column.insert:
+        verbs.append("INSERT (required)" if column.required else "INSERT")
+    if table.update and column.update:
+        verbs.append("UPDATE")
+    return ", ".join(verbs)
+
+
+# -- words
+
+
+def _title(family: ModuleType) -> str:
+    return family.__name__.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+
+
+def _linked(family: ModuleType, table: Table) -> str:
+    return f"[`{table.name}`](docs/tables/{file_name(family)}#{table.name})"
+
+
+def _first_sentence(doc: str) -> str:
+    return doc.split(". ")[0].rstrip(".")
+
+
+def _condition(name: str, operators: Sequence[str]) -> str:
+    """A column with its operators, which go without saying where they are = and IN."""
+    return _code(name) if list(operators) == ["=", "IN"] else f"{_code(name)} ({' '.join(operators)})"
+
+
+def _shown(operators: Iterable[str]) -> str:
+    return " ".join(_code(operator) for operator in operators)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _default(value: object) -> str:
+    if value in ("", None):
+        return ""
+    return _code(f"{value:g}") if isinstance(value, float) else _code(_value(value))
+
+
+def _grid(
+    head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "", centred: Iterable[int] = ()
+) -> str:
+    middle = set(centred)
+    rule = [align if number in middle else "---" for number in range(len(head))]
+    lines = [head, rule, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
