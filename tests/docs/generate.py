@@ -28,6 +28,7 @@ def generated_files() -> dict[Path, str]:
     """Every file with generated content, with the text that it should have."""
     parts = {"tables": tables_part(), "pushdown": pushdown_part(), "options": options_part()}
     parts["families"] = families_part()
+    parts["decisions"] = decisions_part()
     files = {FOLDER / file_name(family): family_page(family) for family in FAMILIES}
     for page in pages():
         if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
@@ -83,6 +84,16 @@ def families_part() -> str:
         names = ", ".join(_code(table.name) for table in family.TABLES)
         lines.append(f"- [{_title(family)}](tables/{file_name(family)}): {names}")
     return "\n".join(lines)
+
+
+def decisions_part() -> str:
+    """Links to the decisions, by their titles."""
+    found = []
+    for page in (ROOT / "docs" / "decisions").glob("*.md"):
+        if page.name != "README.md":
+            title = page.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+            found.append(f"- [{title}]({page.name})")
+    return "\n".join(sorted(found))
 
 
 # -- pages of the families

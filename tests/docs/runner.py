@@ -1,0 +1,101 @@
+"""The SQL blocks of a page, run one after the other in a database of its own, against a company of its own.
+
+What a reader fills in is filled in here: ``company_domain '…'`` becomes the simulator's ``base_url``, and
+``api_token '…'`` its token. A block says by ``-- ERROR: words`` that it ends in an error with these words.
+A ``text`` block right after an SQL block shows its result: the lines of the wrapper in it must come true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.markdown import Block, blocks
+from tests.docs.pending import pending
+from tests.engine import Psql, Server, SqlError
+from tests.simulator import Simulator
+
+TOKEN = "demo-token"  # noqa: S105 - the simulator's
+# Functions take named arguments where statements take options.
+_FILLED = (
+    (r"company_domain '[^']*'", "base_url '{url}'"),
+    (r"company_domain => '[^']*'", "base_url => '{url}'"),
+    (r"api_token( =>)? '[^']*'", r"api_token\1 '{token}'"),
+)
+_ERROR = re.compile(r"^-- ERROR: +(.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page's database and its company."""
+
+    psql: Psql
+    simulator: Simulator
+
+    def run(self, block: Block) -> str:
+        """The output of *block* as psql shows it. Raises SqlError, AssertionError where it lies."""
+        sql = self.filled(block.text)
+        expected = _ERROR.search(sql)
+        if expected:
+            try:
+                self.psql.table(sql)
+            except SqlError as error:
+                assert expected[1] in str(error), f"another error: {error}"
+                return str(error)
+            raise AssertionError(f"no error: {expected[1]}")
+        output = self.psql.table(sql)
+        for line in block.shown.splitlines():
+            if "Multicorn: " in line:
+                assert line.strip() in output, f"not shown: {line.strip()}\n{output}"
+        return output
+
+    def filled(self, sql: str) -> str:
+        """*sql* with what a reader fills in."""
+        for pattern, words in _FILLED:
+            sql = re.sub(pattern, words.format(url=self.simulator.url, token=TOKEN), sql)
+        return sql
+
+
+def open_page(server: Server, simulator: Simulator, name: str, connected: bool) -> Page:
+    """An empty database, or one with everything connected and imported."""
+    database = "docs_" + re.sub(r"\W", "_", name.lower())
+    template = server.psql("template1")
+    template.query(f"DROP DATABASE IF EXISTS {database}")
+    template.query(f"CREATE DATABASE {database}")
+    page = Page(server.psql(database), simulator)
+    if connected:
+        available = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pipedrive_fdw'"
+        if page.psql.query(available) == "1":
+            page.psql.query(_EXTENSION)
+        page.psql.query(_CONNECT.format(url=simulator.url, token=TOKEN))
+    return page
+
+
+_EXTENSION = "SET client_min_messages = warning; CREATE EXTENSION pipedrive_fdw CASCADE;"
+_CONNECT = """
+    CREATE SCHEMA IF NOT EXISTS pipedrive;
+    CREATE SERVER pipedrive FOREIGN DATA WRAPPER multicorn
+        OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{url}');
+    CREATE USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (api_token '{token}');
+    IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO pipedrive;
+"""
+
+
+def faults(page: Page, file: Path) -> Iterator[str]:
+    """What does not hold on the page of *file*, block by block."""
+    for block in blocks(file):
+        if block.language != "sql":
+            continue
+        entry = pending(block)
+        try:
+            page.run(block)
+        except (SqlError, AssertionError) as error:
+            if entry is None:
+                yield f"{block}: {error}"
+            elif entry.instead:
+                page.psql.query(page.filled(entry.instead))
+        else:
+            if entry is not None:
+                yield f"{block}: it works: take the entry {entry.words!r} out of tests/docs/pending.py"
