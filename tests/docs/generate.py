@@ -72,7 +72,9 @@ def options_part() -> str:
     head = ("option", "stands on", "default", "meaning")
     rows = []
     for option in OPTIONS:
-        where = [w + (" and session" if option.name in SESSION and w == "table" else "") for w in option.where]
+        where = [
+            w + (" and session" if option.name in SESSION and w == "table" else "") for w in option.where
+        ]
         rows.append((_code(option.name), ", ".join(where), _default(option.default), option.doc))
     return _grid(head, rows)
 
@@ -141,7 +143,10 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
         walk = "a query must name it" if table.parent.guarded else "all are walked where a query names none"
         yield "Parent", f"{_code(table.parent.column)} names the row of {_code(table.parent.table)}; {walk}"
     yield "Sorted by Pipedrive", ", ".join(_code(k) for k in sort_keys(table))
-    yield "Frozen", " and ".join(f"{_code(c)} = {_value(v)}: such a row cannot be changed" for c, v in table.frozen)
+    yield (
+        "Frozen",
+        " and ".join(f"{_code(c)} = {_value(v)}: such a row cannot be changed" for c, v in table.frozen),
+    )
     yield "Custom fields", "become columns at the import" if table.custom_fields else ""
     yield "Needs", table.needs
     if table.removed:
@@ -195,7 +200,9 @@ def _price(listing: Listing) -> str:
         return f"{listing.tokens} a parent"
     needed = [f for f in listing.filters if f.required]
     if needed:
-        return f"{listing.tokens} a {f'batch of {needed[0].most} parents' if needed[0].most > 1 else 'parent'}"
+        return (
+            f"{listing.tokens} a {f'batch of {needed[0].most} parents' if needed[0].most > 1 else 'parent'}"
+        )
     return f"{listing.tokens} a page" if listing.paging != "none" else f"{listing.tokens}"
 
 
