@@ -45,6 +45,12 @@ class Spent:
         self.requests += 1
         self.tokens += tokens
 
+    def include(self, other: Spent) -> None:
+        self.requests += other.requests
+        self.tokens += other.tokens
+        self.remembered += other.remembered
+        self.waited += other.waited
+
 
 @dataclass(frozen=True)
 class Credential:

@@ -136,4 +136,23 @@ WEBHOOKS = Table(
     rows=10,
 )
 
-TABLES = (FILTERS, GOALS, WEBHOOKS)
+API_USAGE = Table(
+    name="api_usage",
+    doc="Budget and burst window as last reported, and what this session has used; costs no request.",
+    columns=(
+        Column("tokens_left", "bigint", "Tokens left of the company's day, as last reported."),
+        Column("tokens_a_day", "bigint", "Tokens of a whole day, as last reported."),
+        Column("reported_at", "timestamptz", "When that was reported."),
+        Column("burst_limit", "bigint", "Requests that two seconds allow, as last reported."),
+        Column("session_requests", "bigint", "Requests that this session has sent."),
+        Column("session_tokens", "bigint", "Tokens that they cost."),
+        Column("session_remembered", "bigint", "Answers that this session did not have to ask for again."),
+        Column("session_waited", "numeric", "Seconds that this session has waited for the limit."),
+    ),
+    listings=(),
+    key=(),
+    local=True,
+    rows=1,
+)
+
+TABLES = (API_USAGE, FILTERS, GOALS, WEBHOOKS)

@@ -253,6 +253,7 @@ class Table:
               for each value
     removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of
               rows but an error
+    local     its one row is known here and costs no request; it has no listing
     custom_fields  the field-definition path ('deal', 'person', …) of its custom fields
     needs     what an account or token must have, for the error of 402, 403, 404, 410 and 415
     rows      a modest guess of the number of rows, for planning without any knowledge
@@ -280,6 +281,7 @@ class Table:
     frozen: tuple[tuple[str, Any], ...] = ()
     shared: str = ""
     removed: bool = False
+    local: bool = False
 
     def column(self, name: str) -> Column | None:
         for one in self.columns:
@@ -338,7 +340,7 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
     faults += [f"{name}: {c} is no column" for c in named if c not in known]
     if len(table.key) > 1 and "row_id" not in known:
         faults.append(f"{name}: a key of several columns needs row_id")
-    if not table.listings:
+    if not table.listings and not table.local:
         faults.append(f"{name}: has no listing")
     for listing in table.listings:
         where = f"{name} {listing.path}"

@@ -208,7 +208,7 @@ class ForeignTable:
         if predicates.impossible:
             return 1
         rows = float(self._rows())
-        if set(self.table.key) <= set(predicates.equal):
+        if self.table.key and set(self.table.key) <= set(predicates.equal):
             return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
         for column, values in predicates.equal.items():
             shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
@@ -226,7 +226,7 @@ class ForeignTable:
 
     def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
         """Columns by which a join can look rows up, with the rows that one value gives."""
-        if not GUARD.expect():
+        if self.table.local or not GUARD.expect():
             return []
         shown = {b.column.name: b.name for b in self.binding.columns}
         row_price = self._rows() / max(self._plan_for({}).tokens, 1) if not self._is_guarded() else 1.0
@@ -276,9 +276,10 @@ class ForeignTable:
             name = self._names.get(key.attname, "")
             if name not in self._comparable or not (name in self._never_null or name in not_null):
                 break
-            if self.table.nested or any(name not in li.sorts for li in self.table.listings):
+            listings = () if self.table.nested else self.table.listings
+            if not listings or any(name not in listing.sorts for listing in listings):
                 break
-            if claimed and any(li.paging != OFFSET for li in self.table.listings):
+            if claimed and any(listing.paging != OFFSET for listing in listings):
                 break  # version 2 takes one key
             if self._type(name) not in _EXACT and not self._by_their_collation(name):
                 break
@@ -298,6 +299,9 @@ class ForeignTable:
 
     def scan(self, asked: Asked) -> Generator[Row, None, None]:
         """The rows of one scan; closing the generator ends its requests."""
+        if self.table.local:
+            yield from self._maker.rows([session_for(self.options).usage()], {})
+            return
         plan = self.plan(asked)
         if not plan.steps:
             self._done.append(_Done(asked, Spent(), 0))
@@ -334,6 +338,9 @@ class ForeignTable:
 
     def explain(self, asked: Asked, verbose: bool) -> Iterator[str]:
         """Lines of EXPLAIN, and under ANALYZE, where it is called after the scan, what the scan used."""
+        if self.table.local:
+            yield "No request: known here"
+            return
         yield from explain_plan(self.plan(asked), verbose)
         for done in self._done:
             if done.asked == asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import zlib
 from collections import OrderedDict
@@ -99,6 +100,7 @@ class Session:
         self.client = client
         self.interrupts = interrupts
         self.memory = memory
+        self.spent = Spent()
         self.parallel = parallel
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
         self._statement = statement
@@ -115,6 +117,22 @@ class Session:
         """After a write: what was read may no longer hold."""
         self.memory.clear()
         self._extended.clear()
+
+    def usage(self) -> Mapping[str, Any]:
+        """The record of the table api_usage."""
+        day = self.client.limits.day()
+        return {
+            "tokens_left": day.left,
+            "tokens_a_day": day.limit,
+            "reported_at": dt.datetime.fromtimestamp(day.seen, dt.timezone.utc).isoformat()
+            if day.seen
+            else None,
+            "burst_limit": self.client.limits.window_limit(),
+            "session_requests": self.spent.requests,
+            "session_tokens": self.spent.tokens,
+            "session_remembered": self.spent.remembered,
+            "session_waited": round(self.spent.waited, 3),
+        }
 
     def work(self, guards: Guards) -> Work:
         """The requests of one scan or write."""
@@ -157,6 +175,7 @@ class Work:
     def close(self) -> None:
         """Ends whatever is under way."""
         self.exchange.abort()
+        self.session.spent.include(self.spent)
 
     def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status."""

@@ -137,7 +137,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     for verb in ("insert", "update", "delete"):
         write: Write | None = getattr(table, verb)
         yield verb.upper(), _priced(write) if write is not None else ""
-    yield "Scope", " or ".join(_code(s) for s in scopes(table.listings[0]))
+    yield "Scope", " or ".join(_code(s) for li in table.listings[:1] for s in scopes(li))
     yield "Key", ", ".join(_code(k) for k in table.key)
     if table.parent is not None:
         walk = "a query must name it" if table.parent.guarded else "all are walked where a query names none"
@@ -184,7 +184,8 @@ def sort_keys(table: Table) -> list[str]:
     """The keys that every listing of *table* takes."""
     if table.nested:
         return []
-    return [key for key in table.listings[0].sorts if all(key in li.sorts for li in table.listings)]
+    first = table.listings[0].sorts if table.listings else ()
+    return [key for key in first if all(key in li.sorts for li in table.listings)]
 
 
 def prices(table: Table) -> str:

@@ -40,9 +40,7 @@ PENDING: tuple[Pending, ...] = (
     Pending(_EXTENSION, "README.md", "pipedrive.connect("),
     Pending(_WRITES, "README.md", "INSERT INTO pipedrive.persons"),
     Pending(_PROCEDURES, "README.md", "pipedrive.add_role_assignments"),
-    Pending("api_usage", "README.md", "pipedrive.api_usage"),
     Pending(_EXTENSION, "docs/tables.md", "pipedrive.foreign_keys"),
-    Pending("api_usage", "docs/operations.md", "pipedrive.api_usage"),
     Pending(
         _OPTIONS,
         "docs/operations.md",
