@@ -58,6 +58,9 @@ class Counts:
             if mark == self._read_at:
                 return
             known = orjson.loads(self._file.read_bytes())
+        except FileNotFoundError:
+            self._known, self._read_at = {}, None
+            return
         except (OSError, ValueError):
             return
         if isinstance(known, dict):

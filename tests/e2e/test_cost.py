@@ -1,0 +1,127 @@
+"""Every query of costs.py sends exactly its requests, and EXPLAIN announces them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from tests.e2e.costs import COSTS, Cost
+from tests.engine import Server
+from tests.live import LiveAccount
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    options = {"max_tokens_per_query": 10**9}
+    with LiveAccount(server, seed=1, deals=1200, burst=100_000, budget=10**9, options=options) as live:
+        live.run("CREATE TABLE local_ids AS SELECT generate_series(1, 30)::bigint AS id; ANALYZE local_ids")
+        yield live
+        live.run("DROP TABLE local_ids")
+
+
+@pytest.fixture(autouse=True)
+def unknown_sizes(account: LiveAccount) -> None:
+    """What earlier scans saw is forgotten."""
+    for file in (account.server.data / "pgsql_tmp_pipedrive_fdw").glob("counts-*"):
+        file.unlink()
+
+
+def brief(path: str, query: dict[str, str]) -> str:
+    """A request as costs.py writes it."""
+    left_out = ("include_fields", "cursor", "start")
+    parts = [f"{k}={v}" for k, v in query.items() if k not in left_out and (k, v) != ("limit", "500")]
+    return path[len("/api") :] + ("?" + "&".join(parts) if parts else "")
+
+
+def spelt_out(requests: tuple[str, ...]) -> Counter[str]:
+    """Requests of costs.py, each as often as it leaves."""
+    counted: Counter[str] = Counter()
+    for request in requests:
+        path, _, times = request.partition(" x")
+        counted[path] += int(times or 1)
+    return counted
+
+
+def sent(account: LiveAccount, sql: str) -> list[dict[str, Any]]:
+    return account.asked(sql)
+
+
+def announced(account: LiveAccount, sql: str) -> set[str]:
+    """The requests that EXPLAIN prints."""
+    found: set[str] = set()
+    plan = account.plan(sql, "COSTS OFF, VERBOSE")
+    if "  One-Time Filter: false" in plan:  # PostgreSQL itself sees that no row can pass
+        return found
+    for line in plan:
+        match = re.search(r"Multicorn: GET (/api/[^ ?]+)(?:\?(\S+))?$", line)
+        if match:
+            pairs = (part.split("=", 1) for part in (match[2] or "").split("&") if part)
+            found.add(brief(match[1], {k: unquote(v) for k, v in pairs}))
+    return found
+
+
+@pytest.mark.parametrize("cost", COSTS, ids=lambda cost: cost.sql[:80])
+def test_a_query_sends_what_it_must_and_no_more(account: LiveAccount, cost: Cost) -> None:
+    tokens, requests = cost.tokens, cost.requests
+    if cost.multicorn2 is not None and account.server.engine.multicorn.startswith("3"):
+        tokens, requests = cost.multicorn2
+    log = sent(account, cost.sql)
+    assert Counter(brief(r["path"], r["query"]) for r in log) == spelt_out(requests)
+    assert sum(r["tokens"] for r in log) == tokens
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [c for c in COSTS if " JOIN " not in c.sql and "SELECT o." not in c.sql and "SELECT gen" not in c.sql],
+    ids=lambda cost: cost.sql[:80],
+)
+def test_explain_announces_what_is_sent(account: LiveAccount, cost: Cost) -> None:
+    plan = announced(account, cost.sql)
+    log = {brief(r["path"], r["query"]) for r in sent(account, cost.sql)}
+    extra = log - plan
+    assert plan - log == set()
+    # what a look-up did not find, and extended columns, are asked for one by one
+    assert all(
+        re.fullmatch(r"/v\d/(deals|filters|mailbox/mailMessages)/\d+(\?include_body=1)?", r) for r in extra
+    )
+
+
+def test_a_time_of_now_is_floored_to_the_second(account: LiveAccount) -> None:
+    before = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=1, seconds=2)
+    log = sent(account, "SELECT * FROM deals WHERE update_time >= now() - interval '1 day'")
+    assert [r["path"] for r in log] == ["/api/v2/deals", "/api/v2/deals/archived"]
+    for request in log:
+        since = dt.datetime.fromisoformat(request["query"]["updated_since"].replace("Z", "+00:00"))
+        assert since.microsecond == 0 and before < since < before + dt.timedelta(seconds=30)
+
+
+def test_products_of_all_deals_are_asked_for_in_batches(account: LiveAccount) -> None:
+    log = sent(account, "SELECT * FROM deal_products")
+    walk = [r for r in log if r["path"] != "/api/v2/deals/products"]
+    batches = [r["query"]["deal_ids"].split(",") for r in log if r["path"] == "/api/v2/deals/products"]
+    assert Counter(r["path"] for r in walk) == {"/api/v2/deals": 3, "/api/v2/deals/archived": 1}
+    assert sorted(map(len, batches)) == [100] * 12
+    assert len({i for batch in batches for i in batch}) == 1200
+
+
+def test_a_known_size_makes_the_list_cheaper_than_many_look_ups(account: LiveAccount) -> None:
+    account.rows("SELECT count(*) FROM persons")
+    ids = ", ".join(map(str, range(1, 251)))
+    log = sent(account, f"SELECT * FROM persons WHERE id IN ({ids})")
+    assert [(r["path"], r["tokens"]) for r in log] == [("/api/v2/persons", 10)] * 2
+
+
+def test_the_option_rows_speaks_over_what_was_seen(account: LiveAccount) -> None:
+    account.rows("SELECT count(*) FROM persons")
+    account.run("ALTER FOREIGN TABLE persons OPTIONS (ADD rows '100000')")
+    account.connect()
+    ids = ", ".join(map(str, range(1, 251)))
+    log = sent(account, f"SELECT * FROM persons WHERE id IN ({ids})")
+    account.run("ALTER FOREIGN TABLE persons OPTIONS (DROP rows)")
+    assert len(log) == 3
