@@ -26,7 +26,8 @@ NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 #   has   whether there is a value
 #   id    the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
 #   parts an address: the text there and the flat fields beside it (address_country, …) as one object
-READERS = ("not", "has", "id", "parts")
+#   list  a list written as text (1,2), as its only element, or as null when it is empty
+READERS = ("not", "has", "id", "parts", "list")
 
 
 def read_source(source: str) -> tuple[str, tuple[str, ...]]:

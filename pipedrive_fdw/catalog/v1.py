@@ -123,7 +123,7 @@ _DEAL_SOURCES = {
     "person_id": "id:person_id",
     "org_id": "id:org_id",
     "is_deleted": "deleted",
-    "label_ids": "label",
+    "label_ids": "list:label",
     "smart_bcc_email": "cc_email",
     **_absent("archive_time source_lead_id"),
 }

@@ -12,7 +12,7 @@ import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from pipedrive_fdw.plan.predicates import Predicates
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
+_LARGEST_ID = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
+    predicates = _possible_keys(table, predicates)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
     needed = None if limit is None else limit + offset
@@ -82,6 +84,23 @@ def plan_scan(
         limit,
         offset,
     )
+
+
+def _possible_keys(table: Table, predicates: Predicates) -> Predicates:
+    """*predicates* without keys that no record can have, which would make another request of a path."""
+    keys = {*table.key, *((table.parent.column,) if table.parent is not None else ())}
+    equal = dict(predicates.equal)
+    for name in keys & equal.keys():
+        equal[name] = tuple(value for value in equal[name] if _can_be_key(value))
+    impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
+    return replace(predicates, equal=equal, impossible=impossible)
+
+
+def _can_be_key(value: Any) -> bool:
+    """Ids are positive; a path's part is neither empty nor dots."""
+    if isinstance(value, int):
+        return 0 < value < _LARGEST_ID
+    return str(value).strip(".") != ""
 
 
 @dataclass(frozen=True)
@@ -272,6 +291,8 @@ class _Builder:
                 continue
             if filt.values and not set(values) <= set(filt.values):
                 continue
+            if self._is_reference(filt.column) and not all(map(_can_be_key, values)):
+                continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
                 continue  # the batch look-up weighs it
             if len(values) == 1 or (filt.shape == "in" and len(values) <= filt.most):
@@ -283,6 +304,10 @@ class _Builder:
             fixed = {f: v for f, v in fixed.items() if f is alone or f.required}
             splits = [f for f in splits if f.required]
         return fixed, splits, {f.column for f in fixed}
+
+    def _is_reference(self, name: str) -> bool:
+        column = self.table.column(name)
+        return column is not None and bool(column.references)
 
     @staticmethod
     def _placeholder_filters(listing: Listing) -> tuple[Filter, ...]:

@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from pipedrive_fdw.api.client import Spent
@@ -316,13 +317,22 @@ class ForeignTable:
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
-            for row in scan_rows(plan, self._maker, work, extension):
+            for row in scan_rows(plan, self._maker_for(asked), work, extension):
                 count += 1
                 yield row
             if whole:
                 self._counts.put(self._count_name, count)
         finally:
             self._done.append(_Done(asked, work.spent, count))
+
+    def _maker_for(self, asked: Asked) -> RowMaker:
+        """attrs repeats the whole record, so it is filled when it is named, or when nothing is."""
+        names = {b.name for b in self.binding.columns if b.column is ATTRS}
+        return self._lean_maker if asked.columns and not names & asked.columns else self._maker
+
+    @cached_property
+    def _lean_maker(self) -> RowMaker:
+        return RowMaker(self.binding.without_attrs())
 
     @staticmethod
     def _only_counted(asked: Asked) -> bool:

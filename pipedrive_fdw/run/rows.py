@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
+from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.codec import Codec
 from pipedrive_fdw.errors import DataError
@@ -36,6 +37,14 @@ class Binding:
 
     table: Table
     columns: tuple[BoundColumn, ...]
+
+    def without_attrs(self) -> Binding:
+        """The same table with attrs always NULL."""
+        nothing = replace(ATTRS, source="-")
+        return Binding(
+            self.table,
+            tuple(replace(b, column=nothing) if b.column is ATTRS else b for b in self.columns),
+        )
 
     def codec(self, name: str) -> Codec | None:
         for bound in self.columns:
@@ -79,9 +88,18 @@ def _parts(record: Any, path: Sequence[str]) -> Record | None:
     beside = dig(record, path[:-1])
     text, begin = dig(record, path), path[-1] + "_"
     parts = {name[len(begin) :]: value for name, value in beside.items() if name.startswith(begin)}
+    parts.pop("formatted_address", None)  # version 2 has it as the text
     if text is None and all(value is None for value in parts.values()):
         return None
     return {"value": text, **parts}
+
+
+def _list(record: Any, path: Sequence[str]) -> list[Any]:
+    """A list that v1 writes as text (1,2), as its only element, or as null when it is empty."""
+    value = dig(record, path)
+    if isinstance(value, str):
+        return [part for part in value.split(",") if part]
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 # What stands before the colon of a source (model.READERS).
@@ -91,6 +109,7 @@ _READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "has": _has,
     "id": _id,
     "parts": _parts,
+    "list": _list,
 }
 
 

@@ -44,8 +44,8 @@ def requests(scan: ScanPlan) -> list[str]:
     ("table", "quals", "expected", "tokens"),
     [
         ("persons", [("id", "=", 7)], ["/persons/7"], 1),
-        ("persons", [("id", ("=", True), list(range(10)))], [f"/persons/{n}" for n in range(10)], 10),
-        ("persons", [("id", ("=", True), list(range(11)))], ["/persons?ids=0,1,2,3,4,5,6,7,8,9,10"], 10),
+        ("persons", [("id", ("=", True), list(range(1, 11)))], [f"/persons/{n}" for n in range(1, 11)], 10),
+        ("persons", [("id", ("=", True), list(range(1, 12)))], ["/persons?ids=1,2,3,4,5,6,7,8,9,10,11"], 10),
         ("persons", [("org_id", "=", 3)], ["/persons?org_id=3"], 10),
         ("deals", [("id", "=", 1), ("id", "=", 2)], [], 0),
         ("deals", [("stage_id", "=", 7)], ["/deals?stage_id=7", "/deals/archived?stage_id=7"], 30),
@@ -122,6 +122,6 @@ def test_the_archived_option_prunes_and_filters() -> None:
 
 
 def test_batches_look_for_the_missing_among_the_archived() -> None:
-    (step,) = plan("deals", ("id", ("=", True), list(range(20)))).steps
+    (step,) = plan("deals", ("id", ("=", True), list(range(1, 21)))).steps
     assert isinstance(step, Batches)
     assert [listing.path for listing in step.others] == ["/deals/archived"]

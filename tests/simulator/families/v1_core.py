@@ -166,12 +166,21 @@ def _organization(account: Account, organization: Record) -> Record:
     }
 
 
+def _attendee(attendee: Record) -> Record:
+    return {
+        **{n: v for n, v in attendee.items() if n != "email"},
+        "email_address": attendee["email"],
+        "is_organizer": int(attendee["is_organizer"]),
+    }
+
+
 def _activity(account: Account, activity: Record) -> Record:
     place = activity["location"] or {}
     people = [{"person_id": p["person_id"], "primary_flag": p["primary"]} for p in activity["participants"]]
     return {
         "company_id": 99,
         "participants": people,
+        "attendees": [_attendee(a) for a in activity["attendees"] or ()],
         "assigned_to_user_id": activity["owner_id"],
         "location": place.get("value"),
         "location_formatted_address": place.get("value"),
