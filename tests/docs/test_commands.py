@@ -1,0 +1,126 @@
+"""Every command of the pages: run where that is harmless and quick, otherwise known to exist.
+
+The commands of ``make`` run in a copy of the checkout, so that what ``make up`` keeps here is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.markdown import blocks, pages
+from tests.docs.runner import open_page
+from tests.engine import Server
+from tests.engine.places import ROOT
+from tests.simulator import Simulator
+
+# What takes long, or needs a server of one's own, is looked at by `make --dry-run`.
+_RUN = ("demo", "up", "dsn", "simulator-url", "psql", "status", "down")
+_LEFT_OUT = (".git", ".venv", "build", "dist", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
+
+
+def commands() -> list[str]:
+    """Every line of every ``sh`` block, in the order of the pages; continued lines as one."""
+    found: list[str] = []
+    for page in pages():
+        for block in blocks(page):
+            if block.language == "sh":
+                found += block.text.replace("\\\n", " ").splitlines()
+    return [line.strip() for line in found if line.strip() and not line.startswith("#")]
+
+
+def _of(pattern: str) -> list[str]:
+    return list(dict.fromkeys(line for line in commands() if re.search(pattern, line)))
+
+
+MAKE, OWN = r"^(PG_CONFIG=\S+ )?make ", r"^python -m pipedrive_fdw"
+DUMP, DOCKER = r"^pg_(dump|restore)", r"^(docker|DOCKER_\S+|ln|cd) ?"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    copy = tmp_path_factory.mktemp("checkout") / "pipedrive_fdw"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    yield copy
+    _make(copy, "clean")
+
+
+def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Without what a surrounding make has set.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "PG"))}
+    return subprocess.run(  # noqa: S603
+        ["make", "--no-print-directory", *arguments],  # noqa: S607
+        cwd=folder,
+        env=environment,
+        input="SELECT 1;\n",
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_every_command_has_a_test() -> None:
+    known = [line for pattern in (MAKE, OWN, DUMP, DOCKER) for line in _of(pattern)]
+    assert [line for line in commands() if line not in known] == []
+
+
+@pytest.mark.parametrize("line", _of(MAKE))
+def test_make_targets_exist(line: str) -> None:
+    words = re.sub(r"^PG_CONFIG=\S+ ", "", line).split()[1:]
+    done = _make(ROOT, "--dry-run", *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_and_its_kin_run(checkout: Path) -> None:
+    shown = {}
+    for target in _RUN:
+        done = _make(checkout, target)
+        assert done.returncode == 0, f"make {target}\n{done.stdout}\n{done.stderr}"
+        shown[target] = done.stdout
+    assert "How to go on" in shown["demo"]
+    assert shown["dsn"].startswith("postgresql://")
+    assert shown["dsn"].count("\n") == 1
+    assert shown["simulator-url"].startswith("http://127.0.0.1:")
+    assert "(1 row)" in shown["psql"]
+    assert _make(checkout, "dsn").returncode != 0, "make down has stopped it"
+
+
+@pytest.mark.parametrize("line", _of(OWN))
+def test_own_commands_have_help(line: str) -> None:
+    if not (ROOT / "pipedrive_fdw" / "__main__.py").exists():
+        pytest.skip("python -m pipedrive_fdw is not there yet")
+    words = line.split()[3:]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pipedrive_fdw", *words[:1], "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert words[0] in done.stdout
+
+
+def test_dump_commands_run_and_hold_no_token(server: Server, simulator: Simulator, tmp_path: Path) -> None:
+    page = open_page(server, simulator, "dump", connected=True)
+    path = f"{server.engine.bindir}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(  # noqa: S603
+        ["bash", "-e", "-o", "pipefail", "-c", "\n".join(_of(DUMP))],  # noqa: S607
+        cwd=tmp_path,
+        env={**os.environ, **server.env, "PATH": path, "DSN": page.psql.dsn},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "schema.sql").read_text(encoding="utf-8")
+    assert "CREATE FOREIGN TABLE pipedrive.deals" in text
+    assert "api_token" not in text
