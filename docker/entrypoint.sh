@@ -1,0 +1,41 @@
+#!/bin/sh
+# Makes the cluster on the first start, runs what lies in /docker-entrypoint-initdb.d, then becomes the server.
+set -eu
+
+make_cluster() {
+    if [ -z "${POSTGRES_PASSWORD:-}" ]; then
+        echo "POSTGRES_PASSWORD must be set for the first start: it becomes the password of the user postgres" >&2
+        exit 1
+    fi
+    password=$(mktemp)
+    printf '%s\n' "$POSTGRES_PASSWORD" > "$password"
+    initdb --pgdata "$PGDATA" --username postgres --pwfile "$password" --encoding UTF8 \
+        --auth-local trust --auth-host scram-sha-256 > /dev/null
+    rm "$password"
+    echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
+    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    pg_ctl --pgdata "$PGDATA" --wait --log /dev/stderr --options "-c listen_addresses=''" start > /dev/null
+    createdb --username postgres pipedrive
+    for file in /docker-entrypoint-initdb.d/*.sql; do
+        if [ -e "$file" ]; then
+            echo "running $file"
+            psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres --dbname pipedrive --file "$file"
+        fi
+    done
+    pg_ctl --pgdata "$PGDATA" --wait stop > /dev/null
+}
+
+if [ "$1" = make-cluster ]; then
+    make_cluster
+    exit
+fi
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+    # In a shell of its own, so that any failure ends it. A cluster that is half made is none: begin anew then.
+    if ! sh "$0" make-cluster; then
+        pg_ctl --pgdata "$PGDATA" --mode immediate stop > /dev/null 2>&1 || true
+        find "$PGDATA" -mindepth 1 -delete
+        exit 1
+    fi
+fi
+unset POSTGRES_PASSWORD
+exec "$@"
