@@ -43,6 +43,7 @@ GETS = sorted(key for key in HANDLERS if key[1] == "GET")
 
 
 def get(simulator: Simulator, path: str) -> tuple[int, Any]:
+    simulator.reset()  # the burst windows, which this is not about
     request = urllib.request.Request(simulator.url + path, headers={"x-api-token": "demo-token"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own
