@@ -195,8 +195,10 @@ class _Scan:
         """
         refusals: list[ApiError] = []
         answered = False
+        # A batch leaves out the parents that it does not find, so its refusal is not about one of them
+        batched = any(f.required and f.shape == "in" for f in listing.filters)
         for call, answer in self._parallel(listing, calls):
-            if isinstance(answer, (NotFoundError, AccessError)) and not _final(answer):
+            if isinstance(answer, (NotFoundError, AccessError)) and not batched and not _final(answer):
                 refusals.append(answer)
                 continue
             if isinstance(answer, PipedriveError):
