@@ -92,7 +92,7 @@ def normalise(quals: Iterable[Qual], codecs: Mapping[str, Codec], never_null: fr
     impossible = False
     for qual in quals:
         column, operator, value = qual.field_name, qual.operator, qual.value
-        text = _show(column, operator, value)
+        text = _show(column, operator, value, codecs.get(column))
         if (column, _operator(operator), text) not in texts:
             texts.append((column, _operator(operator), text))
         codec = codecs.get(column)
@@ -193,10 +193,10 @@ def _narrow(known: Range, operator: str, bound: Any) -> Range:
     return known
 
 
-def _show(column: str, operator: Any, value: Any) -> str:
+def _show(column: str, operator: Any, value: Any, codec: Codec | None) -> str:
     name = _operator(operator)
     if name in ("IN", "NOT IN") and isinstance(value, (list, tuple)):
-        shown = [_literal(v) for v in value[:_SHOWN_VALUES]]
+        shown = [_literal(v, codec) for v in value[:_SHOWN_VALUES]]
         if len(value) > _SHOWN_VALUES:
             shown.append(f"… {len(value)} values")
         return f"{column} {name} ({', '.join(shown)})"
@@ -204,14 +204,18 @@ def _show(column: str, operator: Any, value: Any) -> str:
         return f"{column} IS NULL"
     if value is None and name in ("<>", "IS NOT"):
         return f"{column} IS NOT NULL"
-    return f"{column} {name} {_literal(value)}"
+    return f"{column} {name} {_literal(value, codec)}"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: Any, codec: Codec | None) -> str:
+    """*value* as SQL; Multicorn hands numbers and booleans over as text."""
     if value is None:
         return "NULL"
-    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return str(value)
+    parsed = _parsed(codec, value) if codec is not None else value
+    if isinstance(parsed, bool):
+        return str(parsed).lower()
+    if isinstance(parsed, (int, float, Decimal)):
+        return str(parsed)
     if isinstance(value, (dt.date, dt.time)):
         value = value.isoformat()
     return "'" + str(value).replace("'", "''") + "'"

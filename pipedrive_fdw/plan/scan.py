@@ -38,6 +38,7 @@ class Settings:
     narrow     ask only for what the named columns need
     custom     custom field keys of the foreign table's columns
     suppress   extended columns read NULL
+    explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Settings:
     rows: int | None = None
     archived: str = "include"
     labels: bool = False
+    explained: bool = False
 
 
 def plan_scan(
@@ -64,7 +66,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
-    predicates = _possible_keys(table, predicates)
+    predicates = _possible_keys(table, predicates, settings.explained)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
     needed = None if limit is None else limit + offset
@@ -86,20 +88,20 @@ def plan_scan(
     )
 
 
-def _possible_keys(table: Table, predicates: Predicates) -> Predicates:
+def _possible_keys(table: Table, predicates: Predicates, explained: bool) -> Predicates:
     """*predicates* without keys that no record can have, which would make another request of a path."""
     keys = {*table.key, *((table.parent.column,) if table.parent is not None else ())}
     equal = dict(predicates.equal)
     for name in keys & equal.keys():
-        equal[name] = tuple(value for value in equal[name] if _can_be_key(value))
+        equal[name] = tuple(v for v in equal[name] if _can_be_key(v, explained))
     impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
     return replace(predicates, equal=equal, impossible=impossible)
 
 
-def _can_be_key(value: Any) -> bool:
+def _can_be_key(value: Any, explained: bool) -> bool:
     """Ids are positive; a path's part is neither empty nor dots."""
     if isinstance(value, int):
-        return 0 < value < _LARGEST_ID
+        return 0 < value < _LARGEST_ID or (explained and value == 0)
     return str(value).strip(".") != ""
 
 
@@ -291,7 +293,9 @@ class _Builder:
                 continue
             if filt.values and not set(values) <= set(filt.values):
                 continue
-            if self._is_reference(filt.column) and not all(map(_can_be_key, values)):
+            if self._is_reference(filt.column) and not all(
+                _can_be_key(value, self.settings.explained) for value in values
+            ):
                 continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
                 continue  # the batch look-up weighs it

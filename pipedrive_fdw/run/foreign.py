@@ -8,9 +8,8 @@ stays in its generator.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -34,10 +33,9 @@ from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
-_REMEMBERED_SCANS = 32
 _NO_COLUMNS: frozenset[str] = frozenset(("",))
 # A value of each type by which a join can look rows up, to price the look-up.
-_SAMPLES: Mapping[str, Any] = {"bigint": 0, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
+_SAMPLES: Mapping[str, Any] = {"bigint": 1, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
 # Types that Pipedrive orders as PostgreSQL does.
 _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
 
@@ -113,19 +111,24 @@ class Asked:
         self.limit = limit if limit is not None and limit >= 0 else None
         self.offset = max(offset or 0, 0)
 
-    def _signature(self) -> Any:
-        return (
-            [(q.field_name, q.operator, repr(q.value)) for q in self.quals],
-            self.columns,
-            [(k.attname, k.is_reversed) for k in self.sortkeys],
-            self.limit,
-            self.offset,
-        )
+    def late_keys(self, keys: frozenset[str]) -> frozenset[str]:
+        """Which of *keys* EXPLAIN has no value for yet: it says 0, which no key is."""
+        found = (q.field_name for q in self.quals if q.operator == "=" and str(q.value) in ("0", ""))
+        return keys.intersection(found)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Asked) and self._signature() == other._signature()
+    def announces(self, other: Asked, late: frozenset[str]) -> bool:
+        """Whether *other* is this scan at work, the values of *late* columns filled in."""
 
-    __hash__ = None  # type: ignore[assignment]
+        def shape(asked: Asked) -> Any:
+            return (
+                [(q.field_name, q.operator, q.field_name in late or repr(q.value)) for q in asked.quals],
+                asked.columns,
+                [(k.attname, k.is_reversed) for k in asked.sortkeys],
+                asked.limit,
+                asked.offset,
+            )
+
+        return bool(shape(self) == shape(other))
 
 
 @dataclass(eq=False)
@@ -154,7 +157,8 @@ class ForeignTable:
             if columns[b.name].base_type_name not in ("citext", "character", "bpchar", "real", "float4")
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
-        self._done: deque[_Done] = deque(maxlen=_REMEMBERED_SCANS)
+        self._done: list[_Done] = []
+        self._done_in: Any = None
         self._counts = Counts(options)
         self._planned: tuple[Any, frozenset[str]] | None = None
 
@@ -164,7 +168,7 @@ class ForeignTable:
         renamed = [_Renamed(self._names.get(q.field_name, q.field_name), q.operator, q.value) for q in quals]
         return normalise(renamed, self._comparable, self._never_null)
 
-    def plan(self, asked: Asked) -> ScanPlan:
+    def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
         order = tuple(Order(self._names[k.attname], k.is_reversed, k.nulls_first) for k in asked.sortkeys)
         named = frozenset(self._names.get(c, c) for c in asked.columns)
         return plan_scan(
@@ -174,7 +178,7 @@ class ForeignTable:
             order,
             asked.limit,
             asked.offset,
-            self._settings(),
+            replace(self._settings(), explained=explained),
         )
 
     def _settings(self) -> Settings:
@@ -305,7 +309,7 @@ class ForeignTable:
             return
         plan = self.plan(asked)
         if not plan.steps:
-            self._done.append(_Done(asked, Spent(), 0))
+            self._note_used(asked, Spent(), 0)
             return
         options = with_session(self.options, setting)
         session = session_for(options)
@@ -323,7 +327,15 @@ class ForeignTable:
             if whole:
                 self._counts.put(self._count_name, count)
         finally:
-            self._done.append(_Done(asked, work.spent, count))
+            self._note_used(asked, work.spent, count)
+
+    def _note_used(self, asked: Asked, spent: Spent, rows: int) -> None:
+        """Keeps what a scan used for EXPLAIN ANALYZE, which asks for it at the end of the statement."""
+        if "explain" not in statement_text().lower():
+            return
+        if self._done_in != statement_mark():
+            self._done, self._done_in = [], statement_mark()
+        self._done.append(_Done(asked, spent, rows))
 
     def _maker_for(self, asked: Asked) -> RowMaker:
         """attrs repeats the whole record, so it is filled when it is named, or when nothing is."""
@@ -351,12 +363,35 @@ class ForeignTable:
         if self.table.local:
             yield "No request: known here"
             return
-        yield from explain_plan(self.plan(asked), verbose)
-        for done in self._done:
-            if done.asked == asked:
-                self._done.remove(done)
-                yield from explain_actual(done.spent, done.rows)
-                return
+        yield from explain_plan(self.plan(asked, explained=True), verbose)
+        if asked.late_keys(self._keys_named):
+            yield "0 stands for a value that is known when the query runs"
+        done = self._used_by(asked)
+        if done is not None:
+            yield from explain_actual(done.spent, done.rows)
+
+    def _used_by(self, asked: Asked) -> _Done | None:
+        """What the scans of this statement used that *asked* announces: all rescans of a join's inner side,
+        else one, since the two sides of a self-join may ask for the same."""
+        if self._done_in != statement_mark():
+            return None
+        late = asked.late_keys(self._keys_named)
+        same = [done for done in self._done if asked.announces(done.asked, late)]
+        used = same if late else same[:1]
+        if not used:
+            return None
+        total = _Done(asked, Spent(), 0)
+        for done in used:
+            self._done.remove(done)
+            total.spent.include(done.spent)
+            total.rows += done.rows
+        return total
+
+    @cached_property
+    def _keys_named(self) -> frozenset[str]:
+        """Names of the foreign table's columns by which a join can look rows up."""
+        keys = {name for columns in self._keys() for name in columns}
+        return frozenset(b.name for b in self.binding.columns if b.column.name in keys)
 
 
 class _Renamed:

@@ -1,0 +1,8 @@
+-- Joins: look-ups for a few rows, one scan for many; no look-up path that Multicorn makes wrongly.
+EXPLAIN (COSTS OFF) SELECT p.name FROM few f JOIN persons p ON p.id = f.id;
+EXPLAIN (COSTS OFF) SELECT p.name FROM few f LEFT JOIN persons p ON p.id = f.id;
+EXPLAIN (COSTS OFF) SELECT p.name FROM many m JOIN persons p ON p.id = m.id;
+EXPLAIN (COSTS OFF) SELECT d.title FROM few f JOIN deals d ON d.person_id = f.id;
+EXPLAIN (COSTS OFF) SELECT c.deal_id FROM few f JOIN deal_products c ON c.deal_id = f.id;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM users u JOIN deals d ON d.owner_id = u.id LEFT JOIN few f ON f.id = d.id;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM users u JOIN deals d ON d.owner_id = u.id WHERE NOT EXISTS (SELECT FROM few f WHERE f.id = d.id);

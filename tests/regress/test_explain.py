@@ -1,0 +1,52 @@
+"""EXPLAIN by topic: the files of sql/ give what stands in expected/, one for each generation of Multicorn.
+
+``REGENERATE=1`` writes them anew; read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine import Server
+from tests.live import LiveAccount
+
+HERE = Path(__file__).parent
+TOPICS = sorted(file.stem for file in (HERE / "sql").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    with LiveAccount(server, seed=1, deals=60, burst=100_000, budget=10**9) as live:
+        live.run("CREATE TABLE few AS SELECT generate_series(1, 3)::bigint AS id; ANALYZE few")
+        live.run("CREATE TABLE many AS SELECT generate_series(1, 5000)::bigint AS id; ANALYZE many")
+        yield live
+        live.run("DROP TABLE few, many")
+
+
+def shown(account: LiveAccount, topic: str) -> str:
+    for file in (account.server.data / "pgsql_tmp_pipedrive_fdw").glob("counts-*"):
+        file.unlink()
+    account.connect()
+    out = []
+    for line in (HERE / "sql" / f"{topic}.sql").read_text(encoding="utf-8").splitlines():
+        out.append(line)
+        if line.startswith("EXPLAIN"):
+            out += ["  " + row[0] for row in account.rows(line)]
+            out.append("")
+        elif not line.startswith("--"):
+            account.run(line)
+    return "\n".join(out) + "\n"
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_explain(account: LiveAccount, topic: str) -> None:
+    generation = "multicorn1" if account.server.engine.multicorn.startswith("1") else "multicorn2"
+    golden = HERE / "expected" / f"{topic}.{generation}.out"
+    got = shown(account, topic)
+    if os.environ.get("REGENERATE"):
+        golden.write_text(got, encoding="utf-8")
+    assert got == golden.read_text(encoding="utf-8")
