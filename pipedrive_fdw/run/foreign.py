@@ -340,7 +340,8 @@ class ForeignTable:
     def _maker_for(self, asked: Asked) -> RowMaker:
         """attrs repeats the whole record, so it is filled when it is named, or when nothing is."""
         names = {b.name for b in self.binding.columns if b.column is ATTRS}
-        return self._lean_maker if asked.columns and not names & asked.columns else self._maker
+        unused = not names & asked.columns if asked.columns else self._only_counted(asked)
+        return self._lean_maker if unused else self._maker
 
     @cached_property
     def _lean_maker(self) -> RowMaker:
