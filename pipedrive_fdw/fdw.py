@@ -16,7 +16,7 @@ from multicorn.utils import log_to_postgres
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
 from pipedrive_fdw.run.foreign import Asked, ForeignTable
-from pipedrive_fdw.schema import import_schema
+from pipedrive_fdw.schema import account_fields, import_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ERROR = 40  # logging.ERROR, which log_to_postgres reports as a PostgreSQL error
@@ -119,9 +119,9 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
-        server = read_options(srv_options, (SERVER, MAPPING))
-        check_server(server)
+        check_server(read_options(srv_options, (SERVER, MAPPING)))
         read_options(options, (IMPORT,))
+        merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
         return [
             TableDefinition(
                 table.name,
@@ -130,5 +130,7 @@ class PipedriveFdw(ForeignDataWrapper):
                 ],
                 options=dict(table.options),
             )
-            for table in import_schema(schema, restriction_type or "", restricts, server["api_version"])
+            for table in import_schema(
+                schema, restriction_type or "", restricts, merged, options, account_fields(merged)
+            )
         ]

@@ -90,6 +90,7 @@ def _url(value: str) -> str:
 
 
 _ST = (SERVER, TABLE)
+_STI = (SERVER, TABLE, IMPORT)
 OPTIONS: tuple[Option, ...] = (
     Option(
         "company_domain", (SERVER,), _domain, "", "the part before .pipedrive.com in the account's address"
@@ -114,6 +115,27 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("suppress_extended_requests", _ST, _boolean, False, "columns that cost a request a row: NULL"),
     Option("extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"),
+    Option("custom_fields", _STI, _boolean, True, "whether an import makes columns of custom fields"),
+    Option(
+        "custom_field_names",
+        _STI,
+        _choice("label", "key"),
+        "label",
+        "columns of custom fields are named by their labels or by their keys",
+    ),
+    Option(
+        "custom_field_options",
+        _STI,
+        _choice("label", "id"),
+        "label",
+        "enum and set fields show the labels of options or their ids",
+    ),
+    Option("require_fields", (IMPORT,), _boolean, False, "lists of fields that are refused fail the import"),
+    Option(
+        "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
+    ),
+    Option("narrow", _ST, _boolean, False, "asks for the fields of the named columns alone"),
+    Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
     Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
     Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
@@ -124,6 +146,13 @@ OPTIONS: tuple[Option, ...] = (
 # Options that a session can set as pipedrive.<name>, over what server and table say.
 SESSION = ("max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
 _BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def kept_by_tables(given: Mapping[str, str]) -> dict[str, str]:
+    """Of the options *given* to an import, those that a table may have too."""
+    return {name: value for name, value in given.items() if TABLE in _BY_NAME[name].where}
+
+
 # Options that PostgreSQL or Multicorn itself reads.
 _FOREIGN = frozenset(("wrapper", "usermapping"))
 

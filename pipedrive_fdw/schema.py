@@ -1,16 +1,25 @@
-"""IMPORT FOREIGN SCHEMA: the catalogue → definitions of foreign tables. Knows no Multicorn."""
+"""IMPORT FOREIGN SCHEMA: catalogue and field definitions → definitions of foreign tables. No Multicorn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Callable
 
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.custom.columns import custom_columns
+from pipedrive_fdw.custom.fields import Field
 from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.options import Options, kept_by_tables
+from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.fields import imported_fields
+from pipedrive_fdw.run.session import Guards
 
 SCHEMA = "pipedrive"
+# The custom fields of a table's records.
+Fields = Callable[[Table], Sequence[Field]]
 
 
 @dataclass(frozen=True)
@@ -27,16 +36,56 @@ class ForeignTable:
     options: Mapping[str, str]
 
 
-def foreign_table(table: Table) -> ForeignTable:
-    """The foreign table that shows *table* whole."""
-    columns = [ForeignColumn(c.name, c.type) for c in (*table.columns, ATTRS)]
-    return ForeignTable(table.name, tuple(columns), {"table": table.name})
+def foreign_table(
+    table: Table, options: Options, given: Mapping[str, str], fields: Sequence[Field]
+) -> ForeignTable:
+    """The foreign table that shows *table* whole, with columns for its custom *fields*."""
+    names = [column.name for column in (*table.columns, ATTRS)]
+    custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
+    columns = [
+        *(ForeignColumn(c.name, c.type) for c in table.columns),
+        *(ForeignColumn(c.name, c.type, c.options) for c in custom),
+        ForeignColumn(ATTRS.name, ATTRS.type),
+    ]
+    kept = kept_by_tables(given) if table.custom_fields else {}
+    return ForeignTable(table.name, tuple(columns), {"table": table.name, **kept})
+
+
+def account_fields(options: Options) -> Fields:
+    """Asks the account for field definitions, once for each kind of record, and only for those wanted."""
+    known: dict[str, Sequence[Field]] = {}
+
+    def fields(table: Table) -> Sequence[Field]:
+        entity = "deal" if table.custom_fields == "lead" else table.custom_fields
+        if not entity or not options["custom_fields"]:
+            return ()
+        if entity not in known:
+            work = session_for(options).work(
+                Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+            )
+            try:
+                known[entity] = imported_fields(
+                    work, table, options["api_version"], options["require_fields"]
+                )
+            finally:
+                work.close()
+        return known[entity]
+
+    return fields
 
 
 def import_schema(
-    schema: str, restriction: str, names: Iterable[str], api_version: str = "v2"
+    schema: str,
+    restriction: str,
+    names: Iterable[str],
+    options: Options,
+    given: Mapping[str, str],
+    fields: Fields,
 ) -> list[ForeignTable]:
     """The tables of ``IMPORT FOREIGN SCHEMA``; *restriction* is 'limit', 'except' or anything else for all.
+
+    *options* are those of server, user mapping and import; *given* what stood in the import itself, which
+    the tables keep, so that ``refresh_columns`` makes columns as the import did.
 
     Raises OptionError when *schema* or a name of LIMIT TO is not there.
     """
@@ -45,7 +94,7 @@ def import_schema(
             f'there is no schema "{schema}" to import',
             hint=f"IMPORT FOREIGN SCHEMA {SCHEMA} FROM SERVER … INTO …",
         )
-    tables = tables_of(api_version)
+    tables = tables_of(options["api_version"])
     listed = list(names)
     unknown = sorted(set(listed) - set(tables))
     if restriction == "limit" and unknown:
@@ -59,4 +108,4 @@ def import_schema(
         chosen = [table for name, table in tables.items() if name not in listed]
     else:
         chosen = list(tables.values())
-    return [foreign_table(table) for table in chosen]
+    return [foreign_table(table, options, given, fields(table)) for table in chosen]

@@ -90,6 +90,7 @@ ACTIVITIES = Table(
     insert=add("/activities"),
     update=change("/activities/{id}"),
     delete=remove("/activities/{id}"),
+    custom_fields="activity",
 )
 
 ACTIVITY_TYPES = Table(

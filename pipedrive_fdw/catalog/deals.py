@@ -110,7 +110,7 @@ DEALS = Table(
         _DEAL_LIST,
         replace(_DEAL_LIST, path="/deals/archived", tokens=20, holds={"is_archived": True}, labels=False),
     ),
-    get=Get("/deals/{id}", tokens=1, include=True, custom=True),
+    get=Get("/deals/{id}", tokens=1, include=True, custom=True, labels=True),
     hidden=(("is_deleted", True), ("status", "deleted")),
     insert=add("/deals"),
     update=change("/deals/{id}"),

@@ -182,6 +182,7 @@ class Get(Operation):
     """An operation that answers with one record by its key, the last placeholder of the path.
 
     params  what is always sent
+    labels, include, custom  as those of a Listing
     lookup  False where the record that it finds may be no row of the table (a message of another folder):
             it then only fills extended columns and says what a record is before it is changed
     """
@@ -191,6 +192,7 @@ class Get(Operation):
     custom: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     lookup: bool = True
+    labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,7 @@ class Table:
     removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of
               rows but an error
     local     its one row is known here and costs no request; it has no listing
-    custom_fields  the field-definition path ('deal', 'person', …) of its custom fields
+    custom_fields  whose custom fields its records have: 'deal', 'lead' (which shares them), 'person', …
     needs     what an account or token must have, for the error of 402, 403, 404, 410 and 415
     rows      a modest guess of the number of rows, for planning without any knowledge
     left_out  property of the response schema → why it is no column

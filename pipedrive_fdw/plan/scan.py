@@ -35,9 +35,9 @@ class Settings:
     page_size  rows a page at most (a listing's own maximum still holds)
     rows       how many rows the table is known to have, None when nobody knows
     archived   'include', 'exclude' or 'only'
-    narrow     ask only for what the named columns need
-    custom     custom field keys of the foreign table's columns
-    suppress   extended columns read NULL
+    labels     ask for the labels of options, which a column shows
+    named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
+    custom     the keys of the custom fields that are needed, None for all
     explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
     """
 
@@ -46,7 +46,13 @@ class Settings:
     rows: int | None = None
     archived: str = "include"
     labels: bool = False
+    named: frozenset[str] | None = None
+    custom: tuple[str, ...] | None = None
     explained: bool = False
+
+
+# More keys than this custom_fields= does not take; it then returns all of them.
+MOST_KEYS = 15
 
 
 def plan_scan(
@@ -465,12 +471,16 @@ def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings)
 
 
 def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
-    """What makes the operation return whole records: include_fields and option labels."""
+    """What makes the operation return whole records, or under narrow what is needed of them:
+    include_fields, custom_fields and option labels."""
     params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
     if getattr(op, "include", False):
-        names = [c.path[0] for c in table.columns if c.include]
+        named = settings.named
+        names = [c.path[0] for c in table.columns if c.include and (named is None or c.name in named)]
         if names:
             params.append(("include_fields", ",".join(names)))
+    if settings.custom and len(settings.custom) <= MOST_KEYS and getattr(op, "custom", False):
+        params.append(("custom_fields", ",".join(settings.custom)))
     if settings.labels and getattr(op, "labels", False):
         params.append(("include_option_labels", "true"))
     return params

@@ -16,8 +16,10 @@ from typing import Any, Protocol
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.catalog.model import OFFSET, Table
+from pipedrive_fdw.catalog.model import OFFSET, Column, Table
 from pipedrive_fdw.codec import Codec, codec_for
+from pipedrive_fdw.custom.columns import from_options
+from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -27,10 +29,12 @@ from pipedrive_fdw.plan.scan import Settings, plan_scan
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
 from pipedrive_fdw.run.counts import Counts
+from pipedrive_fdw.run.fields import FieldLookups, labels_note
 from pipedrive_fdw.run.planner import GUARD
+from pipedrive_fdw.run.related import Related
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker
 from pipedrive_fdw.run.scan import Extension, scan_rows
-from pipedrive_fdw.run.session import Guards
+from pipedrive_fdw.run.session import Guards, Work
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 _NO_COLUMNS: frozenset[str] = frozenset(("",))
@@ -76,7 +80,11 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
     """
     bound = []
     for name, definition in columns.items():
-        source = definition.options.get("column", name) if definition.options else name
+        options = definition.options or {}
+        if "field" in options:
+            bound.append(_bind_custom(table, name, _codec(table, definition), options))
+            continue
+        source = options.get("column", name)
         column = ATTRS if source == ATTRS.name else table.column(source)
         if column is None:
             known = ", ".join(c.name for c in table.columns)
@@ -85,6 +93,13 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
     return Binding(table, tuple(bound))
+
+
+def _bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str]) -> BoundColumn:
+    """A column that shows a custom field. Nothing asks Pipedrive by it, whatever its name is."""
+    taken = name == ATTRS.name or table.column(name) is not None
+    column = Column(f"custom field {name}" if taken else name, codec.name)
+    return BoundColumn(name, codec, column, from_options(name, codec.name, options))
 
 
 def _codec(table: Table, definition: ColumnDefinition) -> Codec:
@@ -171,6 +186,7 @@ class ForeignTable:
     def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
         order = tuple(Order(self._names[k.attname], k.is_reversed, k.nulls_first) for k in asked.sortkeys)
         named = frozenset(self._names.get(c, c) for c in asked.columns)
+        settings = self._narrowed(named) if self.options["narrow"] and named else self._settings()
         return plan_scan(
             self.table,
             self.predicates(asked.quals),
@@ -178,12 +194,33 @@ class ForeignTable:
             order,
             asked.limit,
             asked.offset,
-            replace(self._settings(), explained=explained),
+            replace(settings, explained=explained),
         )
 
     def _settings(self) -> Settings:
         options = self.options
-        return Settings(self._catalogue, options["page_size"], self._known_rows(), options["archived"])
+        return Settings(
+            self._catalogue,
+            options["page_size"],
+            self._known_rows(),
+            options["archived"],
+            labels=self.binding.labelled,
+        )
+
+    def _narrowed(self, named: frozenset[str]) -> Settings:
+        """The settings under the option narrow: what *named* columns need, and no more."""
+        if ATTRS.name in named:
+            return self._settings()
+        needed = [b.custom for b in self.binding.columns if b.custom and b.column.name in named]
+        keys = tuple(dict.fromkeys(column.field for column in needed))
+        if not keys:  # an empty list would mean all of them
+            keys = tuple(column.field for column in self.binding.custom[:1])
+        return replace(
+            self._settings(),
+            labels=any(column.labelled for column in needed),
+            named=named,
+            custom=None if "custom_fields" in named else keys,
+        )
 
     def _known_rows(self) -> int | None:
         """The option rows, else what an earlier scan saw, else None."""
@@ -321,7 +358,8 @@ class ForeignTable:
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
-            for row in scan_rows(plan, self._maker_for(asked), work, extension):
+            look = self._lookups(asked, work, options)
+            for row in scan_rows(plan, self._maker_for(asked), work, extension, look):
                 count += 1
                 yield row
             if whole:
@@ -347,6 +385,29 @@ class ForeignTable:
     def _lean_maker(self) -> RowMaker:
         return RowMaker(self.binding.without_attrs())
 
+    def lookups(self, work: Work) -> FieldLookups:
+        """Labels of options for rows and for values to be written."""
+        options = self.options
+        return FieldLookups(
+            work, self.table.custom_fields, options["api_version"], options["fields_cache_ttl"]
+        )
+
+    def _lookups(self, asked: Asked, work: Work, options: Options) -> FieldLookups | None:
+        if not self.binding.custom or self._only_counted(asked):
+            return None
+        look = self.lookups(work)
+        wanted = options["expand_related"] and not options["suppress_extended_requests"]
+        if wanted and not self.binding.flat:
+            fields = [
+                (b.custom.field, b.custom.kind)
+                for b in self.binding.columns
+                if b.custom and b.custom.kind in LINKS and not b.custom.part
+                if not asked.columns or b.name in asked.columns
+            ]
+            if fields:
+                look.expand(Related(work, fields, options["extended_cache_ttl"]))
+        return look
+
     @staticmethod
     def _only_counted(asked: Asked) -> bool:
         """Whether no column and no whole row is used: a bare count(*), which needs no extended field."""
@@ -364,7 +425,10 @@ class ForeignTable:
         if self.table.local:
             yield "No request: known here"
             return
-        yield from explain_plan(self.plan(asked, explained=True), verbose)
+        plan = self.plan(asked, explained=True)
+        yield from explain_plan(plan, verbose)
+        if plan.steps and self.binding.labelled:
+            yield from labels_note(plan, self.options["api_version"])
         if asked.late_keys(self._keys_named):
             yield "0 stands for a value that is known when the query runs"
         done = self._used_by(asked)

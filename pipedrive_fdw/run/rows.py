@@ -15,6 +15,8 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.codec import Codec
+from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError
 
 Record = Mapping[str, Any]
@@ -24,11 +26,15 @@ _FIELD_KEY = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class BoundColumn:
-    """A column of the foreign table: its name there, its codec, and the declaration that it shows."""
+    """A column of the foreign table: its name there, its codec, and the declaration that it shows.
+
+    A column of a custom field says so in *custom*; its declaration then only names and types it.
+    """
 
     name: str
     codec: Codec
     column: Column
+    custom: CustomColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,24 @@ class Binding:
             if bound.column.name == name:
                 return bound.codec
         return None
+
+    @property
+    def custom(self) -> tuple[CustomColumn, ...]:
+        """The columns of custom fields."""
+        return tuple(bound.custom for bound in self.columns if bound.custom is not None)
+
+    @property
+    def flat(self) -> bool:
+        """Whether custom fields stand at the record's root, as in v1 and in leads."""
+        shown = self.table.column("custom_fields")
+        if shown is None:
+            return any(listing.version == 1 for listing in self.table.listings)
+        return shown.source == "#"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a column shows labels of options."""
+        return any(column.labelled for column in self.custom)
 
 
 def root_fields(record: Record) -> dict[str, Any]:
@@ -137,23 +161,56 @@ _PASSES = {
 
 
 _WHOLE = {"*": "outer", "#": "root_fields(outer)", "-": "None"}
+# Where requests ask for labels, what shows a record as it came leaves them out: a get or an archived row
+# has none, and the content of a column must not depend on the request. Worked out once a row.
+_PLAIN = {"attrs": "plain_record(outer, {plain})", "custom_fields": "{plain}"}
+_PLAIN_ONCE = "(plain := plain_fields(outer.get('custom_fields')))"
+# The object that holds the custom fields, read once a row.
+_FLAT, _NESTED = "outer", "(outer.get('custom_fields') or {})"
 
 
-def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any]], Row]:
-    """A function (record or nested element, outer record, echo) → row.
+def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any], Lookups], Row]:
+    """A function (record or nested element, outer record, echo, look-ups) → row.
 
     The source is put together from the declarations of this package alone; names stand in it as literals.
     """
-    names: dict[str, Any] = {"dig": dig, "root_fields": root_fields, "joined": joined, "readers": _READERS}
+    names: dict[str, Any] = {
+        "dig": dig,
+        "root_fields": root_fields,
+        "joined": joined,
+        "readers": _READERS,
+        "plain_record": plain_record,
+        "plain_fields": plain_fields,
+    }
+    plain = _PLAIN if binding.labelled and not binding.flat else {}
+    once = _PLAIN_ONCE
+    fields = f"(fields := {_FLAT if binding.flat else _NESTED})"
     parts = []
     for number, bound in enumerate(binding.columns):
         column = bound.column
         names[f"load{number}"] = bound.codec.load
-        value = _expression(column, binding.table)
+        if bound.custom is not None:
+            value = _custom_expression(bound.custom, fields, f"read{number}", names)
+            fields = "fields"
+        elif column.name in plain and column.source != "-":
+            value = plain[column.name].format(plain=once)
+            once = "plain"
+        else:
+            value = _expression(column, binding.table)
         test = _PASSES.get(bound.codec.name, "False").format(v="v")
         parts.append(f"(None if (v := {value}) is None else v if {test} else load{number}(v))")
-    source = f"lambda record, outer, echo: [{', '.join(parts)}]"
+    source = f"lambda record, outer, echo, look: [{', '.join(parts)}]"
     return eval(source, names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring
+
+
+def _custom_expression(column: CustomColumn, fields: str, name: str, names: dict[str, Any]) -> str:
+    """The source of a custom field's JSON value; *fields* is that of the object that holds it."""
+    value = f"{fields}.get({column.field!r})"
+    reader = reader_of(column)
+    if reader is None:
+        return value
+    names[name] = reader
+    return f"(None if (v := {value}) is None else {name}(v, fields, look))"
 
 
 def _expression(column: Column, table: Table) -> str:
@@ -185,13 +242,15 @@ class RowMaker:
         self._nested = tuple(binding.table.nested.split(".")) if binding.table.nested else ()
         self._row = compile_rows(binding)
 
-    def rows(self, records: Iterable[Record], echo: Mapping[str, Any]) -> Iterator[Row]:
+    def rows(
+        self, records: Iterable[Record], echo: Mapping[str, Any], look: Lookups = NO_LOOKUPS
+    ) -> Iterator[Row]:
         for outer in records:
             for element in self._elements(outer):
                 try:
-                    yield self._row(element, outer, echo)
+                    yield self._row(element, outer, echo, look)
                 except (ValueError, TypeError, AttributeError) as error:
-                    raise self._culprit(element, outer, echo, error) from None
+                    raise self._culprit(element, outer, echo, look, error) from None
 
     def _elements(self, outer: Record) -> Iterable[Record]:
         if not self._nested:
@@ -199,12 +258,14 @@ class RowMaker:
         found = dig(outer, self._nested)
         return found if isinstance(found, list) else ()
 
-    def _culprit(self, record: Record, outer: Record, echo: Mapping[str, Any], error: Exception) -> DataError:
+    def _culprit(
+        self, record: Record, outer: Record, echo: Mapping[str, Any], look: Lookups, error: Exception
+    ) -> DataError:
         table = self.binding.table.name
         for bound in self.binding.columns:
             alone = compile_rows(Binding(self.binding.table, (bound,)))
             try:
-                alone(record, outer, echo)
+                alone(record, outer, echo, look)
             except (ValueError, TypeError, AttributeError) as reason:
                 return DataError(
                     f"column {bound.name} of {table} cannot show a value of Pipedrive as {bound.codec.name}",

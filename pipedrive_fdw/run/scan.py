@@ -17,9 +17,11 @@ from pipedrive_fdw.api.paging import pages, record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.plan.scan import fill
+from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.session import Params, Work
 
@@ -35,11 +37,15 @@ class Extension:
     seconds: int = 300
 
 
-def scan_rows(plan: ScanPlan, maker: RowMaker, work: Work, extension: Extension) -> Iterator[Row]:
-    """The rows of *plan*. Closing the generator ends whatever is still under way."""
-    scan = _Scan(plan, work, extension)
+def scan_rows(
+    plan: ScanPlan, maker: RowMaker, work: Work, extension: Extension, look: FieldLookups | None = None
+) -> Iterator[Row]:
+    """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way."""
+    scan = _Scan(plan, work, extension, look)
     try:
-        rows = itertools.chain.from_iterable(maker.rows(records, echo) for records, echo in scan.batches())
+        rows = itertools.chain.from_iterable(
+            maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches()
+        )
         if plan.limit is None and not plan.offset:
             yield from rows
         else:
@@ -50,8 +56,11 @@ def scan_rows(plan: ScanPlan, maker: RowMaker, work: Work, extension: Extension)
 
 
 class _Scan:
-    def __init__(self, plan: ScanPlan, work: Work, extension: Extension) -> None:
+    def __init__(
+        self, plan: ScanPlan, work: Work, extension: Extension, look: FieldLookups | None = None
+    ) -> None:
         self.plan = plan
+        self.look = look
         self.table = plan.table
         self.work = work
         self.extension = extension
@@ -89,6 +98,8 @@ class _Scan:
             kept = [r for r in records if self._is_row(r, echo)]
             if self.extension.names and not whole:
                 kept = self._extended(kept, echo)
+            if self.look is not None:
+                self.look.prepare(kept, keep=bool(self.plan.order))
             yield kept, echo
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
@@ -165,7 +176,12 @@ class _Scan:
         chunks = [keys[i : i + step.most] for i in range(0, len(keys), step.most)]
         batched = sum(listing.tokens for listing in step.others) * len(chunks)
         if get is not None and len(keys) * get.tokens <= batched:
-            kept = ("include_fields",) if get.include else ()
+            takes = {
+                "include_fields": get.include,
+                "custom_fields": get.custom,
+                "include_option_labels": get.labels,
+            }
+            kept = [name for name, taken in takes.items() if taken]
             params = (*get.params.items(), *(p for p in step.calls[0].params if p[0] in kept))
             (slot,) = get.placeholders
             yield from self._gets(

@@ -103,6 +103,8 @@ class Session:
         self.spent = Spent()
         self.parallel = parallel
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
+        # Field definitions by path, with the time when they were read (run/fields.py).
+        self.fields: dict[str, Any] = {}
         self._statement = statement
         self._mark: Any = None
         self._planned = 0

@@ -186,9 +186,11 @@ def _sort_faults(found: Found, where: str, listing: Listing) -> list[str]:
 
 
 def _include_faults(table: Table, found: Found, where: str, op: Any) -> list[str]:
-    wanted = {"include_fields": op.include, "custom_fields": op.custom}
-    if isinstance(op, Listing):
-        wanted["include_option_labels"] = op.labels
+    wanted = {
+        "include_fields": op.include,
+        "custom_fields": op.custom,
+        "include_option_labels": op.labels,
+    }
     faults = [f"{where} has no parameter {n}" for n, used in wanted.items() if used and n not in found.query]
     if op.include and not faults:
         asked = [c.path[0] for c in table.columns if c.include]

@@ -18,7 +18,7 @@ from tests.live import LiveAccount
 
 @pytest.fixture(scope="module")
 def account(server: Server) -> Iterator[LiveAccount]:
-    options = {"max_tokens_per_query": 10**9}
+    options = {"max_tokens_per_query": 10**9, "fields_cache_ttl": 86_400}
     with LiveAccount(server, seed=1, deals=1200, burst=100_000, budget=10**9, options=options) as live:
         live.run("CREATE TABLE local_ids AS SELECT generate_series(1, 30)::bigint AS id; ANALYZE local_ids")
         yield live
@@ -34,7 +34,7 @@ def unknown_sizes(account: LiveAccount) -> None:
 
 def brief(path: str, query: dict[str, str]) -> str:
     """A request as costs.py writes it."""
-    left_out = ("include_fields", "cursor", "start")
+    left_out = ("include_fields", "include_option_labels", "cursor", "start")
     parts = [f"{k}={v}" for k, v in query.items() if k not in left_out and (k, v) != ("limit", "500")]
     return path[len("/api") :] + ("?" + "&".join(parts) if parts else "")
 

@@ -108,9 +108,9 @@ def test_unknown_names_are_told_with_the_known_ones(account: LiveAccount) -> Non
 
 def test_a_wrong_token_is_one_line_that_says_so(server: Server, account: LiveAccount) -> None:
     with LiveAccount(
-        server, account.simulator, mapping={"api_token": "not-the-token"}, tables=["deals"]
+        server, account.simulator, mapping={"api_token": "not-the-token"}, tables=["stages"]
     ) as wrong:
-        error = error_of(wrong, "SELECT * FROM deals")
+        error = error_of(wrong, "SELECT * FROM stages")
         assert error.diag.message_primary == "pipedrive auth: the API token is not accepted"
         assert "ALTER USER MAPPING" in (error.diag.message_hint or "")
         assert "not-the-token" not in str(error)
@@ -159,8 +159,8 @@ def test_a_simulator_that_stops_in_the_middle_of_a_scan_is_an_error(server: Serv
 
 def test_a_wrong_address_is_an_error(server: Server, account: LiveAccount) -> None:
     wrong = {"base_url": "http://127.0.0.1:1", "connect_timeout": 1}
-    with LiveAccount(server, account.simulator, options=wrong, tables=["deals"]) as live:
-        error = error_of(live, "SELECT * FROM deals")
+    with LiveAccount(server, account.simulator, options=wrong, tables=["stages"]) as live:
+        error = error_of(live, "SELECT * FROM stages")
         assert (error.diag.message_primary or "").startswith("pipedrive connection: ")
 
 

@@ -1,0 +1,249 @@
+"""Rows → the part of a request body that sets custom fields.
+
+``changes(old, new, columns, options, flat)`` is the whole of it: *old* is the row as scanned (None for an
+INSERT), *new* the row as it shall be, both column name → canonical value (what Codec.parse gives) or None.
+A field is sent when one of its columns differs, and then whole, since v2 sets the parts that a request
+leaves out to null; a field of which no column differs is never sent. NULL clears a field by null: an empty
+list for a set, or an empty ``custom_fields`` object, would be an error or clear everything (FACTS 7).
+
+Everything that cannot be sent is a WriteError, before any request.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Callable
+
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.custom.fields import Option
+from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE, CURRENCY, ID, LINKS, PARTS, TIMEZONE, UNTIL
+from pipedrive_fdw.errors import WriteError
+
+Row = Mapping[str, Any]
+Options = Callable[[str], Sequence[Option]]
+_SHOWN = 10
+
+
+def changes(
+    old: Row | None, new: Row, columns: Iterable[CustomColumn], options: Options, flat: bool = False
+) -> dict[str, Any]:
+    """What to add to the body of the request; empty when no custom field changes.
+
+    *options* gives the options of a field by its key, and is asked only when a label must be found.
+    *flat* is v1's form (leads, api_version 'v1'), whose keys stand at the root of the body.
+
+    Raises WriteError for a value that cannot be sent.
+    """
+    fields: dict[str, list[CustomColumn]] = {}
+    for column in columns:
+        fields.setdefault(column.field, []).append(column)
+    body: dict[str, Any] = {}
+    for parts in fields.values():
+        change = _Change(old, new, parts, flat)
+        if change.changed:
+            body.update(change.body(options))
+    if flat:
+        return body
+    return {"custom_fields": body} if body else {}
+
+
+class _Change:
+    """One field whose columns *parts* may have changed."""
+
+    def __init__(self, old: Row | None, new: Row, parts: Sequence[CustomColumn], flat: bool) -> None:
+        self.field, self.kind, self.flat = parts[0].field, parts[0].kind, flat
+        self.columns = {column.part: column for column in parts}
+        self.changed = {
+            column.part
+            for column in parts
+            if column.name in new and new[column.name] != (old.get(column.name) if old else None)
+        }
+        self._old, self._new = old or {}, new
+
+    def value(self, part: str) -> Any:
+        column = self.columns.get(part)
+        if column is None:
+            return None
+        return self._new.get(column.name, self._old.get(column.name))
+
+    def before(self, part: str) -> Any:
+        column = self.columns.get(part)
+        return self._old.get(column.name) if column else None
+
+    def name(self, part: str = "") -> str:
+        """The column, for messages."""
+        column = self.columns.get(part)
+        return column.name if column else f"{next(iter(self.columns.values())).name} ({part or 'value'})"
+
+    def sent(self, part: str) -> Any:
+        """The part's value as JSON."""
+        value, column = self.value(part), self.columns.get(part)
+        if value is None or column is None:
+            return None
+        try:
+            return CODECS[column.type].dump(value)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise WriteError(f"column {column.name} cannot be sent", detail=str(error)) from None
+
+    # ---- by type
+
+    def body(self, options: Options) -> dict[str, Any]:
+        """Keys and values for custom_fields, or for the root of a v1 body."""
+        if self.kind not in CREATABLE:
+            raise WriteError(
+                f"column {self.name(min(self.changed))} cannot be set",
+                detail=f"Pipedrive lets nobody write fields of type {self.kind}.",
+                hint="Leave it out of the statement.",
+            )
+        if self.kind in CHOICES:
+            return {self.field: self._choice(options)}
+        if self.kind in LINKS:
+            return {self.field: self._link()}
+        if self.kind == "address":
+            return self._address()
+        if len(CREATABLE[self.kind]) > 1:
+            return self._composed()
+        return {self.field: self.sent("")}
+
+    def _choice(self, options: Options) -> Any:
+        value, column = self.value(""), self.columns[""]
+        if value is None or value == []:
+            return None
+        several = value if isinstance(value, list) else [value]
+        if None in several:
+            raise WriteError(f"column {column.name} takes no NULL among its elements")
+        ids = [
+            one if isinstance(one, int) else option_id(column.name, one, options(self.field))
+            for one in several
+        ]
+        if self.kind == "enum":
+            return ids[0]
+        ids = list(dict.fromkeys(ids))
+        return ",".join(map(str, ids)) if self.flat else ids
+
+    def _link(self) -> int | None:
+        """The id, from x_id or from x (a bare id or an object); where both were given they must agree."""
+        key, record = self.value(ID), self.value("")
+        named = self._id_of(record)
+        if {"", ID} <= self.changed and key != named:
+            raise WriteError(
+                f"columns {self.name(ID)} and {self.name()} disagree",
+                detail=f"{self.name(ID)} is {key}, {self.name()} names {named}.",
+                hint=f"Set one of them; {self.name(ID)} is enough.",
+            )
+        found = key if ID in self.changed else named
+        return None if found is None else int(found)
+
+    def _id_of(self, record: Any) -> int | None:
+        found = record.get("value", record.get("id")) if isinstance(record, dict) else record
+        if isinstance(found, str) and found.isascii() and found.isdigit():
+            found = int(found)
+        if found is None and record is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise WriteError(
+                f"column {self.name()} names no id",
+                detail=f"It is {record!r}."[:300],
+                hint="""Give the id, or an object like {"value": 149}.""",
+            )
+        return found
+
+    def _composed(self) -> dict[str, Any]:
+        """monetary, daterange, time, timerange."""
+        main = self.sent("")
+        others = [part for part in self.columns if part]
+        if main is None:
+            given = [part for part in others if part in self.changed and self.value(part) is not None]
+            if given:
+                raise WriteError(
+                    f"column {self.name(given[0])} cannot be set while {self.name()} is NULL",
+                    hint=f"Set {self.name()} too, or set all of them to NULL.",
+                )
+            return {self.field: None}
+        for part in (CURRENCY, UNTIL):
+            needed = part in [one.name for one in CREATABLE[self.kind]]
+            if needed and self.value(part) is None and not (self.flat and part == CURRENCY):
+                raise WriteError(
+                    f"column {self.name(part)} is missing",
+                    detail=f"A field of type {self.kind} takes {self.name()} and {self.name(part)} together.",
+                    hint=f"Set {self.name(part)} too.",
+                )
+        values = {part: self.sent(part) for part in (CURRENCY, UNTIL) if self.value(part) is not None}
+        values.update(self._timezone())
+        if self.flat:
+            return {self.field: main, **{f"{self.field}_{name}": one for name, one in values.items()}}
+        return {self.field: {"value": main, **values}}
+
+    def _timezone(self) -> dict[str, Any]:
+        """v2 takes the zone's name, v1 the number by which it also gives it."""
+        zone = self.value(TIMEZONE)
+        if zone is None:
+            return {}
+        if zone.isascii() and zone.isdigit():
+            return {"timezone_id": int(zone)}
+        if self.flat:
+            raise WriteError(
+                f"column {self.name(TIMEZONE)} cannot be {zone!r}",
+                detail="API v1 takes the number of a time zone.",
+                hint="Use the number that other rows show, or leave it NULL.",
+            )
+        return {"timezone_name": zone}
+
+    def _address(self) -> dict[str, Any]:
+        """The text and its parts, all of them: parts that are left out become null."""
+        text, parts = self.value(""), self.value(PARTS)
+        if parts is not None and not isinstance(parts, dict):
+            raise WriteError(
+                f"column {self.name(PARTS)} is no object",
+                hint="""Give the parts as an object like {"locality": "Tartu", "country": "Estonia"}.""",
+            )
+        kept = dict(parts or {})
+        inside = kept.pop("value", None)
+        if inside is not None and inside != text:
+            if text is not None and "" in self.changed:
+                raise WriteError(
+                    f"columns {self.name()} and {self.name(PARTS)} disagree",
+                    detail=f"""{self.name()} is {text!r}, "value" is {inside!r}."""[:300],
+                    hint=f"""Leave "value" out of {self.name(PARTS)}.""",
+                )
+            text = inside
+        if text is None:
+            if PARTS in self.changed and kept:
+                raise WriteError(
+                    f"column {self.name(PARTS)} cannot be set while {self.name()} is NULL",
+                    hint=f"Set {self.name()}, the address as typed, too.",
+                )
+            return {self.field: None}
+        if not self.flat:
+            return {self.field: {"value": text, **kept}}
+        gone = dict.fromkeys(self.before(PARTS) or ())
+        return {self.field: text, **{f"{self.field}_{name}": one for name, one in {**gone, **kept}.items()}}
+
+
+def option_id(column: str, label: str, options: Sequence[Option]) -> Any:
+    """The id of the option with this label, or whose id it is.
+
+    Raises WriteError when there is none, listing some that are there, or when several have the label.
+    """
+    found = [option.id for option in options if option.label == label]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        raise WriteError(
+            f"column {column}: {len(found)} options are called {label!r}",
+            hint=f"Give the id instead: one of {', '.join(map(str, found))}.",
+        )
+    for option in options:
+        if str(option.id) == label:
+            return option.id
+    labels = [option.label for option in options]
+    close = difflib.get_close_matches(label, labels, n=3)
+    shown = list(dict.fromkeys((*close, *labels)))[:_SHOWN]
+    more = f" and {len(labels) - len(shown)} more" if len(labels) > len(shown) else ""
+    raise WriteError(
+        f"column {column} has no option {label!r}",
+        detail="Nothing was sent.",
+        hint=f"Its options are: {', '.join(map(repr, shown))}{more}." if labels else "It has no options.",
+    )

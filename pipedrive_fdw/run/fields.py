@@ -1,0 +1,170 @@
+"""Field definitions of an account: read whole, remembered for a while; what rows need of them.
+
+Which lists there are: v2 has those of deals (which leads share), persons, organizations, products,
+activities and projects; v1 has them too but for projects, and alone has those of notes. All pages are
+read, since a field past the first page would be a column lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Table
+from pipedrive_fdw.custom.fields import Field, Option, read_fields
+from pipedrive_fdw.errors import AccessError, NotFoundError
+from pipedrive_fdw.plan.paths import Gets, ScanPlan
+from pipedrive_fdw.run.related import Related
+from pipedrive_fdw.run.session import Params, Work
+
+_PAGE = "500"
+# A table whose records have custom fields only where its API returns them: asked once, at the import.
+_DOUBTFUL = ("activity", "note")
+# v1 gives these whole.
+_UNPAGED = ("activity", "note")
+# The requests at whose refusal an object counts as one that the account has not.
+_GATED = (402, 403, 404, 410)
+
+
+def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
+    """The operations that list the field definitions of *entity*, the better one first."""
+    what = "deal" if entity == "lead" else entity
+    path = f"/{what}Fields"
+    new = Listing(path, tokens=10)
+    old = Listing(path, tokens=20, version=1, paging=NONE if what in _UNPAGED else OFFSET)
+    if what == "note":
+        return (old,)
+    if what == "project":
+        return (new,)
+    if what == "activity" and api_version == "v2":
+        return new, old  # v2 wants a scope that v1 does not
+    return (old,) if api_version == "v1" else (new,)
+
+
+def _read(work: Work, listing: Listing) -> tuple[Field, ...]:
+    """Every custom field that *listing* names. Raises the error of a refusal."""
+    params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
+
+    def ask(asked: Params) -> Mapping[str, Any]:
+        return work.ask(listing, listing.path, asked)
+
+    found: list[Any] = []
+    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}"):
+        found += page
+    return read_fields(found)
+
+
+def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
+    """The custom fields of *entity*, asked for now. Raises the error of a refusal."""
+    *better, last = definition_lists(entity, api_version)
+    for listing in better:
+        try:
+            return _read(work, listing)
+        except AccessError:
+            continue
+    return _read(work, last)
+
+
+def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
+    """The custom fields of *entity*, as read at most *seconds* ago."""
+    key = definition_lists(entity, api_version)[0].path + api_version
+    known = work.session.fields.get(key)
+    now = time.monotonic()
+    if known is not None and now - known[0] < seconds:
+        found: tuple[Field, ...] = known[1]
+        return found
+    fields = read_definitions(work, entity, api_version)
+    work.session.fields[key] = (now, fields)
+    return fields
+
+
+def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
+    """The custom fields that an import makes columns of.
+
+    None, unless *required*, for an object that the account or the token has not; any other failure is
+    raised, since columns would be missing without a word.
+    """
+    entity = table.custom_fields
+    try:
+        fields = read_definitions(work, entity, api_version)
+        if fields and entity in _DOUBTFUL:
+            shown = _shown(work, table)
+            fields = tuple(field for field in fields if field.key in shown)
+    except (AccessError, NotFoundError) as error:
+        if required or error.status not in _GATED:
+            raise
+        return ()
+    work.session.fields[definition_lists(entity, api_version)[0].path + api_version] = (
+        time.monotonic(),
+        fields,
+    )
+    return fields
+
+
+def _shown(work: Work, table: Table) -> set[str]:
+    """The keys of custom fields that some records of *table* have."""
+    listing = table.listings[0]
+    answer = work.ask(listing, listing.path, (*listing.params.items(), ("limit", "100")))
+    records = answer.get("data")
+    found: set[str] = set()
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, dict):
+            inside = record.get("custom_fields")
+            found.update(record, inside if isinstance(inside, dict) else ())
+    return found
+
+
+def labels_note(plan: ScanPlan, api_version: str) -> Iterator[str]:
+    """The line of EXPLAIN for a plan whose answers may come without labels of options."""
+    ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
+    if not all(op.labels for op in ops):
+        listing = definition_lists(plan.table.custom_fields, api_version)[0]
+        yield f"Labels of options, unless remembered: GET /api/v{listing.version}{listing.path}"
+
+
+class FieldLookups:
+    """What the rows of one scan or write show beyond their records: labels, related objects.
+
+    The definitions are asked for only when a record holds an option without its label.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        entity: str,
+        api_version: str,
+        seconds: float,
+    ) -> None:
+        self._work = work
+        self._entity = entity
+        self._version = api_version
+        self._seconds = seconds
+        self._related: Related | None = None
+        self._labels: dict[str, dict[Any, str]] | None = None
+
+    def expand(self, related: Related) -> None:
+        """From now on rows show what stands behind user, org and people fields."""
+        self._related = related
+
+    def prepare(self, records: Sequence[Mapping[str, Any]], keep: bool) -> None:
+        """Fetches what *records*, the next page, will show; *keep* what was fetched for pages before it
+        too, since rows are not shown page by page."""
+        if self._related is not None:
+            self._related.prepare(records, keep)
+
+    def label(self, field: str, option: Any) -> str | None:
+        if self._labels is None:
+            self._labels = {f.key: {o.id: o.label for o in f.options} for f in self._definitions()}
+        return self._labels.get(field, {}).get(option)
+
+    def related(self, kind: str, key: Any) -> Mapping[str, Any] | None:
+        return None if self._related is None else self._related.get(kind, key)
+
+    def options(self, field: str) -> Sequence[Option]:
+        """The options of a field, for ``custom.writing.changes``."""
+        return next((f.options for f in self._definitions() if f.key == field), ())
+
+    def _definitions(self) -> Iterable[Field]:
+        return definitions(self._work, self._entity, self._version, self._seconds)
