@@ -14,9 +14,12 @@ from typing import Any
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Table
 from pipedrive_fdw.custom.fields import Field, Option, read_fields
+from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.errors import AccessError, NotFoundError
+from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Gets, ScanPlan
 from pipedrive_fdw.run.related import Related
+from pipedrive_fdw.run.rows import Binding
 from pipedrive_fdw.run.session import Params, Work
 
 _PAGE = "500"
@@ -130,17 +133,11 @@ class FieldLookups:
     The definitions are asked for only when a record holds an option without its label.
     """
 
-    def __init__(
-        self,
-        work: Work,
-        entity: str,
-        api_version: str,
-        seconds: float,
-    ) -> None:
+    def __init__(self, work: Work, entity: str, options: Options) -> None:
         self._work = work
         self._entity = entity
-        self._version = api_version
-        self._seconds = seconds
+        self._version = options["api_version"]
+        self._seconds = options["fields_cache_ttl"]
         self._related: Related | None = None
         self._labels: dict[str, dict[Any, str]] | None = None
 
@@ -168,3 +165,22 @@ class FieldLookups:
 
     def _definitions(self) -> Iterable[Field]:
         return definitions(self._work, self._entity, self._version, self._seconds)
+
+
+def lookups_for_rows(
+    binding: Binding, named: frozenset[str], work: Work, options: Options
+) -> FieldLookups | None:
+    """What a scan's rows look up, related objects included for the columns that are *named* (all when none
+    is); None for a table without custom columns."""
+    if not binding.custom:
+        return None
+    look = FieldLookups(work, binding.table.custom_fields, options)
+    if options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat:
+        fields = [
+            (column.field, column.kind)
+            for column in binding.custom
+            if column.kind in LINKS and not column.part and (not named or column.name in named)
+        ]
+        if fields:
+            look.expand(Related(work, fields, options["extended_cache_ttl"]))
+    return look

@@ -16,10 +16,8 @@ from typing import Any, Protocol
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.catalog.model import OFFSET, Column, Table
+from pipedrive_fdw.catalog.model import OFFSET, Table
 from pipedrive_fdw.codec import Codec, codec_for
-from pipedrive_fdw.custom.columns import from_options
-from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -29,10 +27,9 @@ from pipedrive_fdw.plan.scan import Settings, plan_scan
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
 from pipedrive_fdw.run.counts import Counts
-from pipedrive_fdw.run.fields import FieldLookups, labels_note
+from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.planner import GUARD
-from pipedrive_fdw.run.related import Related
-from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker
+from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
 
@@ -82,7 +79,7 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
     for name, definition in columns.items():
         options = definition.options or {}
         if "field" in options:
-            bound.append(_bind_custom(table, name, _codec(table, definition), options))
+            bound.append(bind_custom(table, name, _codec(table, definition), options))
             continue
         source = options.get("column", name)
         column = ATTRS if source == ATTRS.name else table.column(source)
@@ -93,13 +90,6 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
     return Binding(table, tuple(bound))
-
-
-def _bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str]) -> BoundColumn:
-    """A column that shows a custom field. Nothing asks Pipedrive by it, whatever its name is."""
-    taken = name == ATTRS.name or table.column(name) is not None
-    column = Column(f"custom field {name}" if taken else name, codec.name)
-    return BoundColumn(name, codec, column, from_options(name, codec.name, options))
 
 
 def _codec(table: Table, definition: ColumnDefinition) -> Codec:
@@ -211,16 +201,9 @@ class ForeignTable:
         """The settings under the option narrow: what *named* columns need, and no more."""
         if ATTRS.name in named:
             return self._settings()
-        needed = [b.custom for b in self.binding.columns if b.custom and b.column.name in named]
-        keys = tuple(dict.fromkeys(column.field for column in needed))
-        if not keys:  # an empty list would mean all of them
-            keys = tuple(column.field for column in self.binding.custom[:1])
-        return replace(
-            self._settings(),
-            labels=any(column.labelled for column in needed),
-            named=named,
-            custom=None if "custom_fields" in named else keys,
-        )
+        keys, labels = self.binding.needed(named)
+        custom = None if "custom_fields" in named else keys
+        return replace(self._settings(), labels=labels, named=named, custom=custom)
 
     def _known_rows(self) -> int | None:
         """The option rows, else what an earlier scan saw, else None."""
@@ -386,27 +369,13 @@ class ForeignTable:
         return RowMaker(self.binding.without_attrs())
 
     def lookups(self, work: Work) -> FieldLookups:
-        """Labels of options for rows and for values to be written."""
-        options = self.options
-        return FieldLookups(
-            work, self.table.custom_fields, options["api_version"], options["fields_cache_ttl"]
-        )
+        """Labels of options, for values to be written and for the rows that a write returns."""
+        return FieldLookups(work, self.table.custom_fields, self.options)
 
     def _lookups(self, asked: Asked, work: Work, options: Options) -> FieldLookups | None:
-        if not self.binding.custom or self._only_counted(asked):
+        if self._only_counted(asked):
             return None
-        look = self.lookups(work)
-        wanted = options["expand_related"] and not options["suppress_extended_requests"]
-        if wanted and not self.binding.flat:
-            fields = [
-                (b.custom.field, b.custom.kind)
-                for b in self.binding.columns
-                if b.custom and b.custom.kind in LINKS and not b.custom.part
-                if not asked.columns or b.name in asked.columns
-            ]
-            if fields:
-                look.expand(Related(work, fields, options["extended_cache_ttl"]))
-        return look
+        return lookups_for_rows(self.binding, asked.columns, work, options)
 
     @staticmethod
     def _only_counted(asked: Asked) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.codec import Codec
-from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.custom.columns import CustomColumn, from_options
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError
 
@@ -63,6 +63,14 @@ class Binding:
         """The columns of custom fields."""
         return tuple(bound.custom for bound in self.columns if bound.custom is not None)
 
+    def needed(self, named: frozenset[str]) -> tuple[tuple[str, ...], bool]:
+        """The keys of the fields that the columns *named* show, and whether one shows labels."""
+        columns = [b.custom for b in self.columns if b.custom is not None and b.column.name in named]
+        keys = tuple(dict.fromkeys(column.field for column in columns))
+        if not keys:  # no key at all would ask for every field
+            keys = tuple(column.field for column in self.custom[:1])
+        return keys, any(column.labelled for column in columns)
+
     @property
     def flat(self) -> bool:
         """Whether custom fields stand at the record's root, as in v1 and in leads."""
@@ -75,6 +83,16 @@ class Binding:
     def labelled(self) -> bool:
         """Whether a column shows labels of options."""
         return any(column.labelled for column in self.custom)
+
+
+def bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str]) -> BoundColumn:
+    """A column that shows a custom field. Nothing asks Pipedrive by it, whatever its name is.
+
+    Raises OptionError when its OPTIONS do not say what it shows.
+    """
+    taken = name == ATTRS.name or table.column(name) is not None
+    column = Column(f"custom field {name}" if taken else name, codec.name)
+    return BoundColumn(name, codec, column, from_options(name, codec.name, options))
 
 
 def root_fields(record: Record) -> dict[str, Any]:

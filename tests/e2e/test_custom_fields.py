@@ -202,15 +202,17 @@ def test_where_finds_the_rows_with_a_value(account: LiveAccount, table: str, kin
 
 def test_a_row_is_the_same_by_its_key_and_in_the_list(account: LiveAccount) -> None:
     """The list of archived deals, and batches among them, have no labels of options; attrs neither."""
-    shown = {row["id"]: row for row in account.objects("deals")}
+    shown = {row["id"]: {**row, "attrs": None} for row in account.objects("deals")}
     some = [row["id"] for row in shown.values() if row["is_archived"]][:2] + [1, 2, 3]
     for where in (f"WHERE id = {some[0]}", "WHERE id = 2", f"WHERE id IN ({', '.join(map(str, some))})"):
         for row in account.objects("deals", where):
             assert row == shown[row["id"]]
+        for ident, fields, attrs in account.rows(f"SELECT id, custom_fields, attrs FROM deals {where}"):
+            assert fields == attrs["custom_fields"] == shown[ident]["custom_fields"]
     many = ", ".join(map(str, shown))
     assert {row["id"]: row for row in account.objects("deals", f"WHERE id IN ({many})")} == shown
     stored = account.simulator.account["deals"]
-    for row in shown.values():
+    for row in account.objects("deals"):
         values = clean(stored.get(row["id"])["custom_fields"])
         assert row["custom_fields"] == row["attrs"]["custom_fields"] == values
 
