@@ -18,6 +18,7 @@ from pipedrive_fdw.run.fields import imported_fields
 from pipedrive_fdw.run.session import Guards
 
 SCHEMA = "pipedrive"
+MOST_COLUMNS = 1600
 # The custom fields of a table's records.
 Fields = Callable[[Table], Sequence[Field]]
 
@@ -39,7 +40,10 @@ class ForeignTable:
 def foreign_table(
     table: Table, options: Options, given: Mapping[str, str], fields: Sequence[Field]
 ) -> ForeignTable:
-    """The foreign table that shows *table* whole, with columns for its custom *fields*."""
+    """The foreign table that shows *table* whole, with columns for its custom *fields*.
+
+    Raises OptionError when they are too many.
+    """
     names = [column.name for column in (*table.columns, ATTRS)]
     custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
     columns = [
@@ -47,6 +51,12 @@ def foreign_table(
         *(ForeignColumn(c.name, c.type, c.options) for c in custom),
         ForeignColumn(ATTRS.name, ATTRS.type),
     ]
+    if len(columns) > MOST_COLUMNS:
+        raise OptionError(
+            f"{table.name} would have {len(columns)} columns, and PostgreSQL allows {MOST_COLUMNS}",
+            hint=f"Import it by itself: LIMIT TO ({table.name}) … OPTIONS (custom_fields 'false'); its "
+            "column custom_fields holds all of them. Import the others with EXCEPT.",
+        )
     kept = kept_by_tables(given) if table.custom_fields else {}
     return ForeignTable(table.name, tuple(columns), {"table": table.name, **kept})
 

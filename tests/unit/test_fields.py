@@ -1,0 +1,147 @@
+"""Field definitions: every page, remembered, and what an import makes of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.custom.fields import Field
+from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError
+from pipedrive_fdw.options import IMPORT, SERVER, read_options
+from pipedrive_fdw.run.fields import FieldLookups, definition_lists, definitions, imported_fields
+from pipedrive_fdw.schema import foreign_table
+
+OPTIONS = read_options({}, (SERVER,))
+
+
+def field(number: int, v1: bool = False) -> dict[str, Any]:
+    names = ("key", "name", "edit_flag") if v1 else ("field_code", "field_name", "is_custom_field")
+    values = (f"{number:040x}", f"Field {number}", True)
+    return {**dict(zip(names, values)), "field_type": "enum", "options": [{"id": number, "label": "x"}]}
+
+
+class Work:
+    """Answers by path, or what is to be raised; keeps what was asked."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.session = SimpleNamespace(fields={})
+
+    def ask(self, op: Any, path: str, params: Any) -> Any:
+        given = dict(params)
+        self.asked.append((f"v{op.version}{path}", given))
+        answer = self.answers[f"v{op.version}{path}"]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(given) if callable(answer) else answer
+
+
+def cursor_pages(given: dict[str, str]) -> dict[str, Any]:
+    page = int(given.get("cursor", "0"))
+    more = str(page + 1) if page < 2 else None
+    return {"data": [field(page * 2), field(page * 2 + 1)], "additional_data": {"next_cursor": more}}
+
+
+def offset_pages(given: dict[str, str]) -> dict[str, Any]:
+    start = int(given.get("start", "0"))
+    more = {"more_items_in_collection": start < 2, "next_start": start + 2}
+    return {"data": [field(start, True), field(start + 1, True)], "additional_data": {"pagination": more}}
+
+
+def test_every_page_of_definitions_is_read() -> None:
+    work: Any = Work({"v2/dealFields": cursor_pages})
+    assert [f.name for f in definitions(work, "deal", "v2", 300)] == [f"Field {n}" for n in range(6)]
+    assert len(work.asked) == 3
+    work = Work({"v1/dealFields": offset_pages})
+    assert [f.name for f in definitions(work, "lead", "v1", 300)] == [f"Field {n}" for n in range(4)]
+
+
+def test_definitions_are_remembered_for_leads_and_deals_together() -> None:
+    work: Any = Work({"v2/dealFields": {"data": [field(1)]}})
+    for entity in ("deal", "lead", "deal"):
+        definitions(work, entity, "v2", 300)
+    assert len(work.asked) == 1
+    definitions(work, "deal", "v2", 0)
+    assert len(work.asked) == 2
+
+
+def test_definitions_are_asked_for_by_the_first_option_without_label() -> None:
+    work: Any = Work({"v2/productFields": {"data": [field(1)]}})
+    look = FieldLookups(work, "product", OPTIONS)
+    assert work.asked == []
+    assert look.label(f"{1:040x}", 1) == "x"
+    assert look.label(f"{1:040x}", 2) is None
+    assert look.label("unknown", 1) is None
+    assert [o.label for o in look.options(f"{1:040x}")] == ["x"]
+    assert look.options("unknown") == ()
+    assert len(work.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("entity", "api_version", "lists"),
+    [
+        ("lead", "v2", ["v2/dealFields"]),
+        ("deal", "v1", ["v1/dealFields"]),
+        ("project", "v1", ["v2/projectFields"]),
+        ("activity", "v2", ["v2/activityFields", "v1/activityFields"]),
+        ("note", "v2", ["v1/noteFields"]),
+    ],
+)
+def test_definitions_come_from_the_version_that_has_them(
+    entity: str, api_version: str, lists: list[str]
+) -> None:
+    assert [f"v{li.version}{li.path}" for li in definition_lists(entity, api_version)] == lists
+
+
+@pytest.mark.parametrize(
+    "error", [AccessError("no", status=402), AccessError("no", status=403), NotFoundError("no", status=404)]
+)
+def test_a_refusal_means_no_columns_unless_they_are_required(error: Exception) -> None:
+    work: Any = Work({"v2/projectFields": error})
+    assert imported_fields(work, TABLES["projects"], "v2", required=False) == ()
+    with pytest.raises(type(error)):
+        imported_fields(work, TABLES["projects"], "v2", required=True)
+
+
+def test_any_other_failure_is_raised() -> None:
+    work: Any = Work({"v2/dealFields": AuthError("no", status=401)})
+    with pytest.raises(AuthError):
+        imported_fields(work, TABLES["deals"], "v2", required=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "records"),
+    [
+        ("activities", "v2/activities", [{"id": 1, "custom_fields": {f"{2:040x}": None}}]),
+        ("notes", "v1/notes", [{"id": 1}, {"id": 2, f"{2:040x}": "a"}]),
+    ],
+)
+def test_fields_of_activities_and_notes_count_when_records_have_them(
+    table: str, path: str, records: list[dict[str, Any]]
+) -> None:
+    listed = {"data": [field(1), field(2)]}
+    answers = {"v2/activityFields": listed, "v1/noteFields": listed, path: {"data": records}}
+    work: Any = Work(answers)
+    assert [f.name for f in imported_fields(work, TABLES[table], "v2", required=False)] == ["Field 2"]
+
+
+def test_records_are_not_asked_for_when_no_field_is_custom() -> None:
+    work: Any = Work({"v1/noteFields": {"data": [{"key": "content", "name": "Content", "edit_flag": False}]}})
+    assert imported_fields(work, TABLES["notes"], "v2", required=False) == ()
+    assert len(work.asked) == 1
+
+
+def test_more_fields_than_a_table_can_have_are_an_error_with_a_way_out() -> None:
+    options = read_options({}, (SERVER, IMPORT))
+    fields = [Field(f"{n:040x}", f"F {n}", "varchar") for n in range(1600)]
+    with pytest.raises(OptionError) as caught:
+        foreign_table(TABLES["products"], options, {}, fields)
+    assert "custom_fields 'false'" in caught.value.hint
+    made = foreign_table(TABLES["products"], options, {"custom_field_names": "label"}, fields[:300])
+    assert made.options == {"table": "products", "custom_field_names": "label"}
+    assert made.columns[-1].name == "attrs"
