@@ -20,6 +20,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import zoneinfo
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
@@ -238,6 +239,44 @@ def parse_datetime(value: Any) -> dt.datetime:
     return dt.datetime.fromisoformat(head + offset).astimezone(UTC)
 
 
+# How the day, month and year stand in a timestamptz of each DateStyle, and what surrounds them.
+_STYLED = {
+    "SQL": re.compile(r"(?P<a>\d\d)/(?P<b>\d\d)/(?P<y>\d{4}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) \S+$"),
+    "German": re.compile(r"(?P<a>\d\d)\.(?P<b>\d\d)\.(?P<y>\d{4}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) \S+$"),
+    "Postgres": re.compile(
+        r"\w{3} (?P<a>\w{2,3}) (?P<b>\w{2,3}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) (?P<y>\d{4}) \S+$"
+    ),
+}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def parse_local_time(text: str, style: str, zone: str) -> dt.datetime:
+    """A timestamptz as PostgreSQL writes it under the DateStyle *style* (``SQL, DMY``) in the *zone*.
+
+    Raises ValueError for what cannot be read; an hour that the clocks repeat is taken as the first one.
+    """
+    form, _, order = style.partition(", ")
+    found = _STYLED[form].match(text) if form in _STYLED else None
+    if found is None:
+        raise ValueError(f"{text!r} is not a time in DateStyle {style!r}")
+    first, second = found["a"], found["b"]
+    day, month = (first, second) if order == "DMY" or form == "German" else (second, first)
+    number = _MONTHS.index(month[:3]) + 1 if month[:3] in _MONTHS else int(month)
+    local = dt.datetime.fromisoformat(f"{found['y']}-{number:02d}-{int(day):02d}T{found['t'][:8]}")
+    try:
+        return local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(UTC)
+    except zoneinfo.ZoneInfoNotFoundError as error:
+        raise ValueError(f"the time zone {zone} is not known") from error
+
+
+def _parse_bytea(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str) and value.startswith("\\x"):
+        return bytes.fromhex(value[2:])
+    raise ValueError("a bytea is read in its hex form only (SET bytea_output = 'hex')")
+
+
 def _dump_timestamptz(value: dt.datetime) -> str:
     return value.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -357,6 +396,7 @@ _SCALARS = (
     Codec("timestamptz", _load_timestamptz, parse_datetime, _dump_timestamptz, _dump_timestamptz),
     Codec("date", _load_date, _parse_date, dt.date.isoformat, dt.date.isoformat),
     Codec("time", _load_time, _parse_time, dt.time.isoformat, dt.time.isoformat),
+    Codec("bytea", _load_text, _parse_bytea, bytes.hex, bytes.hex),
     Codec("interval", _load_time, _parse_interval, _dump_interval, _dump_interval),
 )
 

@@ -15,10 +15,13 @@ from multicorn.utils import log_to_postgres
 
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
-from pipedrive_fdw.run.foreign import Asked, ForeignTable
+from pipedrive_fdw.run.asked import Asked
+from pipedrive_fdw.run.foreign import ForeignTable
+from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
+_WARNING = 30
 _ERROR = 40  # logging.ERROR, which log_to_postgres reports as a PostgreSQL error
 _CLEAN = hasattr(multicorn, "MulticornException")
 
@@ -39,6 +42,11 @@ def _raise(error: PipedriveError) -> None:
         raise _Shown(error) from None
     # Multicorn 1.4 would show the class's name; this call does not return.
     log_to_postgres(error.message, _ERROR, error.hint or None, error.detail or None)
+
+
+def _warn(report: str) -> None:
+    if report:
+        log_to_postgres(f"pipedrive write: ROLLBACK cannot take back what was sent: {report}", _WARNING)
 
 
 def shown(function: F) -> F:
@@ -108,6 +116,44 @@ class PipedriveFdw(ForeignDataWrapper):
         offset: int | None = None,
     ) -> list[str]:
         return list(self._table.explain(Asked(quals, columns, sortkeys or (), limit, offset), verbose))
+
+    # ---- writing
+
+    @property
+    def rowid_column(self) -> str:
+        return self._row_id()
+
+    @shown
+    def _row_id(self) -> str:
+        return self._table.writer.row_id
+
+    @shown
+    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return self._table.writer.insert(values)
+
+    @shown
+    def update(self, rowid: Any, newvalues: Mapping[str, Any]) -> dict[str, Any]:
+        return self._table.writer.update(rowid, newvalues)
+
+    @shown
+    def delete(self, rowid: Any) -> None:
+        self._table.writer.delete(rowid)
+
+    @shown
+    def pre_commit(self) -> None:
+        TRANSACTION.pre_commit()
+
+    def commit(self) -> None:
+        TRANSACTION.ended()
+
+    def rollback(self) -> None:
+        _warn(TRANSACTION.rolled_back())
+
+    def sub_commit(self, level: int) -> None:
+        TRANSACTION.savepoint_released(level)
+
+    def sub_rollback(self, level: int) -> None:
+        _warn(TRANSACTION.savepoint_rolled_back(level))
 
     @classmethod
     @shown

@@ -141,6 +141,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
     Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
     Option("push_text_sort", _ST, _boolean, False, "lets Pipedrive sort text, in its own collation"),
+    Option(
+        "write_mode",
+        _ST,
+        _choice("immediate", "commit"),
+        "immediate",
+        "when writes leave: with the row, or at COMMIT",
+    ),
+    Option("updatable", _ST, _boolean, True, "whether rows may be written"),
     Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
 )
 # Options that a session can set as pipedrive.<name>, over what server and table say.

@@ -36,6 +36,12 @@ def statement_mark() -> Any:
     return os.getpid(), started()
 
 
+def nest_level() -> int:
+    """How deep in savepoints the transaction is, 1 without one."""
+    level = _function("GetCurrentTransactionNestLevel", ctypes.c_int)
+    return 1 if level is None else int(level())
+
+
 def setting(name: str) -> str | None:
     """A setting of the session, ``pipedrive.*`` ones included; None where it is not set."""
     read = _function("GetConfigOption", ctypes.c_char_p, ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -25,9 +25,11 @@ from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import Settings, plan_scan
 from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
 from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
+from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
 from pipedrive_fdw.run.scan import Extension, scan_rows
@@ -46,13 +48,6 @@ class ColumnDefinition(Protocol):
     type_name: str
     base_type_name: str
     options: Mapping[str, str]
-
-
-class SortKey(Protocol):
-    attname: str
-    is_reversed: bool
-    nulls_first: bool
-    collate: str | None
 
 
 def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
@@ -99,52 +94,6 @@ def _codec(table: Table, definition: ColumnDefinition) -> Codec:
         raise OptionError(f"column {definition.column_name} of {table.name}: {error}") from None
 
 
-class Asked:
-    """What PostgreSQL wants of one scan, as Multicorn passes it. Equal when it wants the same."""
-
-    def __init__(
-        self,
-        quals: Sequence[Qual],
-        columns: Iterable[str],
-        sortkeys: Sequence[SortKey] = (),
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> None:
-        self.quals = tuple(quals)
-        self.columns = frozenset(columns)
-        self.sortkeys = tuple(sortkeys)
-        self.limit = limit if limit is not None and limit >= 0 else None
-        self.offset = max(offset or 0, 0)
-
-    def late_keys(self, keys: frozenset[str]) -> frozenset[str]:
-        """Which of *keys* EXPLAIN has no value for yet: it says 0, which no key is."""
-        found = (q.field_name for q in self.quals if q.operator == "=" and str(q.value) in ("0", ""))
-        return keys.intersection(found)
-
-    def announces(self, other: Asked, late: frozenset[str]) -> bool:
-        """Whether *other* is this scan at work, the values of *late* columns filled in."""
-
-        def shape(asked: Asked) -> Any:
-            return (
-                [(q.field_name, q.operator, q.field_name in late or repr(q.value)) for q in asked.quals],
-                asked.columns,
-                [(k.attname, k.is_reversed) for k in asked.sortkeys],
-                asked.limit,
-                asked.offset,
-            )
-
-        return bool(shape(self) == shape(other))
-
-
-@dataclass(eq=False)
-class _Done:
-    """A scan that has ended: what was asked, what it used, the rows it gave."""
-
-    asked: Asked
-    spent: Spent
-    rows: int
-
-
 class ForeignTable:
     """One foreign table in this backend."""
 
@@ -153,7 +102,7 @@ class ForeignTable:
         self._catalogue = tables_of(options["api_version"])
         self.table = table_named(options["table"], self._catalogue)
         self.binding = bind(self.table, columns)
-        self._maker = RowMaker(self.binding)
+        self.maker = RowMaker(self.binding)
         self._names = {b.name: b.column.name for b in self.binding.columns}
         # Only a column whose declared type compares as the catalogue's does can be pushed or sorted by.
         self._comparable = {
@@ -162,8 +111,7 @@ class ForeignTable:
             if columns[b.name].base_type_name not in ("citext", "character", "bpchar", "real", "float4")
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
-        self._done: list[_Done] = []
-        self._done_in: Any = None
+        self._ledger = Ledger()
         self._counts = Counts(options)
         self._planned: tuple[Any, frozenset[str]] | None = None
 
@@ -325,44 +273,68 @@ class ForeignTable:
     def scan(self, asked: Asked) -> Generator[Row, None, None]:
         """The rows of one scan; closing the generator ends its requests."""
         if self.table.local:
-            yield from self._maker.rows([session_for(self.options).usage()], {})
+            yield from self.maker.rows([session_for(self.options).usage()], {})
             return
         plan = self.plan(asked)
         if not plan.steps:
-            self._note_used(asked, Spent(), 0)
+            self._ledger.note(asked, Spent(), 0)
             return
         options = with_session(self.options, setting)
-        session = session_for(options)
-        work = session.work(
-            Guards(options["max_tokens_per_query"], options["reserve_tokens"], self._advice(asked))
-        )
+        work = self._work(options, self._advice(asked))
         names = () if options["suppress_extended_requests"] or self._only_counted(asked) else plan.extended
         count = 0
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
-            for row in scan_rows(plan, self._maker_for(asked), work, extension, look):
+            rows = scan_rows(plan, self._maker_for(asked), work, extension, look)
+            if self.writer.follows(asked.columns):
+                rows = self.writer.kept(rows, any(li.paging == OFFSET for li in self.table.listings))
+            for row in rows:
                 count += 1
                 yield row
             if whole:
                 self._counts.put(self._count_name, count)
         finally:
-            self._note_used(asked, work.spent, count)
+            self._ledger.note(asked, work.spent, count)
 
-    def _note_used(self, asked: Asked, spent: Spent, rows: int) -> None:
-        """Keeps what a scan used for EXPLAIN ANALYZE, which asks for it at the end of the statement."""
-        if "explain" not in statement_text().lower():
-            return
-        if self._done_in != statement_mark():
-            self._done, self._done_in = [], statement_mark()
-        self._done.append(_Done(asked, spent, rows))
+    def _work(self, options: Options, advice: str = "") -> Work:
+        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice)
+        return session_for(options).work(guards)
+
+    # ---- what writing needs
+
+    @cached_property
+    def writer(self) -> Writer:
+        return Writer(self)
+
+    def begin_work(self) -> Work:
+        return self._work(with_session(self.options, setting))
+
+    def find(self, keys: Mapping[str, Any]) -> Row | None:
+        """The row with these canonical values of its key columns, read afresh; None when it is gone."""
+        predicates = Predicates(equal={name: (value,) for name, value in keys.items()})
+        plan = plan_scan(self.table, predicates, frozenset(), settings=self._settings())
+        extension = Extension(plan.extended, self.options["extended_cache_ttl"])
+        work = self.begin_work()
+        for row in scan_rows(plan, self.maker, work, extension, self.lookups(work)):
+            if all(self._value_of(row, name) == value for name, value in keys.items()):
+                return row
+        return None
+
+    def _value_of(self, row: Row, name: str) -> Any:
+        for bound, value in zip(self.binding.columns, row):
+            if bound.column.name == name and bound.custom is None:
+                return None if value is None else bound.codec.parse(value)
+        return None
+
+    # ---- what a scan shows
 
     def _maker_for(self, asked: Asked) -> RowMaker:
         """attrs repeats the whole record, so it is filled when it is named, or when nothing is."""
         names = {b.name for b in self.binding.columns if b.column is ATTRS}
         unused = not names & asked.columns if asked.columns else self._only_counted(asked)
-        return self._lean_maker if unused else self._maker
+        return self._lean_maker if unused else self.maker
 
     @cached_property
     def _lean_maker(self) -> RowMaker:
@@ -398,28 +370,12 @@ class ForeignTable:
         yield from explain_plan(plan, verbose)
         if plan.steps and self.binding.labelled:
             yield from labels_note(plan, self.options["api_version"])
-        if asked.late_keys(self._keys_named):
+        late = asked.late_keys(self._keys_named)
+        if late:
             yield "0 stands for a value that is known when the query runs"
-        done = self._used_by(asked)
+        done = self._ledger.take(asked, late)
         if done is not None:
             yield from explain_actual(done.spent, done.rows)
-
-    def _used_by(self, asked: Asked) -> _Done | None:
-        """What the scans of this statement used that *asked* announces: all rescans of a join's inner side,
-        else one, since the two sides of a self-join may ask for the same."""
-        if self._done_in != statement_mark():
-            return None
-        late = asked.late_keys(self._keys_named)
-        same = [done for done in self._done if asked.announces(done.asked, late)]
-        used = same if late else same[:1]
-        if not used:
-            return None
-        total = _Done(asked, Spent(), 0)
-        for done in used:
-            self._done.remove(done)
-            total.spent.include(done.spent)
-            total.rows += done.rows
-        return total
 
     @cached_property
     def _keys_named(self) -> frozenset[str]:

@@ -270,6 +270,13 @@ class RowMaker:
                 except (ValueError, TypeError, AttributeError) as error:
                     raise self._culprit(element, outer, echo, look, error) from None
 
+    def one(self, element: Record, outer: Record, echo: Mapping[str, Any], look: Lookups) -> Row:
+        """The row of one record, or of one *element* of it."""
+        try:
+            return self._row(element, outer, echo, look)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._culprit(element, outer, echo, look, error) from None
+
     def _elements(self, outer: Record) -> Iterable[Record]:
         if not self._nested:
             return (outer,)

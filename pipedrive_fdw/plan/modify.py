@@ -1,0 +1,287 @@
+"""A row to be written → the request that writes it, or an error that names the columns. Pure.
+
+Rows are mappings of the catalogue's column names to canonical values (what Codec.parse gives); None is NULL.
+An INSERT sends the columns that are not NULL. An UPDATE sends those that differ from the row as scanned,
+compared by type, and the ones that the operation always wants. Nothing that was said is left out: a value
+that cannot be sent is an error before any request.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from pipedrive_fdw.catalog.model import Column, Table, Write
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.plan.scan import fill
+
+Row = Mapping[str, Any]
+FILE = "file"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One request that writes: the operation, its path, the properties of its body.
+
+    content, file_name  of a multipart body: what the part ``file`` holds, and the name it is sent under
+    key                 the key columns of the row, as far as they are known before the answer
+    """
+
+    op: Write
+    path: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    content: bytes | None = None
+    file_name: str = ""
+    key: Row = field(default_factory=dict)
+
+
+def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
+    """The request for INSERT; *custom* are the body's properties for custom fields.
+
+    Raises WriteError for a table that takes none, columns that cannot be given, and missing ones.
+    """
+    if table.insert is None:
+        raise WriteError(f"{table.name} takes no INSERT", detail="Pipedrive has no operation for it.")
+    given = {name: value for name, value in row.items() if value is not None}
+    settable = [c.name for c in table.columns if c.insert]
+    refused = [name for name in given if name not in settable]
+    if refused:
+        raise WriteError(
+            f"{_columns(refused)} of {table.name} cannot be set by INSERT",
+            detail="Pipedrive sets them itself.",
+            hint=f"Columns that can be given: {', '.join(settable)}.",
+        )
+    op = _operation(table.insert, given)
+    wanted = [c.name for c in table.columns if c.required and not (op.takes and c.name not in op.takes)]
+    missing = [n for n in (*wanted, *op.fields, *op.placeholders) if n not in given]
+    if missing:
+        raise WriteError(
+            f"{_columns(dict.fromkeys(missing))} of {table.name} must be given",
+            detail="Pipedrive does not create the record without.",
+        )
+    if op.takes:
+        left_over = [name for name in given if name not in op.takes and name not in op.placeholders]
+        if left_over or custom:
+            raise WriteError(
+                f"{_columns(left_over or ['custom fields'])} of {table.name} cannot be given here",
+                hint=f"This way of creating it takes {', '.join(op.takes)}.",
+            )
+    return _change(table, op, given, {n: given[n] for n in given if n not in op.placeholders}, custom)
+
+
+def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
+    """The columns whose value an UPDATE changes, with the new one.
+
+    Raises WriteError for a column that cannot be changed, a required one set to NULL, a row that is frozen.
+    """
+    changed = {name: value for name, value in new.items() if not same(old.get(name), value)}
+    fixed = [n for n in changed if not _settable(table, n)]
+    if fixed:
+        settable = [c.name for c in table.columns if c.update]
+        way_out = f"Columns that can be: {', '.join(settable)}." if settable else "Delete and insert instead."
+        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", hint=way_out)
+    emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
+    if emptied:
+        raise WriteError(f"{_columns(emptied)} of {table.name} cannot be NULL")
+    check_frozen(table, old, changed)
+    return changed
+
+
+def check_frozen(table: Table, old: Row, changed: Row) -> None:
+    """Raises WriteError for a row that Pipedrive does not let change, unless *changed* unfreezes it."""
+    for name, value in table.frozen:
+        if old.get(name) == value and changed.get(name, value) == value:
+            shown = name.replace("is_", "").replace("_", " ")
+            settable = _settable(table, name)
+            raise WriteError(
+                f"a row of {table.name} with {name} = {value} cannot be changed",
+                detail=f"Its {shown} is {value}.",
+                hint=f"Set {name} to {not value} in the same UPDATE." if settable else "",
+            )
+
+
+def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> list[Change]:
+    """The requests for UPDATE of a row by *changed* columns; none when nothing changes.
+
+    *old* holds at least the key and what the operation always wants (``always``).
+    """
+    if table.update is None and not table.instead:
+        raise WriteError(
+            f"{table.name} takes no UPDATE",
+            detail="Pipedrive has no operation for it.",
+            hint="Delete the row and insert another." if table.insert and table.delete else "",
+        )
+    rest = {n: v for n, v in changed.items() if n not in table.instead}
+    out = []
+    if rest or custom:
+        if table.update is None:
+            raise WriteError(f"{_columns(rest)} of {table.name} cannot be changed")
+        op = _operation(table.update, rest)
+        body = {**{n: {**old, **rest}.get(n) for n in op.fields if n not in op.placeholders}, **rest}
+        missing = [n for n in op.fields if body.get(n) is None and n not in op.placeholders]
+        if missing:
+            raise WriteError(
+                f"{_columns(missing)} of {table.name} must be given in an UPDATE",
+                detail="Pipedrive does not change the record without.",
+            )
+        out.append(_change(table, op, old, body, custom))
+    for name, op in table.instead.items():
+        if name in changed:
+            if not changed[name]:
+                raise WriteError(f"{name} of {table.name} can be set to true only")
+            out.append(_change(table, op, old, {}, {}))
+    return out
+
+
+def deletion(table: Table, old: Row) -> Change:
+    """The request for DELETE of a row."""
+    op = table.delete
+    if op is None:
+        raise WriteError(f"{table.name} takes no DELETE", detail="Pipedrive has no operation for it.")
+    check_frozen(table, old, {})
+    return _change(table, op, old, {n: old.get(n) for n in op.fields}, {})
+
+
+def always(table: Table, verb: str) -> frozenset[str]:
+    """Columns that an UPDATE or DELETE needs of the row as it was."""
+    op = table.update if verb == "update" else table.delete
+    fields = () if op is None else (*op.placeholders, *op.fields)
+    return frozenset((*fields, *table.key, *(name for name, _ in table.frozen)))
+
+
+def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dict[str, Any]:
+    """*row* of a nested table as an element of the record's array; *only* some columns."""
+    return {
+        c.body or c.path[-1]: sent(table, c, row[c.name])
+        for c in table.columns
+        if not c.outer and (c.insert or c.update) and c.name in row and (only is None or c.name in only)
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two canonical values are the same to PostgreSQL's types."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one == other or float(one) == float(other)  # a written numeric comes as a float
+    if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
+        return one.replace(microsecond=0) == other.replace(microsecond=0)
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    return bool(one == other)
+
+
+def sent(table: Table, column: Column, value: Any) -> Any:
+    """A canonical value as the API wants it (Column.sent). Raises WriteError where it cannot be sent."""
+    if value is None:
+        return None
+    try:
+        if column.sent == "flag":
+            return 1 if value else 0
+        if column.sent == "number":
+            return int(value)
+        if column.sent == "text":
+            return str(value)
+        if column.sent == "utc":
+            return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+        return CODECS[column.type].dump(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WriteError(f"column {column.name} of {table.name} cannot be sent", detail=str(error)) from None
+
+
+def encoded(change: Change, boundary: str = "") -> tuple[bytes | None, str]:
+    """The body of a request and its content type; None for no body."""
+    op = change.op
+    if op.encoding == "":
+        return None, ""
+    if op.encoding == "form":
+        texts = {n: _form_text(v) for n, v in change.body.items()}
+        return urlencode(texts).encode(), "application/x-www-form-urlencoded"
+    if op.encoding == "multipart":
+        return _multipart(change, boundary or uuid.uuid4().hex)
+    body = [change.body] if op.batch else change.body
+    return orjson.dumps(body), "application/json"
+
+
+def _form_text(value: Any) -> str:
+    return (
+        ""
+        if value is None
+        else orjson.dumps(value).decode()
+        if isinstance(value, (bool, dict, list))
+        else str(value)
+    )
+
+
+def _multipart(change: Change, boundary: str) -> tuple[bytes, str]:
+    parts = []
+    for name, value in change.body.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+        parts.append(head.encode() + _form_text(value).encode() + b"\r\n")
+    name = (change.file_name or "file").replace('"', "'").replace("\r", " ").replace("\n", " ")
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{FILE}"; filename="{name}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    parts.append(head.encode() + (change.content or b"") + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, Any]) -> Change:
+    properties: dict[str, Any] = {}
+    content, file_name = None, ""
+    for name, value in body.items():
+        column = table.column(name)
+        if column is None:
+            continue
+        where = column.body or name
+        if where == FILE:
+            content = value
+        elif where == f"{FILE}.name":
+            file_name = str(value)
+        else:
+            _put(properties, where.split("."), sent(table, column, value))
+    properties.update(custom)
+    missing = [n for n in op.placeholders if row.get(n) is None]
+    if missing:
+        raise WriteError(f"{_columns(missing)} of {table.name} must be given")
+    path = fill(op.path, {name: row[name] for name in op.placeholders})
+    key = {name: row[name] for name in table.key if row.get(name) is not None}
+    return Change(op, path, properties, content, file_name, key)
+
+
+def _put(properties: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        properties = properties.setdefault(part, {})
+    properties[path[-1]] = value
+
+
+def _operation(op: Write, given: Row) -> Write:
+    """*op*, or the one of ``otherwise`` that takes what is given."""
+    while op.otherwise is not None:
+        fits = not op.takes or all(n in op.takes or n in op.placeholders for n in given)
+        if fits and all(n in given for n in op.fields):
+            return op
+        op = op.otherwise
+    return op
+
+
+def _settable(table: Table, name: str) -> bool:
+    column = table.column(name)
+    return column is not None and (column.update or name in table.instead)
+
+
+def _required(table: Table, name: str) -> bool:
+    column = table.column(name)
+    return column is not None and column.required
+
+
+def _columns(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ("column " if len(listed) == 1 else "columns ") + ", ".join(listed)

@@ -1,0 +1,399 @@
+"""INSERT, UPDATE and DELETE of one foreign table: a row in, a request out, the row as answered back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pipedrive_fdw.api.client import Answer
+from pipedrive_fdw.api.waiting import Task
+from pipedrive_fdw.catalog.model import Get, Table
+from pipedrive_fdw.codec import Codec, parse_local_time
+from pipedrive_fdw.custom.reading import NO_LOOKUPS
+from pipedrive_fdw.custom.writing import changes as custom_changes
+from pipedrive_fdw.errors import PipedriveError, WriteError
+from pipedrive_fdw.options import Options
+from pipedrive_fdw.plan.modify import (
+    Change,
+    always,
+    check_frozen,
+    deletion,
+    difference,
+    element_of,
+    encoded,
+    insertion,
+    same,
+    updates,
+)
+from pipedrive_fdw.plan.scan import fill
+from pipedrive_fdw.run.backend import setting, statement_mark
+from pipedrive_fdw.run.fields import FieldLookups
+from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
+from pipedrive_fdw.run.session import Work
+from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+
+_SCANNED_ROWS = 10_000
+Values = Mapping[str, Any]
+
+
+class Written(Protocol):
+    """The foreign table that is written, as far as this module needs it."""
+
+    table: Table
+    binding: Binding
+    options: Options
+
+    @property
+    def maker(self) -> RowMaker: ...
+
+    def begin_work(self) -> Work: ...
+
+    def lookups(self, work: Work) -> FieldLookups: ...
+
+    def find(self, keys: Values) -> Row | None:
+        """The row of the key columns' canonical values, read afresh."""
+
+
+class Writer:
+    """Writes one foreign table. Keeps the rows that a statement scans, to send only what differs."""
+
+    def __init__(self, target: Written) -> None:
+        self.target = target
+        self.table, self.binding = target.table, target.binding
+        self._identity: str | None = None
+        self._scanned: OrderedDict[str, Row] = OrderedDict()
+        self._statement: Any = None
+        self._shared: set[tuple[str, str]] = set()
+        self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
+
+    # ---- what PostgreSQL asks first
+
+    @property
+    def row_id(self) -> str:
+        """The foreign table's column that identifies a row.
+
+        Raises WriteError where rows can be neither changed nor deleted, and where the column is missing.
+        """
+        self._check_updatable()
+        table = self.table
+        if table.update is None and table.delete is None:
+            more = "" if table.insert is None else " Rows can be inserted."
+            raise WriteError(
+                f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}"
+            )
+        name = table.key[0] if len(table.key) == 1 else "row_id"
+        if name not in self._bound:
+            raise WriteError(
+                f"the foreign table of {table.name} has no column {name}, which identifies its rows",
+                hint=f"ALTER FOREIGN TABLE … ADD COLUMN {name} …, or import it again.",
+            )
+        self._identity = self._bound[name].name
+        return self._identity
+
+    def _check_updatable(self) -> None:
+        if not self.target.options["updatable"]:
+            raise WriteError(
+                f"{self.table.name} is not to be written",
+                detail="The option updatable of its server or table is 'false'.",
+                hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+            )
+        prepared = setting("max_prepared_transactions")
+        if self._waits and prepared not in (None, "0"):
+            raise WriteError(
+                "write_mode 'commit' cannot be used where max_prepared_transactions is above 0",
+                detail="PREPARE TRANSACTION would never send what waits.",
+                hint="Set max_prepared_transactions to 0, or write_mode to 'immediate'.",
+            )
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self.target.options["write_mode"] == "commit")
+
+    def follows(self, columns: frozenset[str]) -> bool:
+        """Whether a scan of *columns* may be that of an UPDATE or DELETE, which name the row id."""
+        return self._identity is not None and self._identity in columns
+
+    def kept(self, rows: Iterator[Row], whole: bool) -> Iterator[Row]:
+        """*rows*, each kept for the change that may follow; *whole*: all are read before the first one is
+        given, since changes would move the rows of later pages."""
+        self._in_statement()
+        position = next(n for n, b in enumerate(self.binding.columns) if b.name == self._identity)
+        for row in list(rows) if whole else rows:
+            self._scanned[str(row[position])] = row
+            if len(self._scanned) > _SCANNED_ROWS:
+                self._scanned.popitem(last=False)
+            yield row
+
+    def _in_statement(self) -> None:
+        mark = statement_mark()
+        if mark != self._statement:
+            self._statement = mark
+            self._scanned.clear()
+            self._shared.clear()
+
+    # ---- the three verbs
+
+    def insert(self, values: Values) -> dict[str, Any]:
+        self._check_updatable()
+        work = self.target.begin_work()
+        try:
+            row, custom_row = self._canonical(values)
+            custom = self._custom(None, custom_row, work)
+            change = insertion(self.table, row, custom)
+            return self._perform("INSERT", change, dict(values), row, None, work)
+        finally:
+            work.close()
+
+    def update(self, row_id: Any, values: Values) -> dict[str, Any]:
+        self._in_statement()
+        work = self.target.begin_work()
+        try:
+            scanned = self._old(row_id)
+            old, old_custom = self._canonical(self._named(scanned))
+            new, new_custom = self._canonical(values)
+            changed = difference(self.table, old, new)
+            custom = self._custom(old_custom, new_custom, work)
+            if custom:
+                check_frozen(self.table, old, changed)
+            base = {**self._named(scanned), **values}
+            if not changed and not custom:
+                return base
+            if self._seen("update", old):
+                return base
+            for change in updates(self.table, old, changed, custom):
+                base = self._perform("UPDATE", change, base, {**old, **changed}, old, work)
+            return base
+        finally:
+            work.close()
+
+    def delete(self, row_id: Any) -> None:
+        self._in_statement()
+        self._check_updatable()
+        work = self.target.begin_work()
+        try:
+            keys = self._keys(row_id)
+            if always(self.table, "delete") <= keys.keys():
+                old = keys
+            else:
+                old, _ = self._canonical(self._named(self._old(row_id)))
+                old = {**old, **keys}
+            change = deletion(self.table, old)
+            if not self._seen("delete", old):
+                self._perform("DELETE", change, {}, old, old, work)
+            self._scanned.pop(str(row_id), None)
+        finally:
+            work.close()
+
+    # ---- values
+
+    def _canonical(self, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'."""
+        base: dict[str, Any] = {}
+        custom: dict[str, Any] = {}
+        for bound in self.binding.columns:
+            if bound.name not in values:
+                continue
+            raw = values[bound.name]
+            name = bound.column.name if bound.custom is None else bound.custom.name
+            value = None if raw is None else self._parsed(bound.name, bound.codec, raw)
+            (base if bound.custom is None else custom)[name] = value
+        return base, custom
+
+    def _parsed(self, name: str, codec: Codec, raw: Any) -> Any:
+        try:
+            return codec.parse(raw)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            reason = error
+        if codec.name == "timestamptz" and isinstance(raw, str):
+            try:
+                return parse_local_time(raw, setting("DateStyle") or "", setting("TimeZone") or "UTC")
+            except ValueError as error:
+                reason = error
+        raise WriteError(
+            f"column {name} of {self.table.name} cannot be sent",
+            detail=f"{reason}.",
+            hint="SET DateStyle = 'ISO'.",
+        )
+
+    def _named(self, row: Row) -> dict[str, Any]:
+        return {b.name: value for b, value in zip(self.binding.columns, row)}
+
+    def _custom(self, old: Values | None, new: Values, work: Work) -> dict[str, Any]:
+        columns = self.binding.custom
+        if not columns:
+            return {}
+        options = self.target.lookups(work).options
+        return custom_changes(old, new, columns, options, self.binding.flat)
+
+    def _keys(self, row_id: Any) -> dict[str, Any]:
+        """The key columns that a row id carries; where there are several, the last may hold colons itself."""
+        parts = [row_id] if len(self.table.key) == 1 else str(row_id).split(":", len(self.table.key) - 1)
+        if len(parts) != len(self.table.key) or None in parts:
+            raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
+        return {n: self._parsed(n, self._bound[n].codec, p) for n, p in zip(self.table.key, parts)}
+
+    def _old(self, row_id: Any) -> Row:
+        found = self._scanned.get(str(row_id))
+        if found is None:
+            found = self.target.find(self._keys(row_id))
+        if found is None:
+            raise WriteError(f"row {row_id} of {self.table.name} is not there any more")
+        return found
+
+    def _seen(self, verb: str, old: Values) -> bool:
+        """Whether this statement has written the record already that several rows show."""
+        if not self.table.shared:
+            return False
+        mark = (verb, str(old.get(self.table.shared)))
+        seen = mark in self._shared
+        self._shared.add(mark)
+        return seen
+
+    # ---- requests
+
+    def _perform(
+        self, verb: str, change: Change, base: dict[str, Any], row: Values, old: Values | None, work: Work
+    ) -> dict[str, Any]:
+        """Sends *change* now, or at COMMIT; the row as it is then, *base* where the answer says nothing."""
+        if self._waits:
+
+            def later() -> str:
+                again = self.target.begin_work()
+                try:
+                    return self._key_of(change, self._send(verb, change, row, old, again))
+                finally:
+                    again.close()
+
+            TRANSACTION.wait(self.table.name, verb, later)
+            return base
+        try:
+            record = self._send(verb, change, row, old, work)
+        except PipedriveError as error:
+            report = TRANSACTION.statement_report()
+            error.detail = sentences(error.detail, report)
+            raise
+        TRANSACTION.wrote(self.table.name, verb, self._key_of(change, record))
+        if verb == "DELETE":
+            return {}
+        return self._returned(change, record, base, row)
+
+    def _send(
+        self, verb: str, change: Change, row: Values, old: Values | None, work: Work
+    ) -> Mapping[str, Any]:
+        if change.op.array:
+            change = self._with_array(verb, change, row, old, work)
+        answer = self._request(change, work)
+        data = (
+            dig(answer.payload.get("data"), change.op.answer.split(".")) if change.op.answer else answer.data
+        )
+        if change.op.batch and isinstance(data, list) and data:
+            data = data[0]
+        return data if isinstance(data, dict) else {}
+
+    def _request(self, change: Change, work: Work) -> Answer:
+        body, content_type = encoded(change)
+        op = change.op
+        session = work.session
+        session.plan_tokens(op.tokens, work.guards)
+        task = Task(
+            lambda: session.client.call(
+                op.method,
+                op.version,
+                change.path,
+                tokens=op.tokens,
+                exchange=work.exchange,
+                spent=work.spent,
+                body=body,
+                content_type=content_type,
+            )
+        )
+        try:
+            return task.wait(session.interrupts)
+        finally:
+            session.forget()
+
+    def _with_array(self, verb: str, change: Change, row: Values, old: Values | None, work: Work) -> Change:
+        """*change* with the whole array in its body: read afresh, one element added, changed or left out."""
+        op, table = change.op, self.table
+        get = table.get
+        if get is None:
+            raise WriteError(f"{table.name} cannot be written: its record cannot be read")
+        path = fill(get.path, {name: row[name] for name in get.placeholders})
+        record = self._record(get, path, work)
+        elements = dig(record, table.nested.split(".")) or []
+        inner = [c for c in table.columns if not c.outer and (c.insert or c.update)]
+        names = {c.body or c.path[-1]: c.path for c in inner}
+        kept = [{name: dig(e, p) for name, p in names.items() if dig(e, p) is not None} for e in elements]
+        tells = [c for c in inner if c.name in table.key]
+        place = None if old is None else self._place(elements, tells, old)
+        if verb == "INSERT":
+            kept.append(element_of(table, {n: v for n, v in row.items() if v is not None}))
+        elif place is None:
+            raise WriteError(f"the element of {table.name} is not there any more")
+        elif verb == "UPDATE":
+            changed = [n for n, v in row.items() if old is not None and not same(old.get(n), v)]
+            kept[place] = {**kept[place], **element_of(table, row, changed)}
+        else:
+            del kept[place]
+        return Change(op, change.path, {op.array: kept}, key=change.key)
+
+    def _place(self, elements: Sequence[Any], tells: Sequence[Any], old: Values) -> int | None:
+        for number, element in enumerate(elements):
+            values = []
+            for column in tells:
+                codec, raw = self._bound[column.name].codec, dig(element, column.path)
+                loaded = None if raw is None else codec.load(raw)
+                values.append(None if loaded is None else codec.parse(loaded))
+            if all(same(value, old.get(c.name)) for c, value in zip(tells, values)):
+                return number
+        return None
+
+    def _record(self, get: Get, path: str, work: Work) -> Mapping[str, Any]:
+        envelope = work.ask(get, path, tuple(get.params.items()))
+        data = envelope.get("data")
+        return data if isinstance(data, dict) else {}
+
+    # ---- what comes back
+
+    def _key_of(self, change: Change, record: Mapping[str, Any]) -> str:
+        parts = []
+        for name in self.table.key:
+            column = self.table.column(name)
+            value = change.key.get(name)
+            if value is None and column is not None:
+                value = dig(record, column.path)
+            parts.append("?" if value is None else str(value))
+        return ":".join(parts)
+
+    def _returned(
+        self, change: Change, record: Mapping[str, Any], base: dict[str, Any], row: Values
+    ) -> dict[str, Any]:
+        """The answer's row over *base*, column by column where the answer has one."""
+        table = self.table
+        element: Any = record
+        if change.op.array:
+            elements = dig(record, table.nested.split(".")) or []
+            tells = [c for c in table.columns if c.name in table.key and not c.outer]
+            place = self._place(elements, tells, row)
+            element = elements[place] if place is not None else {}
+        echo = {**row, **change.key}
+        values = self.target.maker.one(element, record, echo, NO_LOOKUPS)
+        out = dict(base)
+        for bound, value in zip(self.binding.columns, values):
+            column = bound.column
+            source = record if column.outer else element
+            if bound.custom is not None:  # labels are those that were scanned or given
+                known = not bound.custom.labelled and self._has_field(record, bound.custom.field)
+            elif column.source in ("*", "@", "#"):
+                known = value is not None
+            elif column.echo:
+                known = column.name in change.key or value is not None
+            else:
+                known = column.source != "-" and column.path[0] in source
+            if known:
+                out[bound.name] = value
+        return out
+
+    def _has_field(self, record: Mapping[str, Any], field: str) -> bool:
+        return field in (record if self.binding.flat else record.get("custom_fields") or {})

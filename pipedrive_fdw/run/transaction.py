@@ -1,0 +1,118 @@
+"""What the backend's transaction has written, and under write_mode 'commit' what it will write.
+
+Multicorn tells each foreign table of the transaction's steps, all of them of the same one; the first that
+tells of a step does the work. Requests that wait for COMMIT keep the order of the statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.run.backend import nest_level, statement_mark
+
+_SHOWN = 200
+
+
+@dataclass
+class Written:
+    """One row that a request has written: its table, what was done, its key as text."""
+
+    table: str
+    verb: str
+    key: str
+    level: int
+    statement: object
+
+
+@dataclass
+class _Waiting:
+    """A request that waits for COMMIT."""
+
+    send: Callable[[], str]
+    table: str
+    verb: str
+    level: int
+
+
+@dataclass
+class Transaction:
+    written: list[Written] = field(default_factory=list)
+    waiting: list[_Waiting] = field(default_factory=list)
+
+    def wrote(self, table: str, verb: str, key: str) -> None:
+        """A request has written a row, whatever becomes of the transaction."""
+        self.written.append(Written(table, verb, key, nest_level(), statement_mark()))
+
+    def wait(self, table: str, verb: str, send: Callable[[], str]) -> None:
+        """*send* shall run at COMMIT; it gives the key of what it wrote."""
+        self.waiting.append(_Waiting(send, table, verb, nest_level()))
+
+    def statement_report(self) -> str:
+        """What the present statement has written so far, '' for nothing."""
+        mark = statement_mark()
+        return _report([w for w in self.written if w.statement == mark])
+
+    def pre_commit(self) -> None:
+        """Sends what waits, in order. Raises the first error, which says what was sent before it."""
+        waiting, self.waiting = self.waiting, []
+        for number, one in enumerate(waiting):
+            try:
+                key = one.send()
+            except PipedriveError as error:
+                left = len(waiting) - number - 1
+                error.detail = sentences(
+                    error.detail,
+                    _report(self.written) or "Nothing was written before",
+                    f"{left} more were not sent" if left else "",
+                )
+                raise
+            self.wrote(one.table, one.verb, key)
+
+    def ended(self) -> None:
+        """COMMIT is done."""
+        self.written.clear()
+        self.waiting.clear()
+
+    def rolled_back(self) -> str:
+        """ROLLBACK: what waits is forgotten. What stays written all the same, '' for nothing."""
+        report = _report(self.written)
+        self.ended()
+        return report
+
+    def savepoint_released(self, level: int) -> None:
+        for written in self.written:
+            written.level = min(written.level, level - 1)
+        for waiting in self.waiting:
+            waiting.level = min(waiting.level, level - 1)
+
+    def savepoint_rolled_back(self, level: int) -> str:
+        """Like ``rolled_back`` for what came after the savepoint."""
+        report = _report([w for w in self.written if w.level >= level])
+        self.written = [w for w in self.written if w.level < level]
+        self.waiting = [w for w in self.waiting if w.level < level]
+        return report
+
+
+def sentences(*parts: str) -> str:
+    """*parts* that are not empty as one text."""
+    return " ".join(part.rstrip(".") + "." for part in parts if part)
+
+
+def _report(written: list[Written]) -> str:
+    """'59 rows had been written: deals INSERT 1, 2, …'"""
+    if not written:
+        return ""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in written:
+        groups.setdefault((one.table, one.verb), []).append(one.key)
+    shown = []
+    for (table, verb), keys in groups.items():
+        more = f", … {len(keys)} in all" if len(keys) > _SHOWN else ""
+        shown.append(f"{table} {verb} {', '.join(keys[:_SHOWN])}{more}")
+    rows = "1 row had" if len(written) == 1 else f"{len(written)} rows had"
+    return f"{rows} been written to Pipedrive and stay written: {'; '.join(shown)}."
+
+
+TRANSACTION = Transaction()
