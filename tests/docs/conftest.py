@@ -1,4 +1,4 @@
-"""One cluster for all pages, and a company for each test."""
+"""A company for each test; the cluster is that of all tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine import Server
 from tests.simulator import Simulator
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture
