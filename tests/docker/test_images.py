@@ -1,0 +1,160 @@
+"""The images and the compose file: linted everywhere, built and run where a Docker engine is to be had."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.docker.conftest import POSTGRES, SIMULATOR
+from tests.engine.places import ROOT
+from tests.engine.server import free_port
+
+DOCKERFILES = sorted((ROOT / "docker").glob("*/Dockerfile"))
+PASSWORD = "made-up"
+_COMPOSE = ("docker-compose", "--file", str(ROOT / "docker" / "compose.yaml"))
+
+
+def _compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [*_COMPOSE, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
+def test_the_linter_has_nothing_to_say(file: Path) -> None:
+    if shutil.which("hadolint") is None:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run(["hadolint", str(file)], capture_output=True, text=True)  # noqa: S603, S607
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
+def test_the_last_user_is_not_root(file: Path) -> None:
+    users = [line.split()[1] for line in file.read_text().splitlines() if line.startswith("USER ")]
+    assert users
+    assert not any(user.split(":")[0] in ("0", "root") for user in users)
+
+
+def test_compose_takes_the_file() -> None:
+    if shutil.which("docker-compose") is None:
+        pytest.skip("docker-compose is not installed")
+    done = _compose("config", "--quiet", POSTGRES_PASSWORD=PASSWORD)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _wait(condition: Any, what: str, seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.5)
+
+
+def _healthy(client: Any, container: str) -> bool:
+    state = client.api.inspect_container(container)["State"]
+    assert state["Running"], client.api.logs(container).decode()[-2000:]
+    return bool(state["Health"]["Status"] == "healthy")
+
+
+@pytest.fixture(scope="module")
+def running(images: Any) -> Iterator[tuple[Any, Any, str]]:
+    """(the PostgreSQL container, its DSN, the simulator's address): two containers with one network."""
+    from testcontainers.core.container import DockerContainer
+
+    with DockerContainer(SIMULATOR).with_exposed_ports(8080, 5432) as simulator:
+        beside = f"container:{simulator.get_wrapped_container().id}"
+        database = (
+            DockerContainer(POSTGRES)
+            .with_env("POSTGRES_PASSWORD", PASSWORD)
+            .with_volume_mapping(str(ROOT / "docker" / "initdb"), "/docker-entrypoint-initdb.d", "ro")
+            .with_kwargs(network_mode=beside)
+        )
+        _wait(lambda: _healthy(images, simulator.get_wrapped_container().id), "the simulator is not healthy")
+        with database:
+            wrapped = database.get_wrapped_container()
+            _wait(lambda: _healthy(images, wrapped.id), "PostgreSQL is not healthy")
+            port, api = simulator.get_exposed_port(5432), simulator.get_exposed_port(8080)
+            dsn = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/pipedrive"
+            yield wrapped, dsn, f"http://127.0.0.1:{api}"
+
+
+@pytest.mark.docker
+def test_the_container_shows_the_account(running: tuple[Any, str, str]) -> None:
+    _, dsn, simulator = running
+    with urllib.request.urlopen(f"{simulator}/_sim/records/deals", timeout=10) as answer:  # noqa: S310
+        records = json.load(answer)
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT id FROM pipedrive.deals ORDER BY id").fetchall()
+    assert [row[0] for row in rows] == sorted(record["id"] for record in records)
+
+
+@pytest.mark.docker
+def test_the_container_runs_as_nobody_special(running: tuple[Any, str, str]) -> None:
+    container, _, _ = running
+    assert container.exec_run(["id", "-u"]).output.decode().strip() == "999"
+    environment = container.exec_run(["cat", "/proc/1/environ"]).output.decode()
+    assert PASSWORD not in environment
+
+
+@pytest.mark.docker
+def test_a_wrong_password_is_refused(running: tuple[Any, str, str]) -> None:
+    _, dsn, _ = running
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(dsn.replace(PASSWORD, "wrong"))
+
+
+@pytest.mark.docker
+def test_a_restart_keeps_the_cluster(running: tuple[Any, str, str], images: Any) -> None:
+    container, dsn, _ = running
+    with psycopg.connect(dsn) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT id FROM pipedrive.stages")
+    container.restart(timeout=20)
+    _wait(lambda: _healthy(images, container.id), "PostgreSQL is not healthy")
+    with psycopg.connect(dsn) as connection:
+        kept = connection.execute("SELECT count(*) FROM kept").fetchall()
+        assert kept == connection.execute("SELECT count(*) FROM pipedrive.stages").fetchall()
+
+
+@pytest.mark.docker
+def test_a_first_start_without_a_password_says_so(images: Any) -> None:
+    container = images.containers.run(POSTGRES, detach=True)
+    try:
+        assert container.wait(timeout=60)["StatusCode"] == 1
+        assert b"POSTGRES_PASSWORD must be set" in container.logs()
+    finally:
+        container.remove(force=True, v=True)
+
+
+@pytest.mark.docker
+def test_compose_brings_both_up(images: Any) -> None:
+    if shutil.which("docker-compose") is None:
+        pytest.skip("docker-compose is not installed")
+    port = free_port()
+    settings = {
+        "COMPOSE_PROJECT_NAME": f"pipedrive{port}",
+        "POSTGRES_PASSWORD": PASSWORD,
+        "POSTGRES_PORT": str(port),
+        "SIMULATOR_PORT": str(free_port()),
+    }
+    try:
+        done = _compose("up", "--detach", "--no-build", **settings)
+        assert done.returncode == 0, done.stderr
+        found = _compose("ps", "--quiet", "postgres", **settings).stdout.strip()
+        _wait(lambda: _healthy(images, found), "PostgreSQL is not healthy")
+        with psycopg.connect(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/pipedrive") as connection:
+            assert connection.execute("SELECT count(*) > 0 FROM pipedrive.pipelines").fetchall() == [(True,)]
+    finally:
+        _compose("down", "--volumes", **settings)
