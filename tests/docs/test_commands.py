@@ -41,7 +41,7 @@ def _of(pattern: str) -> list[str]:
 
 
 MAKE, OWN = r"^(PG_CONFIG=\S+ )?make ", r"^python -m pipedrive_fdw"
-DUMP, DOCKER = r"^pg_(dump|restore)", r"^(docker|DOCKER_\S+|ln|cd) ?"
+DUMP, DOCKER = r"^pg_(dump|restore)", r"^(POSTGRES_PASSWORD=\S+ )?docker(-compose)? "
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +124,10 @@ def test_dump_commands_run_and_hold_no_token(server: Server, simulator: Simulato
     text = (tmp_path / "schema.sql").read_text(encoding="utf-8")
     assert "CREATE FOREIGN TABLE pipedrive.deals" in text
     assert "api_token" not in text
+
+
+@pytest.mark.parametrize("line", _of(DOCKER))
+def test_docker_commands_name_files_that_are_there(line: str) -> None:
+    """What they do is run by tests/docker."""
+    for file in re.findall(r"--file (\S+)", line):
+        assert (ROOT / file).is_file()
