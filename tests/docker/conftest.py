@@ -8,6 +8,7 @@ Dockerfile under test is the one that users build.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ POSTGRES, SIMULATOR = "pipedrive-fdw:debian11", "pipedrive-simulator:latest"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client() -> Iterator[Any]:
     """A client of a Docker engine. The environment names the engine for other programs too."""
     with pytest.MonkeyPatch.context() as patch:
@@ -38,6 +39,7 @@ def client() -> Iterator[Any]:
         if found is not None:
             yield found
             found.close()
+            gc.collect()
             return
         if os.getuid() != 0 or shutil.which("dockerd") is None:
             pytest.skip("no Docker engine answers, and none can be started (that needs root and dockerd)")
@@ -46,6 +48,7 @@ def client() -> Iterator[Any]:
             yield from _started(folder, patch)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            gc.collect()
 
 
 def _answering() -> Any:
@@ -89,7 +92,7 @@ def _started(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Any]:
             process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def images(client: Any) -> Iterator[Any]:
     """Both images of Debian 11, built from the checkout."""
     from testcontainers.core.image import DockerImage

@@ -19,6 +19,12 @@ from tests.docker.conftest import POSTGRES, SIMULATOR
 from tests.engine.places import ROOT
 from tests.engine.server import free_port
 
+# Docker's client library leaves sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.timeout(900),  # the first one builds the images
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 DOCKERFILES = sorted((ROOT / "docker").glob("*/Dockerfile"))
 PASSWORD = "made-up"
 _COMPOSE = ("docker-compose", "--file", str(ROOT / "docker" / "compose.yaml"))
