@@ -99,12 +99,10 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
     """Raises WriteError for a row that Pipedrive does not let change, unless *changed* unfreezes it."""
     for name, value in table.frozen:
         if old.get(name) == value and changed.get(name, value) == value:
-            shown = name.replace("is_", "").replace("_", " ")
             settable = _settable(table, name)
             raise WriteError(
-                f"a row of {table.name} with {name} = {value} cannot be changed",
-                detail=f"Its {shown} is {value}.",
-                hint=f"Set {name} to {not value} in the same UPDATE." if settable else "",
+                f"a row of {table.name} with {name} = {_literal(value)} cannot be changed",
+                hint=f"Set {name} to {_literal(not value)} in the same UPDATE." if settable else "",
             )
 
 
@@ -270,6 +268,10 @@ def _operation(op: Write, given: Row) -> Write:
             return op
         op = op.otherwise
     return op
+
+
+def _literal(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _settable(table: Table, name: str) -> bool:

@@ -101,7 +101,7 @@ def sentences(*parts: str) -> str:
 
 
 def _report(written: list[Written]) -> str:
-    """'59 rows had been written: deals INSERT 1, 2, …'"""
+    """'59 rows are written in Pipedrive for good: deals INSERT 1, 2, …'"""
     if not written:
         return ""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -111,8 +111,8 @@ def _report(written: list[Written]) -> str:
     for (table, verb), keys in groups.items():
         more = f", … {len(keys)} in all" if len(keys) > _SHOWN else ""
         shown.append(f"{table} {verb} {', '.join(keys[:_SHOWN])}{more}")
-    rows = "1 row had" if len(written) == 1 else f"{len(written)} rows had"
-    return f"{rows} been written to Pipedrive and stay written: {'; '.join(shown)}."
+    rows = "1 row is written" if len(written) == 1 else f"{len(written)} rows are written"
+    return f"{rows} in Pipedrive for good: {'; '.join(shown)}."
 
 
 TRANSACTION = Transaction()

@@ -1,0 +1,148 @@
+"""INSERT, UPDATE and DELETE in a real PostgreSQL: the requests that leave, the records they leave behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.engine import Server
+from tests.live import LiveAccount
+
+TABLES = (
+    "deals",
+    "persons",
+    "person_emails",
+    "stages",
+    "deal_followers",
+    "role_assignments",
+    "deal_products",
+    "notes",
+    "filters",
+    "organization_relationships",
+    "projects",
+)
+
+
+@pytest.fixture
+def account(server: Server) -> Iterator[LiveAccount]:
+    with LiveAccount(server, deals=60, tables=TABLES) as live:
+        yield live
+
+
+def sent(account: LiveAccount) -> list[tuple[str, str, Any]]:
+    """Method, path and body of what is no GET."""
+    out = []
+    for r in account.requests():
+        if r["method"] != "GET":
+            body = r["body"]
+            out.append((r["method"], r["path"], json.loads(body) if isinstance(body, str) and body else body))
+    return out
+
+
+def test_an_insert_sends_what_is_not_null_and_returns_the_record(account: LiveAccount) -> None:
+    rows = account.rows("INSERT INTO deals (title, value, currency) VALUES ('x', 10.5, NULL) RETURNING *")
+    (request,) = sent(account)
+    assert request == ("POST", "/api/v2/deals", {"title": "x", "value": 10.5})
+    newest = max(account.simulator.records("deals"), key=lambda d: d["id"])
+    assert rows[0][:2] == (newest["id"], "x")
+
+
+def test_an_update_sends_the_changed_columns_alone(account: LiveAccount) -> None:
+    account.run("UPDATE deals SET title = title || '!', value = value WHERE id = 1")
+    title = next(d["title"] for d in account.simulator.records("deals") if d["id"] == 1)
+    assert sent(account) == [("PATCH", "/api/v2/deals/1", {"title": title})]
+    assert title.endswith("!")
+    assert account.value("SELECT title FROM deals WHERE id = 1") == title
+    account.simulator.reset()
+    account.run("UPDATE deals SET title = title WHERE id = 1")
+    assert sent(account) == []
+
+
+def test_rows_are_compared_by_type_in_any_time_zone(account: LiveAccount) -> None:
+    account.run("SET TimeZone = 'Asia/Kolkata'")
+    account.run("UPDATE deals SET value = value * 1.0, custom_fields = custom_fields WHERE stage_id = 3")
+    assert sent(account) == []
+
+
+def test_a_delete_goes_by_key(account: LiveAccount) -> None:
+    account.run("DELETE FROM deals WHERE id = 2")
+    assert sent(account) == [("DELETE", "/api/v2/deals/2", sent(account)[0][2])]
+    assert account.rows("SELECT id FROM deals WHERE id = 2") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("INSERT INTO deals (value) VALUES (1)", "column title of deals must be given"),
+        ("INSERT INTO deals (title, arr) VALUES ('x', 1)", "column arr of deals cannot be set by INSERT"),
+        ("UPDATE deals SET id = 99 WHERE id = 1", "id of deals cannot be changed"),
+        ("UPDATE deals SET title = NULL WHERE id = 1", "title of deals cannot be NULL"),
+        (
+            "UPDATE deals SET title = 'x' WHERE is_archived",
+            "a row of deals with is_archived = true cannot be changed",
+        ),
+        ("UPDATE deal_followers SET user_id = 2 ", "column user_id of deal_followers cannot be changed"),
+    ],
+)
+def test_what_cannot_be_written_is_an_error_before_any_request(
+    account: LiveAccount, sql: str, words: str
+) -> None:
+    with pytest.raises(psycopg.Error, match=words):
+        account.run(sql)
+    assert sent(account) == []
+
+
+def test_an_email_is_changed_inside_its_person(account: LiveAccount) -> None:
+    account.run("INSERT INTO person_emails (person_id, value, label) VALUES (1, 'new@example.org', 'work')")
+    account.run("UPDATE person_emails SET label = 'home' WHERE person_id = 1 AND value = 'new@example.org'")
+    person = next(p for p in account.simulator.records("persons") if p["id"] == 1)
+    assert [e["label"] for e in person["emails"] if e["value"] == "new@example.org"] == ["home"]
+    account.run("DELETE FROM person_emails WHERE person_id = 1 AND value = 'new@example.org'")
+    person = next(p for p in account.simulator.records("persons") if p["id"] == 1)
+    assert all(e["value"] != "new@example.org" for e in person["emails"])
+
+
+def test_a_role_assignment_is_deleted_by_a_body(account: LiveAccount) -> None:
+    role, user = account.rows("SELECT role_id, user_id FROM role_assignments LIMIT 1")[0]
+    account.simulator.reset()
+    account.run(f"DELETE FROM role_assignments WHERE role_id = {role} AND user_id = {user}")
+    assert sent(account) == [("DELETE", f"/api/v1/roles/{role}/assignments", {"user_id": user})]
+
+
+def test_a_failed_statement_names_what_was_written(account: LiveAccount) -> None:
+    account.simulator.faults(
+        [{"match": "/deals$", "method": "POST", "action": "status", "status": 400, "skip": 9}]
+    )
+    with pytest.raises(psycopg.Error) as caught:
+        account.run("INSERT INTO deals (title) SELECT 'n' || i FROM generate_series(1, 20) i")
+    made = sorted(
+        d["id"]
+        for d in account.simulator.records("deals")
+        if d["title"].startswith("n") and d["title"][1:].isdigit()
+    )
+    assert f"9 rows are written in Pipedrive for good: deals INSERT {', '.join(map(str, made))}." in str(
+        caught.value
+    )
+
+
+def test_a_lost_answer_is_an_unknown_outcome(account: LiveAccount) -> None:
+    account.simulator.faults([{"match": "/deals$", "method": "POST", "action": "cut"}])
+    with pytest.raises(psycopg.Error, match="outcome unknown"):
+        account.run("INSERT INTO deals (title) VALUES ('once')")
+    assert len([d for d in account.simulator.records("deals") if d["title"] == "once"]) <= 1
+
+
+def test_a_rollback_warns_of_what_stays(account: LiveAccount) -> None:
+    notices: list[str] = []
+    assert account.connection is not None
+    account.connection.add_notice_handler(lambda d: notices.append(str(d.message_primary)))
+    account.run("BEGIN")
+    account.run("INSERT INTO deals (title) VALUES ('stays')")
+    account.run("ROLLBACK")
+    assert len(notices) == 1
+    (made,) = [d["id"] for d in account.simulator.records("deals") if d["title"] == "stays"]
+    assert f"1 row is written in Pipedrive for good: deals INSERT {made}." in notices[0]
