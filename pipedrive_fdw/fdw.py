@@ -16,7 +16,7 @@ from multicorn.utils import log_to_postgres
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
 from pipedrive_fdw.run.asked import Asked
-from pipedrive_fdw.run.foreign import ForeignTable
+from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
@@ -69,7 +69,7 @@ class PipedriveFdw(ForeignDataWrapper):
     @shown
     def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         super().__init__(options, columns)
-        self._table = ForeignTable(read_options(options), columns)
+        self._table: ForeignTable = open_table(read_options(options), columns)
 
     @shown
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:

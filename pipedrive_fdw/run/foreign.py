@@ -31,6 +31,7 @@ from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
+from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
@@ -382,6 +383,15 @@ class ForeignTable:
         """Names of the foreign table's columns by which a join can look rows up."""
         keys = {name for columns in self._keys() for name in columns}
         return frozenset(b.name for b in self.binding.columns if b.column.name in keys)
+
+
+def open_table(options: Options, columns: Mapping[str, ColumnDefinition]) -> Any:
+    """The object that serves the foreign table of *options*: one of Pipedrive's, or one of the extension's."""
+    if options["table"] == REQUEST:
+        return RequestTable(options)
+    if options["table"] == CATALOGUE:
+        return CatalogueTable(options)
+    return ForeignTable(options, columns)
 
 
 class _Renamed:

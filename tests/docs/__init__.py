@@ -7,6 +7,5 @@ when an SQL block or a command of any page does not do what the page says.
     markdown   blocks, marked parts and links of a page
     generate   the generated parts, from the catalogue and the options
     scopes     which OAuth scopes an operation asks for, from the OpenAPI files (scopes.json)
-    pending    blocks that cannot run yet, each with the feature that it waits for
     runner     the SQL blocks of a page, run in a database of its own
 """

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table, Write
+from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sort_keys
+from pipedrive_fdw.catalog.model import Column, Table, Write
+from pipedrive_fdw.catalog.scopes import scopes
 from pipedrive_fdw.options import OPTIONS, SESSION
 from tests.docs.markdown import pages, with_parts
-from tests.docs.scopes import scopes
 from tests.engine.places import ROOT
 
 FOLDER = ROOT / "docs" / "tables"
-_YES, _NO = "✓", "–"
-_SHAPES = {
-    "eq": ("=", "IN"),
-    "in": ("=", "IN"),
-    "flag": ("=",),
-    "since": (">", ">="),
-    "until": ("<", "<="),
+SQL = ROOT / "sql"
+_REFERENCES = re.compile(r"(-- generated: references\n).*?( *-- end\n)", re.DOTALL)
+# Types of custom fields whose values are ids of other tables' rows.
+_LINKED_KINDS = {
+    "userid": "users",
+    "orgid": "organizations",
+    "peopleid": "persons",
+    "stage": "stages",
+    "pipeline": "pipelines",
+    "deal": "deals",
+    "activity": "activities",
+    "product": "products",
+    "project": "projects",
+    "board": "boards",
+    "phase": "phases",
+    "projects_board": "boards",
+    "projects_phase": "phases",
 }
+_YES, _NO = "✓", "–"
 
 
 def generated_files() -> dict[Path, str]:
@@ -33,6 +47,9 @@ def generated_files() -> dict[Path, str]:
     for page in pages():
         if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
             files[page] = with_parts(page.read_text(encoding="utf-8"), parts)
+    script = SQL / "pipedrive_fdw--1.0.sql"
+    files[script] = _REFERENCES.sub(rf"\1{references_part()}\2", script.read_text(encoding="utf-8"))
+    files[SQL / "tables.sql"] = tables_script()
     return files
 
 
@@ -98,6 +115,43 @@ def decisions_part() -> str:
     return "\n".join(sorted(found))
 
 
+# -- SQL
+
+
+def references_part() -> str:
+    """What refers to what, as lines of VALUES: table and column, or the type and part of a custom field."""
+    found = [
+        (f"'{table.name}'", column.name, *column.references.split("."))
+        for table in TABLES.values()
+        for column in table.columns
+        if column.references
+    ]
+    found += [("NULL", kind, table, "id") for kind, table in _LINKED_KINDS.items()]
+    return (
+        ",\n".join(
+            f"        ({table}, '{column}', '{target}', '{key}')" for table, column, target, key in found
+        )
+        + "\n"
+    )
+
+
+def tables_script() -> str:
+    """CREATE FOREIGN TABLE for every table, for those who do not import."""
+    lines = [
+        "-- Written by make docs from the catalogue, for those who do not import. Custom fields stand in",
+        "-- custom_fields and attrs. Needs the server pipedrive; makes the tables in the schema pipedrive.",
+        "",
+        "CREATE SCHEMA IF NOT EXISTS pipedrive;",
+    ]
+    for table in TABLES.values():
+        columns = ",\n".join(f"    {c.name} {c.type}" for c in (*table.columns, ATTRS))
+        lines.append(
+            f"\nCREATE FOREIGN TABLE pipedrive.{table.name} (\n{columns}\n) "
+            f"SERVER pipedrive OPTIONS (table '{table.name}');"
+        )
+    return "\n".join(lines) + "\n"
+
+
 # -- pages of the families
 
 
@@ -132,11 +186,11 @@ def _table_section(table: Table) -> Iterator[str]:
 
 
 def _facts(table: Table) -> Iterator[tuple[str, str]]:
-    yield "Read by", "; ".join(dict.fromkeys(_priced(listing) for listing in table.listings))
-    yield "Looked up by", _priced(table.get) if table.get is not None and table.get.lookup else ""
+    yield "Read by", "; ".join(dict.fromkeys(priced(listing) for listing in table.listings))
+    yield "Looked up by", priced(table.get) if table.get is not None and table.get.lookup else ""
     for verb in ("insert", "update", "delete"):
         write: Write | None = getattr(table, verb)
-        yield verb.upper(), _priced(write) if write is not None else ""
+        yield verb.upper(), priced(write) if write is not None else ""
     yield "Scope", " or ".join(_code(s) for li in table.listings[:1] for s in scopes(li))
     yield "Key", ", ".join(_code(k) for k in table.key)
     if table.parent is not None:
@@ -151,72 +205,6 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     yield "Needs", table.needs
     if table.removed:
         yield "Removed", "Pipedrive took these operations away; where they are gone, a query is an error"
-
-
-def pushed_operators(table: Table) -> dict[str, list[str]]:
-    """Column → the operators that change what is requested, in the order of the columns."""
-    found: dict[str, list[str]] = {}
-
-    def add(column: str, operators: Iterable[str]) -> None:
-        known = found.setdefault(column, [])
-        known += [operator for operator in operators if operator not in known]
-
-    if table.get is not None and table.get.lookup:
-        for name in table.get.placeholders:
-            add(name, ("=", "IN"))
-    for listing in table.listings:
-        for one in listing.filters:
-            add(one.column, _operators(table, one))
-        for name in (*listing.placeholders, *listing.holds):
-            add(name, ("=", "IN") if name in listing.placeholders else ("=",))
-    order = [column.name for column in table.columns]
-    return {name: found[name] for name in sorted(found, key=order.index)}
-
-
-def _operators(table: Table, one: Filter) -> Sequence[str]:
-    column = table.column(one.column)
-    if column is not None and column.type == "boolean":
-        return ("=",)
-    return ("=",) if one.alone else _SHAPES[one.shape]
-
-
-def sort_keys(table: Table) -> list[str]:
-    """The keys that every listing of *table* takes."""
-    if table.nested:
-        return []
-    first = table.listings[0].sorts if table.listings else ()
-    return [key for key in first if all(key in li.sorts for li in table.listings)]
-
-
-def prices(table: Table) -> str:
-    """What reading costs."""
-    found = [_price(listing) + _which(listing) for listing in table.listings]
-    if table.get is not None and table.get.lookup:
-        found.append(f"{table.get.tokens} a record by key")
-    return ", ".join(dict.fromkeys(found))
-
-
-def _price(listing: Listing) -> str:
-    if listing.placeholders:
-        return f"{listing.tokens} a parent"
-    needed = [f for f in listing.filters if f.required]
-    if needed:
-        return (
-            f"{listing.tokens} a {f'batch of {needed[0].most} parents' if needed[0].most > 1 else 'parent'}"
-        )
-    return f"{listing.tokens} a page" if listing.paging != "none" else f"{listing.tokens}"
-
-
-def _which(listing: Listing) -> str:
-    return " archived" if listing.holds.get("is_archived") else ""
-
-
-def _priced(operation: Operation) -> str:
-    unit = "token" if operation.tokens == 1 else "tokens"
-    words = f"`{operation.method} /v{operation.version}{operation.path}`, {operation.tokens} {unit}"
-    if isinstance(operation, Listing):
-        words += f" a page of {operation.page_max}" if operation.paging != "none" else " for all"
-    return words
 
 
 def _meaning(column: Column) -> str:

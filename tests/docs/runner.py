@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.markdown import Block, blocks
-from tests.docs.pending import pending
 from tests.engine import Psql, Server, SqlError
 from tests.simulator import Simulator
 
@@ -33,7 +32,6 @@ class Page:
 
     psql: Psql
     simulator: Simulator
-    extended: bool
 
     def run(self, block: Block) -> str:
         """The output of *block* as psql shows it. Raises SqlError, AssertionError where it lies."""
@@ -66,40 +64,24 @@ def open_page(server: Server, simulator: Simulator, name: str, connected: bool) 
     template.query(f"DROP DATABASE IF EXISTS {database}")
     template.query(f"CREATE DATABASE {database}")
     psql = server.psql(database)
-    available = psql.query("SELECT count(*) FROM pg_available_extensions WHERE name = 'pipedrive_fdw'")
-    page = Page(psql, simulator, extended=available == "1")
+    page = Page(psql, simulator)
     if connected:
-        if page.extended:
-            psql.query(_EXTENSION)
         psql.query(_CONNECT.format(url=simulator.url, token=TOKEN))
     return page
 
 
-_EXTENSION = "SET client_min_messages = warning; CREATE EXTENSION pipedrive_fdw CASCADE;"
 _CONNECT = """
-    CREATE SCHEMA IF NOT EXISTS pipedrive;
-    CREATE SERVER pipedrive FOREIGN DATA WRAPPER multicorn
-        OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{url}');
-    CREATE USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (api_token '{token}');
-    IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO pipedrive;
+    SET client_min_messages = warning;
+    CREATE EXTENSION pipedrive_fdw CASCADE;
+    SELECT pipedrive.connect(base_url => '{url}', api_token => '{token}');
 """
 
 
 def faults(page: Page, file: Path) -> Iterator[str]:
     """What does not hold on the page of *file*, block by block."""
     for block in blocks(file):
-        if block.language != "sql":
-            continue
-        entry = pending(block)
-        if entry is not None and entry.harmful and not page.extended:
-            continue
-        try:
-            page.run(block)
-        except (SqlError, AssertionError) as error:
-            if entry is None:
+        if block.language == "sql":
+            try:
+                page.run(block)
+            except (SqlError, AssertionError) as error:
                 yield f"{block}: {error}"
-            elif entry.instead:
-                page.psql.query(page.filled(entry.instead))
-        else:
-            if entry is not None:
-                yield f"{block}: it works: take the entry {entry.words!r} out of tests/docs/pending.py"

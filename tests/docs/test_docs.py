@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pipedrive_fdw.catalog.scopes import FILE
 from tests.contract.openapi import folder
 from tests.docs.generate import FOLDER, generated_files
 from tests.docs.markdown import anchors, blocks, links, pages
-from tests.docs.pending import PENDING, pending
 from tests.docs.runner import faults, open_page
-from tests.docs.scopes import FILE, from_openapi
+from tests.docs.scopes import from_openapi
 from tests.engine import Server
 from tests.engine.places import ROOT
 from tests.simulator import Simulator
@@ -37,7 +37,7 @@ def test_no_page_of_a_family_is_left_behind() -> None:
 def test_scopes_are_those_of_the_openapi_files() -> None:
     if folder() is None:
         pytest.skip("the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
-    assert FILE.read_text(encoding="utf-8") == from_openapi(), "python -m tests.docs.scopes makes them anew"
+    assert FILE.read_text(encoding="utf-8") == from_openapi(), "python -m tests.docs.scopes prints them anew"
 
 
 @pytest.mark.parametrize("page", pages(), ids=_name)
@@ -58,10 +58,3 @@ def test_every_sql_block_runs(server: Server, simulator: Simulator, page: Path) 
     opened = open_page(server, simulator, _name(page), connected=_name(page) != "README.md")
     found = list(faults(opened, page))
     assert not found, "\n\n".join(found)
-
-
-def test_nothing_waits_for_a_feature() -> None:
-    listed = [block for page in pages() for block in blocks(page) if pending(block)]
-    assert len(listed) >= len(PENDING), "an entry of tests/docs/pending.py covers no block"
-    if PENDING:
-        pytest.skip(f"{len(listed)} blocks wait for: {', '.join(sorted({e.feature for e in PENDING}))}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +16,6 @@ from tests.simulator import Simulator
 from tests.simulator.company.fields import TYPES
 from tests.simulator.custom import linked
 
-SQL = Path(__file__).resolve().parents[2] / "sql" / "parts" / "refresh_columns.sql"
 # table → (whose fields, the simulator's collection, the key of the values in its records)
 TABLES = {
     "deals": ("deal", "deals", "custom_fields"),
@@ -530,20 +528,11 @@ def test_related_objects_stand_in_sorted_rows_too(fresh: Callable[..., LiveAccou
 
 
 @pytest.fixture
-def refresh(server: Server) -> Iterator[None]:
-    """pipedrive.refresh_columns, where the extension has not made it."""
+def refresh(server: Server) -> None:
+    """The extension, which has pipedrive.refresh_columns."""
     with psycopg.connect(server.dsn, autocommit=True) as connection:
-        there = connection.execute(
-            "SELECT to_regprocedure('pipedrive.refresh_columns(regclass, boolean)') IS NOT NULL"
-        ).fetchone()
-        made = there == (False,)
-        if made:
-            connection.execute("CREATE SCHEMA IF NOT EXISTS pipedrive")
-            connection.execute(SQL.read_text())  # type: ignore[arg-type]
-        yield
-        if made:
-            connection.execute("DROP FUNCTION pipedrive.refresh_columns(regclass, boolean)")
-            connection.execute("DROP FUNCTION pipedrive._custom_columns(regclass)")
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE")
 
 
 def refreshed(account: LiveAccount, table: str, run: bool = False) -> list[str]:

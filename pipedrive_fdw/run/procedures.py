@@ -1,0 +1,193 @@
+"""The two foreign tables that the extension's functions work through (sql/pipedrive_fdw--1.0.sql).
+
+They are no tables of Pipedrive, an import does not make them: a function makes what it needs in the session's
+temporary schema. An INSERT into ``request`` sends one request and RETURNING gives the API's answer; a SELECT
+of ``catalogue`` gives the words for COMMENTs and costs no request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from pipedrive_fdw.api.waiting import Task
+from pipedrive_fdw.catalog import tables_of
+from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.catalog.describe import column_comment, table_comment
+from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
+from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.asked import Asked
+from pipedrive_fdw.run.backend import setting
+from pipedrive_fdw.run.session import Guards, Session
+from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+
+REQUEST, CATALOGUE = "request", "catalogue"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
+# Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
+_PRICES = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+Values = Mapping[str, Any]
+
+
+class _NoScan:
+    """What PostgreSQL's planner asks, answered for a table without conditions."""
+
+    def size(self, quals: Sequence[Any], columns: Iterable[str]) -> tuple[int, int]:
+        return 1_000, 100
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
+        return []
+
+    def sortable(self, sortkeys: Sequence[Any]) -> list[Any]:
+        return []
+
+    def limitable(self, limit: int | None) -> bool:
+        return False
+
+    def scan(self, asked: Asked) -> Iterator[Any]:
+        yield from ()
+
+    def explain(self, asked: Asked, verbose: bool) -> Iterator[str]:
+        yield "Part of the extension pipedrive_fdw: no request"
+
+
+class CatalogueTable(_NoScan):
+    """One row for each table (column_name is NULL) and each column: its COMMENT."""
+
+    def __init__(self, options: Options) -> None:
+        self._tables = tables_of(options["api_version"])
+
+    def scan(self, asked: Asked) -> Iterator[dict[str, Any]]:
+        for table in self._tables.values():
+            yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
+            for column in (*table.columns, ATTRS):
+                comment = column_comment(table, column)
+                yield {"table_name": table.name, "column_name": column.name, "comment": comment}
+
+
+class RequestTable(_NoScan):
+    """INSERT (method, path, query, body, tokens) … RETURNING answer."""
+
+    row_id = "answer"
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @property
+    def writer(self) -> RequestTable:
+        return self
+
+    def insert(self, values: Values) -> dict[str, Any]:
+        """Sends the request, at once in every write mode; ``answer`` is the ``data`` of the API's answer.
+
+        Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
+        written before.
+        """
+        method = str(values["method"]).upper()
+        if method not in _METHODS:
+            raise WriteError(f"{values['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
+        version, path = _parsed(str(values["path"]))
+        if method != "GET" and not self._options["updatable"]:
+            raise WriteError(
+                f"{method} {path} is not to be sent",
+                detail="The option updatable of the server is 'false'.",
+                hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+            )
+        query, body = _json(values, "query"), _json(values, "body")
+        tokens = values.get("tokens")
+        price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
+        try:
+            data = self._send(method, version, path, _parameters(query), body, price)
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, TRANSACTION.statement_report())
+            raise self._explained(error, path) from None
+        if method != "GET":
+            made = data.get("id") if isinstance(data, dict) else None
+            TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
+        return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
+
+    def _send(
+        self,
+        method: str,
+        version: int,
+        path: str,
+        params: tuple[tuple[str, str], ...],
+        body: Any,
+        tokens: int,
+    ) -> Any:
+        options = with_session(self._options, setting)
+        work = self._session.work(Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+        session = work.session
+        try:
+            session.plan_tokens(tokens, work.guards)
+            task = Task(
+                lambda: session.client.call(
+                    method,
+                    version,
+                    path,
+                    params,
+                    tokens=tokens,
+                    exchange=work.exchange,
+                    spent=work.spent,
+                    body=None if body is None else orjson.dumps(body),
+                )
+            )
+            return task.wait(session.interrupts).data
+        finally:
+            if method != "GET":
+                session.forget()
+            work.close()
+
+    @cached_property
+    def _session(self) -> Session:
+        return session_for(self._options)
+
+    def _explained(self, error: PipedriveError, path: str) -> PipedriveError:
+        """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
+        if isinstance(error, (AccessError, NotFoundError)):
+            for table in tables_of(self._options["api_version"]).values():
+                if table.removed and _family(table) == path.split("/")[1]:
+                    error.hint = f"{table.needs}."
+        return error
+
+
+def _family(table: Table) -> str:
+    return table.listings[0].path.split("/")[1]
+
+
+def _parsed(path: str) -> tuple[int, str]:
+    """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is no path of the API."""
+    found = _PATH.fullmatch(path)
+    if found is None or any(part in (".", "..") for part in path.split("/")):
+        raise WriteError(
+            f"{path!r} is no path of the API",
+            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
+        )
+    return int(found[1]), found[2]
+
+
+def _json(values: Values, name: str) -> Any:
+    raw = values.get(name)
+    return None if raw is None else CODECS["jsonb"].parse(raw)
+
+
+def _parameters(query: Any) -> tuple[tuple[str, str], ...]:
+    """A jsonb object as query parameters: null is left out, an array is a comma list."""
+    if query is None:
+        return ()
+    if not isinstance(query, dict):
+        raise WriteError("query must be a jsonb object", hint="""Like '{"status": "open"}'.""")
+    return tuple((name, _text(value)) for name, value in query.items() if value is not None)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_text(one) for one in value)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

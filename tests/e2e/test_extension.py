@@ -1,0 +1,385 @@
+"""CREATE EXTENSION pipedrive_fdw: functions over the API, connect, describe, foreign_keys, the guards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.engine import Server
+from tests.simulator import Simulator
+
+TOKEN = "a-token-of-the-extension's-tests"  # noqa: S105 - the simulator's
+_numbers = itertools.count(1)
+
+
+class Extended:
+    """A database of its own with the extension and one connected account."""
+
+    def __init__(self, server: Server, simulator: Simulator, connected: bool = True) -> None:
+        self.simulator = simulator
+        self.database = f"extension{next(_numbers)}"
+        server.psql("template1").query(f"DROP DATABASE IF EXISTS {self.database}")
+        server.psql("template1").query(f"CREATE DATABASE {self.database}")
+        self.dsn = server.dsn_of(self.database)
+        self.connection = self.connect()
+        self.run("CREATE EXTENSION pipedrive_fdw CASCADE")
+        if connected:
+            self.run(f"SELECT pipedrive.connect(base_url => '{simulator.url}', api_token => $${TOKEN}$$)")
+            simulator.reset()
+
+    def connect(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(self.dsn, autocommit=True)
+        connection.execute("SET client_min_messages = warning")
+        return connection
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def run(self, sql: str) -> None:
+        self.connection.execute(sql)  # type: ignore[arg-type]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql).fetchall()  # type: ignore[arg-type]
+
+    def value(self, sql: str) -> Any:
+        return self.rows(sql)[0][0]
+
+    def sent(self) -> list[tuple[str, str, Any]]:
+        """Method, path and body of each request."""
+        return [
+            (r["method"], r["path"], json.loads(r["body"]) if isinstance(r["body"], str) else r["body"])
+            for r in self.simulator.requests()
+        ]
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    running = Simulator(token=TOKEN, deals=40)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, simulator: Simulator) -> Iterator[Extended]:
+    made = Extended(server, simulator)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def extended(database: Extended) -> Extended:
+    database.simulator.faults([])
+    database.simulator.reset()
+    return database
+
+
+def test_connect_makes_every_table(extended: Extended) -> None:
+    assert (
+        extended.value("SELECT count(*) FROM pipedrive.foreign_tables WHERE table_schema = 'pipedrive'") == 77
+    )
+    assert extended.value("SELECT count(*) FROM pipedrive.stages") == len(
+        extended.simulator.records("stages")
+    )
+
+
+def test_roles_are_given_and_taken_by_name_and_by_position(extended: Extended) -> None:
+    given = extended.value("SELECT pipedrive.add_role_assignments(role_id => 2, user_id => 3)")
+    taken = extended.value("SELECT pipedrive.delete_role_assignments(2, 3)")
+    assert extended.sent() == [
+        ("POST", "/api/v1/roles/2/assignments", {"user_id": 3}),
+        ("DELETE", "/api/v1/roles/2/assignments", {"user_id": 3}),
+    ]
+    assert (given["user_id"], given["role_id"]) == (3, 2)
+    assert isinstance(taken, dict)
+
+
+def test_subscriptions_by_name_and_by_position(extended: Extended) -> None:
+    extended.simulator.configure({"subscriptions": True})
+    payments = """'[{"amount": 10, "description": "first", "due_at": "2027-01-31"}]'"""
+    made = extended.value(
+        "SELECT pipedrive.add_installment_subscription(deal_id => 1, currency => 'EUR', "
+        f"payments => {payments}, update_deal_value => true)"
+    )
+    by_position = extended.value(f"SELECT pipedrive.add_installment_subscription(2, 'EUR', {payments})")
+    changed = extended.value(
+        f"SELECT pipedrive.update_installment_subscription({made['id']}, {payments}, false)"
+    )
+    extended.value(f"SELECT pipedrive.update_installment_subscription({by_position['id']}, {payments})")
+    assert changed["id"] == made["id"]
+    recurring = extended.value(
+        """SELECT pipedrive.request('POST', '/v1/subscriptions/recurring', body => '{"deal_id": 3,
+           "currency": "EUR", "cadence_type": "monthly", "cycle_amount": 5, "start_date": "2027-01-01",
+           "infinite": true}')"""
+    )
+    extended.simulator.reset()
+    ended = extended.value(
+        f"SELECT pipedrive.cancel_recurring_subscription({recurring['id']}, end_date => '2027-03-01')"
+    )
+    path = f"/api/v1/subscriptions/recurring/{recurring['id']}/cancel"
+    assert extended.sent() == [("PUT", path, {"end_date": "2027-03-01"})]
+    assert (ended["id"], ended["end_date"]) == (recurring["id"], "2027-03-01")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "add_installment_subscription(1, 'EUR', '[]')",
+        "update_installment_subscription(1, '[]')",
+        "cancel_recurring_subscription(1)",
+    ],
+)
+def test_subscriptions_where_the_api_is_gone(extended: Extended, call: str) -> None:
+    extended.simulator.configure({"subscriptions": False})
+    with pytest.raises(psycopg.Error, match="Pipedrive removed the Subscriptions API in 2025"):
+        extended.run(f"SELECT pipedrive.{call}")
+
+
+def test_installments_are_added_one_by_one(extended: Extended) -> None:
+    deal = extended.value("INSERT INTO pipedrive.deals (title, value) VALUES ('in parts', 20) RETURNING id")
+    extended.run(
+        "INSERT INTO pipedrive.deal_products (deal_id, product_id, item_price, quantity) "
+        f"SELECT {deal}, min(id), 20, 1 FROM pipedrive.products WHERE billing_frequency = 'one-time'"
+    )
+    made = extended.value(
+        f"""SELECT pipedrive.add_deal_installments({deal}, '[
+            {{"description": "one", "amount": 5, "billing_date": "2027-01-31"}},
+            {{"description": "two", "amount": 6.5, "billing_date": "2027-02-28"}}]')"""
+    )
+    assert [(i["description"], i["amount"], i["billing_date"]) for i in made] == [
+        ("one", 5, "2027-01-31"),
+        ("two", 6.5, "2027-02-28"),
+    ]
+
+
+def test_conversions_are_waited_for(extended: Extended) -> None:
+    lead = extended.value("SELECT id FROM pipedrive.leads WHERE NOT is_archived LIMIT 1")
+    answer = extended.value(f"SELECT pipedrive.convert_lead('{lead}')")
+    assert answer["status"] == "completed"
+    assert extended.value(f"SELECT count(*) FROM pipedrive.deals WHERE id = {answer['deal_id']}") == 1
+    back = extended.value(f"SELECT pipedrive.convert_deal({answer['deal_id']})")
+    assert back["status"] == "completed"
+    assert extended.value(f"SELECT count(*) FROM pipedrive.leads WHERE id = '{back['lead_id']}'") == 1
+
+
+@pytest.mark.parametrize("table", ["deals", "persons", "organizations"])
+def test_merges(extended: Extended, table: str) -> None:
+    one, other = (
+        row[0] for row in extended.rows(f"SELECT id FROM pipedrive.{table} ORDER BY id DESC LIMIT 2")
+    )
+    merged = extended.value(f"SELECT pipedrive.merge_{table}(id => {one}, merge_with_id => {other})")
+    assert merged["id"] == other
+    assert extended.sent()[-1] == ("PUT", f"/api/v1/{table}/{one}/merge", {"merge_with_id": other})
+
+
+def test_duplicates(extended: Extended) -> None:
+    assert extended.value("SELECT pipedrive.duplicate_deal(1)")["id"] != 1
+    assert extended.value("SELECT pipedrive.duplicate_product(1)")["id"] != 1
+    assert extended.sent() == [
+        ("POST", "/api/v1/deals/1/duplicate", None),
+        ("POST", "/api/v2/products/1/duplicate", None),
+    ]
+
+
+def test_search_and_any_request(extended: Extended) -> None:
+    extended.run("INSERT INTO pipedrive.deals (title) VALUES ('Lighthouse renewal')")
+    found = extended.value("SELECT pipedrive.search('lighthouse', 'deal')")
+    assert "Lighthouse renewal" in [item["item"]["title"] for item in found["items"]]
+    extended.simulator.reset()
+    stages = extended.value(
+        """SELECT pipedrive.request('get', '/v2/stages',
+                                    query => '{"pipeline_id": 1, "sort_by": "order_nr", "cursor": null}')"""
+    )
+    assert {stage["pipeline_id"] for stage in stages} == {1}
+    assert extended.simulator.requests()[0]["query"] == {"pipeline_id": "1", "sort_by": "order_nr"}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("request('GET', 'https://elsewhere.example/v2/deals')", "is no path of the API"),
+        ("request('GET', '/v2/deals/../users')", "is no path of the API"),
+        ("request('GET', '/v2/deals?limit=1')", "is no path of the API"),
+        ("request('TRACE', '/v2/deals')", "is no method"),
+        ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object"),
+        ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id"),
+        ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"'),
+        ("duplicate_deal(123456789)", "404"),
+    ],
+)
+def test_errors_of_functions(extended: Extended, call: str, words: str) -> None:
+    with pytest.raises(psycopg.Error, match=words):
+        extended.run(f"SELECT pipedrive.{call}")
+
+
+def test_a_rollback_names_what_functions_have_sent(extended: Extended) -> None:
+    notices: list[str] = []
+    with extended.connect() as connection:
+        connection.autocommit = False
+        connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+        row = connection.execute("SELECT pipedrive.duplicate_deal(1)").fetchone()
+        assert row is not None
+        connection.rollback()
+    assert len(notices) == 1
+    assert f"POST /v1/deals/1/duplicate {row[0]['id']}" in notices[0]
+
+
+def test_several_servers_need_a_name(extended: Extended) -> None:
+    url = extended.simulator.url
+    extended.run(
+        f"SELECT pipedrive.connect(base_url => '{url}', api_token => $${TOKEN}$$, "
+        "server => 'other', schema => 'Other one')"
+    )
+    try:
+        with pytest.raises(psycopg.Error, match="several servers of Pipedrive: other, pipedrive"):
+            extended.run("SELECT pipedrive.search('anything')")
+        assert extended.value("SELECT pipedrive.search('anything', server => 'other')") is not None
+        assert extended.value('SELECT count(*) FROM "Other one".stages') > 0
+        assert extended.value("SELECT pipedrive.describe('Other one')") > 1000
+    finally:
+        extended.run('DROP SERVER other CASCADE; DROP SCHEMA "Other one"')
+
+
+def test_nobody_else_may_call_a_function_until_granted(extended: Extended) -> None:
+    extended.run("DROP ROLE IF EXISTS caller; CREATE ROLE caller; GRANT USAGE ON SCHEMA pipedrive TO caller")
+    open_to_all = extended.rows(
+        "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace "
+        "AND has_function_privilege('caller', oid, 'EXECUTE')"
+    )
+    assert open_to_all == []
+    try:
+        extended.run("SET ROLE caller")
+        with pytest.raises(psycopg.Error, match="permission denied for function duplicate_deal"):
+            extended.run("SELECT pipedrive.duplicate_deal(1)")
+        extended.run(
+            "RESET ROLE; GRANT EXECUTE ON FUNCTION pipedrive.duplicate_deal TO caller; SET ROLE caller"
+        )
+        with pytest.raises(psycopg.Error, match="there is no server of Pipedrive"):
+            extended.run("SELECT pipedrive.duplicate_deal(1)")
+        extended.run(
+            "RESET ROLE; GRANT USAGE ON FOREIGN SERVER pipedrive TO caller; CREATE "
+            f"USER MAPPING FOR caller SERVER pipedrive OPTIONS (api_token $${TOKEN}$$); SET ROLE caller"
+        )
+        assert extended.value("SELECT pipedrive.duplicate_deal(1)")["id"] > 1
+        with pytest.raises(psycopg.Error, match="permission denied for function duplicate_product"):
+            extended.run("SELECT pipedrive.duplicate_product(1)")
+    finally:
+        extended.run(
+            "RESET ROLE; DROP OWNED BY caller; DROP USER MAPPING IF EXISTS FOR caller SERVER pipedrive"
+        )
+        extended.run("DROP ROLE caller")
+
+
+def test_functions_and_views_have_comments(extended: Extended) -> None:
+    silent = extended.rows(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace "
+        "AND obj_description(oid, 'pg_proc') IS NULL UNION ALL SELECT relname FROM pg_class "
+        "WHERE relnamespace = 'pipedrive'::regnamespace AND relkind = 'v' "
+        "AND obj_description(oid, 'pg_class') IS NULL"
+    )
+    assert silent == []
+
+
+def test_describe_comments_every_table_and_column(extended: Extended) -> None:
+    number = extended.value("SELECT pipedrive.describe()")
+    assert extended.sent() == []
+    silent = extended.value(
+        "SELECT count(*) FROM pipedrive.foreign_tables t JOIN pg_attribute a ON a.attrelid = t.relation "
+        "WHERE a.attnum > 0 AND t.table_schema = 'pipedrive' "
+        "AND col_description(a.attrelid, a.attnum) IS NULL"
+    )
+    assert (silent, number > 1000) == (0, True)
+    assert extended.value("SELECT obj_description('pipedrive.stages'::regclass)") == (
+        "Stages of the pipelines. Read by `GET /v2/stages`, 5 tokens a page of 500. Scope admin "
+        "or deals:full or deals:read."
+    )
+
+
+def test_foreign_keys_follow_the_tables_that_there_are(extended: Extended) -> None:
+    found = extended.rows(
+        "SELECT column_name, referenced_table, referenced_column FROM pipedrive.foreign_keys "
+        "WHERE table_schema = 'pipedrive' AND table_name = 'stages'"
+    )
+    assert found == [("pipeline_id", "pipelines", "id")]
+    custom = extended.rows(
+        "SELECT DISTINCT referenced_table FROM pipedrive.foreign_keys k JOIN pipedrive.foreign_tables t "
+        "USING (table_schema, table_name) JOIN pg_attribute a ON a.attrelid = t.relation "
+        "AND a.attname = k.column_name AND array_to_string(a.attfdwoptions, ',') LIKE '%field=%' ORDER BY 1"
+    )
+    assert custom == [("organizations",), ("persons",), ("users",)]
+
+
+def test_copy_is_refused_and_the_server_goes_on(extended: Extended) -> None:
+    pid = extended.value("SELECT pg_backend_pid()")
+    cursor = extended.connection.cursor()
+    with (
+        pytest.raises(psycopg.Error, match="COPY into persons is not possible") as caught,
+        cursor.copy("COPY pipedrive.persons (name) FROM STDIN") as copy,
+    ):
+        copy.write("Anna\nBerta\n")
+    assert "INSERT INTO persons SELECT" in str(caught.value.diag.message_hint)
+    assert extended.value("SELECT pg_backend_pid()") == pid
+    assert extended.sent() == []
+    assert extended.rows("INSERT INTO pipedrive.persons (name) VALUES ('Anna') RETURNING name") == [("Anna",)]
+
+
+def test_copy_in_a_function_is_refused(extended: Extended) -> None:
+    with pytest.raises(psycopg.Error, match="COPY into persons is not possible"):
+        extended.run("DO $$ BEGIN EXECUTE 'COPY pipedrive.persons (name) FROM PROGRAM ''echo Anna'''; END $$")
+
+
+def test_a_table_made_by_hand_is_guarded(extended: Extended) -> None:
+    extended.run(
+        "CREATE FOREIGN TABLE public.few (id bigint, name text) SERVER pipedrive OPTIONS (table 'persons')"
+    )
+    with pytest.raises(psycopg.Error, match="COPY into few is not possible"):
+        extended.run("COPY public.few (name) FROM PROGRAM 'echo Anna'")
+    extended.run("DROP FOREIGN TABLE public.few")
+
+
+def test_partitions_are_refused(extended: Extended) -> None:
+    extended.run("CREATE TABLE public.parted (id bigint, name text) PARTITION BY RANGE (id)")
+    with pytest.raises(psycopg.Error, match="one cannot be a partition"):
+        extended.run(
+            "CREATE FOREIGN TABLE public.one PARTITION OF public.parted FOR VALUES FROM (1) TO (9) "
+            "SERVER pipedrive OPTIONS (table 'persons')"
+        )
+    extended.run(
+        "CREATE FOREIGN TABLE public.two (id bigint, name text) SERVER pipedrive OPTIONS (table 'persons')"
+    )
+    with pytest.raises(psycopg.Error, match="two cannot be a partition"):
+        extended.run("ALTER TABLE public.parted ATTACH PARTITION public.two FOR VALUES FROM (1) TO (9)")
+    extended.run("DROP TABLE public.parted; DROP FOREIGN TABLE public.two")
+
+
+def test_a_role_without_rights_on_the_extension_can_make_tables(extended: Extended) -> None:
+    extended.run(
+        "DROP ROLE IF EXISTS maker; CREATE ROLE maker; GRANT USAGE ON FOREIGN SERVER pipedrive TO maker; "
+        "CREATE SCHEMA maker AUTHORIZATION maker; SET ROLE maker"
+    )
+    try:
+        extended.run(
+            "CREATE FOREIGN TABLE maker.p (id bigint, name text) SERVER pipedrive OPTIONS (table 'persons')"
+        )
+    finally:
+        extended.run("RESET ROLE")
+    guards = extended.rows("SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'maker.p'::regclass")
+    extended.run("DROP SCHEMA maker CASCADE; DROP OWNED BY maker; DROP ROLE maker")
+    assert guards == [("A",)]
+
+
+def test_the_extension_comes_later_and_goes_again(server: Server, simulator: Simulator) -> None:
+    database = Extended(server, simulator)
+    guards = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pipedrive_guard%'"
+    assert database.value(guards) == 77
+    database.run("DROP EXTENSION pipedrive_fdw")
+    assert database.value(guards) == 0
+    assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+    database.run("CREATE EXTENSION pipedrive_fdw")
+    assert database.value(guards) == 77
+    database.close()
