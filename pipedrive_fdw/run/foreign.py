@@ -356,10 +356,13 @@ class ForeignTable:
         return not asked.columns and counts_only(statement_text())
 
     def _advice(self, asked: Asked) -> str:
+        """What to add to the WHERE: the columns by which less would be asked for."""
         used = {self._names.get(q.field_name) for q in asked.quals}
-        filters = [f for li in self.table.listings for f in li.filters if not f.alone]
-        names = dict.fromkeys(f.column for f in filters if f.column not in used)
-        shown = [b.name for b in self.binding.columns if b.column.name in names]
+        names = {f.column for li in self.table.listings for f in li.filters if not f.alone}
+        names.update(*(li.placeholders for li in self.table.listings))
+        if self.table.get is not None and self.table.get.lookup:
+            names.update(self.table.get.placeholders)
+        shown = [b.name for b in self.binding.columns if b.column.name in names - used]
         return f"Add a condition on {', '.join(shown)} to the WHERE. " if shown else ""
 
     def explain(self, asked: Asked, verbose: bool) -> Iterator[str]:

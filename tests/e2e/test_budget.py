@@ -1,0 +1,91 @@
+"""max_tokens_per_query and reserve_tokens: a request that would pass them is not sent; the error says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.engine import Server
+from tests.live import LiveAccount
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    tables = ("deals", "persons", "deal_followers", "notes", "api_usage")
+    with LiveAccount(server, deals=60, tables=tables, budget=50_000) as live:
+        yield live
+
+
+@pytest.fixture(autouse=True)
+def _defaults(account: LiveAccount) -> Iterator[None]:
+    account.simulator.reset()
+    yield
+    account.run("RESET ALL")
+    account.run(f"SET search_path = {account.name}, public")
+
+
+def test_the_request_that_would_pass_the_limit_is_not_sent(account: LiveAccount) -> None:
+    account.run("SET pipedrive.max_tokens_per_query = 200")
+    with pytest.raises(psycopg.Error, match="would spend more than 200 API tokens") as caught:
+        account.rows("SELECT * FROM deal_followers")
+    assert account.tokens() <= 200
+    hint = str(caught.value.diag.message_hint)
+    assert "deal_id" in hint
+    assert "SET pipedrive.max_tokens_per_query" in hint
+
+
+def test_a_session_raises_the_limit(account: LiveAccount) -> None:
+    account.run("SET pipedrive.max_tokens_per_query = 5")
+    with pytest.raises(psycopg.Error, match="would spend more than 5 API tokens"):
+        account.rows("SELECT id FROM deals")
+    assert account.simulator.requests() == []
+    account.run("SET pipedrive.max_tokens_per_query = 100")
+    assert len(account.rows("SELECT id FROM deals")) == account.value("SELECT count(*) FROM deals") > 0
+
+
+def test_the_limit_is_that_of_the_whole_statement(account: LiveAccount) -> None:
+    account.run("SET pipedrive.max_tokens_per_query = 30")
+    with pytest.raises(psycopg.Error, match="would spend more than 30 API tokens"):
+        account.rows("SELECT id FROM deals UNION ALL SELECT id FROM persons UNION ALL SELECT id FROM notes")
+    assert account.tokens() <= 30
+    assert len(account.rows("SELECT id FROM persons LIMIT 3")) == 3
+
+
+def test_an_option_of_the_table_counts_where_the_session_says_nothing(account: LiveAccount) -> None:
+    account.run("ALTER FOREIGN TABLE persons OPTIONS (ADD max_tokens_per_query '2')")
+    try:
+        with pytest.raises(psycopg.Error, match="would spend more than 2 API tokens"):
+            account.rows("SELECT id FROM persons")
+        assert len(account.rows("SELECT id FROM persons WHERE id = 1")) == 1
+    finally:
+        account.run("ALTER FOREIGN TABLE persons OPTIONS (DROP max_tokens_per_query)")
+
+
+def test_a_reserve_of_the_day_is_left_untouched(account: LiveAccount) -> None:
+    account.rows("SELECT id FROM persons WHERE id = 1")  # the answer tells what the day has left
+    left = account.value("SELECT tokens_left FROM api_usage")
+    account.simulator.reset()
+    account.run(f"SET pipedrive.reserve_tokens = {left + 100}")
+    with pytest.raises(psycopg.Error, match="are reserved") as caught:
+        account.rows("SELECT id FROM persons")
+    assert "reserve_tokens" in str(caught.value.diag.message_hint)
+    assert account.simulator.requests() == []
+    account.run("SET pipedrive.reserve_tokens = 1")
+    assert len(account.rows("SELECT id FROM persons")) > 0
+
+
+def test_writes_are_counted_too(account: LiveAccount) -> None:
+    account.run("SET pipedrive.max_tokens_per_query = 12")
+    with pytest.raises(psycopg.Error, match="would spend more than 12 API tokens"):
+        account.run("INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i")
+    assert [r["method"] for r in account.simulator.requests()] == ["POST"]
+
+
+@pytest.mark.parametrize("value", ["many", "-1"])
+def test_a_setting_that_cannot_be_read_is_an_error(account: LiveAccount, value: str) -> None:
+    account.run(f"SET pipedrive.max_tokens_per_query = '{value}'")
+    with pytest.raises(psycopg.Error, match="setting pipedrive.max_tokens_per_query"):
+        account.rows("SELECT id FROM persons")
+    assert account.simulator.requests() == []
