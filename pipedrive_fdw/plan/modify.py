@@ -21,7 +21,7 @@ import orjson
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.plan.scan import fill
+from pipedrive_fdw.plan.calls import fill
 
 Row = Mapping[str, Any]
 FILE = "file"

@@ -12,47 +12,18 @@ import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Get, Listing, Table
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.catalog.model import NONE, Filter, Get, Listing, Table
 from pipedrive_fdw.errors import PlanError
+from pipedrive_fdw.plan.calls import Settings, fill, filter_text, get_call, record_params, sort_params
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.plan.predicates import Predicates
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
 _LARGEST_ID = 1 << 53
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What planning depends on besides the query.
-
-    tables     the catalogue, for the parents of child tables
-    page_size  rows a page at most (a listing's own maximum still holds)
-    rows       how many rows the table is known to have, None when nobody knows
-    archived   'include', 'exclude' or 'only'
-    labels     ask for the labels of options, which a column shows
-    named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
-    custom     the keys of the custom fields that are needed, None for all
-    explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
-    """
-
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    page_size: int = 500
-    rows: int | None = None
-    archived: str = "include"
-    labels: bool = False
-    named: frozenset[str] | None = None
-    custom: tuple[str, ...] | None = None
-    explained: bool = False
-
-
-# More keys than this custom_fields= does not take; it then returns all of them.
-MOST_KEYS = 15
 
 
 def plan_scan(
@@ -282,7 +253,7 @@ class _Builder:
         used |= {f.column for f in parts}
         combos = itertools.product(*(self._slices(f) for f in parts))
         calls_made = tuple(self._call(listing, {**fixed, **dict(zip(parts, combo))}) for combo in combos)
-        in_order = not self.order or self._sort_params(listing) is not None
+        in_order = not self.order or sort_params(listing, self.order) is not None
         return Lists(listing, calls_made, best[1], needs_parent), used, in_order
 
     def _sendable(self, listing: Listing) -> tuple[dict[Filter, Any], list[Filter], set[str]]:
@@ -414,13 +385,13 @@ class _Builder:
                 path_values[filt.column] = value
                 echo[filt.column] = value
                 continue
-            params.append((filt.name, self._text(filt, value)))
+            params.append((filt.name, filter_text(self.table, filt, value)))
             if filt.shape == "eq":
                 echo[filt.column] = value
             elif filt.shape == "in" and len(value) == 1:
                 echo[filt.column] = value[0]
         params += listing.params.items()
-        params += self._sort_params(listing) or ()
+        params += sort_params(listing, self.order) or ()
         if listing.paging != NONE:
             params.append(("limit", str(self._page(listing, len(values)))))
         params += record_params(self.table, listing, self.settings)
@@ -430,57 +401,3 @@ class _Builder:
     def _page(self, listing: Listing, filters: int) -> int:
         most = min(self.settings.page_size, listing.page_max)
         return most if self.limit is None or filters else max(1, min(most, self.limit))
-
-    def _sort_params(self, listing: Listing) -> tuple[tuple[str, str], ...] | None:
-        """Parameters for the promised order; None when this listing cannot give it."""
-        if listing.paging == OFFSET:
-            if any(o.column not in listing.sorts for o in self.order):
-                return None
-            keys = [f"{o.column} {'DESC' if o.reverse else 'ASC'}" for o in self.order]
-            if not keys and "id" in listing.sorts:
-                keys = ["id ASC"]  # offsets are stable only in a stable order
-            return (("sort", ", ".join(keys)),) if keys else ()
-        if not self.order:
-            return ()
-        first = self.order[0]
-        if first.column not in listing.sorts or len(self.order) > 1:
-            return None
-        direction = "desc" if first.reverse else "asc"
-        return (("sort_by", first.column), ("sort_direction", direction))
-
-    def _text(self, filt: Filter, value: Any) -> str:
-        column = self.table.column(filt.column)
-        codec = CODECS[column.type if column else "text"]
-        if filt.shape == "flag":
-            return "1" if value else "0"
-        if filt.shape == "in":
-            return ",".join(codec.text(v) for v in value)
-        return codec.text(value)
-
-
-def fill(path: str, values: Mapping[str, Any]) -> str:
-    """*path* with its placeholders replaced by URL-quoted *values*."""
-    for name, value in values.items():
-        path = path.replace("{" + name + "}", quote(str(value), safe=""))
-    return path
-
-
-def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings) -> Call:
-    """The call that looks up *key* (placeholder → value)."""
-    return Call(get, fill(get.path, key), tuple(record_params(table, get, settings)), dict(key))
-
-
-def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
-    """What makes the operation return whole records, or under narrow what is needed of them:
-    include_fields, custom_fields and option labels."""
-    params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
-    if getattr(op, "include", False):
-        named = settings.named
-        names = [c.path[0] for c in table.columns if c.include and (named is None or c.name in named)]
-        if names:
-            params.append(("include_fields", ",".join(names)))
-    if settings.custom and len(settings.custom) <= MOST_KEYS and getattr(op, "custom", False):
-        params.append(("custom_fields", ",".join(settings.custom)))
-    if settings.labels and getattr(op, "labels", False):
-        params.append(("include_option_labels", "true"))
-    return params

@@ -20,10 +20,11 @@ from pipedrive_fdw.catalog.model import OFFSET, Table
 from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
 from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
-from pipedrive_fdw.plan.scan import Settings, plan_scan
+from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
@@ -389,7 +390,7 @@ class ForeignTable:
 
 
 def open_table(options: Options, columns: Mapping[str, ColumnDefinition]) -> Any:
-    """The object that serves the foreign table of *options*: one of Pipedrive's, or one of the extension's."""
+    """What serves the foreign table of *options*: one of Pipedrive's tables, or one of the extension's."""
     if options["table"] == REQUEST:
         return RequestTable(options)
     if options["table"] == CATALOGUE:

@@ -14,6 +14,7 @@ from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.options import Options
+from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.plan.modify import (
     Change,
     always,
@@ -26,7 +27,6 @@ from pipedrive_fdw.plan.modify import (
     same,
     updates,
 )
-from pipedrive_fdw.plan.scan import fill
 from pipedrive_fdw.run.backend import setting, statement_mark
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig

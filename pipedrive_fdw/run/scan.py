@@ -19,8 +19,8 @@ from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
+from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
-from pipedrive_fdw.plan.scan import fill
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.session import Params, Work

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.paths import Batches, Gets, Lists, Order, ScanPlan
-from pipedrive_fdw.plan.scan import Settings, plan_scan
+from pipedrive_fdw.plan.scan import plan_scan
 from tests.unit.test_predicates import predicates
 
 

@@ -1,0 +1,96 @@
+"""What a call says: paths filled in, parameters for filters, order and the parts of records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from pipedrive_fdw.catalog.model import OFFSET, Filter, Get, Listing, Table
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.plan.paths import Call, Order
+
+# More keys than this custom_fields= does not take; it then returns all of them.
+MOST_KEYS = 15
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What planning depends on besides the query.
+
+    tables     the catalogue, for the parents of child tables
+    page_size  rows a page at most (a listing's own maximum still holds)
+    rows       how many rows the table is known to have, None when nobody knows
+    archived   'include', 'exclude' or 'only'
+    labels     ask for the labels of options, which a column shows
+    named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
+    custom     the keys of the custom fields that are needed, None for all
+    explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
+    """
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    page_size: int = 500
+    rows: int | None = None
+    archived: str = "include"
+    labels: bool = False
+    named: frozenset[str] | None = None
+    custom: tuple[str, ...] | None = None
+    explained: bool = False
+
+
+def fill(path: str, values: Mapping[str, Any]) -> str:
+    """*path* with its placeholders replaced by URL-quoted *values*."""
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", quote(str(value), safe=""))
+    return path
+
+
+def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings) -> Call:
+    """The call that looks up *key* (placeholder → value)."""
+    return Call(get, fill(get.path, key), tuple(record_params(table, get, settings)), dict(key))
+
+
+def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
+    """What makes the operation return whole records, or under narrow what is needed of them:
+    include_fields, custom_fields and option labels."""
+    params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
+    if getattr(op, "include", False):
+        named = settings.named
+        names = [c.path[0] for c in table.columns if c.include and (named is None or c.name in named)]
+        if names:
+            params.append(("include_fields", ",".join(names)))
+    if settings.custom and len(settings.custom) <= MOST_KEYS and getattr(op, "custom", False):
+        params.append(("custom_fields", ",".join(settings.custom)))
+    if settings.labels and getattr(op, "labels", False):
+        params.append(("include_option_labels", "true"))
+    return params
+
+
+def sort_params(listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, str], ...] | None:
+    """Parameters for the promised order; None when this listing cannot give it."""
+    if listing.paging == OFFSET:
+        if any(o.column not in listing.sorts for o in order):
+            return None
+        keys = [f"{o.column} {'DESC' if o.reverse else 'ASC'}" for o in order]
+        if not keys and "id" in listing.sorts:
+            keys = ["id ASC"]  # offsets are stable only in a stable order
+        return (("sort", ", ".join(keys)),) if keys else ()
+    if not order:
+        return ()
+    first = order[0]
+    if first.column not in listing.sorts or len(order) > 1:
+        return None
+    direction = "desc" if first.reverse else "asc"
+    return (("sort_by", first.column), ("sort_direction", direction))
+
+
+def filter_text(table: Table, filt: Filter, value: Any) -> str:
+    """*value* as the parameter of *filt*."""
+    column = table.column(filt.column)
+    codec = CODECS[column.type if column else "text"]
+    if filt.shape == "flag":
+        return "1" if value else "0"
+    if filt.shape == "in":
+        return ",".join(codec.text(v) for v in value)
+    return codec.text(value)
