@@ -632,6 +632,7 @@ CREATE FOREIGN TABLE pipedrive.files (
     description text,
     item_type text,
     item_id bigint,
+    content bytea,
     attrs jsonb
 ) SERVER pipedrive OPTIONS (table 'files');
 

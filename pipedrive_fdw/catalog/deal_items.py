@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.common import (
     remove,
     writable,
 )
-from pipedrive_fdw.catalog.model import NONE, Column, Filter, Listing, Parent, Table
+from pipedrive_fdw.catalog.model import NONE, Bulk, Column, Filter, Listing, Parent, Table
 
 _BY_DEALS = Filter("deal_id", "deal_ids", shape="in", most=100, required=True, share=0.001)
 _DEAL = ref("deal_id", "deals", "The deal.", not_null=True, insert=True, required=True)
@@ -64,7 +64,7 @@ DEAL_PRODUCTS = Table(
     ),
     key=("deal_id", "id"),
     parent=Parent("deals", "deal_id"),
-    insert=add("/deals/{deal_id}/products"),
+    insert=add("/deals/{deal_id}/products", bulk=Bulk("/deals/{deal_id}/products/bulk", 25)),
     update=change("/deals/{deal_id}/products/{id}"),
     delete=remove("/deals/{deal_id}/products/{id}"),
     needs="billing frequencies other than one-time need the plan Growth or above",

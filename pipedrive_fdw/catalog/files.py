@@ -11,17 +11,22 @@ _LINKS = (
     ref("org_id", "organizations", "The organization.", insert=True),
 )
 
+_LINKED = (
+    *_LINKS,
+    ref("product_id", "products", "The product.", insert=True),
+    ref("activity_id", "activities", "The activity.", insert=True),
+    ref("lead_id", "leads", "The lead.", "uuid", insert=True),
+    ref("project_id", "projects", "The project.", insert=True),
+)
+
 FILES = Table(
     name="files",
-    doc="Files, uploaded or linked.",
+    doc="Files, uploaded or linked. An INSERT gives content, or item_type, item_id, remote_id and "
+    "remote_location.",
     columns=(
         ID,
         ref("user_id", "users", "The user who added it."),
-        *_LINKS,
-        ref("product_id", "products", "The product.", insert=True),
-        ref("activity_id", "activities", "The activity.", insert=True),
-        ref("lead_id", "leads", "The lead.", "uuid", insert=True),
-        ref("project_id", "projects", "The project.", insert=True),
+        *_LINKED,
         ADD_TIME,
         UPDATE_TIME,
         Column("file_name", "text", "Name under which it is kept.", insert=True, body="file.name"),
@@ -52,6 +57,7 @@ FILES = Table(
             source="-",
         ),
         Column("item_id", "bigint", "For a link: id of that record; only written.", insert=True, source="-"),
+        Column("content", "bytea", "What is uploaded; only written.", insert=True, source="-", body="file"),
     ),
     listings=(
         Listing(
@@ -72,6 +78,13 @@ FILES = Table(
         encoding="form",
         fields=("item_type", "item_id", "remote_id", "remote_location"),
         takes=("item_type", "item_id", "remote_id", "remote_location"),
+        otherwise=add(
+            "/files",
+            1,
+            encoding="multipart",
+            fields=("content",),
+            takes=("content", "file_name", *(c.name for c in _LINKED)),
+        ),
     ),
     update=change("/files/{id}", 1, encoding="form"),
     delete=remove("/files/{id}", 1),

@@ -212,6 +212,7 @@ class Write(Operation):
               whole; the element is the one whose key columns have the row's values
     batch     the body is a list of such objects and ``data`` a list of records; one of each is used
     answer    dotted path of the record under ``data``
+    bulk      the operation that does the same for many rows of one path, where these wait for COMMIT
     """
 
     method: str = "POST"
@@ -222,6 +223,16 @@ class Write(Operation):
     otherwise: Write | None = None
     array: str = ""
     batch: bool = False
+    bulk: Bulk | None = None
+
+
+@dataclass(frozen=True)
+class Bulk(Operation):
+    """An operation that takes up to ``most`` bodies in the array ``data`` and answers with as many records,
+    in their order. All are written, or none."""
+
+    method: str = "POST"
+    most: int = 100
 
 
 @dataclass(frozen=True)
@@ -377,7 +388,8 @@ def _write_faults(table: Table) -> list[str]:
         if verb != "insert" and write is not None and not table.key:
             faults.append(f"{name}: {verb} needs a key")
         while write is not None:
-            needed = (*write.placeholders, *write.fields, *write.takes)
+            bulk = write.bulk.placeholders if write.bulk is not None else ()
+            needed = (*write.placeholders, *write.fields, *write.takes, *bulk)
             faults += [f"{name} {write.path}: {c} is no column" for c in needed if c not in known]
             write = write.otherwise
     faults += [

@@ -28,7 +28,7 @@ _DOUBTFUL = ("activity", "note")
 # v1 gives these whole.
 _UNPAGED = ("activity", "note")
 # The requests at whose refusal an object counts as one that the account has not.
-_GATED = (402, 403, 404, 410)
+_GATED = (402, 403, 404, 410, 415)
 
 
 def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:

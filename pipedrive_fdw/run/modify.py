@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Protocol
 
+import orjson
+
 from pipedrive_fdw.api.client import Answer
-from pipedrive_fdw.api.waiting import Task
 from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.codec import Codec, parse_local_time
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
@@ -31,7 +34,7 @@ from pipedrive_fdw.run.backend import setting, statement_mark
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
 from pipedrive_fdw.run.session import Work
-from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION, Many, sentences
 
 _SCANNED_ROWS = 10_000
 Values = Mapping[str, Any]
@@ -265,7 +268,7 @@ class Writer:
                 finally:
                     again.close()
 
-            TRANSACTION.wait(self.table.name, verb, later)
+            TRANSACTION.wait(self.table.name, verb, later, self._many(change))
             return base
         try:
             record = self._send(verb, change, row, old, work)
@@ -293,25 +296,28 @@ class Writer:
 
     def _request(self, change: Change, work: Work) -> Answer:
         body, content_type = encoded(change)
-        op = change.op
-        session = work.session
-        session.plan_tokens(op.tokens, work.guards)
-        task = Task(
-            lambda: session.client.call(
-                op.method,
-                op.version,
-                change.path,
-                tokens=op.tokens,
-                exchange=work.exchange,
-                spent=work.spent,
-                body=body,
-                content_type=content_type,
-            )
-        )
+        return work.send(change.op, change.path, body, content_type)
+
+    def _many(self, change: Change) -> Many | None:
+        """How *change* goes out together with others of its kind."""
+        op, bulk = change.op, change.op.bulk
+        if bulk is None:
+            return None
+        least = math.ceil(bulk.tokens / op.tokens)
+        path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
+        return Many(path, change, self._send_many, least, bulk.most)
+
+    def _send_many(self, path: str, changes: Sequence[Change]) -> list[str]:
+        bulk = changes[0].op.bulk
+        assert bulk is not None  # noqa: S101 - _many asked
+        work = self.target.begin_work()
         try:
-            return task.wait(session.interrupts)
+            body = orjson.dumps({"data": [change.body for change in changes]})
+            records = work.send(bulk, path, body).data
         finally:
-            session.forget()
+            work.close()
+        found = records[: len(changes)] if isinstance(records, list) else []
+        return [self._key_of(c, r if isinstance(r, dict) else {}) for c, r in zip_longest(changes, found)]
 
     def _with_array(self, verb: str, change: Change, row: Values, old: Values | None, work: Work) -> Change:
         """*change* with the whole array in its body: read afresh, one element added, changed or left out."""

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import orjson
 
-from pipedrive_fdw.api.waiting import Task
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
-from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.catalog.model import Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked
 from pipedrive_fdw.run.backend import setting
-from pipedrive_fdw.run.session import Guards, Session
+from pipedrive_fdw.run.session import Guards, Params
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
 REQUEST, CATALOGUE = "request", "catalogue"
@@ -104,7 +102,7 @@ class RequestTable(_NoScan):
         tokens = values.get("tokens")
         price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
         try:
-            data = self._send(method, version, path, _parameters(query), body, price)
+            data = self._send(Operation(path, price, version, method), _parameters(query), body)
         except PipedriveError as error:
             error.detail = sentences(error.detail, TRANSACTION.statement_report())
             raise self._explained(error, path) from None
@@ -113,41 +111,14 @@ class RequestTable(_NoScan):
             TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
         return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
 
-    def _send(
-        self,
-        method: str,
-        version: int,
-        path: str,
-        params: tuple[tuple[str, str], ...],
-        body: Any,
-        tokens: int,
-    ) -> Any:
+    def _send(self, op: Operation, params: Params, body: Any) -> Any:
         options = with_session(self._options, setting)
-        work = self._session.work(Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
-        session = work.session
+        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+        work = session_for(self._options).work(guards)
         try:
-            session.plan_tokens(tokens, work.guards)
-            task = Task(
-                lambda: session.client.call(
-                    method,
-                    version,
-                    path,
-                    params,
-                    tokens=tokens,
-                    exchange=work.exchange,
-                    spent=work.spent,
-                    body=None if body is None else orjson.dumps(body),
-                )
-            )
-            return task.wait(session.interrupts).data
+            return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
         finally:
-            if method != "GET":
-                session.forget()
             work.close()
-
-    @cached_property
-    def _session(self) -> Session:
-        return session_for(self._options)
 
     def _explained(self, error: PipedriveError, path: str) -> PipedriveError:
         """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
@@ -178,7 +149,7 @@ def _json(values: Values, name: str) -> Any:
     return None if raw is None else CODECS["jsonb"].parse(raw)
 
 
-def _parameters(query: Any) -> tuple[tuple[str, str], ...]:
+def _parameters(query: Any) -> Params:
     """A jsonb object as query parameters: null is left out, an array is a comma list."""
     if query is None:
         return ()

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from cachetools import TTLCache
 
-from pipedrive_fdw.api.client import Client, Spent
+from pipedrive_fdw.api.client import Answer, Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
@@ -178,6 +178,36 @@ class Work:
         """Ends whatever is under way."""
         self.exchange.abort()
         self.session.spent.include(self.spent)
+
+    def send(
+        self,
+        op: Operation,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        params: Params = (),
+    ) -> Answer:
+        """One request that may write, in a thread of its own; what was read before is forgotten."""
+        session = self.session
+        session.plan_tokens(op.tokens, self.guards)
+        task = Task(
+            lambda: session.client.call(
+                op.method,
+                op.version,
+                path,
+                params,
+                tokens=op.tokens,
+                exchange=self.exchange,
+                spent=self.spent,
+                body=body,
+                content_type=content_type,
+            )
+        )
+        try:
+            return task.wait(session.interrupts)
+        finally:
+            if op.method != "GET":
+                session.forget()
 
     def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status."""

@@ -6,8 +6,9 @@ tells of a step does the work. Requests that wait for COMMIT keep the order of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.run.backend import nest_level, statement_mark
@@ -28,12 +29,28 @@ class Written:
 
 @dataclass
 class _Waiting:
-    """A request that waits for COMMIT."""
+    """A request that waits for COMMIT; *many* where several such can be sent as one."""
 
     send: Callable[[], str]
     table: str
     verb: str
     level: int
+    many: Many | None
+
+
+@dataclass
+class Many:
+    """Several waiting requests as one: those that follow each other with the same *path* and *send*.
+
+    *item* is what this one adds, *send* gives the keys of all; *least* is from when on it is worth it, *most*
+    how many one request takes.
+    """
+
+    path: str
+    item: Any
+    send: Callable[[str, list[Any]], list[str]]
+    least: int
+    most: int
 
 
 @dataclass
@@ -45,9 +62,9 @@ class Transaction:
         """A request has written a row, whatever becomes of the transaction."""
         self.written.append(Written(table, verb, key, nest_level(), statement_mark()))
 
-    def wait(self, table: str, verb: str, send: Callable[[], str]) -> None:
+    def wait(self, table: str, verb: str, send: Callable[[], str], many: Many | None = None) -> None:
         """*send* shall run at COMMIT; it gives the key of what it wrote."""
-        self.waiting.append(_Waiting(send, table, verb, nest_level()))
+        self.waiting.append(_Waiting(send, table, verb, nest_level(), many))
 
     def statement_report(self) -> str:
         """What the present statement has written so far, '' for nothing."""
@@ -57,18 +74,26 @@ class Transaction:
     def pre_commit(self) -> None:
         """Sends what waits, in order. Raises the first error, which says what was sent before it."""
         waiting, self.waiting = self.waiting, []
-        for number, one in enumerate(waiting):
+        sent = 0
+        for group in _groups(waiting):
+            first = group[0]
             try:
-                key = one.send()
+                if len(group) > 1 and first.many is not None:
+                    items = [one.many.item for one in group if one.many is not None]
+                    keys = first.many.send(first.many.path, items)
+                else:
+                    keys = [first.send()]
             except PipedriveError as error:
-                left = len(waiting) - number - 1
+                left = len(waiting) - sent - len(group)
                 error.detail = sentences(
                     error.detail,
                     _report(self.written) or "Nothing was written before",
                     f"{left} more were not sent" if left else "",
                 )
                 raise
-            self.wrote(one.table, one.verb, key)
+            sent += len(group)
+            for key in keys:
+                self.wrote(first.table, first.verb, key)
 
     def ended(self) -> None:
         """COMMIT is done."""
@@ -93,6 +118,25 @@ class Transaction:
         self.written = [w for w in self.written if w.level < level]
         self.waiting = [w for w in self.waiting if w.level < level]
         return report
+
+
+def _groups(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
+    """*waiting* in its order, cut into what is sent as one request."""
+    place = 0
+    while place < len(waiting):
+        many = waiting[place].many
+        end = place + 1
+        if many is not None:
+            while end < len(waiting) and end - place < many.most and _together(many, waiting[end].many):
+                end += 1
+            if end - place < many.least:
+                end = place + 1
+        yield waiting[place:end]
+        place = end
+
+
+def _together(one: Many, other: Many | None) -> bool:
+    return other is not None and (one.path, one.send) == (other.path, other.send)
 
 
 def sentences(*parts: str) -> str:

@@ -9,7 +9,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Get, Listing, Table, Write
+from pipedrive_fdw.catalog.model import (
+    CURSOR,
+    NONE,
+    OFFSET,
+    Column,
+    Filter,
+    Get,
+    Listing,
+    Operation,
+    Table,
+    Write,
+)
 from tests.contract.found import Found, element, find, operations, record_schema
 from tests.contract.openapi import bodies, flat, operation
 
@@ -68,12 +79,18 @@ def table_faults(table: Table, core_v1: bool = False) -> list[str]:
         write: Write | None = getattr(table, verb)
         while write is not None:
             faults += _write_faults(table, verb, write)
+            if write.bulk is not None:
+                faults += _operation_faults(write.bulk)
             write = write.otherwise
     for write in table.instead.values():
-        if find(write) is None:
-            faults.append(f"there is no {write.method} {write.path} in version {write.version}")
-        faults += _price_faults(write)
+        faults += _operation_faults(write)
     return [f"{table.name}: {fault}" for fault in dict.fromkeys(faults)]
+
+
+def _operation_faults(op: Operation) -> list[str]:
+    if find(op) is None:
+        return [f"there is no {op.method} {op.path} in version {op.version}"]
+    return _price_faults(op)
 
 
 def _price_faults(op: Any) -> list[str]:

@@ -42,6 +42,8 @@ def operations(table: Table) -> list[Operation]:
     for write in (table.insert, table.update, table.delete):
         while write is not None:
             found.append(write)
+            if write.bulk is not None:
+                found.append(write.bulk)
             write = write.otherwise
     return found
 

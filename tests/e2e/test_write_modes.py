@@ -1,0 +1,247 @@
+"""What is sent when: write_mode, savepoints, failures midway, bulk requests, updatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.e2e.test_writes import sent
+from tests.engine import Server
+from tests.live import LiveAccount
+
+TABLES = ("deals", "deal_products", "persons", "notes")
+
+
+@pytest.fixture
+def account(server: Server) -> Iterator[LiveAccount]:
+    options = {"max_tokens_per_query": 10**9}
+    with LiveAccount(server, deals=60, tables=TABLES, options=options) as live:
+        yield live
+
+
+@pytest.fixture
+def waiting(account: LiveAccount) -> LiveAccount:
+    """The account under write_mode 'commit'."""
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD write_mode 'commit')")
+    account.connect()
+    return account
+
+
+def titles(account: LiveAccount, like: str) -> list[str]:
+    found = (d["title"] for d in account.simulator.records("deals") if not d["is_deleted"])
+    return sorted(title for title in found if str(title).startswith(like))
+
+
+def refuse(account: LiveAccount, skip: int) -> None:
+    """The API refuses the deal after the next *skip*."""
+    rule = {"match": "/deals$", "method": "POST", "action": "status", "status": 400, "skip": skip}
+    account.simulator.faults([rule])
+
+
+def ids(account: LiveAccount, like: str) -> str:
+    made = [d for d in account.simulator.records("deals") if str(d["title"]).startswith(like)]
+    return ", ".join(str(i) for i in sorted(d["id"] for d in made))
+
+
+MANY = "INSERT INTO deals (title) SELECT 'many ' || i FROM generate_series(1, 100) i"
+
+
+def test_six_hundred_rows_are_six_hundred_patches_of_one_column(server: Server) -> None:
+    options = {"max_tokens_per_query": 10**9}
+    limits = {"burst": 100_000, "budget": 10**9}
+    with LiveAccount(server, deals=700, tables=["deals"], options=options, **limits) as account:
+        sql = "UPDATE deals SET title = title || '!' WHERE stage_id = 3"
+        account.run(
+            "UPDATE deals SET stage_id = 3 WHERE id IN (SELECT id FROM deals WHERE NOT is_archived LIMIT 600)"
+        )
+        account.run("UPDATE deals SET is_archived = false, stage_id = 2 WHERE stage_id = 3 AND is_archived")
+        wanted = {
+            d["id"]: d["title"].replace("\0", "") + "!"  # PostgreSQL's text has no NUL
+            for d in account.simulator.records("deals")
+            if d["stage_id"] == 3 and not d["is_deleted"]
+        }
+        account.simulator.reset()
+        account.run(sql)
+        patches = {int(path.rsplit("/", 1)[1]): body for _, path, body in sent(account)}
+        assert len(patches) == len(sent(account)) == len(wanted) >= 600
+        assert patches == {number: {"title": title} for number, title in wanted.items()}
+        reads = [r for r in account.requests() if r["method"] == "GET"]
+        assert len(reads) <= 3
+        assert all("stage_id" in r["query"] for r in reads)
+
+        account.simulator.reset()
+        account.run("UPDATE deals SET title = title WHERE stage_id = 3")
+        assert sent(account) == []
+        account.run(f"{sql} AND id < 20")
+        assert [body["title"] for _, _, body in sent(account)] == [
+            f"{title}!" for number, title in sorted(wanted.items()) if number < 20
+        ]
+
+
+def test_a_refusal_midway_names_what_is_written(account: LiveAccount) -> None:
+    refuse(account, 59)
+    with pytest.raises(psycopg.Error, match="the API refuses the request") as caught:
+        account.run(MANY)
+    made = ids(account, "many ")
+    assert made.count(",") == 58
+    detail = str(caught.value.diag.message_detail)
+    assert f"59 rows are written in Pipedrive for good: deals INSERT {made}." in detail
+
+
+def test_nothing_leaves_before_commit(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run(MANY)
+    with pytest.raises(psycopg.Error, match="division by zero"):
+        waiting.run("SELECT 1 / 0")
+    waiting.run("ROLLBACK")
+    assert sent(waiting) == []
+    waiting.run("BEGIN")
+    waiting.run("INSERT INTO deals (title) VALUES ('many 1')")
+    waiting.run("UPDATE deals SET value = 77 WHERE id = 1")
+    assert sent(waiting) == []
+    waiting.run("COMMIT")
+    assert [(method, body) for method, _, body in sent(waiting)] == [
+        ("POST", {"title": "many 1"}),
+        ("PATCH", {"value": 77.0}),
+    ]
+
+
+def test_a_commit_that_fails_midway_says_what_was_sent(waiting: LiveAccount) -> None:
+    waiting.run("CREATE TEMP TABLE kept (n integer)")
+    waiting.run("BEGIN")
+    waiting.run("INSERT INTO kept VALUES (1)")
+    waiting.run(MANY)
+    refuse(waiting, 59)
+    with pytest.raises(psycopg.Error, match="the API refuses the request") as caught:
+        waiting.run("COMMIT")
+    made = ids(waiting, "many ")
+    assert made.count(",") == 58
+    detail = str(caught.value.diag.message_detail)
+    assert f"59 rows are written in Pipedrive for good: deals INSERT {made}." in detail
+    assert "40 more were not sent." in detail
+    waiting.run("ROLLBACK")
+    assert waiting.value("SELECT count(*) FROM kept") == 0
+    waiting.simulator.faults([])
+    waiting.run("INSERT INTO deals (title) VALUES ('after')")
+    assert titles(waiting, "after") == ["after"]
+
+
+@pytest.mark.parametrize("mode", ["immediate", "commit"])
+def test_savepoints(account: LiveAccount, mode: str) -> None:
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD write_mode '{mode}')")
+    account.connect()
+    notices: list[str] = []
+    assert account.connection is not None
+    account.connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+    account.run("BEGIN")
+    account.run("INSERT INTO deals (title) VALUES ('save 1')")
+    account.run("SAVEPOINT one")
+    account.run("INSERT INTO deals (title) VALUES ('save 2')")
+    account.run("SAVEPOINT two")
+    account.run("INSERT INTO deals (title) VALUES ('save 3')")
+    account.run("RELEASE SAVEPOINT two")
+    account.run("ROLLBACK TO SAVEPOINT one")
+    account.run("INSERT INTO deals (title) VALUES ('save 4')")
+    account.run("COMMIT")
+    if mode == "commit":
+        assert titles(account, "save") == ["save 1", "save 4"]
+        assert notices == []
+    else:
+        assert titles(account, "save") == ["save 1", "save 2", "save 3", "save 4"]
+        made = {d["title"]: d["id"] for d in account.simulator.records("deals")}
+        (notice,) = notices
+        assert (
+            f"2 rows are written in Pipedrive for good: deals INSERT {made['save 2']}, {made['save 3']}."
+            in notice
+        )
+
+
+def test_an_error_in_a_block_with_an_exception_handler_is_told_too(account: LiveAccount) -> None:
+    notices: list[str] = []
+    assert account.connection is not None
+    account.connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+    account.run(
+        "DO $$ BEGIN INSERT INTO deals (title) VALUES ('in a block'); PERFORM 1 / 0; "
+        "EXCEPTION WHEN division_by_zero THEN NULL; END $$"
+    )
+    (notice,) = notices
+    assert "1 row is written in Pipedrive for good: deals INSERT" in notice
+
+
+@pytest.mark.parametrize(("count", "requests"), [(3, 3), (6, 1), (101, 2)])
+def test_products_of_a_deal_go_out_together(waiting: LiveAccount, count: int, requests: int) -> None:
+    waiting.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        f"SELECT 1, 1, i, 2 FROM generate_series(1, {count}) i"
+    )
+    bodies = sent(waiting)
+    assert len(bodies) == requests
+    prices = [item["item_price"] for _, _, body in bodies for item in body.get("data", [body])]
+    assert prices == list(range(1, count + 1))
+    found = waiting.rows("SELECT item_price FROM deal_products WHERE deal_id = 1 ORDER BY id")
+    assert [int(price) for (price,) in found[-count:]] == prices
+
+
+def test_what_a_bulk_request_wrote_is_named_when_a_later_one_fails(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        "SELECT d, 1, 5, 1 FROM generate_series(1, 3) d, generate_series(1, 8) i ORDER BY d"
+    )
+    waiting.simulator.faults(
+        [{"match": "products/bulk$", "method": "POST", "action": "status", "status": 400, "skip": 1}]
+    )
+    with pytest.raises(psycopg.Error, match="the API refuses the request") as caught:
+        waiting.run("COMMIT")
+    waiting.run("ROLLBACK")
+    detail = str(caught.value.diag.message_detail)
+    assert "8 rows are written in Pipedrive for good: deal_products INSERT 1:" in detail
+    assert "8 more were not sent" in detail
+
+
+def test_updatable_false_forbids_every_verb(account: LiveAccount) -> None:
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD updatable 'false')")
+    account.connect()
+    for sql in (
+        "INSERT INTO deals (title) VALUES ('x')",
+        "UPDATE deals SET title = 'x' WHERE id = 1",
+        "DELETE FROM deals WHERE id = 1",
+    ):
+        with pytest.raises(psycopg.Error, match="deals is not to be written"):
+            account.run(sql)
+    assert sent(account) == []
+    assert account.value("SELECT count(*) FROM deals") > 0
+
+
+def test_commit_mode_is_refused_where_prepared_transactions_are_possible(server: Server) -> None:
+    with Server(settings={"max_prepared_transactions": "5"}) as other:
+        options = {"write_mode": "commit"}
+        with LiveAccount(other, deals=5, tables=["deals"], options=options) as account:
+            with pytest.raises(psycopg.Error, match="max_prepared_transactions"):
+                account.run("INSERT INTO deals (title) VALUES ('x')")
+            assert sent(account) == []
+
+
+def test_update_from_a_local_table_and_returning(account: LiveAccount) -> None:
+    account.run("CREATE TEMP TABLE prices (id bigint, price numeric)")
+    account.run(
+        "INSERT INTO prices SELECT id, 1000 + id FROM deals WHERE NOT is_archived ORDER BY id LIMIT 5"
+    )
+    account.simulator.reset()
+    rows: list[tuple[Any, ...]] = account.rows(
+        "UPDATE deals SET value = prices.price FROM prices WHERE prices.id = deals.id "
+        "RETURNING deals.id, value"
+    )
+    assert sorted(rows) == sorted((number, 1000 + number) for number, _ in rows)
+    assert len(sent(account)) == 5
+    stored = {d["id"]: d["value"] for d in account.simulator.records("deals")}
+    assert all(stored[number] == value for number, value in rows)
+
+
+def test_on_conflict_is_postgresqls_own_error(account: LiveAccount) -> None:
+    with pytest.raises(psycopg.Error):
+        account.run("INSERT INTO deals (id, title) VALUES (1, 'x') ON CONFLICT (id) DO NOTHING")
+    assert sent(account) == []
