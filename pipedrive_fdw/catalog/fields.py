@@ -20,11 +20,10 @@ def _fields(what: str, path: str, extras: str = "", described: bool = False, edi
     # The list of project fields returns these unasked.
     shown = asked or (tuple(config) if what == "project" else ())
     one = f"{path}/{{field_code}}"
+    doc = "Field definitions of " + ("activities" if what == "activity" else f"{what}s")
     return Table(
         name=f"{what}_fields",
-        doc=f"Field definitions of {what}s; {_WRITABLE_CUSTOM}."
-        if editable
-        else f"Field definitions of {what}s.",
+        doc=f"{doc}; {_WRITABLE_CUSTOM}." if editable else f"{doc}.",
         columns=(
             Column("field_code", "text", "Key; of a custom field, 40 hexadecimal digits.", not_null=True),
             Column("field_name", "text", "Name.", insert=editable, update=editable, required=editable),

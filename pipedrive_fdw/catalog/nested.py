@@ -80,19 +80,19 @@ def in_array(table: Table, path: str, array: str, version: int = 2) -> Table:
     return replace(table, insert=write, update=write, delete=write)
 
 
-def contact(persons: Table, name: str, array: str, title: str, version: int = 2) -> Table:
-    """The table *name* of the addresses in *array* of *persons*."""
+def contact(persons: Table, array: str, name: str, one: str, many: str, version: int = 2) -> Table:
+    """The table *name* of the addresses in *array* of *persons*; *one* of them is called so, *many* so."""
     table = nested(
         persons,
         array,
         name,
-        f"{title}s of persons, one row each.",
+        f"{many} of persons, one row each.",
         (
             ref(
                 "person_id", "persons", "The person.", source="/id", not_null=True, insert=True, required=True
             ),
             *writable(
-                Column("value", "text", f"{title}.", required=True),
+                Column("value", "text", f"{one}.", required=True),
                 Column("primary", "boolean", "Whether it is the first to use."),
                 Column("label", "text", "work, home, …."),
             ),
@@ -256,8 +256,8 @@ def _options(what: str, fields: Table) -> Table:
 
 
 TABLES = (
-    contact(PERSONS, "person_emails", "emails", "E-mail address"),
-    contact(PERSONS, "person_phones", "phones", "Phone number"),
+    contact(PERSONS, "emails", "person_emails", "E-mail address", "E-mail addresses"),
+    contact(PERSONS, "phones", "person_phones", "Phone number", "Phone numbers"),
     product_prices(PRODUCTS, PRICE),
     PRODUCT_VARIATION_PRICES,
     *in_activities(ACTIVITIES),

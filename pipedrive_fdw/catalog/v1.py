@@ -349,8 +349,8 @@ _CHANGED = (
     V1_DEAL_PRODUCTS,
     V1_DEAL_PERSONS,
     V1_ORGANIZATION_PERSONS,
-    contact(V1_PERSONS, "person_emails", "email", "E-mail address", version=1),
-    contact(V1_PERSONS, "person_phones", "phone", "Phone number", version=1),
+    contact(V1_PERSONS, "email", "person_emails", "E-mail address", "E-mail addresses", version=1),
+    contact(V1_PERSONS, "phone", "person_phones", "Phone number", "Phone numbers", version=1),
     product_prices(
         V1_PRODUCTS,
         tuple(
