@@ -118,7 +118,9 @@ BEGIN
               USING HINT = format('Say which: %1$s(..., server => %%L)', servers[1]);
     END IF;
     door := format('pg_temp.%%I', format('pipedrive request by %%s to %%s', current_user, servers[1]));
-    IF to_regclass(door) IS NULL THEN
+    -- Only a table of one's own: another's of that name, with a trigger, would run as whoever is calling.
+    IF NOT EXISTS (SELECT FROM pg_class
+                    WHERE oid = to_regclass(door) AND pg_get_userbyid(relowner) = current_user) THEN
         EXECUTE format('CREATE FOREIGN TABLE %%s (method text, path text, query jsonb, body jsonb, '
                        'tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')', door, servers[1]);
     END IF;
@@ -173,6 +175,10 @@ AS $function$
 DECLARE
     for_server text;
     for_mapping text;
+    state text;
+    words text;
+    more text;
+    advice text;
     tables bigint;
 BEGIN
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_server
@@ -184,8 +190,18 @@ BEGIN
       FROM jsonb_each_text(jsonb_strip_nulls(mapping_options || jsonb_build_object(
                'api_token', api_token,
                'secrets_file', secrets_file)));
-    EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER multicorn OPTIONS (%s)', server, for_server);
-    EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
+    BEGIN
+        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER multicorn OPTIONS (%s)', server, for_server);
+        EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
+    EXCEPTION WHEN OTHERS THEN
+        -- An error shows the statement that failed, which holds secrets: it is raised anew, without.
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, words = MESSAGE_TEXT,
+                                more = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+        RAISE EXCEPTION USING
+            ERRCODE = state, MESSAGE = words,
+            DETAIL = coalesce(nullif(more, ''), format('The server %I and its user mapping were to be made.', server)),
+            HINT = coalesce(nullif(advice, ''), 'Nothing was made; pipedrive.connect can be called again.');
+    END;
     IF to_regnamespace(quote_ident(schema)) IS NULL THEN
         EXECUTE format('CREATE SCHEMA %I', schema);
     END IF;
@@ -214,9 +230,9 @@ SELECT t.ftrelid AS relation,
   JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
        pg_catalog.pg_options_to_table(s.srvoptions) wrappers,
-       pg_catalog.pg_options_to_table(t.ftoptions) tables
- WHERE wrappers.option_name = 'wrapper' AND wrappers.option_value = 'pipedrive_fdw.PipedriveFdw'
-   AND tables.option_name = 'table';
+       LATERAL (SELECT max(option_value) AS option_value FROM pg_catalog.pg_options_to_table(t.ftoptions)
+                 WHERE option_name = 'table') tables
+ WHERE wrappers.option_name = 'wrapper' AND wrappers.option_value = 'pipedrive_fdw.PipedriveFdw';
 COMMENT ON VIEW pipedrive.foreign_tables IS
     'Every foreign table of this wrapper: which of Pipedrive''s tables it shows, and of which server.';
 GRANT SELECT ON pipedrive.foreign_tables TO PUBLIC;
@@ -233,7 +249,9 @@ DECLARE
 BEGIN
     FOR one IN SELECT DISTINCT t.server FROM pipedrive.foreign_tables t WHERE t.table_schema = describe.schema LOOP
         door := format('pg_temp.%I', format('pipedrive catalogue by %s to %s', current_user, one.server));
-        EXECUTE format('DROP FOREIGN TABLE IF EXISTS %s', door);
+        IF to_regclass(door) IS NOT NULL THEN
+            EXECUTE format('DROP FOREIGN TABLE %s', door);
+        END IF;
         EXECUTE format('CREATE FOREIGN TABLE %s (table_name text, column_name text, comment text) '
                        'SERVER %I OPTIONS (table ''catalogue'')', door, one.server);
     END LOOP;
@@ -506,21 +524,19 @@ GRANT SELECT ON pipedrive.foreign_keys TO PUBLIC;
 
 -- Custom fields that come and go
 
-CREATE FUNCTION pipedrive._custom_columns("table" regclass)
-RETURNS TABLE (place smallint, name name, type text, options text, key text)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-    SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), o.texts, o.field || '.' || o.part
-      FROM pg_attribute a,
-           LATERAL (SELECT string_agg(format('%I %L', option_name, option_value), ', '
-                                      ORDER BY option_name) AS texts,
-                           max(option_value) FILTER (WHERE option_name = 'field') AS field,
-                           coalesce(max(option_value) FILTER (WHERE option_name = 'part'), '') AS part
-                      FROM pg_options_to_table(a.attfdwoptions)) o
-     WHERE a.attrelid = "table" AND NOT a.attisdropped AND o.field IS NOT NULL
-$function$;
-COMMENT ON FUNCTION pipedrive._custom_columns(regclass) IS 'Part of pipedrive.refresh_columns.';
+CREATE VIEW pipedrive._custom_columns AS
+SELECT a.attrelid AS relation, a.attnum AS place, a.attname AS name,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, o.texts AS options,
+       o.field || '.' || o.part AS key
+  FROM pg_catalog.pg_attribute a,
+       LATERAL (SELECT pg_catalog.string_agg(pg_catalog.format('%I %L', option_name, option_value), ', '
+                                             ORDER BY option_name) AS texts,
+                       max(option_value) FILTER (WHERE option_name = 'field') AS field,
+                       coalesce(max(option_value) FILTER (WHERE option_name = 'part'), '') AS part
+                  FROM pg_catalog.pg_options_to_table(a.attfdwoptions)) o
+ WHERE a.attfdwoptions IS NOT NULL AND NOT a.attisdropped AND o.field IS NOT NULL;
+COMMENT ON VIEW pipedrive._custom_columns IS 'Part of pipedrive.refresh_columns.';
+GRANT SELECT ON pipedrive._custom_columns TO PUBLIC;
 
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
 -- fields: a column keeps its name when its field is renamed, and a name that is taken gets a number.
@@ -568,8 +584,10 @@ BEGIN
     fresh := to_regclass(format('pg_temp.%I', source));
 
     FOR found IN
-        SELECT c.name FROM pipedrive._custom_columns("table") c
-         WHERE c.key NOT IN (SELECT key FROM pipedrive._custom_columns(fresh)) ORDER BY c.place
+        SELECT c.name FROM pipedrive._custom_columns c
+         WHERE c.relation = "table"
+           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = fresh)
+         ORDER BY c.place
     LOOP
         line := format('ALTER FOREIGN TABLE %s DROP COLUMN %I;', target, found.name);
         taken := taken || found.name::text;
@@ -582,8 +600,10 @@ BEGIN
     SELECT array_agg(attname::text) INTO taken FROM pg_attribute
      WHERE attrelid = "table" AND NOT attisdropped AND attname <> ALL (coalesce(taken, '{}'));
     FOR found IN
-        SELECT c.* FROM pipedrive._custom_columns(fresh) c
-         WHERE c.key NOT IN (SELECT key FROM pipedrive._custom_columns("table")) ORDER BY c.place
+        SELECT c.* FROM pipedrive._custom_columns c
+         WHERE c.relation = fresh
+           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = "table")
+         ORDER BY c.place
     LOOP
         added := found.name;
         number := 1;
@@ -618,6 +638,9 @@ COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
 CREATE FUNCTION pipedrive._refuse_copy()
 RETURNS trigger
 LANGUAGE plpgsql
+-- The context is translated, and only a superuser may choose its language.
+SECURITY DEFINER
+SET lc_messages = 'C'
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -708,6 +731,7 @@ CREATE EVENT TRIGGER pipedrive_guard ON ddl_command_end
     WHEN TAG IN ('CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE TABLE', 'ALTER TABLE',
                  'ALTER FOREIGN TABLE', 'CREATE TRIGGER')
     EXECUTE FUNCTION pipedrive._on_ddl();
+ALTER EVENT TRIGGER pipedrive_guard ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_guard IS
     'Gives each foreign table of Pipedrive a trigger that refuses COPY, and lets none become a partition.';
 

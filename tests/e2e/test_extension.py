@@ -2,59 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 
+from tests.e2e.extension import TOKEN, Extended
 from tests.engine import Server
 from tests.simulator import Simulator
-
-TOKEN = "a-token-of-the-extension's-tests"  # noqa: S105 - the simulator's
-_numbers = itertools.count(1)
-
-
-class Extended:
-    """A database of its own with the extension and one connected account."""
-
-    def __init__(self, server: Server, simulator: Simulator, connected: bool = True) -> None:
-        self.simulator = simulator
-        self.database = f"extension{next(_numbers)}"
-        server.psql("template1").query(f"DROP DATABASE IF EXISTS {self.database}")
-        server.psql("template1").query(f"CREATE DATABASE {self.database}")
-        self.dsn = server.dsn_of(self.database)
-        self.connection = self.connect()
-        self.run("CREATE EXTENSION pipedrive_fdw CASCADE")
-        if connected:
-            self.run(f"SELECT pipedrive.connect(base_url => '{simulator.url}', api_token => $${TOKEN}$$)")
-            simulator.reset()
-
-    def connect(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(self.dsn, autocommit=True)
-        connection.execute("SET client_min_messages = warning")
-        return connection
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def run(self, sql: str) -> None:
-        self.connection.execute(sql)  # type: ignore[arg-type]
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.connection.execute(sql).fetchall()  # type: ignore[arg-type]
-
-    def value(self, sql: str) -> Any:
-        return self.rows(sql)[0][0]
-
-    def sent(self) -> list[tuple[str, str, Any]]:
-        """Method, path and body of each request."""
-        return [
-            (r["method"], r["path"], json.loads(r["body"]) if isinstance(r["body"], str) else r["body"])
-            for r in self.simulator.requests()
-        ]
 
 
 @pytest.fixture(scope="module")

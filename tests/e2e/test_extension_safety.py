@@ -1,0 +1,201 @@
+"""The extension under other roles, in an update, in a dump; what its functions must not let through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.e2e.extension import TOKEN, Extended
+from tests.engine import Server, overlay
+from tests.simulator import Simulator
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    running = Simulator(token=TOKEN, deals=10)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, simulator: Simulator) -> Iterator[Extended]:
+    made = Extended(server, simulator)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def analyst(database: Extended) -> Iterator[Extended]:
+    """The database; a role *analyst* that may use the server, and nothing else."""
+    database.run("CREATE ROLE analyst; GRANT USAGE ON SCHEMA pipedrive TO analyst")
+    database.run("GRANT USAGE ON FOREIGN SERVER pipedrive TO analyst")
+    database.run(f"CREATE USER MAPPING FOR analyst SERVER pipedrive OPTIONS (api_token $${TOKEN}$$)")
+    database.run("CREATE SCHEMA analyst AUTHORIZATION analyst")
+    yield database
+    database.run("RESET ROLE; DROP USER MAPPING IF EXISTS FOR analyst SERVER pipedrive")
+    database.run("DROP SERVER IF EXISTS own CASCADE; DROP OWNED BY analyst CASCADE; DROP ROLE analyst")
+
+
+def test_every_function_has_a_search_path_of_its_own(database: Extended) -> None:
+    loose = database.rows(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace "
+        "AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)"
+    )
+    assert loose == []
+
+
+def test_the_guard_reads_its_context_in_english(database: Extended) -> None:
+    """PostgreSQL translates "COPY deals, line 1": seen with German messages, the server crashed."""
+    found = database.rows("SELECT prosecdef, proconfig FROM pg_proc WHERE proname = '_refuse_copy'")
+    assert found == [(True, ["lc_messages=C", "search_path=pg_catalog, pg_temp"])]
+
+
+def test_a_table_without_options_is_guarded_too(database: Extended) -> None:
+    database.run("CREATE FOREIGN TABLE public.bare (name text) SERVER pipedrive")
+    with pytest.raises(psycopg.Error, match="COPY into bare is not possible"):
+        database.run("COPY public.bare (name) FROM PROGRAM 'echo Anna'")
+    database.run("DROP FOREIGN TABLE public.bare")
+
+
+def test_the_guards_hold_while_replication_is_played(database: Extended) -> None:
+    database.run("SET session_replication_role = replica")
+    try:
+        database.run("CREATE FOREIGN TABLE public.replayed (name text) SERVER pipedrive")
+        with pytest.raises(psycopg.Error, match="COPY into replayed is not possible"):
+            database.run("COPY public.replayed (name) FROM PROGRAM 'echo Anna'")
+    finally:
+        database.run("RESET session_replication_role; DROP FOREIGN TABLE IF EXISTS public.replayed")
+
+
+def test_a_role_refreshes_and_describes_its_own_tables(analyst: Extended) -> None:
+    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.refresh_columns, pipedrive.describe TO analyst")
+    analyst.run("SET ROLE analyst")
+    analyst.run("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals, stages) FROM SERVER pipedrive INTO analyst")
+    lost = analyst.value(
+        "SELECT name FROM pipedrive._custom_columns WHERE relation = 'analyst.deals'::regclass"
+    )
+    analyst.run(f'ALTER FOREIGN TABLE analyst.deals DROP COLUMN "{lost}"')
+    (line,) = analyst.rows("SELECT * FROM pipedrive.refresh_columns('analyst.deals', true)")
+    assert line[0].startswith(f"ALTER FOREIGN TABLE analyst.deals ADD COLUMN {lost} ")
+    assert analyst.value("SELECT pipedrive.describe('analyst')") > 80
+
+
+def test_a_role_connects_an_account_of_its_own(analyst: Extended) -> None:
+    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.connect TO analyst")
+    call = (
+        f"SELECT pipedrive.connect(base_url => '{analyst.simulator.url}', api_token => $${TOKEN}$$, "
+        "server => 'own', schema => 'analyst')"
+    )
+    analyst.run("SET ROLE analyst")
+    with pytest.raises(psycopg.Error, match="permission denied for foreign-data wrapper multicorn"):
+        analyst.run(call)
+    analyst.run("RESET ROLE; GRANT USAGE ON FOREIGN DATA WRAPPER multicorn TO analyst; SET ROLE analyst")
+    assert analyst.value(call) == "77 tables in schema analyst"
+    assert analyst.value("SELECT count(*) FROM analyst.stages") > 0
+
+
+def test_no_error_of_connect_holds_the_token(database: Extended) -> None:
+    database.run(
+        "CREATE FUNCTION public.no_mapping() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no mappings here' USING HINT = 'ask the owner'; END $$; "
+        "CREATE EVENT TRIGGER no_mapping ON ddl_command_start WHEN TAG IN ('CREATE USER MAPPING') "
+        "EXECUTE FUNCTION public.no_mapping()"
+    )
+    try:
+        with pytest.raises(psycopg.Error, match="no mappings here") as caught:
+            database.run("SELECT pipedrive.connect('acme', 'a-secret', 'refused', 'refused')")
+    finally:
+        database.run("DROP EVENT TRIGGER no_mapping; DROP FUNCTION public.no_mapping")
+    said = caught.value.diag
+    assert said.message_hint == "ask the owner"
+    assert "a-secret" not in f"{said.message_primary}{said.message_detail}{said.message_hint}{said.context}"
+    assert database.rows("SELECT 1 FROM pg_foreign_server WHERE srvname = 'refused'") == []
+
+
+def test_a_table_put_in_the_way_runs_nothing_for_the_caller(analyst: Extended) -> None:
+    """A function of another owner sends a request; its caller has made the table through which it goes."""
+    owner = analyst.value("SELECT current_user")
+    analyst.run(
+        "CREATE FUNCTION public.stages() RETURNS jsonb LANGUAGE sql SECURITY DEFINER "
+        "SET search_path = pg_catalog "
+        "AS $$ SELECT pipedrive.request('GET', '/v2/stages', server => 'pipedrive') $$"
+    )
+    try:
+        with analyst.connect() as other:
+            other.execute("SET ROLE analyst")
+            other.execute(
+                f'CREATE TEMP TABLE "pipedrive request by {owner} to pipedrive" (method text, path text, '
+                "query jsonb, body jsonb, tokens bigint, answer jsonb)"
+            )
+            with pytest.raises(psycopg.Error, match="already exists"):
+                other.execute("SELECT public.stages()")
+    finally:
+        analyst.run("DROP FUNCTION public.stages")
+
+
+def test_an_update_leads_to_the_next_version(server: Server, simulator: Simulator) -> None:
+    folder = overlay.extension_folder(server.engine, server.folder / "engine")
+    script = folder / "pipedrive_fdw--1.0--1.999.sql"
+    script.write_text(
+        "CREATE FUNCTION pipedrive.of_the_next_version() RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+        "REVOKE EXECUTE ON FUNCTION pipedrive.of_the_next_version FROM PUBLIC;\n"
+    )
+    script.chmod(0o644)
+    database = Extended(server, simulator)
+    try:
+        database.run("ALTER EXTENSION pipedrive_fdw UPDATE TO '1.999'")
+        assert database.value("SELECT pipedrive.of_the_next_version()") == 1
+        assert (
+            database.value("SELECT extversion FROM pg_extension WHERE extname = 'pipedrive_fdw'") == "1.999"
+        )
+        assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+        with pytest.raises(psycopg.Error, match="COPY into persons is not possible"):
+            database.run("COPY pipedrive.persons (name) FROM PROGRAM 'echo Anna'")
+        database.run("DROP EXTENSION pipedrive_fdw")
+    finally:
+        script.unlink()
+        database.close()
+
+
+def test_another_schema_is_refused_for_the_extension(server: Server, simulator: Simulator) -> None:
+    database = Extended(server, simulator, connected=False)
+    database.run("DROP EXTENSION pipedrive_fdw")
+    with pytest.raises(psycopg.Error, match='must be installed in schema "pipedrive"'):
+        database.run("CREATE EXTENSION pipedrive_fdw SCHEMA public")
+    database.close()
+
+
+def test_grants_comments_and_guards_survive_a_dump(server: Server, analyst: Extended, tmp_path: Path) -> None:
+    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.duplicate_deal TO analyst; SELECT pipedrive.describe()")
+    file, name = tmp_path / "dump", f"{analyst.database}_restored"
+    _tool(server, "pg_dump", "--format=custom", f"--file={file}", analyst.dsn)
+    server.psql("template1").query(f"DROP DATABASE IF EXISTS {name}")
+    server.psql("template1").query(f"CREATE DATABASE {name} TEMPLATE template0")
+    _tool(server, "pg_restore", "--exit-on-error", f"--dbname={server.dsn_of(name)}", str(file))
+    with psycopg.connect(server.dsn_of(name), autocommit=True) as restored:
+        restored.execute("SET client_min_messages = warning")
+        allowed = restored.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace "
+            "AND has_function_privilege('analyst', oid, 'EXECUTE')"
+        ).fetchall()
+        assert allowed == [("duplicate_deal",)]
+        said = restored.execute("SELECT obj_description('pipedrive.stages'::regclass)").fetchall()
+        assert said == analyst.rows("SELECT obj_description('pipedrive.stages'::regclass)")
+        restored.execute("DROP EXTENSION pipedrive_fdw")
+        guards = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pipedrive_guard%'"
+        assert restored.execute(guards).fetchall() == [(0,)]
+        restored.execute("DROP OWNED BY analyst CASCADE")
+    server.psql("template1").query(f"DROP DATABASE {name}")
+
+
+def _tool(server: Server, name: str, *arguments: str) -> None:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    command = [str(server.engine.bindir / name), *arguments]
+    done = subprocess.run(command, env={**kept, **server.env}, capture_output=True, text=True, timeout=120)  # noqa: S603
+    assert (done.returncode, done.stderr) == (0, "")
