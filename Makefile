@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SOURCES := pipedrive_fdw tests setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist install clean
+.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,8 @@ dist: $(READY) ## source archive and wheel, in dist/
 	$(BIN)/python setup.py --quiet sdist
 install: $(VENV)/.made ## package and extension into an installed server: PG_CONFIG=/path/to/pg_config
 	@$(BIN)/python -m tests.engine install
+uninstall: $(VENV)/.made ## take both away again
+	@$(BIN)/python -m tests.engine uninstall
 clean: ## stop what runs, and remove what was made in this checkout
 	@$(ENGINE) clean
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

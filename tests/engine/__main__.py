@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from tests.engine import demo, sandbox
 from tests.engine.engines import find_engine
-from tests.engine.install import install
+from tests.engine.install import install, uninstall
 from tests.engine.process import EngineError, say
 
 _COMMANDS = {
@@ -23,6 +23,7 @@ _COMMANDS = {
     "psql": "psql on the running cluster, with any further arguments",
     "simulator-url": "print the running simulator's address",
     "status": "print what runs",
+    "uninstall": "take them away again",
     "up": "start a cluster and the simulator, and import the tables",
 }
 
@@ -67,7 +68,7 @@ def _run(command: str, rest: Sequence[str]) -> None:
         ask = {"dsn": sandbox.dsn, "simulator-url": sandbox.simulator_url, "status": sandbox.status}
         _print(ask[command]())
     else:
-        {"clean": sandbox.clean, "demo": demo.run, "install": install}[command]()
+        {"clean": sandbox.clean, "demo": demo.run, "install": install, "uninstall": uninstall}[command]()
 
 
 def _print(text: str) -> None:

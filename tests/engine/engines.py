@@ -103,10 +103,17 @@ def server_folders(pg_config: Path) -> Folders:
     if found is None:
         raise EngineError(f"{VARIABLE} names {pg_config}, which is no program.")
     names = ("bindir", "sharedir", "pkglibdir")
-    folders = Folders(*(Path(run([found, f"--{name}"], f"pg_config --{name}").strip()) for name in names))
+    try:
+        shown = [run([found, f"--{name}"], f"{found} --{name}").strip() for name in names]
+    except EngineError as error:
+        raise EngineError(f"{VARIABLE} must name a server's pg_config: {error}") from None
+    folders = Folders(*map(Path, shown))
     module = folders.pkglibdir / "multicorn.so"
     if not (folders.sharedir / "extension/multicorn.control").exists() or not module.exists():
-        raise EngineError(f"The server of {pg_config} has no Multicorn (no {module}).")
+        raise EngineError(
+            f"The server of {pg_config} has no Multicorn (no {module}).\n"
+            "README.md, Install, says where it comes from."
+        )
     return folders
 
 
@@ -117,7 +124,7 @@ def installed(pg_config: Path) -> Engine:
         raise EngineError(
             f"{folders.bindir} has no initdb: {VARIABLE} must name a server, not only a client."
         )
-    version = embedded_python(folders.pkglibdir / "multicorn.so")
+    version, _ = embedded_python(folders.pkglibdir / "multicorn.so")
     return Engine(
         kind="installed",
         bindir=folders.bindir,
@@ -129,11 +136,13 @@ def installed(pg_config: Path) -> Engine:
     )
 
 
-def embedded_python(module: Path) -> str:
-    """The version of Python that *module*, Multicorn's library, is linked with."""
+def embedded_python(module: Path) -> tuple[str, Path]:
+    """The version of Python that Multicorn's library *module* is linked with, and where its library lies."""
     command = [need("ldd", "libc-bin"), str(module)]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    found = re.search(r"libpython(3\.\d+)", shown)
+    found = re.search(r"libpython(3\.\d+)\S* => (not found|\S+)", shown)
     if found is None:
         raise EngineError(f"{module} is linked with no shared libpython, so its Python is not known.")
-    return found[1]
+    if found[2] == "not found":
+        raise EngineError(f"{module} needs the library of Python {found[1]}, which is not to be found here.")
+    return found[1], Path(found[2])

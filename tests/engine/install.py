@@ -2,52 +2,146 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engine.engines import VARIABLE, embedded_python, server_folders
+from tests.engine.libraries import pip_environment, requirements
 from tests.engine.places import ROOT, usual_umask
 from tests.engine.process import EngineError, run, say
 
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_NAME, _PACKAGE = "pipedrive-fdw", "pipedrive_fdw"
+_SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
+_WHERE = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+_BY_PIP = (
+    "from importlib.metadata import distributions\n"
+    "by = lambda d: (d.read_text('INSTALLER') or '').strip()\n"
+    "print(*(d.metadata['Name'] for d in distributions() if by(d) == 'pip'))"
+)
+_SHOW = f"import {_PACKAGE} as p; print(p.__version__, 'in', p.__path__[0])"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where it goes: the extension folder of a server, and the Python that its Multicorn embeds."""
+
+    extension: Path
+    python: Path
+
+    @classmethod
+    def of_environment(cls, verb: str) -> Target:
+        """What ``PG_CONFIG`` names, where the caller may write to it."""
+        named = os.environ.get(VARIABLE)
+        if not named:
+            raise EngineError(f"Name the server: make {verb} {VARIABLE}=/path/to/pg_config")
+        folders = server_folders(Path(named))
+        python = interpreter(*embedded_python(folders.pkglibdir / "multicorn.so"))
+        target = cls(folders.sharedir / "extension", python)
+        packages = Path(run([python, "-I", "-c", _WHERE], f"{python}").strip())
+        for folder in (target.extension, packages):
+            if not _writable(folder):
+                raise EngineError(
+                    f"{folder} is not yours to write: try it as root, sudo make {verb} {VARIABLE}=…"
+                )
+        return target
+
+    def pip(self, *arguments: str) -> str:
+        """Run pip for that Python, which needs none of its own."""
+        # That Python may be marked as externally managed: it is asked for by name, and replaces nothing.
+        environment = {**pip_environment(), "PIP_BREAK_SYSTEM_PACKAGES": "1"}
+        environment.pop("PYTHONPATH", None)
+        command = [sys.executable, "-m", "pip", "--python", str(self.python), *arguments]
+        return run(command, f"pip {arguments[0]}", env=environment)
 
 
 def install() -> None:
-    """Copy the extension's files, and let pip install the package for the Python that Multicorn embeds."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        raise EngineError(f"Name the server: make install {VARIABLE}=/path/to/pg_config")
-    folders = server_folders(Path(named))
-    version = embedded_python(folders.pkglibdir / "multicorn.so")
-    # The system's own: one of a virtual environment or of pyenv is not what the server embeds.
-    python = shutil.which(f"python{version}", path=_SYSTEM_PATH)
-    if python is None:
-        raise EngineError(
-            f"Multicorn embeds Python {version}, and there is no python{version} in {_SYSTEM_PATH}."
-        )
-    extension = folders.sharedir / "extension"
+    """Let pip install libraries and package for the Python that Multicorn embeds, and copy the extension."""
+    target = Target.of_environment("install")
+    _renew_pip()
     with usual_umask():
-        try:
-            for file in [*ROOT.glob("*.control"), *(ROOT / "sql").glob("*--*.sql")]:
-                shutil.copyfile(file, extension / file.name)
-                say(f"copied {file.name} to {extension}")
-        except PermissionError as error:
-            raise EngineError(
-                f"{error}\nInstalling into a server needs its owner's rights: try it as root."
-            ) from None
-        say(f"installing the package for {python}")
-        run(_pip(python, version), "pip install", cwd=ROOT)
-    say("done: sessions that begin from now on see it")
+        say(f"installing the package for {target.python}")
+        _install_libraries(target)
+        with _sources() as folder:
+            target.pip("install", "--quiet", "--no-deps", "--force-reinstall", str(folder))
+        for file in [ROOT / f"{_PACKAGE}.control", *sorted((ROOT / "sql").glob(f"{_PACKAGE}--*.sql"))]:
+            shutil.copyfile(file, target.extension / file.name)
+            say(f"copied {file.name} to {target.extension}")
+    found = run([target.python, "-I", "-c", _SHOW], f"importing the package with {target.python}")
+    say(f"done: {_NAME} {found.strip()}; sessions that begin from now on see it")
 
 
-def _pip(python: str, version: str) -> list[str]:
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-    marked = [
-        Path(f"/usr/lib/python{version}/EXTERNALLY-MANAGED"),
-        Path(f"/usr/lib64/python{version}/EXTERNALLY-MANAGED"),
-    ]
-    # Asked for by name, and what it adds stands beside the distribution's packages and replaces none.
-    allowed = ["--break-system-packages"] if any(file.exists() for file in marked) else []
-    return [*command, *allowed, str(ROOT)]
+def uninstall() -> None:
+    """Take package and extension away again; libraries stay, since others may use them."""
+    target = Target.of_environment("uninstall")
+    _renew_pip()
+    target.pip("uninstall", "--quiet", "--yes", _NAME)
+    for file in [*target.extension.glob(f"{_PACKAGE}.control"), *target.extension.glob(f"{_PACKAGE}--*.sql")]:
+        file.unlink()
+    say(f"removed {_NAME}, and its files in {target.extension}; left: {', '.join(requirements())}")
+
+
+def interpreter(version: str, library: Path) -> Path:
+    """The program that belongs to *library*, the libpython of *version*: both lie below one prefix."""
+    for prefix in library.resolve().parents:
+        found = prefix / "bin" / f"python{version}"
+        if os.access(found, os.X_OK):
+            return found
+    raise EngineError(
+        f"Multicorn embeds Python {version} ({library}), and no python{version} lies beside it: install it."
+    )
+
+
+def _install_libraries(target: Target) -> None:
+    """What is missing or too old. The distribution's own stays where it is: ours is found before it."""
+    try:
+        wanted = _wanted(target)
+        pips_own = run([target.python, "-I", "-c", _BY_PIP], f"{target.python}").split()
+        for ours, how in ((True, ("--upgrade",)), (False, ("--ignore-installed",))):
+            chosen = [f"{name}=={version}" for name, version in wanted if (name in pips_own) is ours]
+            if chosen:
+                target.pip("install", "--quiet", "--no-deps", *how, *chosen)
+    except EngineError as error:
+        raise EngineError(
+            f"{error}\nWithout a network: PIP_NO_INDEX=1 PIP_FIND_LINKS=<folder with wheels> make install …"
+        ) from None
+
+
+def _wanted(target: Target) -> list[tuple[str, str]]:
+    """Name and version of each library that pip would install."""
+    with tempfile.TemporaryDirectory(prefix=f"{_NAME}.") as name:
+        report = Path(name) / "report.json"
+        target.pip("install", "--quiet", "--dry-run", "--report", str(report), *requirements())
+        items = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return [(item["metadata"]["name"], item["metadata"]["version"]) for item in items]
+
+
+def _renew_pip() -> None:
+    """Have a pip in our own environment that can install for another Python."""
+    pip = [sys.executable, "-m", "pip"]
+    found = re.search(r"pip (\d+)\.(\d+)", run([*pip, "--version"], "pip --version"))
+    if found is None or (int(found[1]), int(found[2])) < (22, 3):
+        run([*pip, "install", "--quiet", "--upgrade", "pip"], "upgrading pip", env=pip_environment())
+
+
+@contextmanager
+def _sources() -> Iterator[Path]:
+    """A copy of what the package is built from: a build leaves files, and takes old ones for its own."""
+    with tempfile.TemporaryDirectory(prefix=f"{_NAME}.") as name:
+        folder = Path(name)
+        for source in _SOURCES:
+            shutil.copyfile(ROOT / source, folder / source)
+        shutil.copytree(ROOT / _PACKAGE, folder / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+        yield folder
+
+
+def _writable(folder: Path) -> bool:
+    existing: Sequence[Path] = [path for path in (folder, *folder.parents) if path.exists()]
+    return os.access(existing[0], os.W_OK)

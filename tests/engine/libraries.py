@@ -46,12 +46,8 @@ def prepare(version: str, embedded_pip: Sequence[str] = ()) -> Path:
     return target
 
 
-def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequence[str]) -> None:
-    pip = _host_pip() or list(embedded_pip)
-    if not pip:
-        raise EngineError(
-            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
-        )
+def pip_environment() -> dict[str, str]:
+    """The caller's environment for a pip that asks nothing, and takes no habit of the user's for granted."""
     settings = {
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
@@ -59,7 +55,16 @@ def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequ
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_USER": "0",
     }
-    environment = {**os.environ, **settings}
+    return {**os.environ, **settings}
+
+
+def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequence[str]) -> None:
+    pip = _host_pip() or list(embedded_pip)
+    if not pip:
+        raise EngineError(
+            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
+        )
+    environment = pip_environment()
     wheels = target / "wheels"
     wheels.mkdir()
     only = ["--quiet", "--python-version", version, "--only-binary=:all:"]
