@@ -63,8 +63,17 @@ class Target:
 
 
 def install() -> None:
+    """Into the server that ``PG_CONFIG`` names."""
+    put_into(Target.of_environment("install"))
+
+
+def uninstall() -> None:
+    """Out of it again."""
+    take_from(Target.of_environment("uninstall"))
+
+
+def put_into(target: Target) -> None:
     """Let pip install libraries and package for the Python that Multicorn embeds, and copy the extension."""
-    target = Target.of_environment("install")
     _renew_pip()
     with usual_umask():
         say(f"installing the package for {target.python}")
@@ -78,9 +87,8 @@ def install() -> None:
     say(f"done: {_NAME} {found.strip()}; sessions that begin from now on see it")
 
 
-def uninstall() -> None:
+def take_from(target: Target) -> None:
     """Take package and extension away again; libraries stay, since others may use them."""
-    target = Target.of_environment("uninstall")
     _renew_pip()
     target.pip("uninstall", "--quiet", "--yes", _NAME)
     for file in [*target.extension.glob(f"{_PACKAGE}.control"), *target.extension.glob(f"{_PACKAGE}--*.sql")]:
