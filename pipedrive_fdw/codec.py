@@ -20,7 +20,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-import zoneinfo
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
@@ -158,9 +157,15 @@ def _parse_numeric(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is not a number") from error
 
 
+# Up to here a float holds every whole number; Multicorn hands a numeric over as a float.
+_EXACT = 2**53
+
+
 def _dump_numeric(value: Decimal) -> Any:
     if not value.is_finite():
         raise ValueError(f"{value} cannot be sent as JSON")
+    if abs(value) > _EXACT:
+        raise ValueError(f"{value} has more digits than can be sent without loss")
     if value == value.to_integral_value():
         return int(value)
     return float(value)
@@ -239,36 +244,6 @@ def parse_datetime(value: Any) -> dt.datetime:
     return dt.datetime.fromisoformat(head + offset).astimezone(UTC)
 
 
-# How the day, month and year stand in a timestamptz of each DateStyle, and what surrounds them.
-_STYLED = {
-    "SQL": re.compile(r"(?P<a>\d\d)/(?P<b>\d\d)/(?P<y>\d{4}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) \S+$"),
-    "German": re.compile(r"(?P<a>\d\d)\.(?P<b>\d\d)\.(?P<y>\d{4}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) \S+$"),
-    "Postgres": re.compile(
-        r"\w{3} (?P<a>\w{2,3}) (?P<b>\w{2,3}) (?P<t>\d\d:\d\d:\d\d(\.\d+)?) (?P<y>\d{4}) \S+$"
-    ),
-}
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def parse_local_time(text: str, style: str, zone: str) -> dt.datetime:
-    """A timestamptz as PostgreSQL writes it under the DateStyle *style* (``SQL, DMY``) in the *zone*.
-
-    Raises ValueError for what cannot be read; an hour that the clocks repeat is taken as the first one.
-    """
-    form, _, order = style.partition(", ")
-    found = _STYLED[form].match(text) if form in _STYLED else None
-    if found is None:
-        raise ValueError(f"{text!r} is not a time in DateStyle {style!r}")
-    first, second = found["a"], found["b"]
-    day, month = (first, second) if order == "DMY" or form == "German" else (second, first)
-    number = _MONTHS.index(month[:3]) + 1 if month[:3] in _MONTHS else int(month)
-    local = dt.datetime.fromisoformat(f"{found['y']}-{number:02d}-{int(day):02d}T{found['t'][:8]}")
-    try:
-        return local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(UTC)
-    except zoneinfo.ZoneInfoNotFoundError as error:
-        raise ValueError(f"the time zone {zone} is not known") from error
-
-
 def _parse_bytea(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -307,6 +282,12 @@ def _load_time(value: Any) -> str | None:
 
 def _parse_time(value: Any) -> dt.time:
     return value if isinstance(value, dt.time) else dt.time.fromisoformat(value)
+
+
+def _dump_time(value: dt.time) -> str:
+    if value.microsecond:
+        raise ValueError(f"{value} has a fraction of a second, which Pipedrive's times have not")
+    return value.isoformat()
 
 
 _INTERVAL = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$")
@@ -395,7 +376,7 @@ _SCALARS = (
     Codec("jsonb", to_json, _parse_jsonb, _same, to_json),
     Codec("timestamptz", _load_timestamptz, parse_datetime, _dump_timestamptz, _dump_timestamptz),
     Codec("date", _load_date, _parse_date, dt.date.isoformat, dt.date.isoformat),
-    Codec("time", _load_time, _parse_time, dt.time.isoformat, dt.time.isoformat),
+    Codec("time", _load_time, _parse_time, _dump_time, dt.time.isoformat),
     Codec("bytea", _load_text, _parse_bytea, bytes.hex, bytes.hex),
     Codec("interval", _load_time, _parse_interval, _dump_interval, _dump_interval),
 )
@@ -409,6 +390,17 @@ def _array_of(codec: Codec, quote: bool) -> Codec:
         _list_of(codec.dump),
         lambda values: ",".join(codec.text(v) for v in values),
     )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two canonical values are the same to PostgreSQL's types."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one == other or float(one) == float(other)  # a written numeric comes as a float
+    if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
+        return one.replace(microsecond=0) == other.replace(microsecond=0)
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    return bool(one == other)
 
 
 CODECS = {c.name: c for c in _SCALARS}

@@ -1,7 +1,9 @@
 """Field definitions as the two Fields APIs give them, in one form.
 
 v2 names a field by ``field_code``, v1 by ``key``; the key of a custom field is 40 hexadecimal digits in
-both, and is its identity: names are not unique and can be changed, the key and the type cannot.
+both, and is its identity: names are not unique and can be changed, the key and the type cannot. Both are
+taken in the order in which the fields were made, which is v2's own, so that a field keeps the name of its
+column when somebody moves it or makes another.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 KEY = re.compile(r"[0-9a-f]{40}")
+
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,16 @@ class Field:
     kind: str
     options: tuple[Option, ...] = ()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What an option can be called: its label, or its id as text."""
+        return frozenset(name for option in self.options for name in (option.label, str(option.id)))
+
+
+def whole(option: Any) -> Any:
+    """The id of an option as the number that it is; v1 writes it as text in records."""
+    return int(option) if isinstance(option, str) and option.isascii() and option.isdigit() else option
+
 
 def read_field(definition: Mapping[str, Any]) -> Field | None:
     """The custom field that *definition* (v2 or v1) describes; None for a built-in one, and for the parts
@@ -46,9 +61,9 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
     return Field(
         key,
         str(name or ""),
-        str(definition.get("field_type") or ""),
+        str(definition.get("field_type") or UNKNOWN),
         tuple(
-            Option(option["id"], str(option.get("label") or ""))
+            Option(whole(option["id"]), str(option.get("label") or ""))
             for option in (options if isinstance(options, list) else ())
             if isinstance(option, dict) and option.get("id") is not None
         ),
@@ -56,6 +71,10 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
 
 
 def read_fields(definitions: Iterable[Mapping[str, Any]]) -> tuple[Field, ...]:
-    """The custom fields among *definitions*, in their order."""
-    found = (read_field(definition) for definition in definitions if isinstance(definition, Mapping))
+    """The custom fields among *definitions*, the oldest first."""
+    listed = [definition for definition in definitions if isinstance(definition, Mapping)]
+    numbers = [definition.get("id") for definition in listed if read_field(definition) is not None]
+    if all(isinstance(number, int) for number in numbers):  # v1, whose order is the one on the screen
+        listed.sort(key=lambda definition: definition.get("id") or 0)
+    found = (read_field(definition) for definition in listed)
     return tuple({field.key: field for field in found if field is not None}.values())

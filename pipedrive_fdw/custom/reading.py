@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Protocol
 
 from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.custom.fields import whole
 from pipedrive_fdw.custom.kinds import (
     ADDRESS_PARTS,
     CHOICES,
@@ -51,12 +52,13 @@ class NoLookups:
 
 
 NO_LOOKUPS = NoLookups()
-# (value under the key, the object that it stands in, look-ups) → JSON value of the column
+# (value under the key, the object that it stands in, look-ups) → JSON value of the column. The value is not
+# null, but for a part of v1's, which stands beside it.
 Reader = Callable[[Any, Record, Lookups], Any]
 
 
 def reader_of(column: CustomColumn) -> Reader | None:
-    """How *column* is read from a value that is not null; None where the value is shown as it is."""
+    """How *column* is read; None where the value is shown as it is."""
     if column.kind in CHOICES:
         return _choice(column)
     if column.kind in LINKS:
@@ -118,11 +120,6 @@ def _address_parts(field: str) -> Reader:
     return read
 
 
-def _number(option: Any) -> Any:
-    """v1 writes the ids of options as text."""
-    return int(option) if isinstance(option, str) and option.isascii() and option.isdigit() else option
-
-
 def _choice(column: CustomColumn) -> Reader:
     field, labelled = column.field, column.labelled
 
@@ -130,7 +127,7 @@ def _choice(column: CustomColumn) -> Reader:
         if isinstance(option, dict):
             key, label = option.get("id"), option.get("label")
             return key if not labelled else str(key) if label is None else label
-        option = _number(option)
+        option = whole(option)
         if not labelled:
             return option
         label = look.label(field, option)

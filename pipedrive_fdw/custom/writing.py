@@ -1,8 +1,8 @@
 """Rows → the part of a request body that sets custom fields.
 
-``changes(old, new, columns, options, flat)`` is the whole of it: *old* is the row as scanned (None for an
-INSERT), *new* the row as it shall be, both column name → canonical value (what Codec.parse gives) or None.
-A field is sent when one of its columns differs, and then whole, since v2 sets the parts that a request
+``changes(old, new, columns, definitions, flat)`` is the whole of it: *old* is the row as scanned (None for
+an INSERT), *new* the row as it shall be, both column name → canonical value (what Codec.parse gives) or
+None. A field is sent when one of its columns differs, and then whole, since v2 sets the parts that a request
 leaves out to null; a field of which no column differs is never sent. NULL clears a field by null: an empty
 list for a set, or an empty ``custom_fields`` object, would be an error or clear everything (FACTS 7).
 
@@ -12,27 +12,52 @@ Everything that cannot be sent is a WriteError, before any request.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.fields import Option
-from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE, CURRENCY, ID, LINKS, PARTS, TIMEZONE, UNTIL
+from pipedrive_fdw.custom.kinds import (
+    ADDRESS_PARTS,
+    CHOICES,
+    CREATABLE,
+    CURRENCY,
+    ID,
+    LINKS,
+    PARTS,
+    TIMEZONE,
+    UNTIL,
+)
 from pipedrive_fdw.errors import WriteError
 
 Row = Mapping[str, Any]
-Options = Callable[[str], Sequence[Option]]
 _SHOWN = 10
 
 
+class Definitions(Protocol):
+    """What Pipedrive says of fields now. Asking may cost a request."""
+
+    def gone(self, field: str) -> bool:
+        """Whether there is no field with this key any more."""
+
+    def options(self, field: str, labels: Collection[str]) -> Sequence[Option]:
+        """The options of a field, read anew where what is remembered lacks one of *labels*."""
+
+
 def changes(
-    old: Row | None, new: Row, columns: Iterable[CustomColumn], options: Options, flat: bool = False
+    old: Row | None,
+    new: Row,
+    columns: Iterable[CustomColumn],
+    definitions: Definitions,
+    flat: bool = False,
+    present: Collection[str] = (),
 ) -> dict[str, Any]:
     """What to add to the body of the request; empty when no custom field changes.
 
-    *options* gives the options of a field by its key, and is asked only when a label must be found.
-    *flat* is v1's form (leads, api_version 'v1'), whose keys stand at the root of the body.
+    *flat* is v1's form (leads, api_version 'v1'), whose keys stand at the root of the body. *present* are
+    keys that the record as scanned has: those fields are surely there, and the others are asked for, since
+    v1 takes a key that it does not know without a word.
 
     Raises WriteError for a value that cannot be sent.
     """
@@ -43,7 +68,13 @@ def changes(
     for parts in fields.values():
         change = _Change(old, new, parts, flat)
         if change.changed:
-            body.update(change.body(options))
+            if change.field not in present and not change.was_set and definitions.gone(change.field):
+                raise WriteError(
+                    f"column {change.name(min(change.changed))} cannot be set",
+                    detail="Pipedrive has no such field any more. Nothing was sent.",
+                    hint="pipedrive.refresh_columns drops the column; or leave it out of the statement.",
+                )
+            body.update(change.body(definitions))
     if flat:
         return body
     return {"custom_fields": body} if body else {}
@@ -58,9 +89,15 @@ class _Change:
         self.changed = {
             column.part
             for column in parts
-            if column.name in new and new[column.name] != (old.get(column.name) if old else None)
+            if column.name in new
+            and not same(_nothing(new[column.name]), old.get(column.name) if old else None)
         }
         self._old, self._new = old or {}, new
+
+    @property
+    def was_set(self) -> bool:
+        """Whether the record as scanned has a value for the field."""
+        return any(self.before(part) is not None for part in self.columns)
 
     def value(self, part: str) -> Any:
         column = self.columns.get(part)
@@ -89,7 +126,7 @@ class _Change:
 
     # ---- by type
 
-    def body(self, options: Options) -> dict[str, Any]:
+    def body(self, definitions: Definitions) -> dict[str, Any]:
         """Keys and values for custom_fields, or for the root of a v1 body."""
         if self.kind not in CREATABLE:
             raise WriteError(
@@ -98,7 +135,7 @@ class _Change:
                 hint="Leave it out of the statement.",
             )
         if self.kind in CHOICES:
-            return {self.field: self._choice(options)}
+            return {self.field: self._choice(definitions)}
         if self.kind in LINKS:
             return {self.field: self._link()}
         if self.kind == "address":
@@ -107,21 +144,34 @@ class _Change:
             return self._composed()
         return {self.field: self.sent("")}
 
-    def _choice(self, options: Options) -> Any:
-        value, column = self.value(""), self.columns[""]
-        if value is None or value == []:
+    def _choice(self, definitions: Definitions) -> Any:
+        value, column = _nothing(self.value("")), self.columns[""]
+        if value is None:
             return None
         several = value if isinstance(value, list) else [value]
         if None in several:
             raise WriteError(f"column {column.name} takes no NULL among its elements")
-        ids = [
-            one if isinstance(one, int) else option_id(column.name, one, options(self.field))
-            for one in several
-        ]
+        labels = [one for one in several if not isinstance(one, int)]
+        if labels:
+            gone = self._ids_shown()
+            options = definitions.options(self.field, [one for one in labels if one not in gone])
+            several = [self._option(one, options, gone) for one in several]
         if self.kind == "enum":
-            return ids[0]
-        ids = list(dict.fromkeys(ids))
+            return several[0]
+        ids = list(dict.fromkeys(several))
         return ",".join(map(str, ids)) if self.flat else ids
+
+    def _ids_shown(self) -> Collection[str]:
+        """The ids that stand in the set as scanned for options which are gone in Pipedrive: they may stay."""
+        before = self.before("")
+        return [one for one in before if one.isascii() and one.isdigit()] if isinstance(before, list) else ()
+
+    def _option(self, one: Any, options: Sequence[Option], gone: Collection[str]) -> Any:
+        if isinstance(one, int):
+            return one
+        if one in gone and not any(one in (option.label, str(option.id)) for option in options):
+            return int(one)
+        return option_id(self.name(), one, options)
 
     def _link(self) -> int | None:
         """The id, from x_id or from x (a bare id or an object); where both were given they must agree."""
@@ -201,6 +251,12 @@ class _Change:
             )
         kept = dict(parts or {})
         inside = kept.pop("value", None)
+        unknown = sorted(kept.keys() - {*ADDRESS_PARTS, *(self.before(PARTS) or ())})
+        if unknown:
+            raise WriteError(
+                f"column {self.name(PARTS)} has parts that an address has not: {', '.join(unknown)}",
+                hint=f"An address has {', '.join(ADDRESS_PARTS)}.",
+            )
         if inside is not None and inside != text:
             if text is not None and "" in self.changed:
                 raise WriteError(
@@ -220,6 +276,11 @@ class _Change:
             return {self.field: {"value": text, **kept}}
         gone = dict.fromkeys(self.before(PARTS) or ())
         return {self.field: text, **{f"{self.field}_{name}": one for name, one in {**gone, **kept}.items()}}
+
+
+def _nothing(value: Any) -> Any:
+    """An empty set is none at all: Pipedrive takes null for it, and no empty list."""
+    return None if value == [] else value
 
 
 def option_id(column: str, label: str, options: Sequence[Option]) -> Any:

@@ -12,14 +12,13 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.plan.calls import fill
 
@@ -162,17 +161,6 @@ def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dic
         for c in table.columns
         if not c.outer and (c.insert or c.update) and c.name in row and (only is None or c.name in only)
     }
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two canonical values are the same to PostgreSQL's types."""
-    if isinstance(one, Decimal) and isinstance(other, Decimal):
-        return one == other or float(one) == float(other)  # a written numeric comes as a float
-    if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
-        return one.replace(microsecond=0) == other.replace(microsecond=0)
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other
-    return bool(one == other)
 
 
 def sent(table: Table, column: Column, value: Any) -> Any:

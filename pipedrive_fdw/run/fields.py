@@ -8,7 +8,7 @@ read, since a field past the first page would be a column lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages
@@ -70,17 +70,31 @@ def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, 
     return _read(work, last)
 
 
+def _place(entity: str, api_version: str) -> str:
+    """Where a session keeps the definitions: deals and leads share them."""
+    return definition_lists(entity, api_version)[0].path + api_version
+
+
+def _keep(work: Work, entity: str, api_version: str, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    work.session.fields[_place(entity, api_version)] = (time.monotonic(), fields, work)
+    return fields
+
+
+def remembered(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...] | None:
+    """The custom fields of *entity* as *work* itself, or another at most *seconds* ago, has read them."""
+    known = work.session.fields.get(_place(entity, api_version))
+    if known is None or not (known[2] is work or time.monotonic() - known[0] < seconds):
+        return None
+    found: tuple[Field, ...] = known[1]
+    return found
+
+
 def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
     """The custom fields of *entity*, as read at most *seconds* ago."""
-    key = definition_lists(entity, api_version)[0].path + api_version
-    known = work.session.fields.get(key)
-    now = time.monotonic()
-    if known is not None and now - known[0] < seconds:
-        found: tuple[Field, ...] = known[1]
-        return found
-    fields = read_definitions(work, entity, api_version)
-    work.session.fields[key] = (now, fields)
-    return fields
+    known = remembered(work, entity, api_version, seconds)
+    if known is not None:
+        return known
+    return _keep(work, entity, api_version, read_definitions(work, entity, api_version))
 
 
 def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
@@ -99,11 +113,7 @@ def imported_fields(work: Work, table: Table, api_version: str, required: bool) 
         if required or error.status not in _GATED:
             raise
         return ()
-    work.session.fields[definition_lists(entity, api_version)[0].path + api_version] = (
-        time.monotonic(),
-        fields,
-    )
-    return fields
+    return _keep(work, entity, api_version, fields)
 
 
 def _shown(work: Work, table: Table) -> set[str]:
@@ -153,18 +163,37 @@ class FieldLookups:
 
     def label(self, field: str, option: Any) -> str | None:
         if self._labels is None:
-            self._labels = {f.key: {o.id: o.label for o in f.options} for f in self._definitions()}
+            listed = definitions(self._work, self._entity, self._version, self._seconds)
+            self._labels = {f.key: {o.id: o.label for o in f.options} for f in listed}
         return self._labels.get(field, {}).get(option)
+
+    @property
+    def known(self) -> bool:
+        """Whether labels cost no request."""
+        return remembered(self._work, self._entity, self._version, self._seconds) is not None
 
     def related(self, kind: str, key: Any) -> Mapping[str, Any] | None:
         return None if self._related is None else self._related.get(kind, key)
 
-    def options(self, field: str) -> Sequence[Option]:
-        """The options of a field, for ``custom.writing.changes``."""
-        return next((f.options for f in self._definitions() if f.key == field), ())
+    # ---- for custom.writing.changes
 
-    def _definitions(self) -> Iterable[Field]:
-        return definitions(self._work, self._entity, self._version, self._seconds)
+    def gone(self, field: str) -> bool:
+        return self._sure(field, ()) is None
+
+    def options(self, field: str, labels: Collection[str]) -> Sequence[Option]:
+        found = self._sure(field, labels)
+        return found.options if found else ()
+
+    def _sure(self, field: str, labels: Collection[str]) -> Field | None:
+        """The definition with this key, read anew where the remembered one is not there or lacks a label."""
+        found = self._field(field, self._seconds)
+        if found is None or not found.names.issuperset(labels):
+            found = self._field(field, 0)
+        return found
+
+    def _field(self, key: str, seconds: float) -> Field | None:
+        listed = definitions(self._work, self._entity, self._version, seconds)
+        return next((field for field in listed if field.key == key), None)
 
 
 def lookups_for_rows(

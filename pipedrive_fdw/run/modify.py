@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ import orjson
 
 from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.catalog.model import Get, Table
-from pipedrive_fdw.codec import Codec, parse_local_time
+from pipedrive_fdw.codec import Codec, same
+from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import PipedriveError, WriteError
@@ -27,10 +28,10 @@ from pipedrive_fdw.plan.modify import (
     element_of,
     encoded,
     insertion,
-    same,
     updates,
 )
 from pipedrive_fdw.run.backend import setting, statement_mark
+from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
 from pipedrive_fdw.run.session import Work
@@ -156,7 +157,7 @@ class Writer:
             old, old_custom = self._canonical(self._named(scanned))
             new, new_custom = self._canonical(values)
             changed = difference(self.table, old, new)
-            custom = self._custom(old_custom, new_custom, work)
+            custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
             if custom:
                 check_frozen(self.table, old, changed)
             base = {**self._named(scanned), **values}
@@ -222,12 +223,13 @@ class Writer:
     def _named(self, row: Row) -> dict[str, Any]:
         return {b.name: value for b, value in zip(self.binding.columns, row)}
 
-    def _custom(self, old: Values | None, new: Values, work: Work) -> dict[str, Any]:
+    def _custom(
+        self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
+    ) -> dict[str, Any]:
         columns = self.binding.custom
         if not columns:
             return {}
-        options = self.target.lookups(work).options
-        return custom_changes(old, new, columns, options, self.binding.flat)
+        return custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
 
     def _keys(self, row_id: Any) -> dict[str, Any]:
         """The key columns that a row id carries; where there are several, the last may hold colons itself."""
@@ -279,7 +281,7 @@ class Writer:
         TRANSACTION.wrote(self.table.name, verb, self._key_of(change, record))
         if verb == "DELETE":
             return {}
-        return self._returned(change, record, base, row)
+        return self._returned(change, record, base, row, self.target.lookups(work))
 
     def _send(
         self, verb: str, change: Change, row: Values, old: Values | None, work: Work
@@ -373,7 +375,12 @@ class Writer:
         return ":".join(parts)
 
     def _returned(
-        self, change: Change, record: Mapping[str, Any], base: dict[str, Any], row: Values
+        self,
+        change: Change,
+        record: Mapping[str, Any],
+        base: dict[str, Any],
+        row: Values,
+        look: FieldLookups,
     ) -> dict[str, Any]:
         """The answer's row over *base*, column by column where the answer has one."""
         table = self.table
@@ -384,13 +391,14 @@ class Writer:
             place = self._place(elements, tells, row)
             element = elements[place] if place is not None else {}
         echo = {**row, **change.key}
-        values = self.target.maker.one(element, record, echo, NO_LOOKUPS)
+        labels = look.known
+        values = self.target.maker.one(element, record, echo, look if labels else NO_LOOKUPS)
         out = dict(base)
         for bound, value in zip(self.binding.columns, values):
             column = bound.column
             source = record if column.outer else element
-            if bound.custom is not None:  # labels are those that were scanned or given
-                known = not bound.custom.labelled and self._has_field(record, bound.custom.field)
+            if bound.custom is not None:  # labels that would cost a request are those scanned or given
+                known = (labels or not bound.custom.labelled) and self._answers(change, record, bound.custom)
             elif column.source in ("*", "@", "#"):
                 known = value is not None
             elif column.echo:
@@ -401,5 +409,8 @@ class Writer:
                 out[bound.name] = value
         return out
 
-    def _has_field(self, record: Mapping[str, Any], field: str) -> bool:
-        return field in (record if self.binding.flat else record.get("custom_fields") or {})
+    def _answers(self, change: Change, record: Mapping[str, Any], column: CustomColumn) -> bool:
+        """Whether the answer tells of a custom field; v1 leaves out the ones that are cleared."""
+        if self.binding.flat:
+            return column.field in record or change.body.get(column.field, "") is None
+        return column.field in (record.get("custom_fields") or {})

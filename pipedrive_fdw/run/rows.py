@@ -16,6 +16,7 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.codec import Codec
 from pipedrive_fdw.custom.columns import CustomColumn, from_options
+from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError
 
@@ -208,7 +209,7 @@ def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any
         column = bound.column
         names[f"load{number}"] = bound.codec.load
         if bound.custom is not None:
-            value = _custom_expression(bound.custom, fields, f"read{number}", names)
+            value = _custom_expression(bound.custom, fields, f"read{number}", names, binding.flat)
             fields = "fields"
         elif column.name in plain and column.source != "-":
             value = plain[column.name].format(plain=once)
@@ -221,13 +222,17 @@ def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any
     return eval(source, names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring
 
 
-def _custom_expression(column: CustomColumn, fields: str, name: str, names: dict[str, Any]) -> str:
+def _custom_expression(
+    column: CustomColumn, fields: str, name: str, names: dict[str, Any], flat: bool
+) -> str:
     """The source of a custom field's JSON value; *fields* is that of the object that holds it."""
     value = f"{fields}.get({column.field!r})"
     reader = reader_of(column)
     if reader is None:
         return value
     names[name] = reader
+    if flat and column.part not in ("", ID):  # beside a value, which may be null
+        return f"{name}({value}, fields, look)"
     return f"(None if (v := {value}) is None else {name}(v, fields, look))"
 
 

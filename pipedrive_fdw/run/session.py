@@ -208,6 +208,8 @@ class Work:
         finally:
             if op.method != "GET":
                 session.forget()
+                if "Fields" in path:
+                    session.fields.clear()
 
     def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status."""

@@ -7,7 +7,7 @@ simulator, without PostgreSQL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,16 +89,19 @@ class Account:
         return parsed_row(self.binding, RowMaker(self.binding), self.ask("GET", f"{self.path}/{key}"), self)
 
     def label(self, field: str, option: Any) -> str | None:
-        return {o.id: o.label for o in self.options(field)}.get(option)
+        return {o.id: o.label for o in self.options(field, ())}.get(option)
 
     def related(self, kind: str, key: Any) -> None:
         return None
 
-    def options(self, field: str) -> tuple[Option, ...]:
+    def gone(self, field: str) -> bool:
+        return False
+
+    def options(self, field: str, labels: Collection[str]) -> tuple[Option, ...]:
         return next(f.options for f in self.fields if f.key == field)
 
     def changes(self, old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
-        return changes(old, new, self.columns, self.options, self.binding.flat)
+        return changes(old, new, self.columns, self, self.binding.flat)
 
     def of(self, kind: str) -> list[CustomColumn]:
         """The columns of the first field of a type."""
