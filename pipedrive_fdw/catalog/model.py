@@ -90,7 +90,8 @@ class Column:
 
     @property
     def outer(self) -> bool:
-        return self.source.startswith("/")
+        """Whether the element of a nested table does not have it, but the record or the request."""
+        return self.echo or self.source.startswith("/")
 
 
 @dataclass(frozen=True)

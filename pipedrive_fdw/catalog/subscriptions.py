@@ -16,7 +16,7 @@ SUBSCRIPTIONS = Table(
     columns=(
         ID,
         ref("user_id", "users", "The user who created it."),
-        parent("deal_id", "deals", "The deal.", insert=True, required=True),
+        ref("deal_id", "deals", "The deal.", not_null=True, insert=True, required=True),
         Column("description", "text", "Description.", insert=True, update=True),
         Column("is_active", "boolean", "Whether it is active."),
         Column("cycles_count", "bigint", "Number of payments.", insert=True),

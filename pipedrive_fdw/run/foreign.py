@@ -291,7 +291,7 @@ class ForeignTable:
             look = self._lookups(asked, work, options)
             rows = scan_rows(plan, self._maker_for(asked), work, extension, look)
             if self.writer.follows(asked.columns):
-                rows = self.writer.kept(rows, any(li.paging == OFFSET for li in self.table.listings))
+                rows = self.writer.kept(rows, asked.columns)
             for row in rows:
                 count += 1
                 yield row

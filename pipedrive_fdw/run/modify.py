@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
@@ -11,14 +10,15 @@ from typing import Any, Protocol
 import orjson
 
 from pipedrive_fdw.api.client import Answer
-from pipedrive_fdw.catalog.model import Get, Table
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
 from pipedrive_fdw.codec import Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.options import Options
-from pipedrive_fdw.plan.calls import fill
+from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.modify import (
     Change,
     always,
@@ -33,11 +33,11 @@ from pipedrive_fdw.plan.modify import (
 from pipedrive_fdw.run.backend import setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import FieldLookups
-from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
+from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig, joined
+from pipedrive_fdw.run.scanned import ScannedRows
 from pipedrive_fdw.run.session import Work
-from pipedrive_fdw.run.transaction import TRANSACTION, Many, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
-_SCANNED_ROWS = 10_000
 Values = Mapping[str, Any]
 
 
@@ -66,8 +66,8 @@ class Writer:
         self.target = target
         self.table, self.binding = target.table, target.binding
         self._identity: str | None = None
-        self._scanned: OrderedDict[str, Row] = OrderedDict()
-        self._statement: Any = None
+        self._modifies: Any = None
+        self._scanned = ScannedRows(b.name for b in self.binding.columns)
         self._shared: set[tuple[str, str]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
 
@@ -93,6 +93,10 @@ class Writer:
                 hint=f"ALTER FOREIGN TABLE … ADD COLUMN {name} …, or import it again.",
             )
         self._identity = self._bound[name].name
+        mark = statement_mark()
+        if mark != self._modifies:
+            self._modifies = mark
+            self._shared.clear()
         return self._identity
 
     def _check_updatable(self) -> None:
@@ -115,26 +119,17 @@ class Writer:
         return bool(self.target.options["write_mode"] == "commit")
 
     def follows(self, columns: frozenset[str]) -> bool:
-        """Whether a scan of *columns* may be that of an UPDATE or DELETE, which name the row id."""
-        return self._identity is not None and self._identity in columns
+        """Whether a scan of *columns* may be that of an UPDATE or DELETE.
 
-    def kept(self, rows: Iterator[Row], whole: bool) -> Iterator[Row]:
-        """*rows*, each kept for the change that may follow; *whole*: all are read before the first one is
-        given, since changes would move the rows of later pages."""
-        self._in_statement()
-        position = next(n for n, b in enumerate(self.binding.columns) if b.name == self._identity)
-        for row in list(rows) if whole else rows:
-            self._scanned[str(row[position])] = row
-            if len(self._scanned) > _SCANNED_ROWS:
-                self._scanned.popitem(last=False)
-            yield row
+        PostgreSQL asks for the row id before such a statement runs, and its scan names it.
+        """
+        return self._identity in columns and self._modifies == statement_mark()
 
-    def _in_statement(self) -> None:
-        mark = statement_mark()
-        if mark != self._statement:
-            self._statement = mark
-            self._scanned.clear()
-            self._shared.clear()
+    def kept(self, rows: Iterator[Row], columns: frozenset[str]) -> Iterator[Row]:
+        """*rows* of a scan of *columns*, each kept for the change that may follow."""
+        assert self._identity is not None  # noqa: S101 - follows
+        ahead = any(listing.paging == OFFSET for listing in self.table.listings)
+        return self._scanned.kept(rows, self._identity, columns, ahead, TRANSACTION.waiting_rows(self))
 
     # ---- the three verbs
 
@@ -150,10 +145,11 @@ class Writer:
             work.close()
 
     def update(self, row_id: Any, values: Values) -> dict[str, Any]:
-        self._in_statement()
+        if self._scanned.is_written(row_id):
+            return dict(values)
         work = self.target.begin_work()
         try:
-            scanned = self._old(row_id)
+            scanned = self._old(row_id, True)
             old, old_custom = self._canonical(self._named(scanned))
             new, new_custom = self._canonical(values)
             changed = difference(self.table, old, new)
@@ -165,27 +161,30 @@ class Writer:
                 return base
             if self._seen("update", old):
                 return base
+            waiting = (row_id, self._reloaded(scanned, values)) if self._waits else None
             for change in updates(self.table, old, changed, custom):
-                base = self._perform("UPDATE", change, base, {**old, **changed}, old, work)
+                base = self._perform("UPDATE", change, base, {**old, **changed}, old, work, waiting)
+            self._scanned.written(row_id)
             return base
         finally:
             work.close()
 
     def delete(self, row_id: Any) -> None:
-        self._in_statement()
         self._check_updatable()
+        if self._scanned.is_written(row_id):
+            return
         work = self.target.begin_work()
         try:
             keys = self._keys(row_id)
             if always(self.table, "delete") <= keys.keys():
                 old = keys
             else:
-                old, _ = self._canonical(self._named(self._old(row_id)))
+                old, _ = self._canonical(self._named(self._old(row_id, False)))
                 old = {**old, **keys}
             change = deletion(self.table, old)
             if not self._seen("delete", old):
-                self._perform("DELETE", change, {}, old, old, work)
-            self._scanned.pop(str(row_id), None)
+                self._perform("DELETE", change, {}, old, old, work, (row_id, None))
+            self._scanned.written(row_id)
         finally:
             work.close()
 
@@ -238,8 +237,18 @@ class Writer:
             raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
         return {n: self._parsed(n, self._bound[n].codec, p) for n, p in zip(self.table.key, parts)}
 
-    def _old(self, row_id: Any) -> Row:
-        found = self._scanned.get(str(row_id))
+    def _reloaded(self, row: Row, values: Values) -> dict[str, Any]:
+        """The columns that *values* change in *row*, as a scan would give them."""
+        out = {}
+        for bound, before in zip(self.binding.columns, row):
+            raw, codec = values.get(bound.name), bound.codec
+            new = None if raw is None else self._parsed(bound.name, codec, raw)
+            if not same(None if before is None else codec.parse(before), new):
+                out[bound.name] = None if new is None else codec.load(codec.dump(new))
+        return out
+
+    def _old(self, row_id: Any, whole: bool) -> Row:
+        found = self._scanned.get(row_id, whole)
         if found is None:
             found = self.target.find(self._keys(row_id))
         if found is None:
@@ -258,9 +267,19 @@ class Writer:
     # ---- requests
 
     def _perform(
-        self, verb: str, change: Change, base: dict[str, Any], row: Values, old: Values | None, work: Work
+        self,
+        verb: str,
+        change: Change,
+        base: dict[str, Any],
+        row: Values,
+        old: Values | None,
+        work: Work,
+        waiting: tuple[Any, Values | None] | None = None,
     ) -> dict[str, Any]:
-        """Sends *change* now, or at COMMIT; the row as it is then, *base* where the answer says nothing."""
+        """Sends *change* now, or at COMMIT; the row as it is then, *base* where the answer says nothing.
+
+        *waiting*: the row id, and what waits for it if that is not now (Transaction.waiting_rows).
+        """
         if self._waits:
 
             def later() -> str:
@@ -270,7 +289,8 @@ class Writer:
                 finally:
                     again.close()
 
-            TRANSACTION.wait(self.table.name, verb, later, self._many(change))
+            place = None if waiting is None else Place(self, str(waiting[0]), waiting[1])
+            TRANSACTION.wait(self.table.name, verb, later, self._many(change), place)
             return base
         try:
             record = self._send(verb, change, row, old, work)
@@ -324,12 +344,11 @@ class Writer:
     def _with_array(self, verb: str, change: Change, row: Values, old: Values | None, work: Work) -> Change:
         """*change* with the whole array in its body: read afresh, one element added, changed or left out."""
         op, table = change.op, self.table
-        get = table.get
-        if get is None:
-            raise WriteError(f"{table.name} cannot be written: its record cannot be read")
-        path = fill(get.path, {name: row[name] for name in get.placeholders})
-        record = self._record(get, path, work)
-        elements = dig(record, table.nested.split(".")) or []
+        record = self._record(op, row, work)
+        array = table.nested.split(".")
+        if array[0] not in record:
+            raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {array[0]}.")
+        elements = dig(record, array) or []
         inner = [c for c in table.columns if not c.outer and (c.insert or c.update)]
         names = {c.body or c.path[-1]: c.path for c in inner}
         kept = [{name: dig(e, p) for name, p in names.items() if dig(e, p) is not None} for e in elements]
@@ -357,10 +376,26 @@ class Writer:
                 return number
         return None
 
-    def _record(self, get: Get, path: str, work: Work) -> Mapping[str, Any]:
-        envelope = work.ask(get, path, tuple(get.params.items()))
-        data = envelope.get("data")
-        return data if isinstance(data, dict) else {}
+    def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
+        """The record that *op* changes, read afresh: by its get, or else out of its list.
+
+        Raises WriteError when it is gone.
+        """
+        table = self.table
+        if table.get is not None:
+            # With the parts that are given only when they are asked for: the array may be one of them
+            call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
+            data = work.ask(table.get, call.path, call.params).get("data")
+            return data if isinstance(data, dict) else {}
+        listing, key = table.listings[0], table.column(op.placeholders[-1])
+        path = fill(listing.path, {name: row[name] for name in listing.placeholders})
+        limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
+        params = (*listing.params.items(), *limit)
+        for page in pages(lambda asked: work.ask(listing, path, asked), listing, params, f"GET {path}"):
+            for record in page:
+                if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
+                    return record
+        raise WriteError(f"the record of this row of {table.name} is not there any more")
 
     # ---- what comes back
 
@@ -389,7 +424,8 @@ class Writer:
             elements = dig(record, table.nested.split(".")) or []
             tells = [c for c in table.columns if c.name in table.key and not c.outer]
             place = self._place(elements, tells, row)
-            element = elements[place] if place is not None else {}
+            # An answer may leave the array out; then the element is as it was sent
+            element = element_of(table, row) if place is None else elements[place]
         echo = {**row, **change.key}
         labels = look.known
         values = self.target.maker.one(element, record, echo, look if labels else NO_LOOKUPS)
@@ -407,6 +443,10 @@ class Writer:
                 known = column.source != "-" and column.path[0] in source
             if known:
                 out[bound.name] = value
+        row_id = self._bound.get("row_id")
+        if row_id is not None and out.get(row_id.name) is None:  # an option's answer does not name its field
+            keys = (self._bound[name].name for name in table.key if name in self._bound)
+            out[row_id.name] = joined(*(out.get(name) for name in keys))
         return out
 
     def _answers(self, change: Change, record: Mapping[str, Any], column: CustomColumn) -> bool:

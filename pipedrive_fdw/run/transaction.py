@@ -6,7 +6,7 @@ tells of a step does the work. Requests that wait for COMMIT keep the order of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,16 @@ class _Waiting:
     verb: str
     level: int
     many: Many | None
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """The row of *owner* that a waiting request changes to *values*, column by column, or deletes (None)."""
+
+    owner: object
+    row_id: str
+    values: Mapping[str, Any] | None
 
 
 @dataclass
@@ -62,9 +72,25 @@ class Transaction:
         """A request has written a row, whatever becomes of the transaction."""
         self.written.append(Written(table, verb, key, nest_level(), statement_mark()))
 
-    def wait(self, table: str, verb: str, send: Callable[[], str], many: Many | None = None) -> None:
+    def wait(
+        self,
+        table: str,
+        verb: str,
+        send: Callable[[], str],
+        many: Many | None = None,
+        place: Place | None = None,
+    ) -> None:
         """*send* shall run at COMMIT; it gives the key of what it wrote."""
-        self.waiting.append(_Waiting(send, table, verb, nest_level(), many))
+        self.waiting.append(_Waiting(send, table, verb, nest_level(), many, place))
+
+    def waiting_rows(self, owner: object) -> dict[str, dict[str, Any] | None]:
+        """What waits for rows of *owner*, by row id: the columns as they will be, None for a deletion."""
+        rows: dict[str, dict[str, Any] | None] = {}
+        for place in (waiting.place for waiting in self.waiting):
+            if place is not None and place.owner is owner:
+                before = rows.get(place.row_id) or {}
+                rows[place.row_id] = None if place.values is None else {**before, **place.values}
+        return rows
 
     def statement_report(self) -> str:
         """What the present statement has written so far, '' for nothing."""

@@ -6,13 +6,15 @@ unless it is a custom field's key or the object is declared open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import jsonschema
 
-from tests.contract.openapi import document, flat, response_schema
+from tests.contract.found import V1_FILES
+from tests.contract.openapi import bodies, document, flat, operation, response_schema
 
 CUSTOM_KEY = r"^[0-9a-f]{40}(_\w+)?$"
 _KEPT = ("minimum", "maximum", "minLength", "maxLength", "pattern")
@@ -75,3 +77,40 @@ def faults(source: str, path: str, answer: Any) -> list[str]:
         else:
             found.add(f"{place}: {error.message[:120]}")
     return sorted(found)
+
+
+def body_faults(version: int, method: str, path: str, body: Any) -> list[str]:
+    """What in the body of a request is not as the files say; *path* as it was sent.
+
+    Bodies that are no JSON hold text: their names are compared, and the values of an enum.
+    """
+    for source in ("v2",) if version == 2 else V1_FILES:
+        for template in document(source)["paths"]:
+            shape = re.sub(r"\{[^}]+\}", "[^/]+", template)
+            if re.fullmatch(shape, path) and operation(source, method, template) is not None:
+                return _body_faults(source, method, template, body)
+    return [f"{method} {path} is not in the files"]
+
+
+def _body_faults(source: str, method: str, template: str, body: Any) -> list[str]:
+    found = bodies(source, method, template)
+    if not found:
+        return [] if not body else [f"{method} {template} takes no body"]
+    root = document(source)
+    kind, schema = next(iter(found.items()))
+    if kind == "application/json":
+        check = jsonschema.Draft202012Validator(converted(root, schema))
+        faults = [
+            f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in check.iter_errors(body)
+        ]
+        # Some name what stands in the path as required, too: that is no property of the body
+        asked = flat(root, schema)
+        needed = [n for n in asked.get("required", ()) if n in asked["properties"]]
+        return faults + [f"{name}: is required" for name in needed if name not in (body or {})]
+    properties = flat(root, schema)["properties"]
+    faults = [f"{name}: not in the files" for name in body if name not in properties]
+    for name, value in body.items():
+        enum = flat(root, properties[name]).get("enum") if name in properties else None
+        if enum and str(value) not in map(str, enum):
+            faults.append(f"{name}: {value} is none of {enum}")
+    return faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -50,7 +51,8 @@ class Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a client that went away
+        if not isinstance(sys.exc_info()[1], OSError):  # those are clients that went away
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -139,7 +139,7 @@ def _settle_status(deal: Record, body: Mapping[str, Any], now: str) -> None:
     if "status" not in body:
         return
     for state in ("won", "lost"):
-        time = (deal[f"{state}_time"] or now) if status == state else None
+        time = (deal[f"{state}_time"] or body.get("close_time") or now) if status == state else None
         deal[f"{state}_time"], deal[f"local_{state}_date"] = time, time[:10] if time else None
     deal["close_time"] = (deal["won_time"] or deal["lost_time"]) if status != "open" else None
     deal["local_close_date"] = deal["close_time"][:10] if deal["close_time"] else None

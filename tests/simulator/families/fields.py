@@ -164,7 +164,11 @@ def create(call: Call) -> Reply:
 def change(call: Call) -> Reply:
     field = _field(call)
     for name, value in call.body.items():
-        field[name] = {**field[name], **value} if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            value = {**field[name], **value}
+        elif value is None and isinstance(_BLANK.get(name), dict):
+            value = _BLANK[name]
+        field[name] = value
     _written(call, field)
     return done(FIELDS[_entity(call)].view(call.account, field, call.user))
 

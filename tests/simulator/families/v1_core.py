@@ -102,8 +102,10 @@ def as_v1(account: Account, table: str, record: Record, bare: bool = False) -> R
     for name in ("user_id", "creator_user_id"):
         if table == "deals" and out[name]:
             out[name]["has_pic"] = bool(out[name]["has_pic"])
-    if "visible_to" in out:
+    if out.get("visible_to") is not None:
         out["visible_to"] = str(out["visible_to"])
+    if isinstance(out.get("prices"), list):
+        out["prices"] = [_renamed(price, {"direct_cost": "overhead_cost"}) for price in out["prices"]]
     more = _MORE.get(table)
     if more is not None:
         out.update(more(account, record))
@@ -271,6 +273,25 @@ def _listed(call: Call, table: str, rows: list[Record]) -> bytes:
 # ---- writes
 
 
+_ATTENDEE: Record = {
+    "name": None,
+    "status": "noreply",
+    "is_organizer": False,
+    "person_id": None,
+    "user_id": None,
+}
+
+
+def _renamed(record: Record, names: Mapping[str, str]) -> Record:
+    return {names.get(name, name): value for name, value in record.items()}
+
+
+def _label_ids(value: Any) -> list[int]:
+    """Of an array (deals) or a single id (persons, organizations)."""
+    several = value if isinstance(value, list) else str(value).split(",") if value else []
+    return [int(one) for one in several]
+
+
 def _body(call: Call, table: str) -> Record:
     """The v1 body under v2's names."""
     given = coerced(call, call.body)
@@ -281,9 +302,13 @@ def _body(call: Call, table: str) -> Record:
         if f"!{name}" in renamed:
             out[renamed[f"!{name}"]] = not value
         elif name == "label":
-            out["label_ids"] = [int(v) for v in str(value).split(",")] if value else []
+            out["label_ids"] = _label_ids(value)
         elif name == "visible_to":
-            out["visible_to"] = int(value)
+            out["visible_to"] = None if value is None else int(value)
+        elif name == "value" and isinstance(value, str):
+            out["value"] = float(value)
+        elif name in _TIMES and isinstance(value, str):
+            out[name] = value.replace(" ", "T") + "Z"
         elif name in ("email", "phone") and not isinstance(value, list):
             out[f"{name}s"] = [{"value": str(value), "primary": True, "label": "work"}]
         elif name == "participants":
@@ -291,6 +316,11 @@ def _body(call: Call, table: str) -> Record:
             out[name] = [
                 {"person_id": p["person_id"], "primary": bool(p.get("primary_flag"))} for p in people
             ]
+        elif name == "attendees":
+            people = [_renamed(person, {"email_address": "email"}) for person in value or ()]
+            out[name] = [{**_ATTENDEE, **person} for person in people]
+        elif name == "prices":
+            out[name] = [_renamed(price, {"overhead_cost": "direct_cost"}) for price in value or ()]
         elif name == "location" and isinstance(value, str):
             out[name] = {"value": value}
         else:
