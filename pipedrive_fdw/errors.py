@@ -16,6 +16,7 @@
     ├── ProtocolError         the answer is not what is documented: HTML, cut, malformed, null, repeated
     ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
     │   └── OutcomeUnknownError  a write whose answer was lost
+    ├── StateError            the files that backends share cannot be used
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
 PostgreSQL gives every error of a Multicorn wrapper the SQLSTATE XX000, so a program tells them apart by
@@ -121,11 +122,24 @@ class ProtocolError(PipedriveError):
 
 
 class ConnectError(PipedriveError):
+    """*arrived* is False when the request surely did not reach the API, *lasting* True when another attempt
+    would fail likewise."""
+
     word = "connection"
+
+    def __init__(
+        self, message: str, detail: str = "", hint: str = "", arrived: bool = True, lasting: bool = False
+    ) -> None:
+        super().__init__(message, detail, hint)
+        self.arrived, self.lasting = arrived, lasting
 
 
 class OutcomeUnknownError(ConnectError):
     word = "outcome unknown"
+
+
+class StateError(PipedriveError):
+    word = "state"
 
 
 class Cancelled(PipedriveError):

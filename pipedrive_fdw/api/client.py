@@ -6,13 +6,14 @@ Knows envelopes (``success``, ``data``, ``additional_data``, ``error``), not the
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from pipedrive_fdw import __version__
-from pipedrive_fdw.api.limits import Limits
+from pipedrive_fdw.api.limits import Limits, Turn
 from pipedrive_fdw.api.retry import Failure, is_daily, next_wait, number
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.codec import parse_json
@@ -21,6 +22,7 @@ from pipedrive_fdw.errors import (
     ApiError,
     AuthError,
     BurstLimitError,
+    Cancelled,
     ConnectError,
     DailyLimitError,
     NotFoundError,
@@ -34,22 +36,34 @@ log = logging.getLogger("pipedrive_fdw")
 
 @dataclass
 class Spent:
-    """What one statement's scan or write has used."""
+    """What one statement's scan or write has used: several threads count into it.
+
+    *remembered* answers came from the statement's memory, *cached* ones from the cache of all sessions.
+    """
 
     requests: int = 0
     tokens: int = 0
     remembered: int = 0
+    cached: int = 0
     waited: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, tokens: int) -> None:
-        self.requests += 1
-        self.tokens += tokens
+        with self._lock:
+            self.requests += 1
+            self.tokens += tokens
+
+    def wait(self, seconds: float) -> None:
+        with self._lock:
+            self.waited += seconds
 
     def include(self, other: Spent) -> None:
-        self.requests += other.requests
-        self.tokens += other.tokens
-        self.remembered += other.remembered
-        self.waited += other.waited
+        with self._lock:
+            self.requests += other.requests
+            self.tokens += other.tokens
+            self.remembered += other.remembered
+            self.cached += other.cached
+            self.waited += other.waited
 
 
 @dataclass(frozen=True)
@@ -136,26 +150,34 @@ class Client:
             if wait is None:
                 raise error
             if failure.status == 429:
-                self.limits.block(wait)
+                self.limits.block(wait, _is_search(request), exchange)
                 continue
-            spent.waited += wait
+            spent.wait(wait)
             self._sleep(wait, exchange)
 
+    def _turn(self, request: Request, exchange: Exchange, spent: Spent) -> Turn:
+        """Waits until the request may leave. Raises Cancelled when its exchange is given up before."""
+        turn = self.limits.take(_is_search(request), exchange)
+        while turn.wait:
+            spent.wait(turn.wait)
+            self._sleep(turn.wait, exchange)
+            if exchange.aborted:
+                self.limits.give_back(turn)
+                raise Cancelled("the statement has ended")
+            turn = self.limits.confirm(turn, exchange)
+        return turn
+
     def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent) -> Any:
-        search = request.url.rsplit("/", 1)[-1] in ("search", "itemSearch", "field")
-        wait = self.limits.take(search)
-        if wait:
-            spent.waited += wait
-            self._sleep(wait, exchange)
+        turn = self._turn(request, exchange, spent)
         spent.add(tokens)
         try:
             response = self._transport.send(request, exchange)
         except ConnectError as error:
-            arrived = not any(word in error.message for word in ("refuses", "no address", "does not answer"))
-            failure = Failure(request.method, 0, {}, arrived=arrived)
-            if request.method == "POST" and arrived:
-                return failure, _outcome_unknown(request, error)
-            return failure, error
+            failure = Failure(request.method, 0, {}, arrived=error.arrived, lasting=error.lasting)
+            if not error.arrived:
+                return failure, error
+            self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
+            return failure, _unknown(request, error, "the answer was lost")
         log.debug(
             "%s %s %d %.0f ms, tokens left %s",
             request.method,
@@ -164,22 +186,46 @@ class Client:
             response.seconds * 1000,
             response.headers.get("x-daily-ratelimit-token-remaining", "?"),
         )
-        self.limits.learn(response.headers, search)
-        failure = Failure(request.method, response.status, response.headers, response.body)
-        if response.status in (200, 201):
-            try:
-                return Answer(_envelope(request, response), response.headers, response.body)
-            except ProtocolError as error:
-                # A cut or malformed answer of a read is asked for again, like a broken connection
-                return Failure(request.method, 0, {}, arrived=True), error
-        return failure, status_error(request, response)
+        charged = 0 if response.status == 429 else tokens
+        self.limits.learn(response.headers, turn, response.left, charged, exchange)
+        return _outcome(request, response)
 
 
-def _outcome_unknown(request: Request, error: PipedriveError) -> OutcomeUnknownError:
+def _outcome(request: Request, response: Response) -> Any:
+    """The Answer in *response*, or (Failure, error)."""
+    error: PipedriveError
+    if response.status in (200, 201):
+        try:
+            return Answer(_envelope(request, response), response.headers, response.body)
+        except ProtocolError as unreadable:
+            # A cut or malformed answer of a read is asked for again, like a broken connection
+            error = _unknown(request, unreadable, "the answer cannot be read")
+            return Failure(request.method, 0, {}), error
+    error = status_error(request, response)
+    if response.status >= 500:
+        error = _unknown(request, error, f"Pipedrive has a fault (status {response.status})")
+    return Failure(request.method, response.status, response.headers, response.body), error
+
+
+def _is_search(request: Request) -> bool:
+    """Whether the request counts into the window of the searches."""
+    return request.url.rsplit("/", 1)[-1] in ("search", "itemSearch", "field")
+
+
+_DONE = {"POST": "created", "DELETE": "deleted"}
+
+
+def _unknown(request: Request, error: PipedriveError, why: str) -> PipedriveError:
+    """*error* of a read as it is; of a write, which may have been done, that nobody knows."""
+    if request.is_read:
+        return error
+    done = _DONE.get(request.method, "changed")
     return OutcomeUnknownError(
-        "a record may or may not have been created: the answer was lost",
-        detail=f"{request.method} {urlsplit(request.url).path}: {error.detail or error.message}",
-        hint="Look for the record in Pipedrive (newest first) before sending it again.",
+        f"a record may or may not have been {done}: {why}",
+        detail=error.detail or error.message,
+        hint="Look for the record in Pipedrive (newest first) before sending it again."
+        if done == "created"
+        else "Look at the record in Pipedrive before sending it again.",
     )
 
 

@@ -1,7 +1,8 @@
 """One limiter for all backends of a machine: the burst window of a credential, the day's tokens of a company.
 
 The window is a small file for each credential. Whoever wants to send a request takes the next free moment
-in it, under a lock, and then sleeps until that moment: first come, first served, with no one polling. A
+in it, under a lock, sleeps until that moment, and then asks once more whether it still stands: first come,
+first served, with no one polling. What was taken and is not used (a cancelled statement) is given back. A
 backend that is killed leaves at most the moments that it had taken, which pass by themselves; the lock is
 the kernel's and ends with its holder.
 
@@ -11,62 +12,155 @@ longer than that, since requests that leave two seconds apart can arrive closer 
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import orjson
+
+from pipedrive_fdw.errors import Cancelled, StateError
 
 WINDOW_SECONDS = 2.1
 DEFAULT_LIMIT = 20
 SEARCH_LIMIT = 10
-_FAR = 60.0
+# The budget of the smallest plan with one seat (FACTS 1.1), where Pipedrive reports none.
+LEAST_BUDGET = 30_000
+# How long the day's tokens are believed as reported: nobody tells when they are reset.
+REPORT_SECONDS = 3_600.0
+_DAY_SECONDS = 86_400
+# Moments are told apart by this much, so that each belongs to one request.
+_TICK = 1e-6
+_SOON = 1e-3
+_PATIENCE = 30.0
+T = TypeVar("T")
+
+
+class Waiter(Protocol):
+    """Who waits for the shared state: given up when ``aborted``."""
+
+    aborted: bool
+
+
+class _Nobody:
+    aborted = False
+
+
+_NOBODY = _Nobody()
+
+
+@cache
+def _boot() -> str:
+    """Tells boots of the machine apart: the monotonic clock begins anew with each."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 @dataclass
 class Window:
-    """The state of one window: the moments that are taken, oldest first, in seconds of the monotonic clock.
+    """The state of one window: the moments that are taken, in order, in seconds of the monotonic clock.
 
-    *blocked* is the moment before which nobody sends, after a burst 429 that others caused.
+    *limit* is 0 until the API reports it. *blocked* is the moment before which nobody sends, after a burst
+    429 that others caused.
     """
 
-    limit: int = DEFAULT_LIMIT
+    limit: int = 0
     blocked: float = 0.0
     moments: list[float] = field(default_factory=list)
+    boot: str = ""
 
-    def take(self, now: float) -> float:
-        """The earliest moment at which one more request may leave, taken."""
-        # Moments far ahead are those of a machine that was up before this one booted
-        self.moments = [m for m in self.moments if now - WINDOW_SECONDS < m < now + _FAR]
-        moment = now
-        if self.blocked - now < _FAR:
-            moment = max(moment, self.blocked)
-        if self.moments:
-            moment = max(moment, self.moments[-1])
-        if len(self.moments) >= self.limit:
-            moment = max(moment, self.moments[-self.limit] + WINDOW_SECONDS)
-        self.moments.append(moment)
+    def take(self, now: float, most: int, held: float | None = None) -> float:
+        """The earliest moment at which one more request may leave, taken; of *most* in a window.
+
+        *held* is the moment that the request has taken before, which has come.
+        """
+        self.moments = [m for m in self.moments if now - WINDOW_SECONDS < m]
+        moment = max(now, self.blocked)
+        ahead = self.moments
+        if held is not None:
+            self.give_back(held)
+            ahead = [m for m in self.moments if m < now]
+        elif ahead:
+            moment = max(moment, ahead[-1])
+        if len(ahead) >= most:
+            moment = max(moment, ahead[-most] + WINDOW_SECONDS)
+        while moment in self.moments:
+            moment += _TICK
+        bisect.insort(self.moments, moment)
         return moment
+
+    def give_back(self, moment: float) -> None:
+        with contextlib.suppress(ValueError):
+            self.moments.remove(moment)
+
+    def left_late(self, moment: float, really: float) -> None:
+        """The request of *moment* has left, but not before the moment *really*."""
+        if moment in self.moments and really > moment:
+            self.moments.remove(moment)
+            bisect.insort(self.moments, really)
 
 
 @dataclass
 class Day:
-    """The company's tokens as last reported; None where the API does not tell."""
+    """The company's tokens: *left* of *limit* as last reported at *seen* (None where the API does not tell).
+
+    *since* then this machine has spent some; *today* is what it has spent on the day number *date* (UTC).
+    """
 
     left: int | None = None
     limit: int | None = None
     seen: float = 0.0
+    since: int = 0
+    date: int = 0
+    today: int = 0
+
+    def spend(self, tokens: int, now: float) -> None:
+        date = int(now // _DAY_SECONDS)
+        self.today = tokens + (self.today if self.date == date else 0)
+        self.date = date
+        self.since += tokens
+
+    def report(self, left: int, limit: int | None, now: float) -> None:
+        self.left, self.limit, self.seen, self.since = left, limit, now, 0
+
+    def is_reported(self, now: float) -> bool:
+        return self.left is not None and 0 <= now - self.seen < REPORT_SECONDS
+
+    def remaining(self, now: float) -> int:
+        """Tokens that the day has left: as reported, else what the budget leaves after what was spent here.
+
+        A report is believed for an hour. After that a request leaves, whose answer tells: so the reset,
+        whose hour is not known, is found without anybody spending what is reserved.
+        """
+        if self.left is not None and self.is_reported(now):
+            return max(self.left - self.since, 0)
+        spent = self.today if self.date == int(now // _DAY_SECONDS) else 0
+        return max((self.limit or LEAST_BUDGET) - spent, 0)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A request's place in a window: the *moment* that it has taken, *wait* seconds from now."""
+
+    search: bool
+    moment: float
+    wait: float
 
 
 class Limits:
     """The limiter of one credential. Safe to use from several threads and processes.
 
-    *folder* holds the shared files; without one (outside a server) the state is this object's own.
+    *folder* holds the shared files; without one (outside a server) the state is this object's own. Every
+    method that takes a *waiter* raises Cancelled when that is given up, and StateError when the files cannot
+    be used.
     """
 
     def __init__(self, folder: Path | None, credential: str, company: str) -> None:
@@ -77,57 +171,122 @@ class Limits:
         }
         self._own: dict[str, Any] = {}
 
-    def take(self, search: bool = False) -> float:
-        """Seconds to wait before the next request may leave; its moment is taken."""
-        with self._state("search" if search else "window") as state:
-            window = Window(**state) if state else Window(limit=SEARCH_LIMIT if search else DEFAULT_LIMIT)
+    def take(self, search: bool = False, waiter: Waiter = _NOBODY) -> Turn:
+        """A place for one request. After its wait, ``confirm`` says whether it may leave."""
+        return self._turn(search, None, waiter)
+
+    def confirm(self, turn: Turn, waiter: Waiter = _NOBODY) -> Turn:
+        """*turn*, whose moment has come, once more: with a wait when others left late or were refused."""
+        return self._turn(turn.search, turn.moment, waiter)
+
+    def _turn(self, search: bool, held: float | None, waiter: Waiter) -> Turn:
+        with self._window(search, waiter) as window:
             now = time.monotonic()
-            moment = window.take(now)
-            state.update(vars(window))
-        return max(moment - now, 0.0)
+            most = window.limit or (SEARCH_LIMIT if search else DEFAULT_LIMIT)
+            moment = window.take(now, most, held)
+        wait = moment - now
+        return Turn(search, moment, wait if wait > _SOON else 0.0)
 
-    def learn(self, headers: Mapping[str, str], search: bool = False) -> None:
-        """Takes over what an answer tells: the window's size, the day's tokens."""
+    def give_back(self, turn: Turn) -> None:
+        """The request of *turn* will not leave."""
+        with contextlib.suppress(StateError), self._window(turn.search, patience=1.0) as window:
+            window.give_back(turn.moment)
+
+    def learn(
+        self,
+        headers: Mapping[str, str],
+        turn: Turn | None = None,
+        left: float = 0.0,
+        tokens: int = 0,
+        waiter: Waiter = _NOBODY,
+    ) -> None:
+        """Takes over what an answer tells: the window's size, the day's tokens.
+
+        The request of *turn* has *left* at that moment of the monotonic clock, and cost *tokens*.
+        """
         limit = headers.get("x-ratelimit-limit", "")
-        if limit.isdigit() and int(limit) > 0 and not search:
-            with self._state("window") as state:
-                if state.get("limit") != int(limit):
-                    state.update({**vars(Window()), **state, "limit": int(limit)})
-        left = headers.get("x-daily-ratelimit-token-remaining", "")
-        if left.isdigit():
-            total = headers.get("x-daily-ratelimit-token-limit", "")
-            day = Day(int(left), int(total) if total.isdigit() else None, time.time())
-            with self._state("day") as state:
-                state.update(vars(day))
+        search = turn is not None and turn.search
+        with self._window(search, waiter) as window:
+            if limit.isdigit() and int(limit) > 0 and not search:
+                window.limit = int(limit)
+            if turn is not None:
+                window.left_late(turn.moment, left)
+        now = time.time()
+        with self._state("day", waiter) as state:
+            day = _made(Day, state)
+            day.spend(tokens, now)
+            remaining = headers.get("x-daily-ratelimit-token-remaining", "")
+            if remaining.isdigit():
+                total = headers.get("x-daily-ratelimit-token-limit", "")
+                day.report(int(remaining), int(total) if total.isdigit() else None, now)
+            state.update(vars(day))
 
-    def block(self, seconds: float, search: bool = False) -> None:
+    def block(self, seconds: float, search: bool = False, waiter: Waiter = _NOBODY) -> None:
         """Nobody sends for *seconds*: the window was full although this limiter thought otherwise."""
-        with self._state("search" if search else "window") as state:
-            state.update({**vars(Window()), **state, "blocked": time.monotonic() + seconds})
+        with self._window(search, waiter) as window:
+            window.blocked = max(window.blocked, time.monotonic() + seconds)
 
     def day(self) -> Day:
-        with self._state("day") as state:
-            return Day(**state) if state else Day()
+        """Never waits: for the main thread."""
+        return _made(Day, self._peek("day"))
 
     def window_limit(self) -> int | None:
-        """Requests in two seconds as the API reported, None when it has not."""
-        with self._state("window") as state:
-            return state.get("limit")
+        """Requests in two seconds as the API reported, None when it has not. Never waits."""
+        return _made(Window, self._peek("window")).limit or None
+
+    # ---- files
 
     @contextlib.contextmanager
-    def _state(self, name: str) -> Iterator[dict[str, Any]]:
+    def _window(
+        self, search: bool, waiter: Waiter = _NOBODY, patience: float = _PATIENCE
+    ) -> Iterator[Window]:
+        with self._state("search" if search else "window", waiter, patience) as state:
+            window = _made(Window, state)
+            if window.boot != _boot():
+                window = Window(limit=window.limit, boot=_boot())
+            yield window
+            state.update(vars(window))
+
+    def _peek(self, name: str) -> Mapping[str, Any]:
+        path = self._files[name]
+        if path is None:
+            return dict(self._own.get(name, {}))
+        for _ in range(3):  # it may be read while it is written
+            try:
+                found = orjson.loads(path.read_bytes())
+                return found if isinstance(found, dict) else {}
+            except orjson.JSONDecodeError:
+                time.sleep(_SOON)
+            except OSError:
+                break
+        return {}
+
+    @contextlib.contextmanager
+    def _state(self, name: str, waiter: Waiter, patience: float = _PATIENCE) -> Iterator[dict[str, Any]]:
         path = self._files[name]
         if path is None:
             yield self._own.setdefault(name, {})
             return
-        with _locked(path) as descriptor:
-            before = os.pread(descriptor, 1 << 20, 0)
-            state = _read(before)
-            yield state
-            after = orjson.dumps(state)
-            if after != before:
-                os.pwrite(descriptor, after, 0)
-                os.ftruncate(descriptor, len(after))
+        try:
+            with _locked(path, waiter, patience) as descriptor:
+                before = os.pread(descriptor, 1 << 20, 0)
+                state = _read(before)
+                yield state
+                after = orjson.dumps(state)
+                if after != before:
+                    os.pwrite(descriptor, after, 0)
+                    os.ftruncate(descriptor, len(after))
+        except OSError as error:
+            raise StateError(
+                "the files that sessions share cannot be used",
+                detail=f"{path.name}: {error.strerror}.",
+                hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
+            ) from None
+
+
+def _made(kind: type[T], state: Mapping[str, Any]) -> T:
+    """*kind* from its stored form, which another version of the package may have written."""
+    return kind(**{name: value for name, value in state.items() if name in vars(kind())})
 
 
 def _read(text: bytes) -> dict[str, Any]:
@@ -140,14 +299,38 @@ def _read(text: bytes) -> dict[str, Any]:
     # A writer that was killed in between leaves half a state: assume a window that has just been used up
     if isinstance(state, dict):
         return state
-    return {**vars(Window()), "blocked": time.monotonic() + WINDOW_SECONDS} if b"moments" in text else {}
+    if b"moments" not in text:
+        return {}
+    return vars(Window(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()))
+
+
+def open_state(path: Path) -> int:
+    """A descriptor of a file that backends share, made when it is not there, for the owner alone."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _locked(path: Path, waiter: Waiter, patience: float) -> Iterator[int]:
+    """The lock is tried for, never waited in: a holder that was stopped must not stop those who give up."""
+    descriptor = open_state(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        end, pause = time.monotonic() + patience, _SOON
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pass
+            if waiter.aborted:
+                raise Cancelled("the statement has ended")
+            if time.monotonic() > end:
+                raise StateError(
+                    "the files that sessions share are locked",
+                    detail=f"A process has held {path.name} for {patience:g} seconds.",
+                    hint="Is one of the server's processes stopped? The lock ends with its holder.",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
         yield descriptor
     finally:
         os.close(descriptor)

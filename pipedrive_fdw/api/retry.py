@@ -2,8 +2,8 @@
 
 Facts: burst 429 carries ``x-ratelimit-reset`` in seconds and no ``Retry-After``; a daily 429 says "daily",
 or reports no tokens left, or a long ``Retry-After`` (FACTS 1.4, 1.5). Repeating a refused request in a loop
-earns a Cloudflare 403 in HTML, which is never repeated. A write is repeated only when it surely did not
-arrive.
+earns a Cloudflare 403 in HTML, which is never repeated. A write is repeated only when it was surely not
+done: it did not arrive, or was refused by the burst limit.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from dataclasses import dataclass
 MAX_RETRIES = 3
 MAX_BURST_WAITS = 5
 _RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529))
-_LONGEST_BURST = 10.0
+# The longest that a query waits before one more attempt.
+_LONGEST_WAIT = 10.0
 
 
 @dataclass(frozen=True)
 class Failure:
     """What went wrong: an HTTP *status*, or 0 for a broken connection; *arrived* False when the request
-    surely did not reach the server (refused, unknown host, no connection)."""
+    surely did not reach the server (refused, unknown host, no connection), *lasting* True when it would fail
+    again (a wrong certificate)."""
 
     method: str
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     arrived: bool = True
+    lasting: bool = False
 
 
 def is_daily(headers: Mapping[str, str], body: bytes) -> bool:
@@ -35,7 +38,7 @@ def is_daily(headers: Mapping[str, str], body: bytes) -> bool:
         return True
     if headers.get("x-daily-ratelimit-token-remaining") == "0":
         return True
-    if number(headers.get("retry-after")) > _LONGEST_BURST:
+    if number(headers.get("retry-after")) > _LONGEST_WAIT:
         return True
     reset = headers.get("x-ratelimit-reset")
     return not (
@@ -56,11 +59,12 @@ def next_wait(failure: Failure, attempt: int) -> float | None:
         if is_daily(failure.headers, failure.body) or attempt > MAX_BURST_WAITS:
             return None
         wait = number(failure.headers.get("x-ratelimit-reset")) or number(failure.headers.get("retry-after"))
-        return min(wait or 2.0, _LONGEST_BURST) + 0.05
-    if attempt > MAX_RETRIES:
+        return min(wait or 2.0, _LONGEST_WAIT) + 0.05
+    if attempt > MAX_RETRIES or failure.lasting:
         return None
     if failure.method != "GET" and (failure.status or failure.arrived):
         return None
     if failure.status and failure.status not in _RETRIED_STATUS:
         return None
-    return 0.25 * float(2 ** (attempt - 1))
+    asked = number(failure.headers.get("retry-after"))
+    return None if asked > _LONGEST_WAIT else max(asked, 0.25 * float(2 ** (attempt - 1)))

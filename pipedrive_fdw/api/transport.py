@@ -1,8 +1,9 @@
 """One HTTP exchange: a Request becomes a Response, or an error. The only module that knows ``requests``.
 
-Timeouts are mandatory, bodies are bounded, redirects are not followed (they would carry the credential
-along), the environment's proxies and netrc files are not read, no cookie is kept. An exchange that runs in
-another thread can be ended at any moment by ``Exchange.abort``, which shuts its socket down.
+Timeouts are mandatory, for each wait and for an answer as a whole; bodies are bounded, also those that are
+compressed; redirects are not followed (they would carry the credential along), the environment's proxies and
+netrc files are not read, no cookie is kept. An exchange that runs in another thread can be ended at any
+moment by ``Exchange.abort``, which shuts its socket down, one that still connects too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -23,8 +25,11 @@ from requests.adapters import HTTPAdapter
 from pipedrive_fdw.errors import ConnectError, ProtocolError
 
 MAX_BODY = 64 * 1024 * 1024
-_CHUNK = 256 * 1024
+# The largest piece that is read, as it comes: compressed at its best it is a thousand times as large.
+_CHUNK = 64 * 1024
 _POOL = 32
+# An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
+_WHOLE = 5
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """Status, headers (names in lower case) and the whole body."""
+    """Status, headers (names in lower case) and the whole body.
+
+    The request had *left* at that moment of the monotonic clock; the answer took *seconds* in all.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float = 0.0
+    left: float = 0.0
 
 
 class Transport(Protocol):
@@ -61,19 +70,37 @@ class Exchange:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._sockets: dict[socket.socket, float] = {}
+        self._expired: set[socket.socket] = set()
         self.aborted = False
 
-    def enter(self, sock: socket.socket) -> None:
+    def enter(self, sock: socket.socket, until: float) -> None:
+        """*sock* is in use, until a moment of the monotonic clock at the longest."""
         with self._lock:
-            self._sockets.add(sock)
+            self._sockets[sock] = until
             aborted = self.aborted
         if aborted:
             _shut(sock)
 
-    def leave(self, sock: socket.socket | None) -> None:
+    def leave(self, sock: socket.socket | None) -> bool:
+        """*sock* is not used any more; whether it was shut down because its time had come."""
+        if sock is None:
+            return False
         with self._lock:
-            self._sockets.discard(sock)
+            self._sockets.pop(sock, None)
+            if sock not in self._expired:
+                return False
+            self._expired.remove(sock)
+            return True
+
+    def expire(self) -> None:
+        """Ends those whose time has come; whoever waits for the exchanges calls it now and then."""
+        now = time.monotonic()
+        with self._lock:
+            late = [sock for sock, until in self._sockets.items() if until < now]
+            self._expired.update(late)
+        for sock in late:
+            _shut(sock)
 
     def abort(self) -> None:
         """End every exchange that is under way; their threads return at once with an error."""
@@ -89,27 +116,75 @@ def _shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
-_current = threading.local()
+class _Current(threading.local):
+    """What the present thread is sending: its exchange, the socket, until when, and when it had left."""
+
+    exchange: Exchange | None = None
+    sock: socket.socket | None = None
+    until: float = 0.0
+    left: float = 0.0
+
+
+_current = _Current()
+
+
+def _enter(sock: Any) -> None:
+    """The present thread uses *sock* from now on, no other one."""
+    exchange = _current.exchange
+    if exchange is not None and sock is not None:
+        before, _current.sock = _current.sock, sock
+        exchange.enter(sock, _current.until)
+        if before is not sock:
+            exchange.leave(before)
 
 
 class _Tracked:
-    """Tells the exchange of the current thread which socket it uses."""
+    """Tells the exchange of the current thread which socket it uses, from before it is connected."""
 
     sock: Any
+    host: str
+    port: int
+    timeout: Any
+    # The connection itself, while TLS is agreed upon: its first socket object is empty from then on.
+    _raw: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, f"getaddrinfo: {error}") from error  # type: ignore[arg-type]
+        failed: Exception = OSError("no address")
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            sock.settimeout(self.timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _enter(sock)
+            try:
+                sock.connect(address)
+                self._raw = sock.dup()
+                _enter(self._raw)
+                return sock
+            except socket.timeout as error:
+                failed = urllib3.exceptions.ConnectTimeoutError(self, f"timed out: {error}")
+            except OSError as error:
+                failed = urllib3.exceptions.NewConnectionError(self, str(error))  # type: ignore[arg-type]
+            sock.close()
+        raise failed
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self._enter()
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            _enter(self.sock)
+            if self._raw is not None:
+                self._raw.close()
+                self._raw = None
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        self._enter()
-        return super().request(*args, **kwargs)  # type: ignore[misc]
-
-    def _enter(self) -> None:
-        exchange = getattr(_current, "exchange", None)
-        if exchange is not None and self.sock is not None:
-            _current.sock = self.sock
-            exchange.enter(self.sock)
+        _enter(self.sock)
+        result = super().request(*args, **kwargs)  # type: ignore[misc]
+        _current.left = time.monotonic()
+        return result
 
 
 class _HTTPConnection(_Tracked, urllib3.connection.HTTPConnection):
@@ -148,9 +223,10 @@ class RequestsTransport:
 
     def send(self, request: Request, exchange: Exchange) -> Response:
         """Raises ConnectError when no whole answer came, ProtocolError for one over MAX_BODY."""
-        _current.exchange = exchange
-        _current.sock = None
         started = time.monotonic()
+        _current.exchange, _current.sock, _current.left = exchange, None, started
+        _current.until = started + sum(self._timeouts) * _WHOLE
+        failed: Exception
         try:
             with self._session.request(
                 request.method,
@@ -162,19 +238,18 @@ class RequestsTransport:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = self._read(answer, started)
+                body = self._read(answer)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, headers, body, time.monotonic() - started)
-        except requests.RequestException as error:
-            raise _connect_error(error, request) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _connect_error(error, request) from None
+                seconds = time.monotonic() - started
+                return Response(answer.status_code, headers, body, seconds, _current.left)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failed = error
         finally:
-            exchange.leave(_current.sock)
-            _current.exchange = None
-            _current.sock = None
+            late = exchange.leave(_current.sock)
+            _current.exchange = _current.sock = None
+        raise _connect_error(failed, request, late)
 
-    def _read(self, answer: requests.Response, started: float) -> bytes:
+    def _read(self, answer: requests.Response) -> bytes:
         parts: list[bytes] = []
         size = 0
         for part in answer.iter_content(_CHUNK):
@@ -184,8 +259,8 @@ class RequestsTransport:
                 raise ProtocolError(
                     f"an answer is larger than {MAX_BODY // 2**20} MiB", hint="Use a smaller page_size."
                 )
-        declared = answer.headers.get("content-length")
-        if declared is not None and not answer.headers.get("content-encoding") and size < int(declared):
+        declared = answer.headers.get("content-length", "")
+        if declared.isdigit() and not answer.headers.get("content-encoding") and size < int(declared):
             raise requests.ConnectionError(f"the answer ended after {size} of {declared} bytes")
         return b"".join(parts)
 
@@ -193,33 +268,41 @@ class RequestsTransport:
         self._session.close()
 
 
-def _connect_error(error: Exception, request: Request) -> ConnectError:
-    host = request.url.split("/")[2]
+def _connect_error(error: Exception, request: Request, late: bool) -> ConnectError:
     text = str(error)
-    if isinstance(error, requests.ConnectTimeout) or "ConnectTimeout" in text:
-        what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
-    elif isinstance(error, requests.ReadTimeout) or "Read timed out" in text:
-        what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
-    elif isinstance(error, requests.exceptions.SSLError):
+    arrived, lasting = True, False
+    if isinstance(error, requests.exceptions.SSLError) and ("CERTIFICATE" in text or "match" in text):
         what, hint = "has no valid certificate", "Check company_domain and base_url."
-    elif "NameResolution" in text or "Name or service not known" in text or "getaddrinfo" in text:
+        arrived, lasting = False, True
+    elif isinstance(error, requests.ConnectTimeout):
+        what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
+        arrived = False
+    elif late or isinstance(error, requests.ReadTimeout) or "Read timed out" in text:
+        what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
+    elif "getaddrinfo" in text:
         what, hint = "has no address", "Check company_domain and the network's DNS."
-    elif "refused" in text:
+        arrived = False
+    elif "NewConnectionError" in text or isinstance(_innermost(error), urllib3.exceptions.NewConnectionError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
+        arrived = False
     else:
         what, hint = "broke off the connection", "Try again; nothing was read in part."
-    return ConnectError(
-        f"{host} {what}", detail=f"{request.method} {request.url}: {_short(error)}", hint=hint
-    )
+    where = f"{request.method} {urlsplit(request.url).path}"
+    host = urlsplit(request.url).netloc
+    return ConnectError(f"{host} {what}", f"{where}: {_short(error)}", hint, arrived, lasting)
 
 
-def _short(error: Exception) -> str:
-    """The innermost reason, without the query string that the library's texts repeat."""
+def _innermost(error: Exception) -> Any:
     inner: Any = error
     while True:
         reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
         if not isinstance(reason, Exception):
-            break
+            return inner
         inner = reason
+
+
+def _short(error: Exception) -> str:
+    """The innermost reason, without the query string that the library's texts repeat."""
+    inner = _innermost(error)
     text = str(inner).rpartition("object at ")[2].partition(">: ")[2] or str(inner)
     return text if len(text) < 300 else text[:300] + "…"

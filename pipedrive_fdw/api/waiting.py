@@ -50,10 +50,12 @@ class Interrupts:
 
 
 class Task(Generic[T]):
-    """One function running in a thread; ``abort`` (given by the function's owner) wakes it up."""
+    """One function running in a thread. *tick* is called on the waiting thread now and then, to end what
+    takes too long."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> None:
         self._work = work
+        self._tick = tick
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
@@ -76,19 +78,10 @@ class Task(Generic[T]):
         """The result; raises what the function raised, or Cancelled."""
         while not self._done.wait(SLICE_SECONDS):
             interrupts.check()
+            self._tick()
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]
-
-
-def pause(seconds: float, interrupts: Interrupts) -> None:
-    """Sleep that a cancel ends."""
-    nothing = threading.Event()
-    while seconds > 0:
-        interrupts.check()
-        nothing.wait(min(seconds, SLICE_SECONDS))
-        seconds -= SLICE_SECONDS
-    interrupts.check()
 
 
 class Ready(Generic[T]):

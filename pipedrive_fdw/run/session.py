@@ -17,7 +17,7 @@ from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.codec import parse_json
-from pipedrive_fdw.errors import ApiError, BudgetError
+from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled
 
 Params = tuple[tuple[str, str], ...]
 _FAST = 1
@@ -152,14 +152,21 @@ class Session:
                 hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {guards.most * 4}, "
                 "or the option max_tokens_per_query of server or table.",
             )
-        left = self.client.limits.day().left
-        if guards.reserve and left is not None and left - tokens < guards.reserve:
-            raise BudgetError(
-                f"only {left} API tokens of the day are left, and {guards.reserve} are reserved",
-                detail=f"The next request costs {tokens}.",
-                hint="Wait for the reset, or lower reserve_tokens.",
-            )
+        if guards.reserve:
+            self._check_reserve(tokens, guards.reserve)
         self._planned += tokens
+
+    def _check_reserve(self, tokens: int, reserve: int) -> None:
+        day, now = self.client.limits.day(), time.time()
+        left = day.remaining(now)
+        if left - tokens >= reserve:
+            return
+        told = "as Pipedrive reported" if day.is_reported(now) else "as far as is known here"
+        raise BudgetError(
+            f"only {left} API tokens of the day are left, and {reserve} are reserved",
+            detail=f"The next request costs {tokens}. The budget is {told}.",
+            hint="Wait for the reset, or SET pipedrive.reserve_tokens = 0 for this session.",
+        )
 
 
 class Work:
@@ -190,6 +197,7 @@ class Work:
         """One request that may write, in a thread of its own; what was read before is forgotten."""
         session = self.session
         session.plan_tokens(op.tokens, self.guards)
+        before = self.spent.requests
         task = Task(
             lambda: session.client.call(
                 op.method,
@@ -201,10 +209,15 @@ class Work:
                 spent=self.spent,
                 body=body,
                 content_type=content_type,
-            )
+            ),
+            self.exchange.expire,
         )
         try:
             return task.wait(session.interrupts)
+        except Cancelled as error:
+            if op.method != "GET" and self.spent.requests > before:
+                error.detail = f"{op.method} {path} had been sent: it may have been done in Pipedrive."
+            raise
         finally:
             if op.method != "GET":
                 session.forget()
@@ -218,7 +231,7 @@ class Work:
             self.spent.remembered += 1
             return Ready(body)
         self.session.plan_tokens(op.tokens, self.guards)
-        return Task(lambda: self._fetch(op, path, params))
+        return Task(lambda: self._fetch(op, path, params), self.exchange.expire)
 
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
         try:
