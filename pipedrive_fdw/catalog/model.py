@@ -289,7 +289,7 @@ class Table:
     delete: Write | None = None
     custom_fields: str = ""
     needs: str = ""
-    rows: int = 10_000
+    rows: int = 2_000
     left_out: Mapping[str, str] = field(default_factory=dict)
     present: tuple[str, ...] = ()
     instead: Mapping[str, Write] = field(default_factory=dict)
