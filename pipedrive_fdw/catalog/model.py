@@ -260,6 +260,7 @@ class Table:
     hidden    (path, value): a record with this value is not a row (a deleted one found by its id)
     present   columns that a record must have to be a row (persons of an organization)
     nested    dotted path of the array in the record whose elements are the rows
+    asks      properties that come through include_fields alone, besides those of its columns
     insert, update, delete  how it is written, None where Pipedrive cannot
     instead   column → the operation that sets it to true, apart from ``update`` (archive a project)
     frozen    (column, value): rows with this value can be neither changed nor deleted, unless the same
@@ -284,6 +285,7 @@ class Table:
     parent: Parent | None = None
     hidden: tuple[tuple[str, Any], ...] = ()
     nested: str = ""
+    asks: tuple[str, ...] = ()
     insert: Write | None = None
     update: Write | None = None
     delete: Write | None = None

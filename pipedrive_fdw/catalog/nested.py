@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.activities import ACTIVITIES
 from pipedrive_fdw.catalog.common import ROW_ID, change, ref, remove, writable
 from pipedrive_fdw.catalog.contacts import PERSONS
 from pipedrive_fdw.catalog.fields import DEAL_FIELDS, ORGANIZATION_FIELDS, PERSON_FIELDS, PRODUCT_FIELDS
-from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Table, Write
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table, Write
 from pipedrive_fdw.catalog.products import PRODUCT_VARIATIONS, PRODUCTS
 
 
@@ -28,8 +28,7 @@ def nested(
     """
     inner_key = columns[0].name
     outer_key = outer.key[-1]
-    asks = next((c.include for c in outer.columns if c.name == array), False)
-    params = {"include_fields": array} if asks else {}
+    asked_for = next((c.include for c in outer.columns if c.name == array), False)
     known = {c.name for c in columns}
 
     def renamed(path: str) -> str:
@@ -43,21 +42,11 @@ def nested(
         return tuple(f for f in both if f.column in known)
 
     listings = tuple(
-        replace(
-            li,
-            filters=filters(li),
-            sorts=(),
-            include=False,
-            labels=False,
-            custom=False,
-            holds={},
-            params={**li.params, **params},
-        )
-        for li in outer.listings
+        replace(li, filters=filters(li), sorts=(), custom=False, holds={}) for li in outer.listings
     )
     get = None
     if outer.get is not None:
-        get = Get(renamed(outer.get.path), outer.get.tokens, outer.get.version, key=inner_key, params=params)
+        get = replace(outer.get, path=renamed(outer.get.path), key=inner_key, custom=False)
     parent = outer.parent
     return Table(
         name=name,
@@ -69,6 +58,7 @@ def nested(
         parent=parent,
         hidden=outer.hidden,
         nested=array,
+        asks=(array,) if asked_for else (),
         needs=needs or outer.needs,
         rows=outer.rows,
     )

@@ -7,12 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from pipedrive_fdw.catalog.model import OFFSET, Filter, Get, Listing, Table
+from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.plan.paths import Call, Order
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What of a record is asked for by name, beyond what comes anyway: fields, and labels of options."""
+
+    include: tuple[str, ...] = ()
+    labels: bool = False
+
+    def __or__(self, other: Parts) -> Parts:
+        more = (name for name in other.include if name not in self.include)
+        return Parts((*self.include, *more), self.labels or other.labels)
+
+
+# What the tables of a statement together ask of an operation, by ``place``.
+Shared = Mapping[tuple[int, str], Parts]
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class Settings:
     named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
     custom     the keys of the custom fields that are needed, None for all
     explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
+    shared     what the statement's other scans ask for: a request that is the same is sent once
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -37,6 +54,7 @@ class Settings:
     named: frozenset[str] | None = None
     custom: tuple[str, ...] | None = None
     explained: bool = False
+    shared: Shared = field(default_factory=dict)
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:
@@ -51,18 +69,33 @@ def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings)
     return Call(get, fill(get.path, key), tuple(record_params(table, get, settings)), dict(key))
 
 
+def place(op: Operation) -> tuple[int, str]:
+    """What tells operations apart, whatever a table calls the parts of their path."""
+    return op.version, PLACEHOLDER.sub("{}", op.path)
+
+
+def parts_of(table: Table, op: Any, settings: Settings) -> Parts:
+    """What the rows of *table* need of the records of *op*, under narrow for the named columns alone."""
+    names: tuple[str, ...] = ()
+    if getattr(op, "include", False):
+        named = settings.named
+        shown = (c.path[0] for c in table.columns if c.include and (named is None or c.name in named))
+        names = tuple(dict.fromkeys((*table.asks, *shown)))
+    return Parts(names, settings.labels and getattr(op, "labels", False))
+
+
 def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
     """What makes the operation return whole records, or under narrow what is needed of them:
     include_fields, custom_fields and option labels."""
     params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
-    if getattr(op, "include", False):
-        named = settings.named
-        names = [c.path[0] for c in table.columns if c.include and (named is None or c.name in named)]
-        if names:
-            params.append(("include_fields", ",".join(names)))
+    parts = parts_of(table, op, settings)
+    if settings.custom is None:  # nothing of what others need is left out
+        parts = settings.shared.get(place(op), Parts()) | parts
+    if parts.include:
+        params.append(("include_fields", ",".join(parts.include)))
     if settings.custom and len(settings.custom) <= MOST_KEYS and getattr(op, "custom", False):
         params.append(("custom_fields", ",".join(settings.custom)))
-    if settings.labels and getattr(op, "labels", False):
+    if parts.labels:
         params.append(("include_option_labels", "true"))
     return params
 

@@ -5,7 +5,7 @@ Pure. The executor runs these objects and EXPLAIN prints them; there is no other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 from urllib.parse import quote
@@ -43,6 +43,38 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """How the look-up of one key takes others along, which the statement will look up next.
+
+    call    of *listing*, without its parameter *param*, which takes up to *most* keys at one price
+    value   the key
+    key     where it stands in the records of the list
+    target  (table, column) whose values such keys are
+    after   look-ups that are made one by one first: as many as cost what the list costs
+    whole   a key without records has none; otherwise it is looked up by itself
+    """
+
+    listing: Listing
+    call: Call
+    param: str
+    value: Any
+    key: tuple[str, ...]
+    target: tuple[str, str]
+    most: int
+    after: int = 0
+    whole: bool = False
+
+    @property
+    def mark(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """What is the same for all keys."""
+        return self.call.path, self.call.params
+
+    def params(self, keys: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+        """The parameters that ask for *keys*."""
+        return (self.param, ",".join(map(str, keys))), *self.call.params
+
+
+@dataclass(frozen=True)
 class Lists:
     """Calls of one listing, one after the other; *pages* is how many are expected in all.
 
@@ -53,6 +85,7 @@ class Lists:
     calls: tuple[Call, ...]
     pages: int = 1
     of_parents: bool = False
+    ahead: Ahead | None = None
 
     @property
     def tokens(self) -> int:
@@ -69,6 +102,7 @@ class Gets:
 
     get: Get
     calls: tuple[Call, ...]
+    ahead: Ahead | None = None
 
     @property
     def tokens(self) -> int:
@@ -133,6 +167,29 @@ class Children:
 
 
 Step = Union[Lists, Gets, Batches, Children]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One legal way to answer.
+
+    used     the columns whose conditions it sends
+    ordered  whether it keeps the promised order
+    risk     tokens that it may need at the worst beyond those expected
+    """
+
+    steps: tuple[Step, ...]
+    used: frozenset[str]
+    ordered: bool
+    risk: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return sum(step.tokens for step in self.steps)
+
+    @property
+    def requests(self) -> int:
+        return sum(step.requests for step in self.steps)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import NONE, Filter, Get, Listing, Table
+from pipedrive_fdw.catalog.model import NONE, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
-from pipedrive_fdw.plan.calls import Settings, fill, filter_text, get_call, record_params, sort_params
-from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.calls import Settings, fill, filter_text, record_params, sort_params
+from pipedrive_fdw.plan.lookups import Lookups, ahead_of
+from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.plan.predicates import Predicates
 
 # How many single-valued calls one IN may become.
@@ -82,26 +83,7 @@ def _can_be_key(value: Any, explained: bool) -> bool:
     return str(value).strip(".") != ""
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """One legal way: its steps, the columns whose conditions it sends, whether it keeps the order, and the
-    tokens that it may need at the worst beyond those expected."""
-
-    steps: tuple[Step, ...]
-    used: frozenset[str]
-    ordered: bool
-    risk: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return sum(step.tokens for step in self.steps)
-
-    @property
-    def requests(self) -> int:
-        return sum(step.requests for step in self.steps)
-
-
-def _price(candidate: _Candidate) -> tuple[int, int]:
+def _price(candidate: Candidate) -> tuple[int, int]:
     return candidate.tokens, candidate.requests
 
 
@@ -128,12 +110,12 @@ class _Builder:
             if all(predicates.allows(c, v) and where.get(c, v) == v for c, v in listing.holds.items())
         )
 
-    def best(self) -> _Candidate:
+    def best(self) -> Candidate:
         """The cheapest way. Where the table's size is known, none that may cost more than its list.
 
         Raises PlanError when the table can be read only for parents that the query does not name.
         """
-        lookups = self.lookups()
+        lookups = Lookups(self.table, self.predicates, self.settings, self.listings, self._call).candidates()
         guarded = self.table.parent is not None and self.table.parent.guarded
         if lookups and guarded:
             return min(lookups, key=_price)
@@ -142,82 +124,9 @@ class _Builder:
             lookups = [c for c in lookups if c.tokens + c.risk <= lists.tokens]
         return min((*lookups, lists), key=_price)
 
-    # ---- by key
-
-    def lookups(self) -> list[_Candidate]:
-        alone = next((f for li in self.listings for f in li.filters if f.alone), None)
-        if alone is not None and alone.column in self.predicates.equal:
-            return []  # a row found by its key says nothing about the saved filter
-        found = []
-        get = self._lookup_get()
-        if get is not None and self._key_values(get) is not None:
-            found.append(self._gets(get))
-        batch = self._batch_listing()
-        if batch is not None:
-            found.append(self._batches(*batch))
-        return found
-
-    def _lookup_get(self) -> Get | None:
-        get = self.table.get
-        return get if get is not None and get.lookup else None
-
-    def _key_values(self, get: Get) -> list[dict[str, Any]] | None:
-        """Every combination of the values of the path's placeholders, None when one is not known."""
-        lists = []
-        for name in get.placeholders:
-            values = self.predicates.equal.get(name)
-            if values is None:
-                return None
-            lists.append([(name, v) for v in values])
-        return [dict(combination) for combination in itertools.product(*lists)]
-
-    def _gets(self, get: Get) -> _Candidate:
-        keys = self._key_values(get) or []
-        calls = tuple(get_call(self.table, get, key, self.settings) for key in keys)
-        return _Candidate((Gets(get, calls),), frozenset(get.placeholders), False)
-
-    def _batch_listing(self) -> tuple[Listing, Filter, tuple[Any, ...]] | None:
-        for listing in self.listings:
-            for column in self.table.key:
-                found = listing.filter_of(column, "in")
-                values = self.predicates.equal.get(column)
-                if found is not None and values is not None and not found.required:
-                    return listing, found, values
-        return None
-
-    def _batches(self, listing: Listing, filt: Filter, values: tuple[Any, ...]) -> _Candidate:
-        get = self._lookup_get()
-        others = tuple(li for li in self.listings if li is not listing and li.filter_of(filt.column, "in"))
-        whole = len(values) - len(values) % filt.most
-        rest = values[whole:]
-        single = ()
-        if (
-            get is not None
-            and get.placeholders == (filt.column,)
-            and len(rest) * get.tokens <= listing.tokens
-        ):
-            single, values = rest, values[:whole]
-        calls = tuple(
-            self._call(listing, {filt: values[i : i + filt.most]}) for i in range(0, len(values), filt.most)
-        )
-        steps: list[Step] = []
-        if calls:
-            path = self._key_path(filt.column)
-            steps.append(Batches(listing, calls, values, path, filt.name, filt.most, get, others))
-        if single and get is not None:
-            keys = [{filt.column: value} for value in single]
-            steps.append(Gets(get, tuple(get_call(self.table, get, key, self.settings) for key in keys)))
-        again = sum(li.tokens for li in others) * len(calls)
-        risk = min(again, len(values) * get.tokens) if get is not None else again
-        return _Candidate(tuple(steps), frozenset((filt.column,)), False, risk)
-
-    def _key_path(self, column: str) -> str:
-        declared = self.table.column(column)
-        return ".".join(declared.path) if declared else column
-
     # ---- by list
 
-    def lists(self) -> _Candidate:
+    def lists(self) -> Candidate:
         steps: list[Step] = []
         used: set[str] = set()
         ordered = True
@@ -228,7 +137,7 @@ class _Builder:
             ordered = ordered and in_order
         for listing in self.table.listings:
             used |= {c for c in listing.holds if c in self.predicates.equal}
-        return _Candidate(tuple(steps), frozenset(used), ordered)
+        return Candidate(tuple(steps), frozenset(used), ordered)
 
     def _list(self, listing: Listing) -> tuple[Step, set[str], bool]:
         fixed, splits, used = self._sendable(listing)
@@ -254,7 +163,18 @@ class _Builder:
         combos = itertools.product(*(self._slices(f) for f in parts))
         calls_made = tuple(self._call(listing, {**fixed, **dict(zip(parts, combo))}) for combo in combos)
         in_order = not self.order or sort_params(listing, self.order) is not None
-        return Lists(listing, calls_made, best[1], needs_parent), used, in_order
+        ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
+        return Lists(listing, calls_made, best[1], needs_parent, ahead), used, in_order
+
+    def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
+        """How the children of one parent take those of others along, which costs nothing more."""
+        slots = [f for f, value in fixed.items() if f.required and f.shape == "in" and len(value) == 1]
+        parent = self.table.parent
+        if len(fixed) != 1 or not slots or parent is None:
+            return None
+        (value,) = fixed[slots[0]]
+        own = (parent.table, parent.key)
+        return ahead_of(self.table, self._call(listing, {}), slots[0], value, own, 0, whole=True)
 
     def _sendable(self, listing: Listing) -> tuple[dict[Filter, Any], list[Filter], set[str]]:
         """Filters with one value to send, filters whose IN could be split, columns used."""
@@ -351,11 +271,18 @@ class _Builder:
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
+        # Where the statement reads the parents too, the walk sends the same requests; else it wants ids only
+        walked_with = Settings(
+            self.settings.tables,
+            self.settings.page_size,
+            named=frozenset((parent.key,)),
+            shared=self.settings.shared,
+        )
         walk = plan_scan(
             self.settings.tables[parent.table],
             Predicates(),
             frozenset((parent.key,)),
-            settings=Settings(self.settings.tables, self.settings.page_size),
+            settings=walked_with,
         )
         call = self._call(listing, fixed, walked=slot)
         parents = self.settings.tables[parent.table].rows

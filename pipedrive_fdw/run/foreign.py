@@ -19,10 +19,10 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET, Table
 from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.errors import OptionError
-from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.options import Options, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import Order, ScanPlan
+from pipedrive_fdw.plan.paths import Gets, Lists, Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.run.account import session_for
@@ -36,6 +36,7 @@ from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, Req
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
+from pipedrive_fdw.run.together import PLANNED
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 _NO_COLUMNS: frozenset[str] = frozenset(("",))
@@ -115,6 +116,7 @@ class ForeignTable:
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         self._ledger = Ledger()
         self._counts = Counts(options)
+        self._account = base_url(options)
         self._planned: tuple[Any, frozenset[str]] | None = None
 
     # ---- planning
@@ -126,7 +128,7 @@ class ForeignTable:
     def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
         order = tuple(Order(self._names[k.attname], k.is_reversed, k.nulls_first) for k in asked.sortkeys)
         named = frozenset(self._names.get(c, c) for c in asked.columns)
-        settings = self._narrowed(named) if self.options["narrow"] and named else self._settings()
+        settings = replace(self._settings_for(named), shared=PLANNED.shared(self._account))
         return plan_scan(
             self.table,
             self.predicates(asked.quals),
@@ -136,6 +138,9 @@ class ForeignTable:
             asked.offset,
             replace(settings, explained=explained),
         )
+
+    def _settings_for(self, named: frozenset[str]) -> Settings:
+        return self._narrowed(named) if self.options["narrow"] and named else self._settings()
 
     def _settings(self) -> Settings:
         options = self.options
@@ -173,6 +178,8 @@ class ForeignTable:
         """(rows expected, bytes of a row) for PostgreSQL's planner."""
         predicates = self.predicates(quals)
         self._note(predicates.not_null)
+        named = frozenset(self._names.get(c, c) for c in columns)
+        PLANNED.note(self._account, self.table, self._settings_for(named))
         width = (
             sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in set(columns)) or 100
         )
@@ -215,8 +222,21 @@ class ForeignTable:
                 continue
             rows = self._expected(Predicates(equal={name: (value,) for name, value in samples.items()}))
             # PostgreSQL weighs paths by their rows: a look-up counts as many as a scan gives for its tokens.
-            keys.append((tuple(shown[name] for name in columns), max(rows, round(plan.tokens * row_price))))
+            price = self._look_up_price(plan) * row_price
+            keys.append((tuple(shown[name] for name in columns), max(rows, round(price))))
         return keys
+
+    def _look_up_price(self, plan: ScanPlan) -> float:
+        """Tokens of one look-up of a join, which may take others along."""
+        for step in plan.steps:
+            ahead = step.ahead if isinstance(step, (Gets, Lists)) else None
+            if ahead is None:
+                continue
+            PLANNED.offer(self._account, ahead.target)
+            if PLANNED.supplies(self._account, ahead.target, self.table):
+                # Keys that are looked up by themselves first make it no better than half the price
+                return plan.tokens / 2 if ahead.after else plan.tokens / ahead.most
+        return plan.tokens
 
     def _keys(self) -> list[tuple[str, ...]]:
         """The columns whose values a request can name, one set for each way, best first."""
@@ -289,7 +309,8 @@ class ForeignTable:
         try:
             extension = Extension(names, options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
-            rows = scan_rows(plan, self._maker_for(asked), work, extension, look)
+            shows = PLANNED.offered(self._account)
+            rows = scan_rows(plan, self._maker_for(asked), work, extension, look, shows)
             if self.writer.follows(asked.columns):
                 rows = self.writer.kept(rows, asked.columns)
             for row in rows:
@@ -378,6 +399,8 @@ class ForeignTable:
         late = asked.late_keys(self._keys_named)
         if late:
             yield "0 stands for a value that is known when the query runs"
+            if any(isinstance(step, (Gets, Lists)) and step.ahead is not None for step in plan.steps):
+                yield "With it go the next keys that the statement has read, where they cost less together"
         done = self._ledger.take(asked, late)
         if done is not None:
             yield from explain_actual(done.spent, done.rows)

@@ -20,10 +20,11 @@ from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.session import Params, Work
+from pipedrive_fdw.run.together import Target, paths_to
 
 Batch = tuple[list[Record], Mapping[str, Any]]
 Pair = tuple[Record, Mapping[str, Any]]
@@ -38,10 +39,18 @@ class Extension:
 
 
 def scan_rows(
-    plan: ScanPlan, maker: RowMaker, work: Work, extension: Extension, look: FieldLookups | None = None
+    plan: ScanPlan,
+    maker: RowMaker,
+    work: Work,
+    extension: Extension,
+    look: FieldLookups | None = None,
+    shows: Iterable[Target] = (),
 ) -> Iterator[Row]:
-    """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way."""
-    scan = _Scan(plan, work, extension, look)
+    """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way.
+
+    *shows* are the columns whose values other scans of the statement may look up.
+    """
+    scan = _Scan(plan, work, extension, look, shows)
     try:
         rows = itertools.chain.from_iterable(
             maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches()
@@ -57,7 +66,12 @@ def scan_rows(
 
 class _Scan:
     def __init__(
-        self, plan: ScanPlan, work: Work, extension: Extension, look: FieldLookups | None = None
+        self,
+        plan: ScanPlan,
+        work: Work,
+        extension: Extension,
+        look: FieldLookups | None = None,
+        shows: Iterable[Target] = (),
     ) -> None:
         self.plan = plan
         self.look = look
@@ -67,6 +81,8 @@ class _Scan:
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(_column(self.table, name), value) for name, value in plan.where]
         self._present = [_column(self.table, name) for name in self.table.present]
+        # Keys by which other tables of the statement can be looked up
+        self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -96,6 +112,8 @@ class _Scan:
         whole = isinstance(step, Gets)  # a get gives the extended columns too
         for records, echo in self._step(step):
             kept = [r for r in records if self._is_row(r, echo)]
+            for target, path in self._shows:
+                self.work.session.company.read(target, (dig(record, path) for record in kept))
             if self.extension.names and not whole:
                 kept = self._extended(kept, echo)
             if self.look is not None:
@@ -114,6 +132,11 @@ class _Scan:
     # ---- steps
 
     def _step(self, step: Step) -> Iterator[Batch]:
+        if isinstance(step, (Lists, Gets)) and step.ahead is not None:
+            records = self._with_others(step.ahead)
+            if records is not None:
+                yield records, {**step.calls[0].echo, **step.ahead.call.echo}
+                return
         if isinstance(step, Lists):
             if step.of_parents:
                 yield from self._of_parents(step.listing, step.calls)
@@ -126,6 +149,25 @@ class _Scan:
             yield from self._batch(step)
         else:
             yield from self._children(step)
+
+    def _with_others(self, ahead: Ahead) -> list[Record] | None:
+        """The records of one key, asked for with other keys that the statement has read; None when it is to
+        be looked up by itself."""
+        company = self.work.session.company
+        found = company.found(ahead)
+        if found is not None:
+            self.work.spent.remembered += 1
+            return found
+        keys = company.keys(ahead)
+        if len(keys) == 1:
+            return None
+        groups: dict[Any, list[Record]] = {key: [] for key in keys} if ahead.whole else {}
+        call = replace(ahead.call, params=ahead.params(keys))
+        for records, _ in self._pages(ahead.listing, call):
+            for record in records:
+                groups.setdefault(dig(record, ahead.key), []).append(record)
+        company.keep(ahead, groups)
+        return groups.get(ahead.value)
 
     def _pages(self, listing: Listing, call: Call, first: list[Any] | None = None) -> Iterator[Batch]:
         """All pages of *call*; *first* holds the answer of the first page when it is there already."""

@@ -18,6 +18,7 @@ from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.codec import parse_json
 from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled
+from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]
 _FAST = 1
@@ -100,6 +101,7 @@ class Session:
         self.client = client
         self.interrupts = interrupts
         self.memory = memory
+        self.company = Company(statement)
         self.spent = Spent()
         self.parallel = parallel
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
@@ -118,6 +120,7 @@ class Session:
     def forget(self) -> None:
         """After a write: what was read may no longer hold."""
         self.memory.clear()
+        self.company.forget()
         self._extended.clear()
 
     def usage(self) -> Mapping[str, Any]:

@@ -132,13 +132,8 @@ COSTS = (
     Cost("SELECT * FROM deals WHERE status = 'archived'", 50, ("/v2/deals x3", "/v2/deals/archived")),
     Cost(
         "SELECT * FROM deals WHERE status = 'won' AND stage_id IN (1, 2)",
-        60,
-        (
-            "/v2/deals/archived?status=won&stage_id=1",
-            "/v2/deals/archived?status=won&stage_id=2",
-            "/v2/deals?status=won&stage_id=1",
-            "/v2/deals?status=won&stage_id=2",
-        ),
+        30,
+        ("/v2/deals/archived?status=won", "/v2/deals?status=won"),
     ),
     Cost(
         "SELECT * FROM deals WHERE stage_id = 1 AND owner_id = 2",
@@ -287,5 +282,6 @@ COSTS = (
         5,
         ("/v2/organizations/120", "/v2/organizations/19", "/v2/persons/1", "/v2/persons/2", "/v2/persons/3"),
     ),
+    Cost("SELECT e.value FROM persons p JOIN person_emails e ON e.person_id = p.id", 20, ("/v2/persons x2",)),
     Cost("SELECT * FROM api_usage", 0, ()),
 )

@@ -27,6 +27,10 @@ def account(server: Server) -> Iterator[LiveAccount]:
 
 @pytest.fixture(autouse=True)
 def unknown_sizes(account: LiveAccount) -> None:
+    unknown_sizes_again(account)
+
+
+def unknown_sizes_again(account: LiveAccount) -> None:
     """What earlier scans saw is forgotten."""
     for file in (account.server.data / "pgsql_tmp_pipedrive_fdw").glob("counts-*"):
         file.unlink()
@@ -108,6 +112,52 @@ def test_products_of_all_deals_are_asked_for_in_batches(account: LiveAccount) ->
     assert Counter(r["path"] for r in walk) == {"/api/v2/deals": 3, "/api/v2/deals/archived": 1}
     assert sorted(map(len, batches)) == [100] * 12
     assert len({i for batch in batches for i in batch}) == 1200
+
+
+PRODUCTS_OF = (
+    "SELECT d.id, p.id, p.name FROM {deals} d JOIN {deal_products} p ON p.deal_id = d.id WHERE {where}"
+)
+PERSONS_OF = "SELECT d.id, p.id, p.name FROM {deals} d JOIN {persons} p ON p.id = d.person_id WHERE {where}"
+
+
+@pytest.mark.parametrize(
+    ("query", "where", "lists", "singles", "batches"),
+    [
+        (PRODUCTS_OF, "d.stage_id = 3", "/deals/products", 0, 2),
+        (PRODUCTS_OF, "d.stage_id = 3 AND d.title LIKE '%a%'", "/deals/products", 0, 2),
+        (PERSONS_OF, "d.stage_id = 3 AND d.owner_id = 2", "/persons", 13, 0),
+        (PERSONS_OF, "d.stage_id = 3 AND d.status = 'open'", "/persons", 10, 1),
+    ],
+    ids=["children", "children of some that are read", "few keys one by one", "many keys together"],
+)
+def test_a_join_looks_up_in_batches_what_its_other_side_has_read(
+    account: LiveAccount, query: str, where: str, lists: str, singles: int, batches: int
+) -> None:
+    for name in ("deals", "deal_products", "persons"):
+        account.run(f"CREATE TEMP TABLE IF NOT EXISTS copy_of_{name} AS SELECT * FROM {name}")
+    unknown_sizes_again(account)
+    tables = ("deals", "deal_products", "persons")
+    account.simulator.reset()
+    got = account.rows(query.format(**dict(zip(tables, tables)), where=where))
+    log = [r for r in account.requests() if "/deals" not in r["path"] or r["path"].endswith("/products")]
+    copies = {name: f"copy_of_{name}" for name in tables}
+    assert Counter(got) == Counter(account.rows(query.format(**copies, where=where)))
+    asked = Counter("batch" if r["path"] == f"/api/v2{lists}" else "single" for r in log)
+    assert (asked["single"], asked["batch"]) == (singles, batches)
+
+
+def test_a_walk_of_parents_that_are_read_too_is_the_same_requests(account: LiveAccount) -> None:
+    log = account.asked("SELECT d.title, p.name FROM deals d JOIN deal_products p ON p.deal_id = d.id")
+    assert Counter(r["path"] for r in log) == {
+        "/api/v2/deals": 3,
+        "/api/v2/deals/archived": 1,
+        "/api/v2/deals/products": 12,
+    }
+
+
+def test_a_walk_by_itself_wants_no_further_fields(account: LiveAccount) -> None:
+    log = account.asked("SELECT * FROM deal_products")
+    assert all("include_fields" not in r["query"] for r in log)
 
 
 def test_a_known_size_makes_the_list_cheaper_than_many_look_ups(account: LiveAccount) -> None:

@@ -24,7 +24,7 @@ from tests.property.queries import Column, Query, Shape, queries, quoted
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "2000"))
 SEED = int(os.environ.get("PROPERTY_SEED", "1"))
-KEYS = {"currencies": "code"}
+KEYS = {"currencies": "code", "person_emails": "row_id"}
 TABLES = (
     "deals",
     "persons",
@@ -39,6 +39,8 @@ TABLES = (
     "projects",
     "tasks",
     "currencies",
+    "deal_products",
+    "person_emails",
 )
 JOINS = (
     ("deals", "person_id", "persons", "id"),
@@ -52,6 +54,8 @@ JOINS = (
     ("leads", "owner_id", "users", "id"),
     ("tasks", "project_id", "projects", "id"),
     ("persons", "id", "persons", "id"),
+    ("deals", "id", "deal_products", "deal_id"),
+    ("deals", "person_id", "person_emails", "person_id"),
 )
 # What can be compared and ordered.
 TYPES = ("bigint", "text", "numeric", "boolean", "timestamptz", "date", "uuid")

@@ -65,7 +65,7 @@ def requests(scan: ScanPlan) -> list[str]:
             30,
         ),
         ("notes", [("id", ("=", True), [1, 2, 3])], ["/notes/1", "/notes/2", "/notes/3"], 6),
-        ("notes", [("pinned_to_deal_flag", "=", "t")], ["/notes?pinned_to_deal_flag=1&sort=id ASC"], 40),
+        ("notes", [("pinned_to_deal_flag", "=", "t")], ["/notes?pinned_to_deal_flag=1&sort=id ASC"], 20),
         ("users", [("id", "=", 4)], ["/users/4"], 2),
         ("users", [("id", ("=", True), list(range(1, 12)))], ["/users"], 20),
         ("stages", [("pipeline_id", "=", 4)], ["/stages?pipeline_id=4"], 5),
