@@ -29,6 +29,7 @@ def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
 
 def _step(step: Step, verbose: bool) -> Iterator[str]:
     if isinstance(step, (Lists, Gets, Batches)):
+        stop = step.stop if isinstance(step, Lists) else None
         shown = step.calls if verbose else step.calls[:_SHOWN_CALLS]
         for call in shown:
             yield call.text(verbose)
@@ -36,6 +37,9 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
             yield f"… and {len(step.calls) - len(shown)} more like it"
         if isinstance(step, Batches) and step.others:
             yield "Ids that were not found are looked for among the archived"
+        if stop is not None:
+            beyond = "<" if stop.order.reverse else ">"
+            yield f"Left at the page where {stop.order.column} {beyond} {stop.bound}"
         return
     for inner in step.walk.steps:
         for line in _step(inner, verbose):

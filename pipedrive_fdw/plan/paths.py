@@ -43,6 +43,23 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Order:
+    """A column by which the rows come, *reverse* for descending."""
+
+    column: str
+    reverse: bool = False
+    nulls_first: bool = False
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A list comes in *order* and is left where its column has passed *bound*."""
+
+    order: Order
+    bound: Any
+
+
+@dataclass(frozen=True)
 class Ahead:
     """How the look-up of one key takes others along, which the statement will look up next.
 
@@ -79,6 +96,8 @@ class Lists:
     """Calls of one listing, one after the other; *pages* is how many are expected in all.
 
     of_parents  each call names parents, and may find that they are gone or refuse
+    ahead       how a look-up takes others along
+    stop        where each call is left before its end
     """
 
     listing: Listing
@@ -86,6 +105,7 @@ class Lists:
     pages: int = 1
     of_parents: bool = False
     ahead: Ahead | None = None
+    stop: Stop | None = None
 
     @property
     def tokens(self) -> int:
@@ -190,15 +210,6 @@ class Candidate:
     @property
     def requests(self) -> int:
         return sum(step.requests for step in self.steps)
-
-
-@dataclass(frozen=True)
-class Order:
-    """A column by which the rows come, *reverse* for descending."""
-
-    column: str
-    reverse: bool = False
-    nulls_first: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from pipedrive_fdw.catalog.model import NONE, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import Settings, fill, filter_text, record_params, sort_params
 from pipedrive_fdw.plan.lookups import Lookups, ahead_of
-from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.stops import SHARE, stop_of
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
@@ -145,6 +146,7 @@ class _Builder:
         needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
             return self._children(listing, fixed), used, False
+        stop = stop_of(self.table, listing, self.predicates.ranges, self.order)
         best: tuple[int, int, list[Filter]] | None = None
         optional = [f for f in splits if not f.required]
         forced = [f for f in splits if f.required]
@@ -152,8 +154,10 @@ class _Builder:
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
                 calls = math.prod(len(self._slices(f)) for f in parts)
-                pages = max(calls, self._pages(listing, [*fixed, *parts]))
-                if chosen and (calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced])):
+                pages = max(calls, self._pages(listing, [*fixed, *parts], stop))
+                if chosen and (
+                    calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced], stop)
+                ):
                     continue  # each call costs a page at least, and the values may be the frequent ones
                 if best is None or (pages * listing.tokens, pages) < best[:2]:
                     best = (pages * listing.tokens, pages, parts)
@@ -161,10 +165,13 @@ class _Builder:
         parts = best[2]
         used |= {f.column for f in parts}
         combos = itertools.product(*(self._slices(f) for f in parts))
-        calls_made = tuple(self._call(listing, {**fixed, **dict(zip(parts, combo))}) for combo in combos)
+        order = (stop.order,) if stop is not None and not self.order else self.order
+        calls_made = tuple(
+            self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
+        )
         in_order = not self.order or sort_params(listing, self.order) is not None
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
-        return Lists(listing, calls_made, best[1], needs_parent, ahead), used, in_order
+        return Lists(listing, calls_made, best[1], needs_parent, ahead, stop), used, in_order
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
         """How the children of one parent take those of others along, which costs nothing more."""
@@ -241,13 +248,15 @@ class _Builder:
         total = self.table.rows if known is None else known
         return max(total // max(len(self.table.listings), 1), 1) if known is None else total
 
-    def _pages(self, listing: Listing, filters: Sequence[Filter]) -> int:
+    def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None = None) -> int:
         if listing.paging == NONE:
             return 1
         rows = float(self._rows())
         for filt in filters:
             wanted = len(self.predicates.equal.get(filt.column, (1,)))
             rows *= min(1.0, filt.share * wanted)
+        if stop is not None:
+            rows *= SHARE
         if self.limit is not None:
             rows = min(rows, self.limit)
         return max(1, math.ceil(rows / min(self.settings.page_size, listing.page_max)))
@@ -302,7 +311,13 @@ class _Builder:
 
     # ---- calls
 
-    def _call(self, listing: Listing, values: Mapping[Filter, Any], walked: Filter | None = None) -> Call:
+    def _call(
+        self,
+        listing: Listing,
+        values: Mapping[Filter, Any],
+        walked: Filter | None = None,
+        order: Sequence[Order] | None = None,
+    ) -> Call:
         params: list[tuple[str, str]] = []
         held = (c for c in listing.holds if getattr(self.table.column(c), "held", False))
         echo: dict[str, Any] = {c: listing.holds[c] for c in held}
@@ -318,7 +333,7 @@ class _Builder:
             elif filt.shape == "in" and len(value) == 1:
                 echo[filt.column] = value[0]
         params += listing.params.items()
-        params += sort_params(listing, self.order) or ()
+        params += sort_params(listing, self.order if order is None else order) or ()
         if listing.paging != NONE:
             params.append(("limit", str(self._page(listing, len(values)))))
         params += record_params(self.table, listing, self.settings)

@@ -111,7 +111,8 @@ class ForeignTable:
         self._comparable = {
             b.column.name: b.codec
             for b in self.binding.columns
-            if columns[b.name].base_type_name not in ("citext", "character", "bpchar", "real", "float4")
+            if b.codec.name == b.column.type
+            and columns[b.name].base_type_name not in ("citext", "character", "bpchar", "real", "float4")
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         self._ledger = Ledger()

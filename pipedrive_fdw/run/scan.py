@@ -20,7 +20,8 @@ from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step, Stop
+from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.session import Params, Work
@@ -142,13 +143,21 @@ class _Scan:
                 yield from self._of_parents(step.listing, step.calls)
                 return
             for call in step.calls:
-                yield from self._pages(step.listing, call)
+                yield from self._until(step.stop, self._pages(step.listing, call))
         elif isinstance(step, Gets):
             yield from self._gets(step.get, step.calls)
         elif isinstance(step, Batches):
             yield from self._batch(step)
         else:
             yield from self._children(step)
+
+    def _until(self, stop: Stop | None, pages: Iterator[Batch]) -> Iterator[Batch]:
+        """*pages* as far as rows can be among them."""
+        watch = None if stop is None else Watch(stop, _column(self.table, stop.order.column))
+        for records, echo in pages:
+            yield records, echo
+            if watch is not None and watch.is_past(records):
+                return
 
     def _with_others(self, ahead: Ahead) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to

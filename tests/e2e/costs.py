@@ -283,5 +283,29 @@ COSTS = (
         ("/v2/organizations/120", "/v2/organizations/19", "/v2/persons/1", "/v2/persons/2", "/v2/persons/3"),
     ),
     Cost("SELECT e.value FROM persons p JOIN person_emails e ON e.person_id = p.id", 20, ("/v2/persons x2",)),
+    Cost(
+        "SELECT * FROM deals WHERE id < 20",
+        30,
+        ("/v2/deals?sort_by=id&sort_direction=asc", "/v2/deals/archived?sort_by=id&sort_direction=asc"),
+    ),
+    Cost(
+        "SELECT count(*) FROM activities WHERE add_time >= '2026-10-01'",
+        10,
+        ("/v2/activities?sort_by=add_time&sort_direction=desc",),
+    ),
+    Cost(
+        "SELECT * FROM deals WHERE add_time >= '2026-06-01' AND status = 'open'",
+        30,
+        (
+            "/v2/deals?status=open&sort_by=add_time&sort_direction=desc",
+            "/v2/deals/archived?status=open&sort_by=add_time&sort_direction=desc",
+        ),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE id BETWEEN 500 AND 520",
+        10,
+        ("/v2/persons?sort_by=id&sort_direction=desc",),
+    ),
+    Cost("SELECT * FROM notes WHERE id < 20", 20, ("/v1/notes?sort=id ASC",)),
     Cost("SELECT * FROM api_usage", 0, ()),
 )

@@ -1,0 +1,68 @@
+"""Where a list that comes in order can be left before its end. Pure.
+
+Pipedrive has no filter on add_time or on ranges of ids, but most lists can be ordered by them. Read newest
+first, ``add_time >= '2026-01-01'`` needs only the pages down to that day. Only keys that never change are
+used: a record whose key changes while the list is read could pass from a page to come to one that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipedrive_fdw.catalog.model import CURSOR, Column, Listing, Table
+from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.plan.paths import Order, Stop
+from pipedrive_fdw.plan.predicates import Range
+
+_FIXED = ("id", "add_time")
+# The part of the rows that is guessed to be left of a range, as PostgreSQL guesses.
+SHARE = 0.33
+
+
+def stop_of(
+    table: Table, listing: Listing, ranges: Mapping[str, Range], order: Sequence[Order]
+) -> Stop | None:
+    """How *listing* is read for *ranges*, None when all of it is. *order* is what was promised to PostgreSQL.
+
+    Both bounds given, it is read from the higher one's side: what is asked for is mostly recent.
+    """
+    for name in _FIXED:
+        limits, column = ranges.get(name), table.column(name)
+        if limits is None or column is None or column.update or name not in listing.sorts:
+            continue
+        for reverse, bound in ((True, limits.low), (False, limits.high)):
+            wanted = Order(name, reverse)
+            # New records come first in a descending list: pages by offset would shift under the reader
+            free = not order and (listing.paging == CURSOR or not reverse)
+            asked = bool(order) and (order[0].column, order[0].reverse) == (name, reverse)
+            if bound is not None and (free or asked):
+                return Stop(wanted, bound)
+    return None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks at the pages of a list for its *stop*; *column* is the stop's."""
+
+    stop: Stop
+    column: Column
+
+    def is_past(self, records: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether no record after these can be in range: they are in order, and the last is beyond the bound.
+
+        A page out of order says that the list does not keep to what was asked: then it is read to its end.
+        """
+        codec = CODECS[self.column.type]
+        values = []
+        for record in records:
+            raw = record.get(self.column.path[0])
+            loaded = None if raw is None else codec.load(raw)
+            if loaded is not None:
+                values.append(codec.parse(loaded))
+        if not values:
+            return False
+        if self.stop.order.reverse:
+            return bool(values[-1] < self.stop.bound) and all(a >= b for a, b in zip(values, values[1:]))
+        return bool(values[-1] > self.stop.bound) and all(a <= b for a, b in zip(values, values[1:]))
