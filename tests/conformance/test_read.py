@@ -64,7 +64,7 @@ def check(account: LiveAccount, table: str, unknown: frozenset[str] = frozenset(
 # What version 1 shows in another form (jsonb as it came, as custom_fields everywhere), and what its schemas
 # leave out, so that the simulator does too, although their examples have it.
 OLD_DIFFERS = {
-    "products": {"description", "category", "add_time", "update_time"},
+    "products": {"description", "category", "add_time", "update_time", "prices"},
     "deal_products": {
         "update_time",
         "billing_frequency",
