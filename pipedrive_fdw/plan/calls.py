@@ -37,7 +37,8 @@ class Settings:
 
     tables     the catalogue, for the parents of child tables
     page_size  rows a page at most (a listing's own maximum still holds)
-    rows       how many rows the table is known to have, None when nobody knows
+    rows       how many rows the user says that the table has, None when he does not
+    sizes      how many records lists had when they were last read whole, by ``sizes.list_name``
     archived   'include', 'exclude' or 'only'
     labels     ask for the labels of options, which a column shows
     named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
@@ -49,6 +50,7 @@ class Settings:
     tables: Mapping[str, Table] = field(default_factory=dict)
     page_size: int = 500
     rows: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
     archived: str = "include"
     labels: bool = False
     named: frozenset[str] | None = None

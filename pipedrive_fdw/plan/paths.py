@@ -98,6 +98,7 @@ class Lists:
     of_parents  each call names parents, and may find that they are gone or refuse
     ahead       how a look-up takes others along
     stop        where each call is left before its end
+    whole       no filter is sent: what ends by itself has given the whole list
     """
 
     listing: Listing
@@ -106,6 +107,7 @@ class Lists:
     of_parents: bool = False
     ahead: Ahead | None = None
     stop: Stop | None = None
+    whole: bool = False
 
     @property
     def tokens(self) -> int:

@@ -21,6 +21,7 @@ from pipedrive_fdw.plan.calls import Settings, fill, filter_text, record_params,
 from pipedrive_fdw.plan.lookups import Lookups, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.sizes import is_known, list_size
 from pipedrive_fdw.plan.stops import SHARE, stop_of
 
 # How many single-valued calls one IN may become.
@@ -121,7 +122,7 @@ class _Builder:
         if lookups and guarded:
             return min(lookups, key=_price)
         lists = self.lists()
-        if self.settings.rows is not None:
+        if is_known(self.table, self.settings):
             lookups = [c for c in lookups if c.tokens + c.risk <= lists.tokens]
         return min((*lookups, lists), key=_price)
 
@@ -171,7 +172,8 @@ class _Builder:
         )
         in_order = not self.order or sort_params(listing, self.order) is not None
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
-        return Lists(listing, calls_made, best[1], needs_parent, ahead, stop), used, in_order
+        whole = not fixed and not parts
+        return Lists(listing, calls_made, best[1], needs_parent, ahead, stop, whole), used, in_order
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
         """How the children of one parent take those of others along, which costs nothing more."""
@@ -243,15 +245,10 @@ class _Builder:
             return list(values)
         return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]
 
-    def _rows(self) -> int:
-        known = self.settings.rows
-        total = self.table.rows if known is None else known
-        return max(total // max(len(self.table.listings), 1), 1) if known is None else total
-
     def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None = None) -> int:
         if listing.paging == NONE:
             return 1
-        rows = float(self._rows())
+        rows = float(list_size(self.table, listing, self.settings))
         for filt in filters:
             wanted = len(self.predicates.equal.get(filt.column, (1,)))
             rows *= min(1.0, filt.share * wanted)
@@ -284,19 +281,16 @@ class _Builder:
         walked_with = Settings(
             self.settings.tables,
             self.settings.page_size,
+            sizes=self.settings.sizes,
             named=frozenset((parent.key,)),
             shared=self.settings.shared,
         )
-        walk = plan_scan(
-            self.settings.tables[parent.table],
-            Predicates(),
-            frozenset((parent.key,)),
-            settings=walked_with,
-        )
+        walked = self.settings.tables[parent.table]
+        walk = plan_scan(walked, Predicates(), frozenset((parent.key,)), settings=walked_with)
         call = self._call(listing, fixed, walked=slot)
-        parents = self.settings.tables[parent.table].rows
+        parents = sum(list_size(walked, li, walked_with) for li in walked.listings)
         in_path = slot.column in listing.placeholders
-        key = self.settings.tables[parent.table].column(parent.key)
+        key = walked.column(parent.key)
         return Children(
             listing,
             walk,

@@ -1,4 +1,4 @@
-"""How many rows the tables of an account had when they were last read whole: what the planner goes by.
+"""How large tables and lists of an account were when they were last read whole: what the planner goes by.
 
 One small file for each credential, since credentials see different rows, in the folder that backends share.
 A lost or broken file costs nothing but a guess.
@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -21,7 +22,7 @@ _SECRETS = tuple(option.name for option in OPTIONS if option.secret)
 
 
 class Counts:
-    """The counts of one account and credential, by table."""
+    """The counts of one account and credential: rows by table, records by list (plan/sizes.py)."""
 
     def __init__(self, options: Options) -> None:
         """Without a state folder (outside a server) nothing is remembered."""
@@ -32,17 +33,17 @@ class Counts:
         self._known: dict[str, int] = {}
         self._read_at: tuple[int, int] | None = None
 
-    def get(self, table: str) -> int | None:
-        """Rows of *table* when it was last read whole, None when nobody knows."""
+    def known(self) -> Mapping[str, int]:
+        """Everything that was counted."""
         self._read()
-        return self._known.get(table)
+        return self._known
 
-    def put(self, table: str, rows: int) -> None:
-        """Remembers that *table* has *rows*."""
-        self._read()
-        if self._file is None or self._known.get(table) == rows:
+    def put(self, found: Mapping[str, int]) -> None:
+        """Remembers what was *found* by a scan that ended by itself."""
+        known = {**self.known(), **found}
+        if self._file is None or self._known == known:
             return
-        self._known[table] = rows
+        self._known = known
         with contextlib.suppress(OSError):  # a full disk must not fail a query that has all its rows
             descriptor, path = tempfile.mkstemp(prefix="counts.", dir=self._file.parent)
             with os.fdopen(descriptor, "wb") as file:

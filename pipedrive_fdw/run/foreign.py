@@ -7,7 +7,6 @@ stays in its generator.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +21,7 @@ from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import Gets, Lists, Order, ScanPlan
+from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.run.account import session_for
@@ -36,12 +35,10 @@ from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, Req
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
+from pipedrive_fdw.run.sizes import Sizes, aheads_of, keys_of, rows_name
 from pipedrive_fdw.run.together import PLANNED
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
-_NO_COLUMNS: frozenset[str] = frozenset(("",))
-# A value of each type by which a join can look rows up, to price the look-up.
-_SAMPLES: Mapping[str, Any] = {"bigint": 1, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
 # Types that Pipedrive orders as PostgreSQL does.
 _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
 
@@ -118,6 +115,7 @@ class ForeignTable:
         self._ledger = Ledger()
         self._counts = Counts(options)
         self._account = base_url(options)
+        self._sizes = Sizes(self.table, self._account)
         self._planned: tuple[Any, frozenset[str]] | None = None
 
     # ---- planning
@@ -148,7 +146,8 @@ class ForeignTable:
         return Settings(
             self._catalogue,
             options["page_size"],
-            self._known_rows(),
+            options["rows"],
+            self._counts.known(),
             options["archived"],
             labels=self.binding.labelled,
         )
@@ -161,20 +160,6 @@ class ForeignTable:
         custom = None if "custom_fields" in named else keys
         return replace(self._settings(), labels=labels, named=named, custom=custom)
 
-    def _known_rows(self) -> int | None:
-        """The option rows, else what an earlier scan saw, else None."""
-        rows: int | None = self.options["rows"]
-        return self._counts.get(self._count_name) if rows is None else rows
-
-    @property
-    def _count_name(self) -> str:
-        archived = self.options["archived"]
-        return self.table.name if archived == "include" else f"{self.table.name} {archived}"
-
-    def _rows(self) -> int:
-        known = self._known_rows()
-        return self.table.rows if known is None else known
-
     def size(self, quals: Sequence[Qual], columns: Iterable[str]) -> tuple[int, int]:
         """(rows expected, bytes of a row) for PostgreSQL's planner."""
         predicates = self.predicates(quals)
@@ -184,21 +169,7 @@ class ForeignTable:
         width = (
             sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in set(columns)) or 100
         )
-        return self._expected(predicates), width
-
-    def _expected(self, predicates: Predicates) -> int:
-        """How many rows *predicates* leave, as far as can be guessed."""
-        if predicates.impossible:
-            return 1
-        rows = float(self._rows())
-        if self.table.key and set(self.table.key) <= set(predicates.equal):
-            return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
-        for column, values in predicates.equal.items():
-            shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
-            rows *= min(1.0, (min(shares) if shares else 0.1) * len(values))
-        for _ in predicates.ranges:
-            rows *= 0.33
-        return max(int(rows), 1)
+        return self._sizes.expected(predicates, self._settings()), width
 
     def _note(self, not_null: frozenset[str]) -> None:
         """Keeps what is sure of every scan of this table that the statement plans, for ``sortable``."""
@@ -212,55 +183,10 @@ class ForeignTable:
         if self.table.local or not GUARD.expect():
             return []
         shown = {b.column.name: b.name for b in self.binding.columns}
-        row_price = self._rows() / max(self._plan_for({}).tokens, 1) if not self._is_guarded() else 1.0
-        keys: list[tuple[tuple[str, ...], int]] = []
-        for columns in self._keys():
-            samples = {name: _SAMPLES.get(self._type(name)) for name in columns}
-            if not all(name in shown for name in columns) or None in samples.values():
-                continue
-            plan = self._plan_for({name: (value,) for name, value in samples.items()})
-            if not all(any(text.startswith(f"{name} ") for text in plan.pushed) for name in columns):
-                continue
-            rows = self._expected(Predicates(equal={name: (value,) for name, value in samples.items()}))
-            # PostgreSQL weighs paths by their rows: a look-up counts as many as a scan gives for its tokens.
-            price = self._look_up_price(plan) * row_price
-            keys.append((tuple(shown[name] for name in columns), max(rows, round(price))))
-        return keys
-
-    def _look_up_price(self, plan: ScanPlan) -> float:
-        """Tokens of one look-up of a join, which may take others along."""
-        for step in plan.steps:
-            ahead = step.ahead if isinstance(step, (Gets, Lists)) else None
-            if ahead is None:
-                continue
-            PLANNED.offer(self._account, ahead.target)
-            if PLANNED.supplies(self._account, ahead.target, self.table):
-                # Keys that are looked up by themselves first make it no better than half the price
-                return plan.tokens / 2 if ahead.after else plan.tokens / ahead.most
-        return plan.tokens
-
-    def _keys(self) -> list[tuple[str, ...]]:
-        """The columns whose values a request can name, one set for each way, best first."""
-        get = self.table.get
-        found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
-        for listing in self.table.listings:
-            found += [(name,) for name in listing.placeholders]
-            filters = (f for f in listing.filters if f.shape in ("eq", "in") and not f.alone and not f.values)
-            found += [(f.column,) for f in filters]
-        return list(dict.fromkeys(found))
-
-    def _is_guarded(self) -> bool:
-        return self.table.parent is not None and self.table.parent.guarded
-
-    def _type(self, name: str) -> str:
-        column = self.table.column(name)
-        return column.type if column else ""
-
-    def _plan_for(self, equal: Mapping[str, tuple[Any, ...]]) -> ScanPlan:
-        texts = tuple((name, "=", f"{name} = …") for name in equal)
-        return plan_scan(
-            self.table, Predicates(equal=equal, texts=texts), _NO_COLUMNS, settings=self._settings()
-        )
+        return [
+            (tuple(shown[name] for name in columns), rows)
+            for columns, rows in self._sizes.look_ups(frozenset(shown), self._settings())
+        ]
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The prefix of *sortkeys* whose order the API gives exactly."""
@@ -277,15 +203,17 @@ class ForeignTable:
                 break
             if claimed and any(listing.paging != OFFSET for listing in listings):
                 break  # version 2 takes one key
-            if self._type(name) not in _EXACT and not self._by_their_collation(name):
+            declared = self.table.column(name)
+            kind = declared.type if declared is not None else ""
+            if kind not in _EXACT and not (kind == "text" and self._by_their_collation):
                 break
             claimed.append(key)
         return claimed
 
-    def _by_their_collation(self, name: str) -> bool:
-        """Whether the user lets Pipedrive sort this text, and one list gives all of it."""
-        alone = len(self.table.listings) == 1
-        return alone and self._type(name) == "text" and bool(self.options["push_text_sort"])
+    @property
+    def _by_their_collation(self) -> bool:
+        """Whether the user lets Pipedrive sort text, and one list gives all of it."""
+        return len(self.table.listings) == 1 and bool(self.options["push_text_sort"])
 
     def limitable(self, limit: int | None) -> bool:
         """Whether a LIMIT without any WHERE can be left to the scan (Multicorn2 asks only then)."""
@@ -318,8 +246,9 @@ class ForeignTable:
                 count += 1
                 yield row
             if whole:
-                self._counts.put(self._count_name, count)
+                work.sizes[rows_name(self.table, options["archived"])] = count
         finally:
+            self._counts.put(work.sizes)
             self._ledger.note(asked, work.spent, count)
 
     def _work(self, options: Options, advice: str = "") -> Work:
@@ -400,7 +329,7 @@ class ForeignTable:
         late = asked.late_keys(self._keys_named)
         if late:
             yield "0 stands for a value that is known when the query runs"
-            if any(isinstance(step, (Gets, Lists)) and step.ahead is not None for step in plan.steps):
+            if any(PLANNED.supplies(self._account, ahead.target, self.table) for ahead in aheads_of(plan)):
                 yield "With it go the next keys that the statement has read, where they cost less together"
         done = self._ledger.take(asked, late)
         if done is not None:
@@ -409,7 +338,7 @@ class ForeignTable:
     @cached_property
     def _keys_named(self) -> frozenset[str]:
         """Names of the foreign table's columns by which a join can look rows up."""
-        keys = {name for columns in self._keys() for name in columns}
+        keys = {name for columns in keys_of(self.table) for name in columns}
         return frozenset(b.name for b in self.binding.columns if b.column.name in keys)
 
 

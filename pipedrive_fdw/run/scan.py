@@ -20,7 +20,8 @@ from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step, Stop
+from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.sizes import list_name
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
@@ -143,7 +144,7 @@ class _Scan:
                 yield from self._of_parents(step.listing, step.calls)
                 return
             for call in step.calls:
-                yield from self._until(step.stop, self._pages(step.listing, call))
+                yield from self._list(step, call)
         elif isinstance(step, Gets):
             yield from self._gets(step.get, step.calls)
         elif isinstance(step, Batches):
@@ -151,13 +152,18 @@ class _Scan:
         else:
             yield from self._children(step)
 
-    def _until(self, stop: Stop | None, pages: Iterator[Batch]) -> Iterator[Batch]:
-        """*pages* as far as rows can be among them."""
+    def _list(self, step: Lists, call: Call) -> Iterator[Batch]:
+        """The pages of *call* as far as rows can be among them."""
+        stop = step.stop
         watch = None if stop is None else Watch(stop, _column(self.table, stop.order.column))
-        for records, echo in pages:
+        count = 0
+        for records, echo in self._pages(step.listing, call):
             yield records, echo
+            count += len(records)
             if watch is not None and watch.is_past(records):
                 return
+        if step.whole:
+            self.work.sizes[list_name(step.listing)] = count
 
     def _with_others(self, ahead: Ahead) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to

@@ -183,6 +183,8 @@ class Work:
         self.guards = guards
         self.exchange = Exchange()
         self.spent = Spent()
+        # Lists that were read whole, with the number of their records (plan/sizes.py)
+        self.sizes: dict[str, int] = {}
 
     def close(self) -> None:
         """Ends whatever is under way."""

@@ -6,3 +6,4 @@ EXPLAIN (COSTS OFF) SELECT d.title FROM few f JOIN deals d ON d.person_id = f.id
 EXPLAIN (COSTS OFF) SELECT c.deal_id FROM few f JOIN deal_products c ON c.deal_id = f.id;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM users u JOIN deals d ON d.owner_id = u.id LEFT JOIN few f ON f.id = d.id;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM users u JOIN deals d ON d.owner_id = u.id WHERE NOT EXISTS (SELECT FROM few f WHERE f.id = d.id);
+EXPLAIN (COSTS OFF) SELECT d.title, c.name FROM deals d JOIN deal_products c ON c.deal_id = d.id WHERE d.stage_id = 7;
