@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
-from pipedrive_fdw.catalog.model import CURSOR, NONE, Listing
+import orjson
+
+from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Listing
 from pipedrive_fdw.errors import ProtocolError
 
 Params = tuple[tuple[str, str], ...]
 Page = list[Any]
+# Page maxima of the API are multiples of it: 50 of call logs, 100 of files, 500.
+_ROUND = 50
 
 
 def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page:
@@ -66,14 +70,24 @@ def next_params(
         if ("cursor", str(cursor)) in params:
             raise _repeated(where, "its cursor")
         return (*(p for p in params if p[0] != "cursor"), ("cursor", str(cursor)))
-    pagination = more.get("pagination")
-    pagination = pagination if isinstance(pagination, dict) else more
-    if not pagination.get("more_items_in_collection"):
-        return None
-    start = int(dict(params).get("start", "0"))
+    return _following(more.get("pagination", more), params, count, where)
+
+
+def _following(said: Any, params: Params, count: int, where: str) -> Params | None:
+    """The next offset: what the answer says, else what it gave.
+
+    An answer that says nothing of pages (as that of mailThreads) may still be cut, at the limit that
+    was asked for or at one of the API's own, which is a round number.
+    """
+    pagination = said if isinstance(said, dict) else {}
+    asked = dict(params)
+    start = int(asked.get("start", "0"))
     following = pagination.get("next_start")
+    cut = count > 0 and (count >= int(asked.get("limit", count)) or count % _ROUND == 0)
+    if not pagination.get("more_items_in_collection", following is not None or cut):
+        return None
     if following is None:
-        following = start + int(pagination.get("limit") or count)
+        following = start + (count or int(pagination.get("limit") or 0))
     if int(following) <= start:
         raise _repeated(where, "its page")
     return (*(p for p in params if p[0] != "start"), ("start", str(following)))
@@ -90,8 +104,13 @@ def _repeated(where: str, what: str) -> ProtocolError:
 def pages(
     ask: Callable[[Params], Mapping[str, Any]], listing: Listing, params: Params, where: str
 ) -> Iterator[Page]:
-    """Page after page, each asked for when the one before it has been used."""
+    """Page after page, each asked for when the one before it has been used.
+
+    Of a list by offset, what stood on the page before as well is left out: offsets shift when records are
+    added, and a page that is shorter than its limit does not say where the next one begins.
+    """
     asked: set[str] = set()
+    before: frozenset[bytes] = frozenset()
     current: Params | None = params
     while current is not None:
         payload = ask(current)
@@ -102,5 +121,13 @@ def pages(
             if mark in asked:
                 raise _repeated(where, "a page")
             asked.add(mark)
+        if listing.paging == OFFSET and (before or following is not None):
+            marks = [orjson.dumps(record) for record in page]
+            fresh = [record for record, mark_ in zip(page, marks) if mark_ not in before]
+            if page and not fresh:
+                if payload.get("additional_data"):
+                    raise _repeated(where, "its page")
+                return  # a list that knows no pages
+            page, before = fresh, frozenset(marks)
         yield page
         current = following

@@ -68,7 +68,7 @@ DEALS = Table(
         Column("stage_change_time", "timestamptz", "When the stage last changed."),
         Column("is_deleted", "boolean", "Always false here."),
         *writable(
-            Column("is_archived", "boolean", "Whether the deal is archived."),
+            Column("is_archived", "boolean", "Whether the deal is archived.", held=True),
             Column("status", "text", "open, won or lost."),
             Column("probability", "numeric", "Probability of success in percent."),
             Column("lost_reason", "text", "Why it was lost."),
@@ -136,7 +136,7 @@ DELETED_DEALS = Table(
             holds={},
         ),
     ),
-    get=DEALS.get,
+    # No get: whether one finds a deleted deal, and for how long, is not documented.
     hidden=(("is_deleted", False),),
     custom_fields="deal",
     rows=100,

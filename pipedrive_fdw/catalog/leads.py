@@ -64,7 +64,7 @@ LEADS = Table(
         Column("channel", "bigint", "Marketing channel id.", insert=True, update=True),
         Column("channel_id", "text", "Identifier at the marketing channel.", insert=True, update=True),
         ref("source_deal_id", "deals", "The deal it was converted from."),
-        Column("is_archived", "boolean", "Whether the lead is archived.", update=True),
+        Column("is_archived", "boolean", "Whether the lead is archived.", update=True, held=True),
         Column("was_seen", "boolean", "Whether somebody looked at it.", insert=True, update=True),
         Column("value", "jsonb", "Potential value: {amount, currency}.", insert=True, update=True),
         Column("expected_close_date", "date", "When it is expected to close.", insert=True, update=True),

@@ -171,7 +171,6 @@ V1_DELETED_DEALS = replace(
             filters=tuple(f for f in _DEAL_LIST.filters if f.column in ("owner_id", "stage_id")),
         ),
     ),
-    get=V1_DEALS.get,
     hidden=(("deleted", False),),
     left_out=_DEAL_DROPPED,
 )

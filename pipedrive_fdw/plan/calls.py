@@ -102,6 +102,12 @@ def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, 
     return params
 
 
+def held_values(table: Table, listing: Listing) -> dict[str, Any]:
+    """Column → value that every row of *listing* has because it stands there."""
+    columns = {name: table.column(name) for name in listing.holds}
+    return {name: listing.holds[name] for name, column in columns.items() if column and column.held}
+
+
 def sort_params(listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, str], ...] | None:
     """Parameters for the promised order; None when this listing cannot give it."""
     if listing.paging == OFFSET:

@@ -121,6 +121,6 @@ class Lookups:
         risk = min(again, len(values) * get.tokens) if get is not None else again
         return Candidate(tuple(steps), frozenset((filt.column,)), False, risk)
 
-    def _key_path(self, column: str) -> str:
+    def _key_path(self, column: str) -> tuple[str, ...]:
         declared = self.table.column(column)
-        return ".".join(declared.path) if declared else column
+        return declared.path if declared else (column,)

@@ -44,11 +44,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Order:
-    """A column by which the rows come, *reverse* for descending."""
+    """A column by which the rows come, *reverse* for descending. It is empty in no row that is kept."""
 
     column: str
     reverse: bool = False
-    nulls_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ class Gets:
 
 @dataclass(frozen=True)
 class Batches:
-    """Look-ups in batches of *most* keys in the parameter *param*; *key* names them in a record.
+    """Look-ups in batches of *most* keys in the parameter *param*; *key* is their path in a record.
 
     Keys that a batch does not answer are looked for in *others* listings, or by single gets, whichever
     is cheaper for as many as are missing.
@@ -146,7 +145,7 @@ class Batches:
     listing: Listing
     calls: tuple[Call, ...]
     keys: tuple[Any, ...]
-    key: str
+    key: tuple[str, ...]
     param: str
     most: int
     get: Get | None = None

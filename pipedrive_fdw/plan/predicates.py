@@ -108,6 +108,9 @@ def normalise(quals: Iterable[Qual], codecs: Mapping[str, Codec], never_null: fr
             # IS NULL, or a comparison with a NULL parameter: the column is NULL, or nothing is kept
             impossible = impossible or column in never_null
             continue
+        if operator == ("=", True) and value is None:
+            impossible = True  # = ANY (NULL)
+            continue
         if operator in ("<>", "IS NOT") and value is None:
             not_null.add(column)
             continue
@@ -118,7 +121,7 @@ def normalise(quals: Iterable[Qual], codecs: Mapping[str, Codec], never_null: fr
             elif codec.name in _ORDERED:
                 bound = _bound(codec, operator, value)
                 if bound is not None:
-                    ranges[column] = _narrow(ranges.get(column, Range()), operator, bound)
+                    ranges[column] = _narrow(ranges.get(column, Range()), *bound)
         elif codec.name == "boolean" and operator == "<>" and value is not None:
             truth = _parsed(codec, value)
             if truth is not None:
@@ -148,15 +151,20 @@ def _parsed(codec: Codec, value: Any) -> Any:
         return None
 
 
-def _bound(codec: Codec, operator: str, value: Any) -> Any:
+def _bound(codec: Codec, operator: str, value: Any) -> tuple[str, Any] | None:
+    """The comparison as one with a value of the column's type; None when it is not understood."""
     if codec.name == "timestamptz" and isinstance(value, dt.date) and getattr(value, "tzinfo", None) is None:
         midnight = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
         slack = -_ZONE_SLACK if operator in (">", ">=") else _ZONE_SLACK
         try:
-            return midnight.replace(tzinfo=dt.timezone.utc) + slack
+            return operator, midnight.replace(tzinfo=dt.timezone.utc) + slack
         except OverflowError:
             return None
-    return _parsed(codec, value)
+    if codec.name == "date" and isinstance(value, dt.datetime) and value.time() != dt.time():
+        # The day itself, which is its midnight, is before a time of that day
+        return "<=" if operator in ("<", "<=") else ">", value.date()
+    bound = _parsed(codec, value)
+    return None if bound is None else (operator, bound)
 
 
 def _values(operator: Any, value: Any, codec: Codec) -> tuple[Any, ...] | None:

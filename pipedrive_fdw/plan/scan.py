@@ -8,25 +8,23 @@ that costs fewer tokens than reading on.
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import NONE, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
-from pipedrive_fdw.plan.calls import Settings, fill, filter_text, record_params, sort_params
+from pipedrive_fdw.plan.calls import Settings, fill, filter_text, held_values, record_params, sort_params
 from pipedrive_fdw.plan.lookups import Lookups, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.sizes import is_known, list_size
 from pipedrive_fdw.plan.stops import SHARE, stop_of
+from pipedrive_fdw.plan.values import can_be_key, possible_keys, time_bound
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
-_LARGEST_ID = 1 << 53
 
 
 def plan_scan(
@@ -46,7 +44,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
-    predicates = _possible_keys(table, predicates, settings.explained)
+    predicates = possible_keys(table, predicates, settings.explained)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
     needed = None if limit is None else limit + offset
@@ -66,23 +64,6 @@ def plan_scan(
         limit,
         offset,
     )
-
-
-def _possible_keys(table: Table, predicates: Predicates, explained: bool) -> Predicates:
-    """*predicates* without keys that no record can have, which would make another request of a path."""
-    keys = {*table.key, *((table.parent.column,) if table.parent is not None else ())}
-    equal = dict(predicates.equal)
-    for name in keys & equal.keys():
-        equal[name] = tuple(v for v in equal[name] if _can_be_key(v, explained))
-    impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
-    return replace(predicates, equal=equal, impossible=impossible)
-
-
-def _can_be_key(value: Any, explained: bool) -> bool:
-    """Ids are positive; a path's part is neither empty nor dots."""
-    if isinstance(value, int):
-        return 0 < value < _LARGEST_ID or (explained and value == 0)
-    return str(value).strip(".") != ""
 
 
 def _price(candidate: Candidate) -> tuple[int, int]:
@@ -149,8 +130,8 @@ class _Builder:
             return self._children(listing, fixed), used, False
         stop = stop_of(self.table, listing, self.predicates.ranges, self.order)
         best: tuple[int, int, list[Filter]] | None = None
-        optional = [f for f in splits if not f.required]
-        forced = [f for f in splits if f.required]
+        optional = [f for f in splits if not (f.required or f.alone)]
+        forced = [f for f in splits if f.required or f.alone]
         for size in range(len(optional) + 1):
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
@@ -190,7 +171,7 @@ class _Builder:
         fixed: dict[Filter, Any] = {}
         splits: list[Filter] = []
         for filt in (*self._placeholder_filters(listing), *listing.filters):
-            value = self._bound(filt)
+            value = time_bound(filt, self.predicates)
             if value is not None:
                 fixed[filt] = value
                 continue
@@ -200,7 +181,7 @@ class _Builder:
             if filt.values and not set(values) <= set(filt.values):
                 continue
             if self._is_reference(filt.column) and not all(
-                _can_be_key(value, self.settings.explained) for value in values
+                can_be_key(value, self.settings.explained) for value in values
             ):
                 continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
@@ -209,10 +190,9 @@ class _Builder:
                 fixed[filt] = values if filt.shape == "in" else values[0]
             else:
                 splits.append(filt)
-        alone = next((f for f in fixed if f.alone), None)
-        if alone is not None:
-            fixed = {f: v for f, v in fixed.items() if f is alone or f.required}
-            splits = [f for f in splits if f.required]
+        if any(f.alone for f in (*fixed, *splits)):
+            fixed = {f: v for f, v in fixed.items() if f.alone or f.required}
+            splits = [f for f in splits if f.alone or f.required]
         return fixed, splits, {f.column for f in fixed}
 
     def _is_reference(self, name: str) -> bool:
@@ -222,22 +202,6 @@ class _Builder:
     @staticmethod
     def _placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
         return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
-
-    def _bound(self, filt: Filter) -> Any | None:
-        limits = self.predicates.ranges.get(filt.column)
-        equal = self.predicates.equal.get(filt.column)
-        if filt.shape == "since":
-            low = limits.low if limits else min(equal) if equal else None
-            return None if low is None else low.replace(microsecond=0)
-        if filt.shape == "until":
-            if equal:
-                return max(equal).replace(microsecond=0) + dt.timedelta(seconds=1)
-            if limits is None or limits.high is None:
-                return None
-            high = limits.high
-            whole = high.replace(microsecond=0)
-            return whole if whole == high and not limits.high_inclusive else whole + dt.timedelta(seconds=1)
-        return None
 
     def _slices(self, filt: Filter) -> list[Any]:
         values = self.predicates.equal[filt.column]
@@ -313,8 +277,7 @@ class _Builder:
         order: Sequence[Order] | None = None,
     ) -> Call:
         params: list[tuple[str, str]] = []
-        held = (c for c in listing.holds if getattr(self.table.column(c), "held", False))
-        echo: dict[str, Any] = {c: listing.holds[c] for c in held}
+        echo = held_values(self.table, listing)
         path_values: dict[str, Any] = {}
         for filt, value in values.items():
             if filt.column in listing.placeholders:

@@ -78,15 +78,16 @@ def statement_text() -> str:
 
 _BARE_COUNT = re.compile(
     r"\s*(explain\s*(\([\w\s,]*\)|analyze|verbose|\s)*)?select\s+count\s*\(\s*\*\s*\)(\s+(as\s+)?[a-z_]+)?"
-    r"\s+from\s+[\w.\"]+(\s+(as\s+)?[a-z_]+)?\s*;?\s*",
+    r"\s+from\s+(\w+\.|\"\w+\"\.)*\"?(?P<table>\w+)\"?(\s+(as\s+)?[a-z_]+)?\s*;?\s*",
     re.IGNORECASE,
 )
 
 
-def counts_only(text: str) -> bool:
-    """Whether *text* is a bare ``SELECT count(*) FROM t``.
+def counts_only(text: str, table: str) -> bool:
+    """Whether *text* is a bare ``SELECT count(*) FROM`` *table*.
 
     PostgreSQL names no column for it, as it names none for ``row_to_json(t)``: only the text tells them
-    apart. Anything else is taken to need whole rows.
+    apart. Anything else, a view among them, is taken to need whole rows.
     """
-    return _BARE_COUNT.fullmatch(text) is not None
+    found = _BARE_COUNT.fullmatch(text)
+    return found is not None and found["table"].lower() == table

@@ -125,7 +125,7 @@ class ForeignTable:
         return normalise(renamed, self._comparable, self._never_null)
 
     def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
-        order = tuple(Order(self._names[k.attname], k.is_reversed, k.nulls_first) for k in asked.sortkeys)
+        order = tuple(Order(self._names[k.attname], k.is_reversed) for k in asked.sortkeys)
         named = frozenset(self._names.get(c, c) for c in asked.columns)
         settings = replace(self._settings_for(named), shared=PLANNED.shared(self._account))
         return plan_scan(
@@ -302,10 +302,9 @@ class ForeignTable:
             return None
         return lookups_for_rows(self.binding, asked.columns, work, options)
 
-    @staticmethod
-    def _only_counted(asked: Asked) -> bool:
+    def _only_counted(self, asked: Asked) -> bool:
         """Whether no column and no whole row is used: a bare count(*), which needs no extended field."""
-        return not asked.columns and counts_only(statement_text())
+        return not asked.columns and counts_only(statement_text(), self.table.name)
 
     def _advice(self, asked: Asked) -> str:
         """What to add to the WHERE: the columns by which less would be asked for."""

@@ -11,20 +11,22 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from operator import itemgetter
+from typing import Any
 
 from pipedrive_fdw.api.paging import pages, record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
-from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Operation, Table
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
-from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, Order, ScanPlan, Step
+from pipedrive_fdw.plan.calls import fill, held_values
+from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.sizes import list_name
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.run.fields import FieldLookups
+from pipedrive_fdw.run.order import sort_key
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
+from pipedrive_fdw.run.seen import Seen, meets_twice
 from pipedrive_fdw.run.session import Params, Work
 from pipedrive_fdw.run.together import Target, paths_to
 
@@ -85,6 +87,8 @@ class _Scan:
         self._present = [_column(self.table, name) for name in self.table.present]
         # Keys by which other tables of the statement can be looked up
         self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
+        self._key = _column(self.table, self.table.key[0]).path if meets_twice(plan) else ()
+        self._seen = Seen()
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -93,21 +97,27 @@ class _Scan:
                 yield from self._rows_of(step)
             return
         key = sort_key(self.plan.order, self.table)
-        runs: list[Iterator[Pair]] = []
+
+        def keyed(step: Step) -> Iterator[tuple[Any, Pair]]:
+            for pair in _singles(self._rows_of(step)):
+                found = key(pair[0])
+                if found is not None:
+                    yield found, pair
+
+        runs: list[Iterator[tuple[Any, Pair]]] = []
         for step in self.plan.steps:
             if self.plan.streamed and isinstance(step, Lists):
-                parts = (replace(step, calls=(call,)) for call in step.calls)
-                runs += [_singles(self._rows_of(part)) for part in parts]
+                runs += [keyed(replace(step, calls=(call,))) for call in step.calls]
             else:
-                runs.append(_singles(self._rows_of(step)))
-        merged: Iterable[Pair]
+                runs.append(keyed(step))
+        merged: Iterable[tuple[Any, Pair]]
         if not self.plan.streamed:
-            merged = sorted(itertools.chain.from_iterable(runs), key=lambda pair: key(pair[0]))
+            merged = sorted(itertools.chain.from_iterable(runs), key=itemgetter(0))
         elif len(runs) == 1:
             merged = runs[0]
         else:
-            merged = heapq.merge(*runs, key=lambda pair: key(pair[0]))
-        for record, echo in merged:
+            merged = heapq.merge(*runs, key=itemgetter(0))
+        for _, (record, echo) in merged:
             yield [record], echo
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
@@ -123,6 +133,8 @@ class _Scan:
             yield kept, echo
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
+        if self._key and not self._seen.add(dig(record, self._key)):
+            return False
         for path, value in self._hidden:
             if dig(record, path) == value:
                 return False
@@ -176,13 +188,13 @@ class _Scan:
         keys = company.keys(ahead)
         if len(keys) == 1:
             return None
-        groups: dict[Any, list[Record]] = {key: [] for key in keys} if ahead.whole else {}
+        groups: dict[str, list[Record]] = {str(key): [] for key in keys} if ahead.whole else {}
         call = replace(ahead.call, params=ahead.params(keys))
         for records, _ in self._pages(ahead.listing, call):
             for record in records:
-                groups.setdefault(dig(record, ahead.key), []).append(record)
+                groups.setdefault(str(dig(record, ahead.key)), []).append(record)
         company.keep(ahead, groups)
-        return groups.get(ahead.value)
+        return groups.get(str(ahead.value))
 
     def _pages(self, listing: Listing, call: Call, first: list[Any] | None = None) -> Iterator[Batch]:
         """All pages of *call*; *first* holds the answer of the first page when it is there already."""
@@ -210,22 +222,43 @@ class _Scan:
             yield call, self.work.finish(op, call.path, call.params, result)
 
     def _gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
+        """The records of *calls*. One that is refused is passed over, as lists leave out what the token's
+        user may not see, unless the whole table is refused."""
+        refused: ApiError | None = None
         for call, answer in self._parallel(get, calls):
             if isinstance(answer, NotFoundError):
+                continue
+            if isinstance(answer, AccessError) and not _final(answer):
+                refused = refused or answer
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
             yield [record_of(answer, f"GET /api/v{get.version}{call.path}")], call.echo
+        if refused is not None and not self._answers(get):
+            raise explained(refused, self.table)
+
+    def _answers(self, get: Get) -> bool:
+        """Whether the table can be read: it has answered in this statement, or its list does now."""
+        known = self.work.session.memory.answered
+        if any((op.version, op.path) in known for op in (get, *self.table.listings)):
+            return True
+        for listing in self.table.listings:
+            if not listing.placeholders and not any(f.required for f in listing.filters):
+                limit = () if listing.paging == NONE else (("limit", "1"),)
+                call = Call(listing, listing.path, (*listing.params.items(), *limit))
+                next(self._pages(listing, call))  # raises when it is refused too
+                return True
+        return False
 
     def _batch(self, step: Batches) -> Iterator[Batch]:
-        missing = dict.fromkeys(step.keys)
+        missing = {str(key): key for key in step.keys}
         for call in step.calls:
             for records, echo in self._pages(step.listing, call):
                 for record in records:
-                    missing.pop(record.get(step.key), None)
+                    missing.pop(str(dig(record, step.key)), None)
                 yield records, echo
         if missing and step.others:
-            yield from self._missing(step, list(missing))
+            yield from self._missing(step, list(missing.values()))
 
     def _missing(self, step: Batches, keys: list[Any]) -> Iterator[Batch]:
         """The rows of *keys* among the other listings, by gets or by batches, whichever costs less."""
@@ -253,7 +286,8 @@ class _Scan:
                     for name, value in step.calls[0].params
                     if name != "include_option_labels" or listing.labels
                 )
-                yield from self._pages(listing, Call(listing, listing.path, params))
+                call = Call(listing, listing.path, params, held_values(self.table, listing))
+                yield from self._pages(listing, call)
 
     # ---- children of walked parents
 
@@ -383,41 +417,3 @@ def _singles(batches: Iterable[Batch]) -> Iterator[Pair]:
     for records, echo in batches:
         for record in records:
             yield record, echo
-
-
-class _Reversed:
-    """Compares the other way round."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and self.value == other.value
-
-
-def sort_key(order: tuple[Order, ...], table: Table) -> Callable[[Record], Any]:
-    """A key by which records compare as PostgreSQL compares the columns of *order*."""
-    readers = []
-    for one in order:
-        column = table.column(one.column)
-        if column is not None:
-            readers.append((one, column.path, CODECS[column.type]))
-
-    def key(record: Record) -> list[Any]:
-        parts: list[Any] = []
-        for one, path, codec in readers:
-            raw = dig(record, path)
-            loaded = None if raw is None else codec.load(raw)
-            if loaded is None:
-                parts.append((0 if one.nulls_first else 2, 0))
-                continue
-            value = codec.parse(loaded)
-            parts.append((1, _Reversed(value) if one.reverse else value))
-        return parts
-
-    return key

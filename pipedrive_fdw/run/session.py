@@ -28,7 +28,8 @@ _EXTENDED_RECORDS = 10_000
 class StatementMemory:
     """Answers of the current statement, compressed, up to *capacity* bytes; the oldest go first.
 
-    *statement* gives a mark that changes with every statement; a write empties the memory.
+    *statement* gives a mark that changes with every statement; a write empties the memory. ``answered`` are
+    the operations that gave an answer in it, by version and path.
     """
 
     def __init__(self, capacity: int, statement: Callable[[], Any]) -> None:
@@ -37,6 +38,7 @@ class StatementMemory:
         self._mark: Any = None
         self._size = 0
         self._bodies: OrderedDict[Any, bytes] = OrderedDict()
+        self.answered: set[tuple[int, str]] = set()
 
     def _current(self) -> None:
         mark = self._statement()
@@ -46,6 +48,7 @@ class StatementMemory:
 
     def clear(self) -> None:
         self._bodies.clear()
+        self.answered.clear()
         self._size = 0
 
     def get(self, key: Any) -> bytes | None:
@@ -257,6 +260,7 @@ class Work:
         if isinstance(result, ApiError):
             return result
         self.session.memory.put((op.version, path, params), result)
+        self.session.memory.answered.add((op.version, op.path))
         return parse_json(result)
 
     def ask(self, op: Operation, path: str, params: Params) -> Mapping[str, Any]:

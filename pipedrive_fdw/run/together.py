@@ -137,7 +137,7 @@ class Company:
     def found(self, ahead: Ahead) -> list[Record] | None:
         """The records of the key of *ahead* when they came with another's, None when they did not."""
         self._current()
-        return self._records.get((ahead.mark, ahead.value))
+        return self._records.get((ahead.mark, str(ahead.value)))
 
     def keys(self, ahead: Ahead) -> list[Any]:
         """The key of *ahead* and those that go with it; it alone when a batch would not pay."""
@@ -154,14 +154,14 @@ class Company:
             return [ahead.value]
         found: list[Any] = []
         for key in known.since(place):
-            if (ahead.mark, key) not in self._records:
+            if (ahead.mark, str(key)) not in self._records:
                 found.append(key)
             if len(found) == ahead.most:
                 break
         return found if len(found) > max(ahead.after, 1) else [ahead.value]
 
-    def keep(self, ahead: Ahead, groups: Mapping[Any, list[Record]]) -> None:
-        """What a batch has answered, by key."""
+    def keep(self, ahead: Ahead, groups: Mapping[str, list[Record]]) -> None:
+        """What a batch has answered, by the text of the key."""
         for key, records in groups.items():
             self._records[ahead.mark, key] = records
             self._kept += 1 + len(records)

@@ -100,6 +100,36 @@ def test_an_inclusive_upper_bound_reaches_one_second_further() -> None:
     assert requests(got) == ["/persons?updated_until=2024-01-02T10:00:01Z"]
 
 
+@pytest.mark.parametrize(
+    ("operator", "time", "query"),
+    [
+        (">=", "0001-01-01 00:00:00+00", ""),
+        (">=", "1969-12-31 23:59:59+00", ""),
+        ("<", "0001-01-01 00:00:00+00", "?updated_until=1970-01-01T00:00:01Z"),
+        ("<=", "9999-12-31 23:59:59.5+00", ""),
+        ("<", "9999-12-31 23:59:59+00", ""),
+        (">", "9999-12-31 23:59:59+00", "?updated_since=9999-12-31T23:59:59Z"),
+    ],
+)
+def test_times_far_away_widen_the_list_or_are_written_in_full(operator: str, time: str, query: str) -> None:
+    assert requests(plan("persons", ("update_time", operator, time))) == ["/persons" + query]
+
+
+def test_several_saved_filters_are_several_lists_whatever_else_is_asked_for() -> None:
+    got = plan("persons", ("filter_id", ("=", True), [1, 2]), ("owner_id", "=", 3), rows=100)
+    assert requests(got) == ["/persons?filter_id=1", "/persons?filter_id=2"]
+    assert [dict(call.echo) for call in got.steps[0].calls] == [{"filter_id": 1}, {"filter_id": 2}]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("value", [0, -4])
+def test_a_saved_filter_that_cannot_be_costs_nothing(value: int) -> None:
+    assert plan("persons", ("filter_id", "=", value)).steps == ()
+
+
+def test_a_deleted_deal_is_looked_for_in_its_list() -> None:
+    assert requests(plan("deleted_deals", ("id", "=", 5))) == ["/deals?ids=5&status=deleted"]
+
+
 def test_only_since_is_sent_where_the_list_has_no_until() -> None:
     got = plan("products", ("update_time", "=", "2024-01-02 10:00:00+00"))
     assert requests(got) == ["/products?updated_since=2024-01-02T10:00:00Z"]

@@ -14,6 +14,9 @@ from pipedrive_fdw.plan.predicates import Predicates, normalise
 UTC = dt.timezone.utc
 
 
+DAY, NOON = dt.date(2024, 2, 3), dt.datetime(2024, 2, 3, 12)
+
+
 class Qual(NamedTuple):
     field_name: str
     operator: Any
@@ -48,6 +51,7 @@ def test_equalities_of_one_column_are_intersected() -> None:
         [("update_time", ">", "2024-02-02 00:00:00+00"), ("update_time", "<", "2024-02-01 00:00:00+00")],
         [("is_archived", "=", "t"), ("is_archived", "<>", "t")],
         [("title", "<", None)],
+        [("id", ("=", True), None)],
     ],
     ids=str,
 )
@@ -64,6 +68,9 @@ def test_contradictions_are_seen(quals: list[tuple[str, Any, Any]]) -> None:
         [("is_archived", "IS NOT", "t")],
         [("title", "<", "B"), ("title", ">", "a")],
         [("update_time", ">=", "02/02/2024 19:00:00 EST")],
+        [("expected_close_date", ">=", DAY), ("expected_close_date", "<", NOON)],
+        [("expected_close_date", "=", DAY), ("expected_close_date", "<=", NOON)],
+        [("expected_close_date", ">", NOON), ("expected_close_date", "<=", dt.date(2024, 2, 4))],
     ],
     ids=str,
 )
@@ -92,3 +99,9 @@ def test_not_null_columns_are_known() -> None:
 
 def test_repeated_quals_are_shown_once() -> None:
     assert predicates(("id", "=", 1), ("id", "=", 1)).texts == (("id", "=", "id = 1"),)
+
+
+def test_a_day_is_before_the_times_of_that_day() -> None:
+    assert predicates(("expected_close_date", ">", NOON), ("expected_close_date", "=", DAY)).impossible
+    midnight = dt.datetime.combine(DAY, dt.time())
+    assert predicates(("expected_close_date", "<", midnight), ("expected_close_date", "=", DAY)).impossible

@@ -43,7 +43,7 @@ def test_what_came_with_another_key_is_not_asked_for_again() -> None:
     known.read(DEALS, [1, 2, 3, 4])
     first = ahead("deal_products", "deal_id", 1)
     assert known.found(first) is None
-    known.keep(first, {1: [{"id": 10}], 2: [], 3: [{"id": 11}]})
+    known.keep(first, {"1": [{"id": 10}], "2": [], "3": [{"id": 11}]})
     assert known.found(ahead("deal_products", "deal_id", 2)) == []
     assert known.found(ahead("deal_products", "deal_id", 3)) == [{"id": 11}]
     assert known.found(ahead("deal_products", "deal_id", 4)) is None

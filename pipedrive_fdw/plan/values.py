@@ -1,0 +1,58 @@
+"""Which values of a query can be sent, and in what form. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from pipedrive_fdw.catalog.model import Filter, Table
+from pipedrive_fdw.plan.predicates import Predicates
+
+_LARGEST_ID = 1 << 53
+# Between these a time is sent to narrow a list.
+_OLDEST = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_LATEST = dt.datetime(9999, 1, 1, tzinfo=dt.timezone.utc)
+
+
+def possible_keys(table: Table, predicates: Predicates, explained: bool) -> Predicates:
+    """*predicates* without keys that no record can have, which would make another request of a path.
+
+    So too with what only selects (a parent's id, filter_id), which stands in a row only when it was sent.
+    """
+    keys = {*table.key, *(c.name for c in table.columns if c.echo)}
+    if table.parent is not None:
+        keys.add(table.parent.column)
+    equal = dict(predicates.equal)
+    for name in keys & equal.keys():
+        equal[name] = tuple(v for v in equal[name] if can_be_key(v, explained))
+    impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
+    return replace(predicates, equal=equal, impossible=impossible)
+
+
+def can_be_key(value: Any, explained: bool) -> bool:
+    """Ids are positive; a path's part is neither empty nor dots."""
+    if isinstance(value, int):
+        return 0 < value < _LARGEST_ID or (explained and value == 0)
+    return str(value).strip(".") != ""
+
+
+def time_bound(filt: Filter, predicates: Predicates) -> dt.datetime | None:
+    """The time that a ``since`` or ``until`` filter is given, None when it is not to be sent.
+
+    Rounded outwards to whole seconds, and kept to years that any API reads: nothing in an account is older
+    than the account.
+    """
+    limits = predicates.ranges.get(filt.column)
+    equal = predicates.equal.get(filt.column)
+    if filt.shape == "since":
+        low = min(equal) if equal else limits.low if limits else None
+        return None if low is None or low < _OLDEST else low.replace(microsecond=0)
+    if filt.shape != "until":
+        return None
+    high = max(equal) if equal else limits.high if limits else None
+    if high is None or high > _LATEST:
+        return None
+    whole: dt.datetime = max(high, _OLDEST).replace(microsecond=0)
+    exact = not equal and limits is not None and not limits.high_inclusive and whole == high
+    return whole if exact else whole + dt.timedelta(seconds=1)
