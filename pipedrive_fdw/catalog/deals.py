@@ -43,6 +43,7 @@ _DEAL_LIST = Listing(
     ),
     sorts=BY_TIMES,
     holds={"is_archived": False},
+    share=0.9,
     labels=True,
     include=True,
     custom=True,
@@ -108,7 +109,14 @@ DEALS = Table(
     ),
     listings=(
         _DEAL_LIST,
-        replace(_DEAL_LIST, path="/deals/archived", tokens=20, holds={"is_archived": True}, labels=False),
+        replace(
+            _DEAL_LIST,
+            path="/deals/archived",
+            tokens=20,
+            holds={"is_archived": True},
+            share=0.1,
+            labels=False,
+        ),
     ),
     get=Get("/deals/{id}", tokens=1, include=True, custom=True, labels=True),
     hidden=(("is_deleted", True), ("status", "deleted")),
@@ -134,6 +142,7 @@ DELETED_DEALS = Table(
             params={"status": "deleted"},
             filters=tuple(f for f in _DEAL_LIST.filters if f.column not in ("filter_id", "status")),
             holds={},
+            share=1.0,
         ),
     ),
     # No get: whether one finds a deleted deal, and for how long, is not documented.

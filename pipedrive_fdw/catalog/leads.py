@@ -40,6 +40,7 @@ _LEAD_LIST = Listing(
         "expected_close_date",
     ),
     holds={"is_archived": False},
+    share=0.9,
     null_is_empty=True,
 )
 
@@ -92,6 +93,7 @@ LEADS = Table(
             path="/leads/archived",
             tokens=40,
             holds={"is_archived": True},
+            share=0.1,
             filters=tuple(f for f in _LEAD_LIST.filters if f.name != "updated_since"),
         ),
     ),

@@ -154,6 +154,7 @@ class Listing(Operation):
     holds     column → value that every row of this list has (is_archived, folder)
     params    what is always sent
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
+    share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
     """
@@ -166,6 +167,7 @@ class Listing(Operation):
     holds: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     null_is_empty: bool = False
+    share: float = 1.0
     labels: bool = False
     include: bool = False
     custom: bool = False

@@ -31,6 +31,7 @@ _PROJECT_LIST = Listing(
         Filter("phase_id", share=0.1),
     ),
     holds={"is_archived": False},
+    share=0.9,
 )
 
 PROJECTS = Table(
@@ -71,7 +72,7 @@ PROJECTS = Table(
     ),
     listings=(
         _PROJECT_LIST,
-        replace(_PROJECT_LIST, path="/projects/archived", holds={"is_archived": True}),
+        replace(_PROJECT_LIST, path="/projects/archived", holds={"is_archived": True}, share=0.1),
     ),
     get=Get("/projects/{id}", tokens=1),
     hidden=(("status", "deleted"),),

@@ -117,6 +117,7 @@ _DEAL_LIST = replace(
         ),
     ),
     holds={"is_archived": False},
+    share=0.9,
 )
 _DEAL_SOURCES = {
     "owner_id": "id:user_id",
@@ -141,6 +142,7 @@ V1_DEALS = replace(
                 path="/deals/archived",
                 tokens=40,
                 holds={"is_archived": True},
+                share=0.1,
                 filters=(
                     *_DEAL_LIST.filters,
                     Filter("person_id", share=0.001),
@@ -168,6 +170,7 @@ V1_DELETED_DEALS = replace(
             _DEAL_LIST,
             params={"status": "deleted"},
             holds={},
+            share=1.0,
             filters=tuple(f for f in _DEAL_LIST.filters if f.column in ("owner_id", "stage_id")),
         ),
     ),

@@ -8,9 +8,9 @@ stays in its generator.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
@@ -27,12 +27,13 @@ from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
+from pipedrive_fdw.run.bind import ColumnDefinition, bind, table_named
 from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
-from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, bind_custom
+from pipedrive_fdw.run.rows import Row, RowMaker
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
 from pipedrive_fdw.run.sizes import Sizes, aheads_of, keys_of, rows_name
@@ -41,57 +42,6 @@ from pipedrive_fdw.run.together import PLANNED
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 # Types that Pipedrive orders as PostgreSQL does.
 _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
-
-
-class ColumnDefinition(Protocol):
-    column_name: str
-    type_name: str
-    base_type_name: str
-    options: Mapping[str, str]
-
-
-def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
-    """Raises OptionError for a table that the catalogue has not."""
-    if not name:
-        raise OptionError(
-            "the foreign table names no table of Pipedrive",
-            hint="Add OPTIONS (table 'deals'), or use IMPORT FOREIGN SCHEMA.",
-        )
-    try:
-        return catalogue[name]
-    except KeyError:
-        raise OptionError(
-            f'Pipedrive has no table "{name}"', hint=f"The tables are: {', '.join(sorted(catalogue))}."
-        ) from None
-
-
-def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
-    """The declarations behind the columns of the foreign table, in their order.
-
-    Raises OptionError for a column or a type that cannot be served.
-    """
-    bound = []
-    for name, definition in columns.items():
-        options = definition.options or {}
-        if "field" in options:
-            bound.append(bind_custom(table, name, _codec(table, definition), options))
-            continue
-        source = options.get("column", name)
-        column = ATTRS if source == ATTRS.name else table.column(source)
-        if column is None:
-            known = ", ".join(c.name for c in table.columns)
-            raise OptionError(
-                f'table {table.name} has no column "{source}"', hint=f"Its columns are: {known}."
-            )
-        bound.append(BoundColumn(name, _codec(table, definition), column))
-    return Binding(table, tuple(bound))
-
-
-def _codec(table: Table, definition: ColumnDefinition) -> Codec:
-    try:
-        return codec_for(definition.base_type_name or definition.type_name)
-    except ValueError as error:
-        raise OptionError(f"column {definition.column_name} of {table.name}: {error}") from None
 
 
 class ForeignTable:
@@ -171,12 +121,13 @@ class ForeignTable:
         )
         return self._sizes.expected(predicates, self._settings()), width
 
-    def _note(self, not_null: frozenset[str]) -> None:
+    def _note(self, predicates: Predicates) -> None:
         """Keeps what is sure of every scan of this table that the statement plans, for ``sortable``."""
         mark = statement_mark()
-        if self._planned is not None and self._planned[0] == mark:
-            not_null &= self._planned[1]
-        self._planned = (mark, not_null)
+        not_null, equal = predicates.not_null, frozenset(predicates.equal)
+        if self._sure is not None and self._sure.mark == mark:
+            not_null, equal = not_null & self._sure.not_null, equal & self._sure.equal
+        self._sure = _Sure(mark, not_null, equal)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
         """Columns by which a join can look rows up, with the rows that one value gives."""
@@ -190,15 +141,18 @@ class ForeignTable:
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The prefix of *sortkeys* whose order the API gives exactly."""
-        mark, not_null = self._planned or (None, frozenset())
-        if mark != statement_mark():
-            not_null = frozenset()
+        sure = self._sure
+        if sure is None or sure.mark != statement_mark():
+            sure = _Sure(None, frozenset(), frozenset())
+        parent = self.table.parent
+        if self.table.nested or (parent is not None and parent.column not in sure.equal):
+            return []  # all rows would have to be gathered here
         claimed: list[SortKey] = []
         for key in sortkeys:
             name = self._names.get(key.attname, "")
-            if name not in self._comparable or not (name in self._never_null or name in not_null):
+            if name not in self._comparable or not (name in self._never_null or name in sure.not_null):
                 break
-            listings = () if self.table.nested else self.table.listings
+            listings = self.table.listings
             if not listings or any(name not in listing.sorts for listing in listings):
                 break
             if claimed and any(listing.paging != OFFSET for listing in listings):
@@ -234,7 +188,6 @@ class ForeignTable:
         work = self._work(options, self._advice(asked))
         names = () if options["suppress_extended_requests"] or self._only_counted(asked) else plan.extended
         count = 0
-        whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
@@ -348,6 +301,25 @@ def open_table(options: Options, columns: Mapping[str, ColumnDefinition]) -> Any
     if options["table"] == CATALOGUE:
         return CatalogueTable(options)
     return ForeignTable(options, columns)
+
+
+# Accounts, by address → the tables that show labels of options in this backend.
+_LABELLED: dict[str, frozenset[str]] = {}
+
+
+def _note_labels(options: Options, table: Table, labelled: bool) -> None:
+    known = _LABELLED.get(base_url(options), frozenset())
+    _LABELLED[base_url(options)] = known | {table.name} if labelled else known - {table.name}
+
+
+@dataclass(frozen=True)
+class _Sure:
+    """What holds in every scan of a table that the statement of *mark* plans: columns that are not empty,
+    columns that have one of some values."""
+
+    mark: Any
+    not_null: frozenset[str]
+    equal: frozenset[str]
 
 
 class _Renamed:

@@ -121,7 +121,9 @@ class _Scan:
             yield [record], echo
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
-        whole = isinstance(step, Gets)  # a get gives the extended columns too
+        extended = bool(self.extension.names) and not isinstance(step, Gets)  # a get has them already
+        size_name = step.size_name if isinstance(step, Lists) else ""
+        self.work.sizes[size_name] += 0
         for records, echo in self._step(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
@@ -348,11 +350,12 @@ class _Scan:
 
     # ---- extended columns
 
-    def _extended(self, records: list[Record], echo: Mapping[str, Any]) -> list[Record]:
+    def _extended(self, records: list[Record], echo: Mapping[str, Any]) -> Iterator[Record]:
         """*records* with their extended columns, fetched one by one where they are not remembered."""
         get = self.table.get
         if get is None:
-            return records
+            yield from records
+            return
         known = self.work.session.extended(self.extension.seconds)
         slots = {slot: _column(self.table, slot) for slot in get.placeholders}
         paths = [
@@ -368,7 +371,6 @@ class _Scan:
                 return Ready(found)
             return self.work.start(get, path, params)
 
-        out: list[Record] = []
         session = self.work.session
         fetched = ordered_map(start, paths, session.parallel, session.interrupts)
         for record, (path, result) in zip(records, fetched):
@@ -381,8 +383,7 @@ class _Scan:
                     raise explained(answer, self.table)
                 answer = record_of(answer, f"GET /api/v{get.version}{path}")
                 known[path] = answer
-            out.append({**record, **{n: answer.get(n) for n in self.extension.names}})
-        return out
+            yield {**record, **{n: answer.get(n) for n in self.extension.names}}
 
 
 # How a 404 tells an operation that is not there from a record that is not.

@@ -140,6 +140,39 @@ COSTS = (
         30,
         ("/v2/deals/archived?owner_id=2&stage_id=1", "/v2/deals?owner_id=2&stage_id=1"),
     ),
+    Cost(
+        "SELECT * FROM deals WHERE stage_id IN (1, 2)",
+        40,
+        ("/v2/deals/archived", "/v2/deals?stage_id=1", "/v2/deals?stage_id=2"),
+    ),
+    Cost("SELECT * FROM deals WHERE id = 5 AND status = 'open'", 1, ("/v2/deals/5",)),
+    Cost(
+        "SELECT * FROM deals WHERE id IN (5, 6, 7) AND owner_id = 3",
+        3,
+        ("/v2/deals/5", "/v2/deals/6", "/v2/deals/7"),
+    ),
+    Cost("SELECT * FROM deals WHERE owner_id = 3 LIMIT 5", 10, ("/v2/deals?owner_id=3",)),
+    Cost(
+        "SELECT * FROM deals WHERE update_time IS NOT NULL ORDER BY update_time DESC LIMIT 10",
+        30,
+        (
+            "/v2/deals/archived?sort_by=update_time&sort_direction=desc",
+            "/v2/deals?sort_by=update_time&sort_direction=desc",
+        ),
+    ),
+    Cost(
+        "SELECT count(*) FROM deals WHERE status = 'won'",
+        30,
+        ("/v2/deals/archived?status=won", "/v2/deals?status=won"),
+    ),
+    Cost("SELECT * FROM deals LIMIT 0", 0, ()),
+    Cost("SELECT * FROM deleted_deals WHERE id = 5", 10, ("/v2/deals?ids=5&status=deleted",)),
+    Cost(
+        "SELECT * FROM persons WHERE filter_id IN (1, 2) AND owner_id = 2",
+        20,
+        ("/v2/persons?filter_id=1", "/v2/persons?filter_id=2"),
+    ),
+    Cost("SELECT id, conditions FROM filters LIMIT 1", 22, ("/v1/filters", "/v1/filters/1")),
     Cost("SELECT * FROM deals WHERE stage_id <> 1", 50, ("/v2/deals x3", "/v2/deals/archived")),
     Cost(
         "SELECT * FROM deals WHERE pipeline_id = 1 ORDER BY id LIMIT 3",

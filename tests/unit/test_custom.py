@@ -20,7 +20,7 @@ from pipedrive_fdw.custom.names import MOST_BYTES, cut, free_names, snake_case
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, plain_fields, plain_record
 from pipedrive_fdw.custom.writing import changes
 from pipedrive_fdw.errors import DataError, OptionError, WriteError
-from pipedrive_fdw.run.foreign import bind
+from pipedrive_fdw.run.bind import bind
 from pipedrive_fdw.run.rows import Binding, RowMaker
 
 K = "0123456789abcdef0123456789abcdef01234567"

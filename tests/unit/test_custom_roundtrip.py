@@ -18,7 +18,7 @@ from pipedrive_fdw.custom.columns import CustomColumn, custom_columns
 from pipedrive_fdw.custom.fields import Option, read_fields
 from pipedrive_fdw.custom.kinds import CREATABLE
 from pipedrive_fdw.custom.writing import changes
-from pipedrive_fdw.run.foreign import bind
+from pipedrive_fdw.run.bind import bind
 from pipedrive_fdw.run.rows import RowMaker
 from tests.simulator import Simulator
 from tests.unit.test_custom import parsed_row

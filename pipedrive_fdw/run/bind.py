@@ -1,0 +1,63 @@
+"""A foreign table's definition → the declarations behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.codec import Codec, codec_for
+from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.run.rows import Binding, BoundColumn, bind_custom
+
+
+class ColumnDefinition(Protocol):
+    column_name: str
+    type_name: str
+    base_type_name: str
+    options: Mapping[str, str]
+
+
+def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
+    """Raises OptionError for a table that the catalogue has not."""
+    if not name:
+        raise OptionError(
+            "the foreign table names no table of Pipedrive",
+            hint="Add OPTIONS (table 'deals'), or use IMPORT FOREIGN SCHEMA.",
+        )
+    try:
+        return catalogue[name]
+    except KeyError:
+        raise OptionError(
+            f'Pipedrive has no table "{name}"', hint=f"The tables are: {', '.join(sorted(catalogue))}."
+        ) from None
+
+
+def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
+    """The declarations behind the columns of the foreign table, in their order.
+
+    Raises OptionError for a column or a type that cannot be served.
+    """
+    bound = []
+    for name, definition in columns.items():
+        options = definition.options or {}
+        if "field" in options:
+            bound.append(bind_custom(table, name, _codec(table, definition), options))
+            continue
+        source = options.get("column", name)
+        column = ATTRS if source == ATTRS.name else table.column(source)
+        if column is None:
+            known = ", ".join(c.name for c in table.columns)
+            raise OptionError(
+                f'table {table.name} has no column "{source}"', hint=f"Its columns are: {known}."
+            )
+        bound.append(BoundColumn(name, _codec(table, definition), column))
+    return Binding(table, tuple(bound))
+
+
+def _codec(table: Table, definition: ColumnDefinition) -> Codec:
+    try:
+        return codec_for(definition.base_type_name or definition.type_name)
+    except ValueError as error:
+        raise OptionError(f"column {definition.column_name} of {table.name}: {error}") from None
