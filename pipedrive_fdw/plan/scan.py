@@ -267,24 +267,6 @@ class _Builder:
             math.ceil(parents / (slot.most if slot.shape == "in" else 1)),
         )
 
-    def _of_parents(self, name: str) -> Settings:
-        """The settings for walking the table *name*: requests as its own scans make them, so that within a
-        statement they are not sent twice."""
-        settings = self.settings
-        return Settings(
-            settings.tables,
-            settings.page_size,
-            sizes=settings.sizes,
-            labelled=settings.labelled,
-            labels=name in settings.labelled,
-        )
-
-    def _parents(self, name: str) -> int:
-        """How many rows the table *name* has, as far as is known."""
-        table = self.settings.tables[name]
-        sizes = [self.settings.sizes.get(size_name(table, listing)) for listing in table.listings]
-        return table.rows if None in sizes else sum(size or 0 for size in sizes)
-
     # ---- calls
 
     def _call(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from pipedrive_fdw.catalog.model import Listing, Table
 from pipedrive_fdw.plan.calls import Settings
-
-# Of lists after the first (archived records) a part of the whole is guessed.
-_PART = 4
 
 
 def list_name(listing: Listing) -> str:
@@ -21,7 +20,7 @@ def list_size(table: Table, listing: Listing, settings: Settings) -> int:
     if known is not None and settings.rows is None:
         return known
     total = table.rows if settings.rows is None else settings.rows
-    return total if listing is table.listings[0] else max(total // _PART, 1)
+    return math.ceil(total * listing.share)
 
 
 def is_known(table: Table, settings: Settings) -> bool:

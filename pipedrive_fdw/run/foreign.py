@@ -15,9 +15,7 @@ from typing import Any
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.catalog.model import OFFSET, Table
-from pipedrive_fdw.codec import Codec, codec_for
-from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.catalog.model import OFFSET
 from pipedrive_fdw.options import Options, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -66,7 +64,7 @@ class ForeignTable:
         self._counts = Counts(options)
         self._account = base_url(options)
         self._sizes = Sizes(self.table, self._account)
-        self._planned: tuple[Any, frozenset[str]] | None = None
+        self._sure: _Sure | None = None
 
     # ---- planning
 
@@ -113,7 +111,7 @@ class ForeignTable:
     def size(self, quals: Sequence[Qual], columns: Iterable[str]) -> tuple[int, int]:
         """(rows expected, bytes of a row) for PostgreSQL's planner."""
         predicates = self.predicates(quals)
-        self._note(predicates.not_null)
+        self._note(predicates)
         named = frozenset(self._names.get(c, c) for c in columns)
         PLANNED.note(self._account, self.table, self._settings_for(named))
         width = (
@@ -188,6 +186,7 @@ class ForeignTable:
         work = self._work(options, self._advice(asked))
         names = () if options["suppress_extended_requests"] or self._only_counted(asked) else plan.extended
         count = 0
+        whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             extension = Extension(names, options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
@@ -301,15 +300,6 @@ def open_table(options: Options, columns: Mapping[str, ColumnDefinition]) -> Any
     if options["table"] == CATALOGUE:
         return CatalogueTable(options)
     return ForeignTable(options, columns)
-
-
-# Accounts, by address → the tables that show labels of options in this backend.
-_LABELLED: dict[str, frozenset[str]] = {}
-
-
-def _note_labels(options: Options, table: Table, labelled: bool) -> None:
-    known = _LABELLED.get(base_url(options), frozenset())
-    _LABELLED[base_url(options)] = known | {table.name} if labelled else known - {table.name}
 
 
 @dataclass(frozen=True)

@@ -122,17 +122,14 @@ class _Scan:
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
         extended = bool(self.extension.names) and not isinstance(step, Gets)  # a get has them already
-        size_name = step.size_name if isinstance(step, Lists) else ""
-        self.work.sizes[size_name] += 0
         for records, echo in self._step(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
                 self.work.session.company.read(target, (dig(record, path) for record in kept))
-            if self.extension.names and not whole:
-                kept = self._extended(kept, echo)
-            if self.look is not None:
-                self.look.prepare(kept, keep=bool(self.plan.order))
-            yield kept, echo
+            for part in ([r] for r in self._extended(kept, echo)) if extended else (kept,):
+                if self.look is not None:
+                    self.look.prepare(part, keep=bool(self.plan.order))
+                yield part, echo
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
         if self._key and not self._seen.add(dig(record, self._key)):

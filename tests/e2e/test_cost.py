@@ -183,15 +183,6 @@ def test_a_list_is_counted_where_its_conditions_are_checked_here(account: LiveAc
     assert len(sent(account, "SELECT * FROM persons WHERE owner_id IN (1, 2, 3)")) == 2
 
 
-def test_parents_are_walked_by_the_requests_that_read_them(account: LiveAccount) -> None:
-    log = sent(account, "SELECT d.title, p.quantity FROM deals d JOIN deal_products p ON p.deal_id = d.id")
-    assert Counter(r["path"] for r in log if r["path"] != "/api/v2/dealFields") == {
-        "/api/v2/deals": 3,
-        "/api/v2/deals/archived": 1,
-        "/api/v2/deals/products": 12,
-    }
-
-
 def test_children_of_many_parents_are_read_in_batches(account: LiveAccount) -> None:
     """Once it is known how many parents there are, 810 tokens by look-ups are dearer than all."""
     account.rows("SELECT count(*) FROM deals")

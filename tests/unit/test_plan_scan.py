@@ -49,14 +49,14 @@ def requests(scan: ScanPlan) -> list[str]:
         ("persons", [("id", ("=", True), list(range(1, 12)))], ["/persons?ids=1,2,3,4,5,6,7,8,9,10,11"], 10),
         ("persons", [("org_id", "=", 3)], ["/persons?org_id=3"], 10),
         ("deals", [("id", "=", 1), ("id", "=", 2)], [], 0),
-        ("deals", [("stage_id", "=", 7)], ["/deals?stage_id=7", "/deals/archived?stage_id=7"], 40),
-        ("deals", [("stage_id", "=", 7), ("is_archived", "<>", "t")], ["/deals?stage_id=7"], 20),
+        ("deals", [("stage_id", "=", 7)], ["/deals?stage_id=7", "/deals/archived?stage_id=7"], 30),
+        ("deals", [("stage_id", "=", 7), ("is_archived", "<>", "t")], ["/deals?stage_id=7"], 10),
         ("deals", [("is_archived", "=", "t"), ("owner_id", "=", 3)], ["/deals/archived?owner_id=3"], 20),
         (
             "deals",
             [("filter_id", "=", 4), ("stage_id", "=", 7), ("id", "=", 5)],
             ["/deals?filter_id=4", "/deals/archived?filter_id=4"],
-            40,
+            30,
         ),
         (
             "deals",
@@ -88,9 +88,9 @@ def test_a_list_of_values_is_split_only_where_that_is_cheaper() -> None:
 
 def test_each_list_is_split_by_its_own_size() -> None:
     quals = [("owner_id", ("=", True), [1, 2])]
-    few = plan("deals", *quals, sizes={"deals 0": 300, "deals 1": 40})
+    few = plan("deals", *quals, sizes={"v2/deals?": 300, "v2/deals/archived?": 40})
     assert requests(few) == ["/deals", "/deals/archived"]
-    many = plan("deals", *quals, sizes={"deals 0": 20_000, "deals 1": 40})
+    many = plan("deals", *quals, sizes={"v2/deals?": 20_000, "v2/deals/archived?": 40})
     assert requests(many) == ["/deals?owner_id=1", "/deals?owner_id=2", "/deals/archived"]
 
 

@@ -23,10 +23,10 @@ def test_lists_of_one_path_are_told_apart_by_what_is_always_sent() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected", "known"),
     [
-        (Settings(), (2000, 500), False),
+        (Settings(), (1800, 200), False),
         (Settings(sizes=SEEN), (900, 30), True),
-        (Settings(sizes={"v2/deals?": 900}), (900, 500), False),
-        (Settings(rows=10_000, sizes=SEEN), (10_000, 2500), True),
+        (Settings(sizes={"v2/deals?": 900}), (900, 200), False),
+        (Settings(rows=10_000, sizes=SEEN), (9000, 1000), True),
     ],
     ids=["nothing known", "both read", "one read", "the user says"],
 )
