@@ -21,7 +21,7 @@ from typing import Any
 from pipedrive_fdw.run.backend import setting
 
 _VERSIONS = range(130000, 190000)
-_REL_PATHLIST, _PATH_PARAM_INFO = 40, 24
+_REL_PATHLIST, _PATH_PARAM_INFO, _PARAM_REQUIRED_OUTER = 40, 24, 8
 _LIST_LENGTH, _LIST_ELEMENTS = 4, 16
 _CLAUSE_RELIDS = re.compile(rb":clause_relids \(b([ \d]*)\)")
 _OUTER_RELIDS = re.compile(rb":outer_relids \(b([ \d]*)\)")
@@ -72,6 +72,8 @@ class PathGuard:
             library.nodeToString.argtypes = [ctypes.c_void_p]
             library.list_delete_ptr.restype = ctypes.c_void_p
             library.list_delete_ptr.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+            library.get_baserel_parampathinfo.restype = ctypes.c_void_p
+            library.get_baserel_parampathinfo.argtypes = [ctypes.c_void_p] * 3
         except (ValueError, AttributeError):
             return False
         if slot.value:
@@ -82,16 +84,21 @@ class PathGuard:
         slot.value = ctypes.cast(self._hook, ctypes.c_void_p).value
         return True
 
-    def _paths_made(self, _root: int, relation: int, number: int, _entry: int) -> None:
+    def _paths_made(self, root: int, relation: int, number: int, _entry: int) -> None:
         """The hook: the paths of one relation have been made; ours come right after ``expect``."""
         if not self._expected:
             return
         self._expected = False
         head = ctypes.c_void_p.from_address(relation + _REL_PATHLIST)
         for path in _elements(head.value):
-            parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO).value
-            if parameters and not evaluable(self._library.nodeToString(parameters), number):
+            parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO)
+            if not parameters.value:
+                continue
+            if not evaluable(self._library.nodeToString(parameters.value), number):
                 head.value = self._library.list_delete_ptr(head.value, path)
+                continue
+            outer = ctypes.c_void_p.from_address(parameters.value + _PARAM_REQUIRED_OUTER).value
+            parameters.value = self._library.get_baserel_parampathinfo(root, relation, outer)
 
 
 def _elements(address: int | None) -> list[int]:

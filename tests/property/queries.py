@@ -107,6 +107,18 @@ class Conditions:
         return f"{name} {self.draw(st.sampled_from(COMPARISONS))} {self.value(column)}"
 
 
+def _beside(draw: Any, left: Shape, right: Shape) -> str:
+    """Now and then a second condition of a join, either side first."""
+    pairs = [(a, b) for a in left.columns for b in right.columns if a.type == b.type]
+    if not pairs or draw(st.integers(0, 1)):
+        return ""
+    one, other = draw(st.sampled_from(pairs))
+    sides = [f'a."{one.name}"', f'b."{other.name}"']
+    if draw(st.booleans()):
+        sides.reverse()
+    return f" AND {sides[0]} {draw(st.sampled_from(COMPARISONS))} {sides[1]}"
+
+
 @st.composite
 def queries(draw: Any, shapes: Sequence[Shape], joins: Sequence[tuple[str, str, str, str]]) -> Query:
     """A query; *joins* are (table, column, table, column) that fit together."""
@@ -120,9 +132,10 @@ def queries(draw: Any, shapes: Sequence[Shape], joins: Sequence[tuple[str, str, 
         left, left_column, right, right_column = draw(st.sampled_from(joins))
         kind = draw(st.sampled_from(("JOIN", "LEFT JOIN")))
         where = Conditions(draw, by_name[left], "a", arguments).where()
+        on = f'a."{left_column}" = b."{right_column}"{_beside(draw, by_name[left], by_name[right])}'
         sql = (
             f'SELECT a."{by_name[left].key}", b."{by_name[right].key}" FROM <{left}> a {kind} <{right}> b '
-            f'ON a."{left_column}" = b."{right_column}"{where}'
+            f"ON {on}{where}"
         )
         return Query(sql, (left, right), False, False, tuple(arguments or ()), settings)
     shape = draw(st.sampled_from(shapes))

@@ -1,0 +1,182 @@
+"""Ways to ask: under every kind of plan the foreign tables answer as plain copies of them do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine import Server
+from tests.live import LiveAccount
+
+TABLES = ("deals", "persons", "organizations", "deal_products", "notes", "activities", "stages")
+
+# <t> stands for the table t.
+QUERIES = (
+    "SELECT d.id, p.name FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id",
+    "SELECT d.id, p.name FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id AND p.org_id = d.org_id "
+    "WHERE d.stage_id IN (1, 2)",
+    "SELECT p.id, d.id FROM <persons> p FULL JOIN <deals> d ON d.person_id = p.id AND d.status = 'won'",
+    "SELECT a.id, b.id FROM <deals> a JOIN <deals> b ON a.id = b.id + 1",
+    "SELECT a.id, b.id FROM <deals> a JOIN <deals> b USING (id)",
+    "SELECT a.id FROM <deals> a JOIN <deals> b ON a.update_time = b.update_time "
+    "WHERE a.update_time > '2020-01-01' AND b.update_time IS NOT NULL",
+    "SELECT d.id, x.n FROM <deals> d, LATERAL "
+    "(SELECT count(*) AS n FROM <deal_products> p WHERE p.deal_id = d.id AND p.is_enabled) x WHERE d.id < 30",
+    "SELECT p.id, (SELECT max(d.value) FROM <deals> d WHERE d.person_id = p.id) FROM <persons> p "
+    "WHERE p.id < 40",
+    "SELECT o.id FROM <organizations> o WHERE EXISTS (SELECT 1 FROM <persons> p WHERE p.org_id = o.id)",
+    "SELECT o.id FROM <organizations> o WHERE NOT EXISTS (SELECT 1 FROM <deals> d WHERE d.org_id = o.id)",
+    "SELECT id FROM <persons> WHERE org_id IN (SELECT id FROM <organizations> WHERE owner_id = 2)",
+    "SELECT id FROM <persons> WHERE org_id NOT IN (SELECT id FROM <organizations> WHERE owner_id = 2)",
+    "SELECT id FROM <deals> WHERE stage_id = (SELECT min(id) FROM <stages> WHERE pipeline_id = 1)",
+    "SELECT id FROM <deals> WHERE id = ANY (ARRAY(SELECT person_id FROM <deals> WHERE status = 'won'))",
+    "SELECT id FROM <deals> WHERE id IN (1, 2, NULL) OR id IS NULL",
+    "SELECT id FROM <deals> WHERE owner_id NOT IN (1, NULL)",
+    "SELECT id FROM <deals> WHERE (owner_id, stage_id) IN ((1, 1), (2, 3))",
+    "WITH won AS MATERIALIZED (SELECT * FROM <deals> WHERE status = 'won') "
+    "SELECT a.id, b.id FROM won a JOIN won b ON a.owner_id = b.owner_id AND a.id < b.id",
+    "WITH RECURSIVE up AS (SELECT id, 1 AS n FROM <deals> WHERE id = 1 UNION ALL "
+    "SELECT d.id, n + 1 FROM up JOIN <deals> d ON d.id = up.id + 1 WHERE n < 12) SELECT * FROM up",
+    "SELECT id FROM <deals> WHERE is_archived UNION SELECT id FROM <deals> WHERE status = 'won' "
+    "EXCEPT SELECT id FROM <deals> WHERE owner_id = 2",
+    "SELECT owner_id, status, count(*), sum(value) FROM <deals> GROUP BY GROUPING SETS ((1), (2), ())",
+    "SELECT DISTINCT ON (owner_id) owner_id, id FROM <deals> ORDER BY owner_id, id DESC",
+    "SELECT id, row_number() OVER (PARTITION BY owner_id ORDER BY update_time, id), "
+    "lag(id) OVER (ORDER BY id) FROM <deals>",
+    "SELECT d.* FROM (SELECT id, value FROM <deals> ORDER BY id DESC LIMIT 20 OFFSET 5) d ORDER BY value, id",
+    "SELECT s.id, d.id FROM <stages> s LEFT JOIN LATERAL "
+    "(SELECT id FROM <deals> WHERE stage_id = s.id ORDER BY id LIMIT 2) d ON true",
+    "SELECT d.id, p.id, n.id FROM <deals> d LEFT JOIN <deal_products> p ON p.deal_id = d.id "
+    "LEFT JOIN <notes> n ON n.deal_id = d.id AND n.pinned_to_deal_flag WHERE d.owner_id = 3",
+    "SELECT a.id FROM <activities> a JOIN <deals> d ON d.id = a.deal_id "
+    "JOIN <persons> p ON p.id = d.person_id WHERE a.done AND p.owner_id = d.owner_id",
+    "SELECT d.id, p.id FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id "
+    "AND p.add_time < d.add_time WHERE d.stage_id = 1",
+    "SELECT d.id, p.id FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id "
+    "AND d.add_time <= p.add_time WHERE d.stage_id = 1",
+    "SELECT d.id, p.id FROM <deals> d JOIN <persons> p ON p.id = d.person_id AND p.id <> d.owner_id + 60 "
+    "WHERE d.stage_id = 1",
+    "SELECT d.id, p.id FROM <deals> d JOIN <persons> p ON p.id = d.person_id "
+    "AND p.owner_id = d.owner_id % 4 + 1 WHERE d.stage_id < 4",
+    "SELECT d.id, n.id FROM <deals> d LEFT JOIN <notes> n ON n.deal_id = d.id AND n.user_id = d.owner_id "
+    "AND n.add_time > d.add_time WHERE d.id IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)",
+    "SELECT count(*) FILTER (WHERE is_archived), count(*) FROM <deals> HAVING count(*) > 1",
+)
+
+SETTINGS = {
+    "as it plans": {},
+    "nested loops": {"enable_hashjoin": "off", "enable_mergejoin": "off"},
+    "merge joins": {"enable_hashjoin": "off", "enable_nestloop": "off"},
+    "parallel": {
+        "force_parallel_mode": "on",
+        "parallel_setup_cost": "0",
+        "parallel_tuple_cost": "0",
+        "min_parallel_table_scan_size": "0",
+    },
+    "little memory": {"work_mem": "'64kB'", "enable_material": "off", "enable_sort": "off"},
+}
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    options = {"max_tokens_per_query": 10**9, "page_size": 40}
+    with LiveAccount(
+        server, seed=4, deals=150, tables=TABLES, options=options, burst=100_000, budget=10**9
+    ) as live:
+        for table in TABLES:
+            live.run(f"CREATE TABLE copy_of_{table} AS SELECT * FROM {table}")
+        live.run("ANALYZE")
+        yield live
+
+
+def named(sql: str, prefix: str) -> str:
+    """*sql* with the tables' names in place; the comparison signs stay."""
+    for table in TABLES:
+        sql = sql.replace(f"<{table}>", prefix + table)
+    return sql
+
+
+@pytest.mark.parametrize("how", SETTINGS)
+@pytest.mark.parametrize("sql", QUERIES, ids=lambda sql: sql[:70])
+def test_rows_are_those_of_plain_tables(account: LiveAccount, sql: str, how: str) -> None:
+    for name, value in SETTINGS[how].items():
+        account.run(f"SET {name} = {value}")
+    try:
+        got = account.rows(named(sql, ""))
+        wanted = account.rows(named(sql, "copy_of_"))
+    finally:
+        for name in SETTINGS[how]:
+            account.run(f"RESET {name}")
+    assert Counter(map(repr, got)) == Counter(map(repr, wanted))
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_a_prepared_statement_asks_for_its_values(account: LiveAccount, mode: str) -> None:
+    account.run(f"SET plan_cache_mode = {mode}")
+    for prefix, name in (("", "theirs"), ("copy_of_", "ours")):
+        account.run(
+            f"PREPARE {name} (bigint, text, timestamptz, bigint[]) AS SELECT id FROM {prefix}deals "
+            "WHERE owner_id = $1 AND status = $2 AND update_time >= $3 AND stage_id = ANY ($4) ORDER BY id"
+        )
+    try:
+        for values in (
+            "2, 'won', '2020-01-01', '{1,2,3}'",
+            "3, 'open', '2025-01-01', '{4}'",
+            "NULL, 'won', '2020-01-01', '{1}'",
+            "2, 'won', NULL, '{1}'",
+            "2, 'won', '2020-01-01', NULL",
+            "2, 'won', '2020-01-01', '{}'",
+            "2, 'lost', '2020-01-01', '{1,2,3,4,5,6}'",
+        ):
+            assert account.rows(f"EXECUTE theirs ({values})") == account.rows(f"EXECUTE ours ({values})")
+    finally:
+        account.run("DEALLOCATE ALL; RESET plan_cache_mode")
+
+
+def test_cursors_go_on_where_they_stopped(account: LiveAccount) -> None:
+    wanted = account.rows("SELECT id FROM copy_of_deals ORDER BY id")
+    for kind in ("NO SCROLL CURSOR", "SCROLL CURSOR", "CURSOR WITH HOLD"):
+        account.run("BEGIN")
+        account.run(f"DECLARE c {kind} FOR SELECT id FROM deals ORDER BY id")
+        first = account.rows("FETCH 30 FROM c")
+        between = account.value("SELECT count(*) FROM deals")
+        if kind == "SCROLL CURSOR":
+            assert account.rows("FETCH BACKWARD 5 FROM c") == first[-2:-7:-1]
+            assert account.rows("FETCH 5 FROM c") == first[-5:]
+        if kind == "CURSOR WITH HOLD":
+            account.run("COMMIT")
+        assert first + account.rows("FETCH ALL FROM c") == wanted
+        assert between == len(wanted)
+        account.run("CLOSE c" if kind == "CURSOR WITH HOLD" else "COMMIT")
+
+
+def test_two_cursors_over_one_table_do_not_mix(account: LiveAccount) -> None:
+    account.run("BEGIN")
+    account.run("DECLARE up CURSOR FOR SELECT id FROM persons ORDER BY id")
+    account.run("DECLARE down CURSOR FOR SELECT id FROM persons ORDER BY id DESC")
+    up, down = [], []
+    while True:
+        a, b = account.rows("FETCH 17 FROM up"), account.rows("FETCH 23 FROM down")
+        up, down = up + a, down + b
+        if not a and not b:
+            break
+    account.run("COMMIT")
+    assert up == down[::-1] == account.rows("SELECT id FROM copy_of_persons ORDER BY id")
+
+
+def test_a_function_with_several_queries(account: LiveAccount) -> None:
+    account.run(
+        "CREATE FUNCTION totals() RETURNS TABLE (stage bigint, deals bigint, first text) "
+        f"LANGUAGE plpgsql AS $$ BEGIN SET LOCAL search_path = {account.name}, public; "
+        "FOR stage IN SELECT s.id FROM stages s ORDER BY s.id LOOP "
+        "SELECT count(*) INTO deals FROM deals d WHERE d.stage_id = stage; "
+        "SELECT d.title INTO first FROM deals d WHERE d.stage_id = stage ORDER BY d.id LIMIT 1; "
+        "RETURN NEXT; END LOOP; END $$"
+    )
+    assert account.rows("SELECT * FROM totals()") == account.rows(
+        "SELECT s.id, (SELECT count(*) FROM copy_of_deals d WHERE d.stage_id = s.id), "
+        "(SELECT title FROM copy_of_deals d WHERE d.stage_id = s.id ORDER BY d.id LIMIT 1) "
+        "FROM copy_of_stages s ORDER BY 1"
+    )
