@@ -1,12 +1,17 @@
-"""Keeps PostgreSQL's planner from paths that Multicorn makes wrongly.
+"""Mends the paths for look-ups that Multicorn makes wrongly, before PostgreSQL's planner compares them.
 
 For ``(a JOIN b) LEFT JOIN c ON c.x = a.id`` (and NOT EXISTS) Multicorn, in all its versions, takes the outer
 join's condition for a look-up key of ``a``: a path that asks ``a`` for the value of a row of ``c`` which is
 not there yet. When that path is the cheapest, the answer is wrong or the query fails. So after Multicorn has
 made the paths of one of our tables, those whose conditions cannot be evaluated at its scan are taken out
-again, in the hook that PostgreSQL has for changing the paths of a relation. Without the hook (another
-extension holds it, an unknown version of the server) no look-up keys are offered, which costs requests,
-never rows.
+again, in the hook that PostgreSQL has for changing the paths of a relation.
+
+And a path names only the conditions on its keys, while PostgreSQL takes it that the scan checks every
+condition that the outer side's values allow: of ``ON p.id = d.person_id AND p.org_id = d.org_id`` the second
+was checked nowhere. So the paths that stay are given all of them, as PostgreSQL itself lists them.
+
+Without the hook (another extension holds it, an unknown version of the server) no look-up keys are offered,
+which costs requests, never rows.
 
 Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/pg_list.h); conditions
 are read from the server's own text form of nodes.
@@ -47,7 +52,7 @@ def evaluable(parameters: bytes, relation: int) -> bool:
 
 
 class PathGuard:
-    """Takes the unusable paths out, once it is installed. One for each backend; main thread only."""
+    """Takes the unusable paths out and completes the others, once it is installed. One for each backend; main thread only."""
 
     def __init__(self) -> None:
         self._library: Any = None
