@@ -52,7 +52,8 @@ def evaluable(parameters: bytes, relation: int) -> bool:
 
 
 class PathGuard:
-    """Takes the unusable paths out and completes the others, once it is installed. One for each backend; main thread only."""
+    """Takes the unusable paths out and completes the others, once it is installed. One for each backend; main
+    thread only."""
 
     def __init__(self) -> None:
         self._library: Any = None
