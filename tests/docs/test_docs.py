@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.scopes import FILE
 from tests.contract.openapi import folder
 from tests.docs.generate import FOLDER, generated_files
@@ -51,6 +53,35 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
             dead.append(link)
     assert dead == []
+
+
+def test_the_script_of_tables_makes_what_an_import_makes(server: Server, simulator: Simulator) -> None:
+    """But for custom fields, which the script cannot know."""
+    page = open_page(server, simulator, "tables_script", connected=True)
+    page.psql.query(
+        "CREATE SCHEMA imported; IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO imported "
+        "OPTIONS (custom_fields 'false'); DROP FOREIGN TABLE "
+        + ", ".join(f"pipedrive.{name}" for name in TABLES)
+    )
+    page.psql.query((ROOT / "sql" / "tables.sql").read_text(encoding="utf-8"))
+    columns = (
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attfdwoptions, "
+        "array_remove(f.ftoptions, 'custom_fields=false') "
+        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_foreign_table f ON f.ftrelid = c.oid WHERE a.attnum > 0 AND NOT a.attisdropped "
+        "AND c.relnamespace = '{}'::regnamespace ORDER BY c.relname, a.attnum"
+    )
+    made = page.psql.query(columns.format("pipedrive"))
+    assert made == page.psql.query(columns.format("imported"))
+    assert page.psql.query("SELECT count(*) FROM pipedrive.stages") == str(len(simulator.records("stages")))
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_no_block_escapes_the_tests(page: Path) -> None:
+    """A fence that is indented or of another language would be neither run nor compared."""
+    fences = re.findall(r"^[ >]*(?:```|~~~).*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(fences) <= {"```sql", "```sh", "```text", "```"}
+    assert len(fences) == 2 * len(list(blocks(page)))
 
 
 @pytest.mark.parametrize("page", WITH_SQL, ids=_name)

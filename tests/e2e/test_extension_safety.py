@@ -199,3 +199,12 @@ def _tool(server: Server, name: str, *arguments: str) -> None:
     command = [str(server.engine.bindir / name), *arguments]
     done = subprocess.run(command, env={**kept, **server.env}, capture_output=True, text=True, timeout=120)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_base_backup_leaves_the_state_out(server: Server, database: Extended, tmp_path: Path) -> None:
+    assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+    assert (server.data / "pgsql_tmp_pipedrive_fdw").is_dir()
+    backup = tmp_path / "backup"
+    _tool(server, "pg_basebackup", f"--pgdata={backup}", f"--dbname={database.dsn}", "--checkpoint=fast")
+    assert (backup / "PG_VERSION").is_file()
+    assert list(backup.rglob("*pipedrive*")) == []
