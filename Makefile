@@ -53,8 +53,9 @@ docs: $(READY) ## write the generated parts of README.md and docs anew
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 dist: $(READY) ## source archive and wheel, in dist/
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
-	$(BIN)/python setup.py --quiet sdist
+	rm -rf build dist
+	$(BIN)/python -m build . >/dev/null
+	@ls dist/*
 install: $(VENV)/.made ## package and extension into an installed server: PG_CONFIG=/path/to/pg_config
 	@$(BIN)/python -m tests.engine install
 uninstall: $(VENV)/.made ## take both away again

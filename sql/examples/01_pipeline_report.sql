@@ -4,7 +4,7 @@ SELECT pipelines.name AS pipeline,
        stages.name AS stage,
        count(*) AS deals,
        deals.currency,
-       sum(deals.value) AS value
+       round(sum(deals.value), 2) AS value
 FROM pipedrive.deals
 JOIN pipedrive.stages ON stages.id = deals.stage_id
 JOIN pipedrive.pipelines ON pipelines.id = stages.pipeline_id
