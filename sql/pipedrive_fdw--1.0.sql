@@ -182,14 +182,20 @@ DECLARE
     tables bigint;
 BEGIN
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_server
-      FROM jsonb_each_text(jsonb_strip_nulls(server_options || jsonb_build_object(
+      FROM jsonb_each_text(jsonb_strip_nulls(server_options) || jsonb_strip_nulls(jsonb_build_object(
                'wrapper', 'pipedrive_fdw.PipedriveFdw',
                'company_domain', company_domain,
                'base_url', base_url)));
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_mapping
-      FROM jsonb_each_text(jsonb_strip_nulls(mapping_options || jsonb_build_object(
+      FROM jsonb_each_text(jsonb_strip_nulls(mapping_options) || jsonb_strip_nulls(jsonb_build_object(
                'api_token', api_token,
                'secrets_file', secrets_file)));
+    IF for_mapping IS NULL THEN
+        RAISE EXCEPTION 'pipedrive option: connect needs the credential of a Pipedrive user'
+              USING HINT = 'api_token => ..., or secrets_file => ..., or mapping_options => with client_id, '
+                           'client_secret and refresh_token.',
+                    ERRCODE = 'null_value_not_allowed';
+    END IF;
     BEGIN
         EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER multicorn OPTIONS (%s)', server, for_server);
         EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);

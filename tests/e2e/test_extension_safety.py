@@ -100,6 +100,25 @@ def test_a_role_connects_an_account_of_its_own(analyst: Extended) -> None:
     assert analyst.value("SELECT count(*) FROM analyst.stages") > 0
 
 
+def test_connect_takes_options_as_arguments_or_as_jsonb(database: Extended) -> None:
+    with pytest.raises(psycopg.Error, match="connect needs the credential of a Pipedrive user"):
+        database.run("SELECT pipedrive.connect('acme', server => 'Two', schema => 'Two')")
+    made = database.value(
+        f"""SELECT pipedrive.connect(server => 'Two "quoted"', schema => 'It''s two',
+        server_options => '{{"base_url": "{database.simulator.url}", "page_size": 50, "parallel": null}}',
+        mapping_options => jsonb_build_object('api_token', $${TOKEN}$$))"""
+    )
+    assert made == '77 tables in schema "It\'s two"'
+    assert database.value('SELECT count(*) FROM "It\'s two".stages') > 0
+    options = database.value("SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'Two \"quoted\"'")
+    assert sorted(options) == [
+        f"base_url={database.simulator.url}",
+        "page_size=50",
+        "wrapper=pipedrive_fdw.PipedriveFdw",
+    ]
+    database.run('DROP SERVER "Two ""quoted""" CASCADE; DROP SCHEMA "It\'s two"')
+
+
 def test_no_error_of_connect_holds_the_token(database: Extended) -> None:
     database.run(
         "CREATE FUNCTION public.no_mapping() RETURNS event_trigger LANGUAGE plpgsql AS "
