@@ -20,7 +20,7 @@ def _changes(what: str, column: str, table: str) -> Table:
             Column(
                 "change_source",
                 "text",
-                "From where: app, api, ….",
+                "From where: app, api or another.",
             ),
             Column("change_source_user_agent", "text", "Program that was used."),
             Column("is_bulk_update_flag", "boolean", "Whether many records were changed at once."),

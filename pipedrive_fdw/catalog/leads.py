@@ -113,7 +113,7 @@ LEAD_LABELS = Table(
         Column("id", "uuid", "Identifier.", not_null=True),
         *writable(
             Column("name", "text", "Name.", required=True),
-            Column("color", "text", "Colour: blue, green, red, ….", required=True),
+            Column("color", "text", "Colour: blue, green, red or another.", required=True),
         ),
         ADD_TIME,
         UPDATE_TIME,

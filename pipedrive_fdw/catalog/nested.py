@@ -84,7 +84,7 @@ def contact(persons: Table, array: str, name: str, one: str, many: str, version:
             *writable(
                 Column("value", "text", f"{one}.", required=True),
                 Column("primary", "boolean", "Whether it is the first to use."),
-                Column("label", "text", "work, home, …."),
+                Column("label", "text", "Kind: work, home or another."),
             ),
         ),
         "value",
