@@ -281,7 +281,11 @@ def _load_time(value: Any) -> str | None:
 
 
 def _parse_time(value: Any) -> dt.time:
-    return value if isinstance(value, dt.time) else dt.time.fromisoformat(value)
+    if isinstance(value, dt.time):
+        return value
+    clock, _, fraction = value.partition(".")  # fromisoformat of 3.9 wants 3 or 6 digits
+    exact = dt.time.fromisoformat(clock if clock[2:3] == ":" else f"0{clock}")
+    return exact.replace(microsecond=int(f"{fraction}000000"[:6]))
 
 
 def _dump_time(value: dt.time) -> str:

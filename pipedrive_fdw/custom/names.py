@@ -10,13 +10,20 @@ MOST_BYTES = 63
 # Columns that every table of PostgreSQL has already.
 SYSTEM = frozenset(("tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"))
 _NAMELESS = "field"
+# They join or part letters, or mark where a word may be cut: names without them look the same.
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 
 
 def snake_case(label: str) -> str:
-    """*label* in lower case, its runs of anything but letters, marks and digits as one underscore."""
-    text = unicodedata.normalize("NFC", label).lower()
-    kept = [c if unicodedata.category(c)[0] in "LMN" else " " for c in text]
-    return "_".join("".join(kept).split()) or _NAMELESS
+    """*label* in lower case, its runs of anything but letters, their marks and digits as one underscore."""
+    kept = ""
+    for char in unicodedata.normalize("NFC", label).lower():
+        kind, before = unicodedata.category(char)[0], unicodedata.category(kept[-1:] or " ")[0]
+        if char in _INVISIBLE:
+            continue
+        # a mark belongs to a letter; what varies an emoji would be a name that nobody sees
+        kept += char if kind in "LN" or (kind == "M" and before in "LM") else " "
+    return "_".join(kept.split()) or _NAMELESS
 
 
 def cut(name: str, room: int = MOST_BYTES) -> str:

@@ -71,7 +71,7 @@ def changes(
             if change.field not in present and not change.was_set and definitions.gone(change.field):
                 raise WriteError(
                     f"column {change.name(min(change.changed))} cannot be set",
-                    detail="Pipedrive has no such field any more. Nothing was sent.",
+                    detail="Pipedrive has no such field any more. Nothing was sent for this row.",
                     hint="pipedrive.refresh_columns drops the column; or leave it out of the statement.",
                 )
             body.update(change.body(definitions))
@@ -305,6 +305,6 @@ def option_id(column: str, label: str, options: Sequence[Option]) -> Any:
     more = f" and {len(labels) - len(shown)} more" if len(labels) > len(shown) else ""
     raise WriteError(
         f"column {column} has no option {label!r}",
-        detail="Nothing was sent.",
+        detail="Nothing was sent for this row.",
         hint=f"Its options are: {', '.join(map(repr, shown))}{more}." if labels else "It has no options.",
     )

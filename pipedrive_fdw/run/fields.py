@@ -8,7 +8,7 @@ read, since a field past the first page would be a column lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages
@@ -129,11 +129,20 @@ def _shown(work: Work, table: Table) -> set[str]:
     return found
 
 
-def labels_note(plan: ScanPlan, api_version: str) -> Iterator[str]:
-    """The line of EXPLAIN for a plan whose answers may come without labels of options."""
+def _labelled(binding: Binding, named: frozenset[str], options: Options) -> frozenset[str]:
+    """The keys of fields whose labels a scan shows: under the option narrow, of the columns *named* alone."""
+    narrow = options["narrow"] and named
+    columns = (c for c in binding.custom if c.labelled and (not narrow or c.name in named))
+    return frozenset(column.field for column in columns)
+
+
+def labels_note(plan: ScanPlan, binding: Binding, named: frozenset[str], options: Options) -> Iterator[str]:
+    """The line of EXPLAIN for a plan whose answers may come without the labels that rows show."""
+    if not plan.steps or not _labelled(binding, named, options):
+        return
     ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
     if not all(op.labels for op in ops):
-        listing = definition_lists(plan.table.custom_fields, api_version)[0]
+        listing = definition_lists(plan.table.custom_fields, options["api_version"])[0]
         yield f"Labels of options, unless remembered: GET /api/v{listing.version}{listing.path}"
 
 
@@ -143,7 +152,11 @@ class FieldLookups:
     The definitions are asked for only when a record holds an option without its label.
     """
 
-    def __init__(self, work: Work, entity: str, options: Options) -> None:
+    def __init__(
+        self, work: Work, entity: str, options: Options, shown: Container[str] | None = None
+    ) -> None:
+        """*shown* are the keys of the fields whose labels are wanted, None for all."""
+        self._shown = shown
         self._work = work
         self._entity = entity
         self._version = options["api_version"]
@@ -162,6 +175,8 @@ class FieldLookups:
             self._related.prepare(records, keep)
 
     def label(self, field: str, option: Any) -> str | None:
+        if self._shown is not None and field not in self._shown:
+            return None
         if self._labels is None:
             listed = definitions(self._work, self._entity, self._version, self._seconds)
             self._labels = {f.key: {o.id: o.label for o in f.options} for f in listed}
@@ -203,7 +218,7 @@ def lookups_for_rows(
     is); None for a table without custom columns."""
     if not binding.custom:
         return None
-    look = FieldLookups(work, binding.table.custom_fields, options)
+    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named, options))
     if options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat:
         fields = [
             (column.field, column.kind)

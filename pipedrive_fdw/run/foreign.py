@@ -275,8 +275,8 @@ class ForeignTable:
             return
         plan = self.plan(asked, explained=True)
         yield from explain_plan(plan, verbose)
-        if plan.steps and self.binding.labelled:
-            yield from labels_note(plan, self.options["api_version"])
+        if not self._only_counted(asked):
+            yield from labels_note(plan, self.binding, asked.columns, self.options)
         late = asked.late_keys(self._keys_named)
         if late:
             yield "0 stands for a value that is known when the query runs"

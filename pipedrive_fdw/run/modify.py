@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol, TypeVar
 
 import orjson
 
@@ -39,6 +40,7 @@ from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
 Values = Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Written(Protocol):
@@ -57,6 +59,20 @@ class Written(Protocol):
 
     def find(self, keys: Values) -> Row | None:
         """The row of the key columns' canonical values, read afresh."""
+
+
+def _reporting(verb: F) -> F:
+    """*verb* with what its statement has written before, for good, in the detail of its errors."""
+
+    @functools.wraps(verb)
+    def call(*args: Any) -> Any:
+        try:
+            return verb(*args)
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, TRANSACTION.statement_report())
+            raise
+
+    return call  # type: ignore[return-value]
 
 
 class Writer:
@@ -133,6 +149,7 @@ class Writer:
 
     # ---- the three verbs
 
+    @_reporting
     def insert(self, values: Values) -> dict[str, Any]:
         self._check_updatable()
         work = self.target.begin_work()
@@ -144,6 +161,7 @@ class Writer:
         finally:
             work.close()
 
+    @_reporting
     def update(self, row_id: Any, values: Values) -> dict[str, Any]:
         if self._scanned.is_written(row_id):
             return dict(values)
@@ -158,7 +176,7 @@ class Writer:
                 check_frozen(self.table, old, changed)
             base = {**self._named(scanned), **values}
             if not changed and not custom:
-                return base
+                return self._named(scanned)
             if self._seen("update", old):
                 return base
             waiting = (row_id, self._reloaded(scanned, values)) if self._waits else None
@@ -169,6 +187,7 @@ class Writer:
         finally:
             work.close()
 
+    @_reporting
     def delete(self, row_id: Any) -> None:
         self._check_updatable()
         if self._scanned.is_written(row_id):
@@ -216,7 +235,7 @@ class Writer:
         raise WriteError(
             f"column {name} of {self.table.name} cannot be sent",
             detail=f"{reason}.",
-            hint="SET DateStyle = 'ISO'.",
+            hint="SET DateStyle = 'ISO'." if codec.name == "timestamptz" else "",
         )
 
     def _named(self, row: Row) -> dict[str, Any]:
@@ -292,12 +311,7 @@ class Writer:
             place = None if waiting is None else Place(self, str(waiting[0]), waiting[1])
             TRANSACTION.wait(self.table.name, verb, later, self._many(change), place)
             return base
-        try:
-            record = self._send(verb, change, row, old, work)
-        except PipedriveError as error:
-            report = TRANSACTION.statement_report()
-            error.detail = sentences(error.detail, report)
-            raise
+        record = self._send(verb, change, row, old, work)
         TRANSACTION.wrote(self.table.name, verb, self._key_of(change, record))
         if verb == "DELETE":
             return {}
