@@ -157,14 +157,14 @@ def _parse_numeric(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is not a number") from error
 
 
-# Up to here a float holds every whole number; Multicorn hands a numeric over as a float.
+# Below, a float holds every whole number; Multicorn hands a numeric over as a float.
 _EXACT = 2**53
 
 
 def _dump_numeric(value: Decimal) -> Any:
     if not value.is_finite():
         raise ValueError(f"{value} cannot be sent as JSON")
-    if abs(value) > _EXACT:
+    if abs(value) >= _EXACT:
         raise ValueError(f"{value} has more digits than can be sent without loss")
     if value == value.to_integral_value():
         return int(value)

@@ -7,6 +7,7 @@ end of the list.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Callable
 
 import orjson
@@ -112,9 +113,11 @@ def pages(
     asked: set[str] = set()
     before: frozenset[bytes] = frozenset()
     current: Params | None = params
+    told = True  # that there are more: else the page asked for may well be beyond the end
     while current is not None:
         payload = ask(current)
-        page = records_of(payload, listing, where)
+        page = records_of(payload, listing if told else replace(listing, null_is_empty=True), where)
+        told = bool(payload.get("additional_data"))
         following = next_params(payload, listing, current, len(page), where)
         if following is not None:
             mark = dict(following).get("cursor") or dict(following).get("start", "")
@@ -125,7 +128,7 @@ def pages(
             marks = [orjson.dumps(record) for record in page]
             fresh = [record for record, mark_ in zip(page, marks) if mark_ not in before]
             if page and not fresh:
-                if payload.get("additional_data"):
+                if told:
                     raise _repeated(where, "its page")
                 return  # a list that knows no pages
             page, before = fresh, frozenset(marks)

@@ -10,7 +10,7 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom.fields import Field
-from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError
+from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
 from pipedrive_fdw.run.fields import FieldLookups, definition_lists, definitions, imported_fields
 from pipedrive_fdw.schema import foreign_table
@@ -59,6 +59,32 @@ def test_every_page_of_definitions_is_read() -> None:
     assert len(work.asked) == 3
     work = Work({"v1/dealFields": offset_pages})
     assert [f.name for f in definitions(work, "lead", "v1", 300)] == [f"Field {n}" for n in range(4)]
+
+
+@pytest.mark.parametrize("most", [100, 500])
+def test_every_page_is_read_where_answers_do_not_say_that_there_are_more(most: int) -> None:
+    """The OpenAPI file gives the v1 list of product fields no paging; v1 lists were seen to stop at 100."""
+    listed = [field(n, True) for n in range(1100)]
+
+    def answer(given: dict[str, str]) -> dict[str, Any]:
+        start = int(given.get("start", "0"))
+        return {"data": listed[start : start + most] or None}
+
+    work: Any = Work({"v1/productFields": answer})
+    assert len(definitions(work, "product", "v1", 300)) == 1100
+
+
+def test_null_in_place_of_a_first_page_is_an_error() -> None:
+    work: Any = Work({"v1/productFields": {"data": None}})
+    with pytest.raises(ProtocolError):
+        definitions(work, "product", "v1", 300)
+
+
+def test_a_list_that_heeds_no_start_is_read_once() -> None:
+    listed = [field(n, True) for n in range(200)]
+    work: Any = Work({"v1/productFields": {"data": listed, "additional_data": None}})
+    assert len(definitions(work, "product", "v1", 300)) == 200
+    assert len(work.asked) == 2
 
 
 def test_definitions_are_remembered_for_leads_and_deals_together() -> None:
