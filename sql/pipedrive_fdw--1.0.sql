@@ -533,11 +533,12 @@ GRANT SELECT ON pipedrive.foreign_keys TO PUBLIC;
 CREATE VIEW pipedrive._custom_columns AS
 SELECT a.attrelid AS relation, a.attnum AS place, a.attname AS name,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, o.texts AS options,
-       o.field || '.' || o.part AS key
+       pg_catalog.concat_ws('.', o.field, o.part, o.kind) AS key
   FROM pg_catalog.pg_attribute a,
        LATERAL (SELECT pg_catalog.string_agg(pg_catalog.format('%I %L', option_name, option_value), ', '
                                              ORDER BY option_name) AS texts,
                        max(option_value) FILTER (WHERE option_name = 'field') AS field,
+                       max(option_value) FILTER (WHERE option_name = 'type') AS kind,
                        coalesce(max(option_value) FILTER (WHERE option_name = 'part'), '') AS part
                   FROM pg_catalog.pg_options_to_table(a.attfdwoptions)) o
  WHERE a.attfdwoptions IS NOT NULL AND NOT a.attisdropped AND o.field IS NOT NULL;
@@ -545,7 +546,8 @@ COMMENT ON VIEW pipedrive._custom_columns IS 'Part of pipedrive.refresh_columns.
 GRANT SELECT ON pipedrive._custom_columns TO PUBLIC;
 
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
--- fields: a column keeps its name when its field is renamed, and a name that is taken gets a number.
+-- fields and their types: a column keeps its name when its field is renamed, and a name that is taken gets a
+-- number.
 CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql

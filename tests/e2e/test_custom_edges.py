@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -14,6 +14,14 @@ from tests.live import TOKEN, LiveAccount
 from tests.simulator import Simulator
 
 TABLES = ("deals", "leads", "products")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _extension(server: Server) -> None:
+    """For refresh_columns."""
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE")
 
 
 @pytest.fixture
@@ -365,7 +373,6 @@ def test_names_do_not_depend_on_the_order_of_the_screen(server: Server) -> None:
 def test_every_choice_of_an_import_can_be_written_and_refreshed(
     account: LiveAccount, names: str, choices: str
 ) -> None:
-    account.run("CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE")
     account.run("DROP FOREIGN TABLE deals")
     account.run(
         f"IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals) FROM SERVER {account.name} INTO {account.name} "
@@ -391,6 +398,23 @@ def test_every_choice_of_an_import_can_be_written_and_refreshed(
     assert [line.split()[6].strip('"') for line in refreshed(account, "deals")] == [base, f"{base}_currency"]
 
 
+def test_a_field_of_another_type_is_another_column(account: LiveAccount) -> None:
+    """Pipedrive changes no type, but may name one that it gave as text before."""
+    fields = account.simulator.account["deal_fields"]
+    field = field_of(account, "deal", "varchar_auto")
+    fields.put({**field, "field_type": "monetary"})
+    table, key = f"ALTER FOREIGN TABLE {account.name}.deals", field["field_code"]
+    lines = [
+        f"{table} DROP COLUMN deal_varchar_auto;",
+        f"{table} ADD COLUMN deal_varchar_auto numeric OPTIONS (field '{key}', type 'monetary');",
+        f"{table} ADD COLUMN deal_varchar_auto_currency text "
+        f"OPTIONS (field '{key}', part 'currency', type 'monetary');",
+    ]
+    assert refreshed(account, "deals") == lines
+    assert refreshed(account, "deals", run=True) == lines
+    assert refreshed(account, "deals") == []
+
+
 def test_without_custom_fields_their_values_stand_in_one_column(account: LiveAccount) -> None:
     account.run("DROP FOREIGN TABLE deals")
     account.run(
@@ -404,7 +428,6 @@ def test_without_custom_fields_their_values_stand_in_one_column(account: LiveAcc
     assert account.value(f"SELECT custom_fields ->> '{key}' FROM deals WHERE id = 1") == (
         None if stored[key] is None else str(stored[key])
     )
-    account.run("CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE")
     assert refreshed(account, "deals") == []
 
 
@@ -421,12 +444,3 @@ def test_related_objects_are_those_of_the_option_alone(account: LiveAccount) -> 
     call(account, "DELETE", "/api/v2/persons/2")
     account.connect()
     assert account.value(sql)["value"] == 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet(server: Server) -> Callable[[], None] | None:
-    """The extension, for refresh_columns."""
-    with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute("SET client_min_messages = warning")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE")
-    return None
