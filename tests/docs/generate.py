@@ -12,6 +12,7 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sort_keys
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
 from tests.docs.markdown import pages, with_parts
 from tests.engine.places import ROOT
@@ -42,6 +43,7 @@ def generated_files() -> dict[Path, str]:
     """Every file with generated content, with the text that it should have."""
     parts = {"tables": tables_part(), "pushdown": pushdown_part(), "options": options_part()}
     parts["families"] = families_part()
+    parts["kinds"] = kinds_part()
     parts["decisions"] = decisions_part()
     files = {FOLDER / file_name(family): family_page(family) for family in FAMILIES}
     for page in pages():
@@ -94,6 +96,16 @@ def options_part() -> str:
         ]
         rows.append((_code(option.name), ", ".join(where), _default(option.default), option.doc))
     return _grid(head, rows)
+
+
+def kinds_part() -> str:
+    """The columns of each type of custom field; types with the same columns share a line."""
+    kinds: dict[str, list[str]] = {}
+    for kind, parts in CREATABLE.items():
+        shown = ", ".join(f"`x{part.suffix} {part.type}`" for part in parts)
+        kinds.setdefault(shown + (" (labels of options)" if kind in CHOICES else ""), []).append(kind)
+    rows = [(", ".join(map(_code, names)), shown) for shown, names in kinds.items()]
+    return _grid(("type of the field", "columns of a field x"), rows)
 
 
 def families_part() -> str:
