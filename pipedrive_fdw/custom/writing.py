@@ -205,10 +205,10 @@ class _Change:
         main = self.sent("")
         others = [part for part in self.columns if part]
         if main is None:
-            given = [part for part in others if part in self.changed and self.value(part) is not None]
-            if given:
+            alone = [part for part in others if part in self.changed and self.value(part) is not None]
+            if alone:
                 raise WriteError(
-                    f"column {self.name(given[0])} cannot be set while {self.name()} is NULL",
+                    f"column {self.name(alone[0])} cannot be set while {self.name()} is NULL",
                     hint=f"Set {self.name()} too, or set all of them to NULL.",
                 )
             return {self.field: None}
@@ -220,17 +220,22 @@ class _Change:
                     detail=f"A field of type {self.kind} takes {self.name()} and {self.name(part)} together.",
                     hint=f"Set {self.name(part)} too.",
                 )
-        values = {part: self.sent(part) for part in (CURRENCY, UNTIL) if self.value(part) is not None}
+        given = [part for part in (CURRENCY, UNTIL) if self.value(part) is not None or self._emptied(part)]
+        values = {part: self.sent(part) for part in given}
         values.update(self._timezone())
         if self.flat:
             return {self.field: main, **{f"{self.field}_{name}": one for name, one in values.items()}}
         return {self.field: {"value": main, **values}}
 
+    def _emptied(self, part: str) -> bool:
+        """Whether v1 has to be told that a part, a key of its own there, shall be null."""
+        return self.flat and part in self.changed and self.value(part) is None
+
     def _timezone(self) -> dict[str, Any]:
         """v2 takes the zone's name, v1 the number by which it also gives it."""
         zone = self.value(TIMEZONE)
         if zone is None:
-            return {}
+            return {"timezone_id": None} if self._emptied(TIMEZONE) else {}
         if zone.isascii() and zone.isdigit():
             return {"timezone_id": int(zone)}
         if self.flat:

@@ -15,6 +15,7 @@ from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
 from pipedrive_fdw.codec import Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import PipedriveError, WriteError
@@ -467,4 +468,7 @@ class Writer:
         """Whether the answer tells of a custom field; v1 leaves out the ones that are cleared."""
         if self.binding.flat:
             return column.field in record or change.body.get(column.field, "") is None
+        if column.kind in LINKS and self.target.options["expand_related"]:
+            # an id alone; what was scanned has the parts, unless another id was written
+            return column.field in change.body.get("custom_fields", ())
         return column.field in (record.get("custom_fields") or {})

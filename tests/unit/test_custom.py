@@ -554,6 +554,15 @@ def test_a_changed_part_sends_the_field_whole() -> None:
     }
 
 
+def test_version_1_is_told_of_a_part_that_is_emptied() -> None:
+    """Its parts are keys of their own: one that is left out would stay."""
+    money = {"x": Decimal(5), "x_currency": "EUR"}
+    assert sent("monetary", {"x_currency": None}, money, flat=True) == {"": 5, "_currency": None}
+    time = {"x": dt.time(10), "x_timezone": "77"}
+    assert sent("time", {"x_timezone": None}, time, flat=True) == {"": "10:00:00", "_timezone_id": None}
+    assert sent("time", {"x_timezone": None}, time) == {"value": "10:00:00"}
+
+
 def test_the_value_part_of_an_address_may_stand_in_its_object() -> None:
     assert sent("address", {"x_address": {"value": "Tallinn", "country": "EE"}}) == {
         "value": "Tallinn",
