@@ -1,8 +1,8 @@
 """The options of server, user mapping and foreign table: one table, typed values, errors with the way out.
 
 Multicorn merges the three into one dict before the wrapper sees them, so where an option stood cannot be
-told at run time; what must never stand in the open (secrets) is checked by ``check_secrets``, which the
-extension's validator and ``connect()`` call with the server's own options.
+told at run time. The extension's event trigger looks at it when a server, mapping or table is made: its list
+of options and places is generated from the table here (``make docs``).
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _path(value: str) -> str:
+    if not value.startswith("/") or "\0" in value:
+        raise ValueError("use the absolute path of a file on the database server")
+    return value
+
+
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -97,6 +103,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("base_url", (SERVER,), _url, "", "another address of the API (a proxy, the simulator)"),
     Option(
+        "oauth_url",
+        (SERVER,),
+        _url,
+        "",
+        "another address of the OAuth token endpoint; with base_url, that one",
+    ),
+    Option(
         "api_version", (SERVER,), _choice("v1", "v2"), "v2", "'v1' uses the old core API wherever it existed"
     ),
     Option("page_size", _ST, _number(1, 500), 500, "rows asked for in one page"),
@@ -105,6 +118,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("read_timeout", (SERVER,), _number(0.1, 3600, whole=False), 60.0, "seconds to wait for an answer"),
     Option("api_token", (MAPPING,), _text, "", "the user's API token", secret=True),
+    Option("client_id", (MAPPING,), _text, "", "OAuth 2.0 instead of a token: the app's id", secret=True),
+    Option("client_secret", (MAPPING,), _text, "", "OAuth 2.0: the app's secret", secret=True),
+    Option("refresh_token", (MAPPING,), _text, "", "OAuth 2.0: what `authorize` has given", secret=True),
+    Option("secrets_file", (MAPPING,), _path, "", "a file on the server that holds these instead"),
     Option("table", (TABLE,), _text, "", "which of Pipedrive's tables it is; IMPORT sets it"),
     Option(
         "archived",
@@ -151,6 +168,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("updatable", _ST, _boolean, True, "whether rows may be written"),
     Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
 )
+# The two ways to sign in.
+TOKEN = ("api_token",)
+OAUTH = ("client_id", "client_secret", "refresh_token")
+OAUTH_ADDRESS = "https://oauth.pipedrive.com"
+# The API's address where an OAuth account names none; it serves every company (FACTS 3).
+_ANY_COMPANY = "https://api.pipedrive.com"
 # Options that a session can set as pipedrive.<name>, over what server and table say.
 SESSION = ("max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -226,6 +249,11 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
 
 
 def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
+    if name in _BY_NAME and _BY_NAME[name].where == (MAPPING,):
+        return OptionError(
+            f'the option "{name}" belongs in the user mapping',
+            hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({name} '…').",
+        )
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     close = difflib.get_close_matches(name, valid, n=1)
     meant = f'Perhaps you meant "{close[0]}". ' if close else ""
@@ -236,20 +264,60 @@ def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
 
 
 def check_server(options: Options) -> None:
-    """Raises OptionError when the address or the credential of the account is missing."""
-    if not options["company_domain"] and not options["base_url"]:
+    """Raises OptionError when the address or the credential of the account is missing, or there are two.
+
+    What a secrets_file holds is checked when it has been read, by another call.
+    """
+    secrets = [name for name in (*TOKEN, *OAUTH) if options[name]]
+    if options["secrets_file"]:
+        if secrets:
+            raise OptionError(
+                f"the user mapping has a secrets_file and {', '.join(secrets)}",
+                hint="The file holds the secrets instead of the mapping, so drop them there: "
+                f"ALTER USER MAPPING … OPTIONS (DROP {secrets[0]}).",
+            )
+        return
+    if options["api_token"] and len(secrets) > 1:
+        raise OptionError(
+            f"the user signs in by api_token and by OAuth ({', '.join(secrets[1:])})",
+            hint="Keep one of the two: ALTER USER MAPPING … OPTIONS (DROP api_token).",
+        )
+    missing = [name for name in OAUTH if name not in secrets]
+    if secrets and not options["api_token"] and missing:
+        raise OptionError(
+            f"OAuth needs {' and '.join(missing)} besides {' and '.join(secrets)}",
+            hint="`python -m pipedrive_fdw authorize` gives all three.",
+        )
+    if not secrets:
+        raise OptionError(
+            "no API token is known for this user",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
+            "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",
+        )
+    if not options["company_domain"] and not options["base_url"] and not uses_oauth(options):
         raise OptionError(
             "the server names no Pipedrive account",
             hint="ALTER SERVER … OPTIONS (ADD company_domain 'acme') for https://acme.pipedrive.com.",
         )
-    if not options["api_token"]:
-        raise OptionError(
-            "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
-            "Pipedrive under Personal preferences, API.",
-        )
+
+
+def uses_oauth(options: Options) -> bool:
+    return bool(options["refresh_token"])
 
 
 def base_url(options: Options) -> str:
-    """The address that paths like /api/v2/deals are appended to."""
-    return str(options["base_url"] or f"https://{options['company_domain']}.pipedrive.com")
+    """The address that paths like /api/v2/deals are appended to, unless OAuth gives another."""
+    if options["base_url"]:
+        return str(options["base_url"])
+    domain = options["company_domain"]
+    return f"https://{domain}.pipedrive.com" if domain else _ANY_COMPANY
+
+
+def oauth_url(options: Options) -> str:
+    """The address that /oauth/token and /oauth/authorize are appended to."""
+    return str(options["oauth_url"] or options["base_url"] or OAUTH_ADDRESS)
+
+
+def read_url(value: str) -> str:
+    """*value* as an address like that of base_url. Raises ValueError."""
+    return _url(value)

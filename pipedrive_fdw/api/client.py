@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 from urllib.parse import urlsplit
 
 from pipedrive_fdw import __version__
@@ -67,11 +67,38 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Credential:
-    """How requests are signed. ``key`` tells credentials apart without telling the secret."""
+class Signed:
+    """How a request is sent now: the headers that sign it, and the address that it goes to."""
 
     headers: Mapping[str, str] = field(repr=False)
-    key: str = ""
+    base_url: str
+
+
+class Credential(Protocol):
+    """How requests are signed. ``key`` tells credentials apart without telling the secret."""
+
+    @property
+    def key(self) -> str: ...
+
+    def sign(self, exchange: Exchange) -> Signed: ...
+
+    def renewable(self, refused: Signed) -> bool:
+        """After a 401: whether the request may be sent once more, signed anew."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApiToken:
+    """The credential that never changes."""
+
+    signed: Signed
+    key: str
+
+    def sign(self, exchange: Exchange) -> Signed:
+        return self.signed
+
+    def renewable(self, refused: Signed) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -95,23 +122,15 @@ class Client:
 
     def __init__(
         self,
-        base_url: str,
         credential: Credential,
         transport: Transport,
         limits: Limits,
         sleep: Callable[[float, Exchange], None],
     ) -> None:
-        self.base_url = base_url
         self.credential = credential
         self._transport = transport
         self.limits = limits
         self._sleep = sleep
-        host = urlsplit(base_url).hostname or ""
-        # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
-        self._prefixes = {1: "/v1" if host == "api.pipedrive.com" else "/api/v1", 2: "/api/v2"}
-
-    def url(self, version: int, path: str) -> str:
-        return self.base_url + self._prefixes[version] + path
 
     def call(
         self,
@@ -131,21 +150,24 @@ class Client:
         Raises the ApiError of its status, ProtocolError for an answer that is not Pipedrive's JSON,
         ConnectError when none came, OutcomeUnknownError when a write may or may not have arrived.
         """
-        headers = {
-            "accept": "application/json",
-            "user-agent": f"pipedrive-fdw/{__version__}",
-            **self.credential.headers,
-        }
+        headers = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
         if body is not None:
             headers["content-type"] = content_type
-        request = Request(method, self.url(version, path), params, headers, body)
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
+            signed = self.credential.sign(exchange)
+            url = signed.base_url + _prefix(signed.base_url, version) + path
+            request = Request(method, url, params, {**headers, **signed.headers}, body)
             outcome = self._attempt(request, tokens, exchange, spent)
             if isinstance(outcome, Answer):
                 return outcome
             failure, error = outcome
+            if failure.status == 401 and not renewed and self.credential.renewable(signed):
+                # An access token has ended before its time. What was refused by a 401 was not done, so a
+                # write too may be sent again, once.
+                attempt, renewed = attempt - 1, True
+                continue
             wait = None if exchange.aborted else next_wait(failure, attempt)
             if wait is None:
                 raise error
@@ -189,6 +211,13 @@ class Client:
         charged = 0 if response.status == 429 else tokens
         self.limits.learn(response.headers, turn, response.left, charged, exchange)
         return _outcome(request, response)
+
+
+def _prefix(base_url: str, version: int) -> str:
+    if version == 2:
+        return "/api/v2"
+    # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
+    return "/v1" if urlsplit(base_url).hostname == "api.pipedrive.com" else "/api/v1"
 
 
 def _outcome(request: Request, response: Response) -> Any:
@@ -249,7 +278,7 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
             hint="Check company_domain and base_url; try again.",
         )
     if payload.get("success") is False:
-        raise ApiError(_reason(payload) or "the API reports no success", detail=where, status=response.status)
+        raise ApiError(reason(payload) or "the API reports no success", detail=where, status=response.status)
     return payload
 
 
@@ -262,7 +291,8 @@ def _html(where: str, response: Response) -> ProtocolError:
     )
 
 
-def _reason(payload: Any) -> str:
+def reason(payload: Any) -> str:
+    """What an envelope says went wrong, cut where it is long; empty where it says nothing."""
     if not isinstance(payload, dict):
         return ""
     parts = [str(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
@@ -278,10 +308,18 @@ def status_error(request: Request, response: Response) -> PipedriveError:
         payload = parse_json(response.body)
     except ValueError:
         payload = None
-    reason = _reason(payload)
-    detail = f"{where}: {reason}" if reason else where
+    why = reason(payload)
+    detail = f"{where}: {why}" if why else where
     if not isinstance(payload, dict) and status in (403, 404) and response.body.lstrip()[:1] == b"<":
         return _html(f"{request.method} {path}", response)
+    if status == 401 and "authorization" in request.headers:
+        return AuthError(
+            "the access token is not accepted, nor is a new one",
+            detail,
+            "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
+            "asks for consent again.",
+            status,
+        )
     if status == 401:
         return AuthError(
             "the API token is not accepted",

@@ -12,10 +12,10 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -72,6 +72,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._sockets: dict[socket.socket, float] = {}
         self._expired: set[socket.socket] = set()
+        self._ends: list[Callable[[], None]] = []
         self.aborted = False
 
     def enter(self, sock: socket.socket, until: float) -> None:
@@ -102,11 +103,30 @@ class Exchange:
         for sock in late:
             _shut(sock)
 
+    @contextlib.contextmanager
+    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+        """*end* is called by whoever gives the exchange up within this block.
+
+        A thread that holds what others wait for cannot give it back itself: when a statement ends,
+        PostgreSQL goes on without Python, whose threads then stand still.
+        """
+        with self._lock:
+            self._ends.append(end)
+            if self.aborted:
+                end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
+
     def abort(self) -> None:
         """End every exchange that is under way; their threads return at once with an error."""
         with self._lock:
             self.aborted = True
             sockets = list(self._sockets)
+            for end in self._ends:
+                end()
         for sock in sockets:
             _shut(sock)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import orjson
 
-from pipedrive_fdw.options import OPTIONS, Options, base_url
+from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
 from pipedrive_fdw.run.backend import state_folder
 
-_SECRETS = tuple(option.name for option in OPTIONS if option.secret)
+_SIGNS_IN = tuple(option.name for option in OPTIONS if option.where == (MAPPING,))
 
 
 class Counts:
@@ -26,7 +26,7 @@ class Counts:
 
     def __init__(self, options: Options) -> None:
         """Without a state folder (outside a server) nothing is remembered."""
-        who = "\n".join([base_url(options), *(str(options[name]) for name in _SECRETS)])
+        who = "\n".join([base_url(options), *(str(options[name]) for name in _SIGNS_IN)])
         folder = state_folder()
         name = f"counts-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
         self._file: Path | None = folder / name if folder else None

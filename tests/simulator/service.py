@@ -113,12 +113,12 @@ class Simulator:
 
     def configure(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Changes settings. Raises ValueError for one that does not exist."""
-        unknown = set(given) - set(self.settings) - {"oauth_expires_in"}
+        unknown = set(given) - set(self.settings) - {"oauth_expires_in", "oauth_rotates"}
         if unknown:
             raise ValueError(f"no setting {', '.join(sorted(unknown))}; there are {', '.join(self.settings)}")
         for name, value in given.items():
-            if name == "oauth_expires_in":
-                self.oauth.expires_in = value
+            if name.startswith("oauth_"):
+                setattr(self.oauth, name[len("oauth_") :], value)
             else:
                 self.settings[name] = value
         self.meter.burst, self.meter.budget = self.settings["burst"], self.settings["budget"]
@@ -136,6 +136,8 @@ class Simulator:
         tokens = 0
         metered: dict[str, str] = {}
         try:
+            if path == "/oauth/authorize":
+                return Answer(302, b"", 0, {"location": self.oauth.authorize(method, query)})
             if path == "/oauth/token":
                 return Answer(200, orjson.dumps(self.oauth.token(method, headers, body, self.url)))
             version, rest = _version(path)
