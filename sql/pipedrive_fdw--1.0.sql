@@ -743,6 +743,127 @@ ALTER EVENT TRIGGER pipedrive_guard ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_guard IS
     'Gives each foreign table of Pipedrive a trigger that refuses COPY, and lets none become a partition.';
 
+-- Options, looked at when they are given: at run time Multicorn has merged those of server, mapping and table.
+--
+-- Everybody can read the options of servers and tables, so no secret may stand there. The owner of a table must
+-- not send its readers' tokens elsewhere by an option of the server. And the file that a mapping names is read as
+-- the server's operating system user, so naming one takes the rights of pg_read_server_files.
+
+CREATE FUNCTION pipedrive._on_options_begin()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    -- Who gives them; the next trigger runs with other rights.
+    PERFORM set_config('pipedrive.caller', current_user, true);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._on_options_begin() IS 'Notes who gives options. Part of the extension.';
+
+CREATE FUNCTION pipedrive._on_options()
+RETURNS event_trigger
+LANGUAGE plpgsql
+-- Whoever gives options need not be able to read those of mappings.
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    one record;
+    mine text := 'user mapping';
+BEGIN
+    FOR one IN
+        WITH known (name, places) AS (VALUES
+            -- generated: options
+            ('company_domain', '{server}'),
+            ('base_url', '{server}'),
+            ('oauth_url', '{server}'),
+            ('api_version', '{server}'),
+            ('page_size', '{server,table}'),
+            ('connect_timeout', '{server}'),
+            ('read_timeout', '{server}'),
+            ('api_token', '{user mapping}'),
+            ('client_id', '{user mapping}'),
+            ('client_secret', '{user mapping}'),
+            ('refresh_token', '{user mapping}'),
+            ('secrets_file', '{user mapping}'),
+            ('table', '{table}'),
+            ('archived', '{server,table}'),
+            ('suppress_extended_requests', '{server,table}'),
+            ('extended_cache_ttl', '{server,table}'),
+            ('custom_fields', '{server,table,import}'),
+            ('custom_field_names', '{server,table,import}'),
+            ('custom_field_options', '{server,table,import}'),
+            ('require_fields', '{import}'),
+            ('fields_cache_ttl', '{server,table}'),
+            ('narrow', '{server,table}'),
+            ('expand_related', '{server,table}'),
+            ('statement_memory', '{server}'),
+            ('max_tokens_per_query', '{server,table}'),
+            ('reserve_tokens', '{server,table}'),
+            ('parallel', '{server}'),
+            ('push_text_sort', '{server,table}'),
+            ('write_mode', '{server,table}'),
+            ('updatable', '{server,table}'),
+            ('rows', '{table}')
+            -- end
+        ),
+        commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
+        given (place, server, options) AS (
+            SELECT 'server', s.oid, s.srvoptions
+              FROM commands d JOIN pg_foreign_server s ON s.oid = d.objid
+             WHERE d.classid = 'pg_foreign_server'::regclass
+            UNION ALL
+            SELECT mine, m.umserver, m.umoptions
+              FROM commands d JOIN pg_user_mapping m ON m.oid = d.objid
+             WHERE d.classid = 'pg_user_mapping'::regclass
+            UNION ALL
+            SELECT 'table', t.ftserver, t.ftoptions
+              FROM commands d JOIN pg_foreign_table t ON t.ftrelid = d.objid
+             WHERE d.classid = 'pg_class'::regclass
+        )
+        SELECT g.place, o.option_name AS name, k.places::text[] AS places
+          FROM given g
+          JOIN pg_foreign_server s ON s.oid = g.server,
+               pg_options_to_table(s.srvoptions) w,
+               pg_options_to_table(g.options) o
+          JOIN known k ON k.name = o.option_name
+         WHERE w.option_name = 'wrapper' AND w.option_value = 'pipedrive_fdw.PipedriveFdw'
+    LOOP
+        IF one.places = ARRAY[mine] AND one.place <> mine THEN
+            RAISE EXCEPTION 'pipedrive option: % belongs in the user mapping', one.name
+                  USING DETAIL = format('Everybody can read the options of a %s.', one.place),
+                        HINT = format('CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (%s ...).', one.name),
+                        ERRCODE = 'fdw_invalid_option_name';
+        ELSIF one.place <> ALL (one.places) THEN
+            RAISE EXCEPTION 'pipedrive option: % is no option of a %', one.name, one.place
+                  USING HINT = 'It stands on: ' || array_to_string(one.places, ', ') || '.',
+                        ERRCODE = 'fdw_invalid_option_name';
+        ELSIF one.name = 'secrets_file'
+              AND NOT pg_has_role(current_setting('pipedrive.caller'), 'pg_read_server_files', 'USAGE') THEN
+            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', current_setting('pipedrive.caller')
+                  USING DETAIL = 'The file is read as the operating system user of the server.',
+                        HINT = 'A superuser, or a role with the rights of pg_read_server_files, can make the mapping.',
+                        ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._on_options() IS 'Refuses options where they must not stand. Part of the extension.';
+
+-- They fire in the order of their names.
+CREATE EVENT TRIGGER pipedrive_options_1 ON ddl_command_end
+    WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING',
+                 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
+    EXECUTE FUNCTION pipedrive._on_options_begin();
+COMMENT ON EVENT TRIGGER pipedrive_options_1 IS 'Notes who gives options, for the next.';
+CREATE EVENT TRIGGER pipedrive_options_2 ON ddl_command_end
+    WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING',
+                 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
+    EXECUTE FUNCTION pipedrive._on_options();
+COMMENT ON EVENT TRIGGER pipedrive_options_2 IS
+    'Refuses secrets outside of user mappings, options where they do not belong, and files of others.';
+
 -- Tables that were imported before the extension came.
 SELECT pipedrive._guard(relation) FROM pipedrive.foreign_tables;
 

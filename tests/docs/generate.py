@@ -19,7 +19,7 @@ from tests.engine.places import ROOT
 
 FOLDER = ROOT / "docs" / "tables"
 SQL = ROOT / "sql"
-_REFERENCES = re.compile(r"(-- generated: references\n).*?( *-- end\n)", re.DOTALL)
+_SQL_PART = re.compile(r"(-- generated: (\w+)\n).*?( *-- end\n)", re.DOTALL)
 # Types of custom fields whose values are ids of other tables' rows.
 _LINKED_KINDS = {
     "userid": "users",
@@ -50,7 +50,8 @@ def generated_files() -> dict[Path, str]:
         if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
             files[page] = with_parts(page.read_text(encoding="utf-8"), parts)
     script = SQL / "pipedrive_fdw--1.0.sql"
-    files[script] = _REFERENCES.sub(rf"\1{references_part()}\2", script.read_text(encoding="utf-8"))
+    lists = {"references": references_part(), "options": option_places_part()}
+    files[script] = _SQL_PART.sub(lambda m: m[1] + lists[m[2]] + m[3], script.read_text(encoding="utf-8"))
     files[SQL / "tables.sql"] = tables_script()
     return files
 
@@ -145,6 +146,12 @@ def references_part() -> str:
         )
         + "\n"
     )
+
+
+def option_places_part() -> str:
+    """Where each option may stand, as lines of VALUES."""
+    lines = (f"            ('{option.name}', '{{{','.join(option.where)}}}')" for option in OPTIONS)
+    return ",\n".join(lines) + "\n"
 
 
 def tables_script() -> str:
