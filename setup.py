@@ -26,8 +26,14 @@ setup(
     license="PostgreSQL",
     author="pipedrive-fdw contributors",
     python_requires=">=3.9",
-    packages=find_packages(include=["pipedrive_fdw", "pipedrive_fdw.*"]),
-    package_data={"pipedrive_fdw": ["py.typed"], "pipedrive_fdw.catalog": ["scopes.json"]},
+    packages=[*find_packages(include=["pipedrive_fdw", "pipedrive_fdw.*"]), "pipedrive_fdw.examples"],
+    # The tour of `python -m pipedrive_fdw demo --dsn`.
+    package_dir={"pipedrive_fdw.examples": "sql/examples"},
+    package_data={
+        "pipedrive_fdw": ["py.typed"],
+        "pipedrive_fdw.catalog": ["scopes.json"],
+        "pipedrive_fdw.examples": ["*.sql"],
+    },
     # What stands here is imported inside the database server: few.
     install_requires=["requests>=2.31,<3", "cachetools>=5.3,<7", "orjson>=3.9,<4"],
     extras_require={

@@ -1,0 +1,68 @@
+"""What a command shows and asks. The only module of the command line that touches the terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from pipedrive_fdw.errors import OptionError, PipedriveError
+
+VARIABLE = "PIPEDRIVE_"
+
+
+class Terminal:
+    """*out* takes what a command gives, *err* what it says; *inp* answers, where it is a terminal."""
+
+    def __init__(
+        self,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        inp: TextIO | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._in = inp or sys.stdin
+        self._environment = environment
+
+    def give(self, text: str) -> None:
+        self._out.write(f"{text}\n")
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        self._err.write(f"{text}\n")
+        self._err.flush()
+
+    def fail(self, error: PipedriveError) -> None:
+        self.say(f"error: {error.message}")
+        if error.detail:
+            self.say(f"  {error.detail}")
+        if error.hint:
+            self.say(f"  {error.hint}")
+
+    def variable(self, name: str) -> str:
+        """The environment's value for the option *name*, empty where there is none."""
+        return self._environment.get(f"{VARIABLE}{name.upper()}", "")
+
+    def ask(self, name: str, question: str, hidden: bool = False) -> str:
+        """The answer for the option *name*. Raises OptionError where nobody can be asked or nothing comes."""
+        answer = ""
+        if self._in.isatty():
+            if hidden:
+                answer = getpass.getpass(f"{question} (not shown): ").strip()
+            else:
+                self._err.write(f"{question}: ")
+                self._err.flush()
+                answer = self._in.readline().strip()
+        if not answer:
+            raise OptionError(
+                f"{question} is needed", hint=f"Set {VARIABLE}{name.upper()}, or run this in a terminal."
+            )
+        return answer
+
+    def line(self) -> str:
+        """A line from whoever runs the command, terminal or not."""
+        return self._in.readline().strip()
