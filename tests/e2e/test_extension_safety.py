@@ -119,6 +119,33 @@ def test_connect_takes_options_as_arguments_or_as_jsonb(database: Extended) -> N
     database.run('DROP SERVER "Two ""quoted""" CASCADE; DROP SCHEMA "It\'s two"')
 
 
+def test_whose_mapping_a_query_reads_with(analyst: Extended) -> None:
+    """Multicorn asks for the current user's, in a view too; docs/operations.md says what follows."""
+    analyst.run("DROP USER MAPPING FOR analyst SERVER pipedrive")
+    analyst.run(
+        "CREATE VIEW public.named AS SELECT name FROM pipedrive.stages; "
+        "GRANT SELECT ON public.named TO analyst; "
+        "CREATE FUNCTION public.number() RETURNS bigint LANGUAGE sql SECURITY DEFINER "
+        "AS 'SELECT count(*) FROM pipedrive.stages'"
+    )
+    number = analyst.value("SELECT count(*) FROM public.named")
+    try:
+        analyst.run("SET ROLE analyst")
+        assert analyst.value("SELECT public.number()") == number
+        with pytest.raises(psycopg.Error, match="permission denied for foreign table stages"):
+            analyst.run("SELECT * FROM pipedrive.stages")
+        with pytest.raises(psycopg.Error, match="no API token is known for this user"):
+            analyst.run("SELECT * FROM public.named")
+        analyst.run(
+            f"RESET ROLE; CREATE USER MAPPING FOR PUBLIC SERVER pipedrive OPTIONS (api_token $${TOKEN}$$); "
+            "SET ROLE analyst"
+        )
+        assert analyst.value("SELECT count(*) FROM public.named") == number
+    finally:
+        analyst.run("RESET ROLE; DROP USER MAPPING IF EXISTS FOR PUBLIC SERVER pipedrive")
+        analyst.run("DROP VIEW public.named; DROP FUNCTION public.number")
+
+
 def test_no_error_of_connect_holds_the_token(database: Extended) -> None:
     database.run(
         "CREATE FUNCTION public.no_mapping() RETURNS event_trigger LANGUAGE plpgsql AS "
