@@ -148,6 +148,30 @@ def test_a_first_start_without_a_password_says_so(images: Any) -> None:
 
 
 @pytest.mark.docker
+def test_a_first_start_that_fails_leaves_nothing_behind(images: Any, tmp_path: Path) -> None:
+    script = tmp_path / "first.sql"
+    script.write_text("CREATE TABLE half (id int); SELECT nonsense;")
+    tmp_path.chmod(0o755)
+    volume = images.volumes.create()
+    mounts = {volume.name: {"bind": "/var/lib/postgresql/data"}}
+    mounts[str(tmp_path)] = {"bind": "/docker-entrypoint-initdb.d", "mode": "ro"}
+    settings = {"detach": True, "environment": {"POSTGRES_PASSWORD": PASSWORD}, "volumes": mounts}
+    try:
+        failed = images.containers.run(POSTGRES, **settings)
+        assert failed.wait(timeout=60)["StatusCode"] == 1
+        assert b'column "nonsense" does not exist' in failed.logs()
+        failed.remove(v=True)
+        script.write_text("CREATE TABLE whole (id int);")
+        again = images.containers.run(POSTGRES, **settings)
+        _wait(lambda: _healthy(images, again.id), "PostgreSQL is not healthy")
+        tables = again.exec_run(["psql", "-U", "postgres", "-At", "-c", r"\dt", "pipedrive"]).output.decode()
+        again.remove(force=True, v=True)
+        assert [line.split("|")[1] for line in tables.splitlines()] == ["whole"]
+    finally:
+        volume.remove(force=True)
+
+
+@pytest.mark.docker
 def test_compose_brings_both_up(images: Any) -> None:
     if shutil.which("docker-compose") is None:
         pytest.skip("docker-compose is not installed")

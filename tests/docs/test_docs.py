@@ -76,6 +76,17 @@ def test_the_script_of_tables_makes_what_an_import_makes(server: Server, simulat
     assert page.psql.query("SELECT count(*) FROM pipedrive.stages") == str(len(simulator.records("stages")))
 
 
+def test_the_page_of_procedures_names_every_function(server: Server, simulator: Simulator) -> None:
+    page = open_page(server, simulator, "procedures_page", connected=True)
+    there = page.psql.query(
+        "SELECT proname || '(' || array_to_string(array_remove(proargnames[:pronargs], 'server'), ', ') "
+        "|| ')' FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace AND proname !~ '^_|^connect$'"
+    )
+    text = (ROOT / "docs" / "procedures.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+\(.*?\))` \|", text, re.MULTILINE))
+    assert {name for name in named if not name.startswith("connect(")} == set(there.splitlines())
+
+
 @pytest.mark.parametrize("page", pages(), ids=_name)
 def test_no_block_escapes_the_tests(page: Path) -> None:
     """A fence that is indented or of another language would be neither run nor compared."""
