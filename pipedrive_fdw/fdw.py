@@ -5,6 +5,7 @@ The only module that imports multicorn. Nothing is decided here.
 
 from __future__ import annotations
 
+import encodings.aliases
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, TypeVar
@@ -16,6 +17,7 @@ from multicorn.utils import log_to_postgres
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
 from pipedrive_fdw.run.asked import Asked
+from pipedrive_fdw.run.backend import check_encoding
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
@@ -23,6 +25,8 @@ from pipedrive_fdw.schema import account_fields, import_schema
 F = TypeVar("F", bound=Callable[..., Any])
 _WARNING = 30
 _ERROR = 40  # logging.ERROR, which log_to_postgres reports as a PostgreSQL error
+# Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
+encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _CLEAN = hasattr(multicorn, "MulticornException")
 
 
@@ -69,6 +73,7 @@ class PipedriveFdw(ForeignDataWrapper):
     @shown
     def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         super().__init__(options, columns)
+        check_encoding()
         self._table: ForeignTable = open_table(read_options(options), columns)
 
     @shown
@@ -165,6 +170,7 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
+        check_encoding()
         check_server(read_options(srv_options, (SERVER, MAPPING)))
         read_options(options, (IMPORT,))
         merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))

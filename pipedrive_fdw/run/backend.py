@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipedrive_fdw.errors import OptionError
+
 _outside = itertools.count()
 
 
@@ -49,6 +51,20 @@ def setting(name: str) -> str | None:
         return None
     value: bytes | None = read(name.encode(), True, False)
     return None if value is None else value.decode()
+
+
+def check_encoding() -> None:
+    """Raises OptionError in a database that is not UTF8.
+
+    Multicorn converts each text to the database's encoding. At a letter that this has not, Multicorn 2 fails
+    somewhere in the middle, and 1.4 crashes the server.
+    """
+    encoding = setting("server_encoding")
+    if encoding not in (None, "UTF8"):
+        raise OptionError(
+            f"the encoding of this database is {encoding}, and must be UTF8",
+            hint="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",  # no letter that it has not
+        )
 
 
 def state_folder() -> Path | None:

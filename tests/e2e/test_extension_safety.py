@@ -209,6 +209,23 @@ def test_an_update_leads_to_the_next_version(server: Server, simulator: Simulato
         database.close()
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding_is_refused(
+    server: Server, simulator: Simulator, encoding: str
+) -> None:
+    """Multicorn 1.4 crashed the server at an import into SQL_ASCII."""
+    name = f"not_utf8_{encoding.lower()}"
+    template = server.psql("template1")
+    template.query(f"DROP DATABASE IF EXISTS {name}")
+    template.query(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    with psycopg.connect(server.dsn_of(name), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION pipedrive_fdw CASCADE")
+        call = f"SELECT pipedrive.connect(base_url => '{simulator.url}', api_token => $${TOKEN}$$)"
+        with pytest.raises(psycopg.Error, match=f"encoding of this database is {encoding}, and must be UTF8"):
+            connection.execute(call.encode())
+    template.query(f"DROP DATABASE {name}")
+
+
 def test_another_schema_is_refused_for_the_extension(server: Server, simulator: Simulator) -> None:
     database = Extended(server, simulator, connected=False)
     database.run("DROP EXTENSION pipedrive_fdw")
