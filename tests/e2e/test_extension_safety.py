@@ -32,14 +32,14 @@ def database(server: Server, simulator: Simulator) -> Iterator[Extended]:
 
 @pytest.fixture
 def analyst(database: Extended) -> Iterator[Extended]:
-    """The database; a role *analyst* that may use the server, and nothing else."""
-    database.run("CREATE ROLE analyst; GRANT USAGE ON SCHEMA pipedrive TO analyst")
-    database.run("GRANT USAGE ON FOREIGN SERVER pipedrive TO analyst")
-    database.run(f"CREATE USER MAPPING FOR analyst SERVER pipedrive OPTIONS (api_token $${TOKEN}$$)")
-    database.run("CREATE SCHEMA analyst AUTHORIZATION analyst")
+    """The database; a role *an_analyst* that may use the server, and nothing else."""
+    database.run("CREATE ROLE an_analyst; GRANT USAGE ON SCHEMA pipedrive TO an_analyst")
+    database.run("GRANT USAGE ON FOREIGN SERVER pipedrive TO an_analyst")
+    database.run(f"CREATE USER MAPPING FOR an_analyst SERVER pipedrive OPTIONS (api_token $${TOKEN}$$)")
+    database.run("CREATE SCHEMA an_analyst AUTHORIZATION an_analyst")
     yield database
-    database.run("RESET ROLE; DROP USER MAPPING IF EXISTS FOR analyst SERVER pipedrive")
-    database.run("DROP SERVER IF EXISTS own CASCADE; DROP OWNED BY analyst CASCADE; DROP ROLE analyst")
+    database.run("RESET ROLE; DROP USER MAPPING IF EXISTS FOR an_analyst SERVER pipedrive")
+    database.run("DROP SERVER IF EXISTS own CASCADE; DROP OWNED BY an_analyst CASCADE; DROP ROLE an_analyst")
 
 
 def test_every_function_has_a_search_path_of_its_own(database: Extended) -> None:
@@ -74,30 +74,34 @@ def test_the_guards_hold_while_replication_is_played(database: Extended) -> None
 
 
 def test_a_role_refreshes_and_describes_its_own_tables(analyst: Extended) -> None:
-    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.refresh_columns, pipedrive.describe TO analyst")
-    analyst.run("SET ROLE analyst")
-    analyst.run("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals, stages) FROM SERVER pipedrive INTO analyst")
-    lost = analyst.value(
-        "SELECT name FROM pipedrive._custom_columns WHERE relation = 'analyst.deals'::regclass"
+    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.refresh_columns, pipedrive.describe TO an_analyst")
+    analyst.run("SET ROLE an_analyst")
+    analyst.run(
+        "IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals, stages) FROM SERVER pipedrive INTO an_analyst"
     )
-    analyst.run(f'ALTER FOREIGN TABLE analyst.deals DROP COLUMN "{lost}"')
-    (line,) = analyst.rows("SELECT * FROM pipedrive.refresh_columns('analyst.deals', true)")
-    assert line[0].startswith(f"ALTER FOREIGN TABLE analyst.deals ADD COLUMN {lost} ")
-    assert analyst.value("SELECT pipedrive.describe('analyst')") > 80
+    lost = analyst.value(
+        "SELECT name FROM pipedrive._custom_columns WHERE relation = 'an_analyst.deals'::regclass"
+    )
+    analyst.run(f'ALTER FOREIGN TABLE an_analyst.deals DROP COLUMN "{lost}"')
+    (line,) = analyst.rows("SELECT * FROM pipedrive.refresh_columns('an_analyst.deals', true)")
+    assert line[0].startswith(f"ALTER FOREIGN TABLE an_analyst.deals ADD COLUMN {lost} ")
+    assert analyst.value("SELECT pipedrive.describe('an_analyst')") > 80
 
 
 def test_a_role_connects_an_account_of_its_own(analyst: Extended) -> None:
-    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.connect TO analyst")
+    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.connect TO an_analyst")
     call = (
         f"SELECT pipedrive.connect(base_url => '{analyst.simulator.url}', api_token => $${TOKEN}$$, "
-        "server => 'own', schema => 'analyst')"
+        "server => 'own', schema => 'an_analyst')"
     )
-    analyst.run("SET ROLE analyst")
+    analyst.run("SET ROLE an_analyst")
     with pytest.raises(psycopg.Error, match="permission denied for foreign-data wrapper multicorn"):
         analyst.run(call)
-    analyst.run("RESET ROLE; GRANT USAGE ON FOREIGN DATA WRAPPER multicorn TO analyst; SET ROLE analyst")
-    assert analyst.value(call) == "77 tables in schema analyst"
-    assert analyst.value("SELECT count(*) FROM analyst.stages") > 0
+    analyst.run(
+        "RESET ROLE; GRANT USAGE ON FOREIGN DATA WRAPPER multicorn TO an_analyst; SET ROLE an_analyst"
+    )
+    assert analyst.value(call) == "77 tables in schema an_analyst"
+    assert analyst.value("SELECT count(*) FROM an_analyst.stages") > 0
 
 
 def test_connect_takes_options_as_arguments_or_as_jsonb(database: Extended) -> None:
@@ -121,16 +125,16 @@ def test_connect_takes_options_as_arguments_or_as_jsonb(database: Extended) -> N
 
 def test_whose_mapping_a_query_reads_with(analyst: Extended) -> None:
     """Multicorn asks for the current user's, in a view too; docs/operations.md says what follows."""
-    analyst.run("DROP USER MAPPING FOR analyst SERVER pipedrive")
+    analyst.run("DROP USER MAPPING FOR an_analyst SERVER pipedrive")
     analyst.run(
         "CREATE VIEW public.named AS SELECT name FROM pipedrive.stages; "
-        "GRANT SELECT ON public.named TO analyst; "
+        "GRANT SELECT ON public.named TO an_analyst; "
         "CREATE FUNCTION public.number() RETURNS bigint LANGUAGE sql SECURITY DEFINER "
         "AS 'SELECT count(*) FROM pipedrive.stages'"
     )
     number = analyst.value("SELECT count(*) FROM public.named")
     try:
-        analyst.run("SET ROLE analyst")
+        analyst.run("SET ROLE an_analyst")
         assert analyst.value("SELECT public.number()") == number
         with pytest.raises(psycopg.Error, match="permission denied for foreign table stages"):
             analyst.run("SELECT * FROM pipedrive.stages")
@@ -138,7 +142,7 @@ def test_whose_mapping_a_query_reads_with(analyst: Extended) -> None:
             analyst.run("SELECT * FROM public.named")
         analyst.run(
             f"RESET ROLE; CREATE USER MAPPING FOR PUBLIC SERVER pipedrive OPTIONS (api_token $${TOKEN}$$); "
-            "SET ROLE analyst"
+            "SET ROLE an_analyst"
         )
         assert analyst.value("SELECT count(*) FROM public.named") == number
     finally:
@@ -174,7 +178,7 @@ def test_a_table_put_in_the_way_runs_nothing_for_the_caller(analyst: Extended) -
     )
     try:
         with analyst.connect() as other:
-            other.execute("SET ROLE analyst")
+            other.execute("SET ROLE an_analyst")
             other.execute(
                 f'CREATE TEMP TABLE "pipedrive request by {owner} to pipedrive" (method text, path text, '
                 "query jsonb, body jsonb, tokens bigint, answer jsonb)"
@@ -235,7 +239,9 @@ def test_another_schema_is_refused_for_the_extension(server: Server, simulator: 
 
 
 def test_grants_comments_and_guards_survive_a_dump(server: Server, analyst: Extended, tmp_path: Path) -> None:
-    analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.duplicate_deal TO analyst; SELECT pipedrive.describe()")
+    analyst.run(
+        "GRANT EXECUTE ON FUNCTION pipedrive.duplicate_deal TO an_analyst; SELECT pipedrive.describe()"
+    )
     file, name = tmp_path / "dump", f"{analyst.database}_restored"
     _tool(server, "pg_dump", "--format=custom", f"--file={file}", analyst.dsn)
     server.psql("template1").query(f"DROP DATABASE IF EXISTS {name}")
@@ -245,7 +251,7 @@ def test_grants_comments_and_guards_survive_a_dump(server: Server, analyst: Exte
         restored.execute("SET client_min_messages = warning")
         allowed = restored.execute(
             "SELECT proname FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace "
-            "AND has_function_privilege('analyst', oid, 'EXECUTE')"
+            "AND has_function_privilege('an_analyst', oid, 'EXECUTE')"
         ).fetchall()
         assert allowed == [("duplicate_deal",)]
         said = restored.execute("SELECT obj_description('pipedrive.stages'::regclass)").fetchall()
@@ -253,7 +259,7 @@ def test_grants_comments_and_guards_survive_a_dump(server: Server, analyst: Exte
         restored.execute("DROP EXTENSION pipedrive_fdw")
         guards = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pipedrive_guard%'"
         assert restored.execute(guards).fetchall() == [(0,)]
-        restored.execute("DROP OWNED BY analyst CASCADE")
+        restored.execute("DROP OWNED BY an_analyst CASCADE")
     server.psql("template1").query(f"DROP DATABASE {name}")
 
 
