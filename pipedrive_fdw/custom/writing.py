@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.columns import CustomColumn
-from pipedrive_fdw.custom.fields import Option
+from pipedrive_fdw.custom.fields import Option, whole
 from pipedrive_fdw.custom.kinds import (
     ADDRESS_PARTS,
     CHOICES,
@@ -86,13 +86,19 @@ class _Change:
     def __init__(self, old: Row | None, new: Row, parts: Sequence[CustomColumn], flat: bool) -> None:
         self.field, self.kind, self.flat = parts[0].field, parts[0].kind, flat
         self.columns = {column.part: column for column in parts}
-        self.changed = {
-            column.part
-            for column in parts
-            if column.name in new
-            and not same(_nothing(new[column.name]), old.get(column.name) if old else None)
-        }
         self._old, self._new = old or {}, new
+        self.changed = {part for part, column in self.columns.items() if self._differs(column)}
+
+    def _differs(self, column: CustomColumn) -> bool:
+        """Whether *column* shall have another value; of the object behind an id, its id alone counts."""
+        if column.name not in self._new:
+            return False
+        old, new = self._old.get(column.name), _nothing(self._new[column.name])
+        if same(old, new):
+            return False
+        if column.kind in LINKS and isinstance(old, dict) and new is not None:
+            return bool(whole(old.get("value", old.get("id"))) != self._id_of(new))
+        return True
 
     @property
     def was_set(self) -> bool:

@@ -439,6 +439,7 @@ def test_related_objects_are_those_of_the_option_alone(account: LiveAccount) -> 
     sql = "SELECT deal_people FROM deals WHERE id = 1"
     assert account.value(sql)["name"]
     shown = account.value(sql)
+    account.simulator.reset()
     returned = account.value("UPDATE deals SET title = 'x' WHERE id = 1 RETURNING deal_people")
     assert returned == shown
     account.run("ALTER FOREIGN TABLE deals OPTIONS (ADD suppress_extended_requests 'true')")

@@ -575,6 +575,7 @@ def test_either_column_of_a_link_can_be_changed() -> None:
     assert sent("user", {"x_id": 8}, old) == 8
     assert sent("user", {"x": {"id": 9}}, old) == 9
     assert sent("user", {"x_id": 8, "x": {"value": 8}}, old) == 8
+    assert sent("user", {"x": {"value": 7, "name": "Ann"}}, old) == "not sent"
     assert sent("user", {"x_id": None}, old) is None
     assert sent("user", {"x": None}, old) is None
 
