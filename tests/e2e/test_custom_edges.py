@@ -295,6 +295,8 @@ def test_conditions_orders_and_groups_are_worked_out_here(account: LiveAccount) 
         "SELECT id, deal_monetary FROM {t} ORDER BY deal_monetary DESC NULLS LAST, id LIMIT 3",
         "SELECT deal_monetary_currency, sum(deal_monetary) FROM {t} GROUP BY 1 ORDER BY 1",
         "SELECT id FROM {t} WHERE deal_date BETWEEN '2020-01-01' AND '2026-01-01' ORDER BY deal_date, id",
+        "SELECT id FROM {t} WHERE deal_date::timestamp < 'infinity' ORDER BY id",
+        "SELECT id FROM {t} WHERE deal_time < '24:00' AND deal_double <> 'NaN' ORDER BY id",
         "SELECT id FROM {t} WHERE deal_time < deal_timerange ORDER BY id",
         "SELECT id FROM {t} WHERE (deal_user ->> 'value')::int = deal_user_id ORDER BY id",
         "SELECT id FROM {t} WHERE deal_varchar ~ 'a' ORDER BY deal_varchar COLLATE \"C\", id",
