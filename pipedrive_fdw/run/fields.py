@@ -23,8 +23,9 @@ from pipedrive_fdw.run.rows import Binding
 from pipedrive_fdw.run.session import Params, Work
 
 _PAGE = "500"
-# A table whose records have custom fields only where its API returns them: asked once, at the import.
-_DOUBTFUL = ("activity", "note")
+# Objects whose records have custom fields only where their API returns them, which is asked once, at the
+# import; no operation sets them.
+READ_ONLY = ("activity", "note")
 # v1 gives these whole.
 _UNPAGED = ("activity", "note")
 # The requests at whose refusal an object counts as one that the account has not.
@@ -106,7 +107,7 @@ def imported_fields(work: Work, table: Table, api_version: str, required: bool) 
     entity = table.custom_fields
     try:
         fields = read_definitions(work, entity, api_version)
-        if fields and entity in _DOUBTFUL:
+        if fields and entity in READ_ONLY:
             shown = _shown(work, table)
             fields = tuple(field for field in fields if field.key in shown)
     except (AccessError, NotFoundError) as error:

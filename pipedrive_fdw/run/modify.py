@@ -34,7 +34,7 @@ from pipedrive_fdw.plan.modify import (
 )
 from pipedrive_fdw.run.backend import setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
-from pipedrive_fdw.run.fields import FieldLookups
+from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig, joined
 from pipedrive_fdw.run.scanned import ScannedRows
 from pipedrive_fdw.run.session import Work
@@ -248,7 +248,13 @@ class Writer:
         columns = self.binding.custom
         if not columns:
             return {}
-        return custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
+        found = custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
+        if found and self.table.custom_fields in READ_ONLY:
+            raise WriteError(
+                f"custom fields of {self.table.name} cannot be set",
+                detail="Pipedrive has no operation for it. Nothing was sent for this row.",
+            )
+        return found
 
     def _keys(self, row_id: Any) -> dict[str, Any]:
         """The key columns that a row id carries; where there are several, the last may hold colons itself."""

@@ -279,6 +279,21 @@ def test_types_that_nobody_can_create_are_imported_and_read_only(server: Server)
             assert written(live) == []
 
 
+def test_custom_fields_of_activities_are_shown_where_there_are_any_and_read_only(server: Server) -> None:
+    with LiveAccount(server, deals=10, tables=("activities",)) as live:
+        assert columns(live, "activities") == {}
+        enum, key = field_of(live, "deal", "enum"), "a" * 40
+        live.simulator.account["activity_fields"].put({**enum, "field_name": "Act", "field_code": key})
+        live.simulator.account["activities"].get(1)["custom_fields"] = {key: enum["options"][0]["id"]}
+        live.run("DROP FOREIGN TABLE activities")
+        live.import_tables(("activities",))
+        assert columns(live, "activities") == {(key, ""): ("act", "text")}
+        assert live.rows("SELECT id, act FROM activities WHERE act IS NOT NULL") == [(1, "Alpha")]
+        for sql in ("UPDATE activities SET act = 'NULL'", "INSERT INTO activities (act) VALUES ('NULL')"):
+            assert "custom fields of activities cannot be set" in refused(live, sql)
+            assert written(live) == []
+
+
 # ---- WHERE, ORDER BY, GROUP BY
 
 
