@@ -115,6 +115,8 @@ def _address_parts(field: str) -> Reader:
             parts = {name: part for name, part in value.items() if name != "value"}
         else:
             parts = {name: record[flat] for name, flat in beside if flat in record}
+            if value is None and all(part is None for part in parts.values()):
+                return None
         return parts or None
 
     return read

@@ -410,6 +410,9 @@ def test_parts_of_version_1_are_shown_beside_a_value_that_is_null() -> None:
     assert row("daterange", until="2026-03-01") == {"x": None, "x_until": dt.date(2026, 3, 1)}
     assert row("time", timezone_id=77) == {"x": None, "x_timezone": "77"}
     assert row("address", locality="Tartu") == {"x": None, "x_address": {"locality": "Tartu"}}
+    # a record of version 1 has the keys of every field, set or not
+    assert row("address", locality=None, country=None) == {"x": None, "x_address": None}
+    assert row("monetary", currency=None) == {"x": None, "x_currency": None}
 
 
 def test_a_value_of_another_type_names_the_column() -> None:
