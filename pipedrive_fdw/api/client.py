@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Protocol
 from urllib.parse import urlsplit
 
@@ -153,26 +153,24 @@ class Client:
         headers = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
         if body is not None:
             headers["content-type"] = content_type
+        unsigned = Request(method, path, params, headers, body)
         attempt, renewed = 0, False
         while True:
             attempt += 1
             signed = self.credential.sign(exchange)
-            url = signed.base_url + _prefix(signed.base_url, version) + path
-            request = Request(method, url, params, {**headers, **signed.headers}, body)
-            outcome = self._attempt(request, tokens, exchange, spent)
+            outcome = self._attempt(_signed(unsigned, signed, version), tokens, exchange, spent)
             if isinstance(outcome, Answer):
                 return outcome
             failure, error = outcome
             if failure.status == 401 and not renewed and self.credential.renewable(signed):
-                # An access token has ended before its time. What was refused by a 401 was not done, so a
-                # write too may be sent again, once.
+                # What a 401 refuses was not done, so a write too may be sent again
                 attempt, renewed = attempt - 1, True
                 continue
             wait = None if exchange.aborted else next_wait(failure, attempt)
             if wait is None:
                 raise error
             if failure.status == 429:
-                self.limits.block(wait, _is_search(request), exchange)
+                self.limits.block(wait, _is_search(unsigned), exchange)
                 continue
             spent.wait(wait)
             self._sleep(wait, exchange)
@@ -213,11 +211,12 @@ class Client:
         return _outcome(request, response)
 
 
-def _prefix(base_url: str, version: int) -> str:
-    if version == 2:
-        return "/api/v2"
+def _signed(request: Request, signed: Signed, version: int) -> Request:
+    """*request*, whose url is the path of an operation yet, as it is sent."""
     # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
-    return "/v1" if urlsplit(base_url).hostname == "api.pipedrive.com" else "/api/v1"
+    bare = version == 1 and urlsplit(signed.base_url).hostname == "api.pipedrive.com"
+    url = f"{signed.base_url}{'' if bare else '/api'}/v{version}{request.url}"
+    return replace(request, url=url, headers={**request.headers, **signed.headers})
 
 
 def _outcome(request: Request, response: Response) -> Any:
@@ -312,21 +311,8 @@ def status_error(request: Request, response: Response) -> PipedriveError:
     detail = f"{where}: {why}" if why else where
     if not isinstance(payload, dict) and status in (403, 404) and response.body.lstrip()[:1] == b"<":
         return _html(f"{request.method} {path}", response)
-    if status == 401 and "authorization" in request.headers:
-        return AuthError(
-            "the access token is not accepted, nor is a new one",
-            detail,
-            "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
-            "asks for consent again.",
-            status,
-        )
     if status == 401:
-        return AuthError(
-            "the API token is not accepted",
-            detail,
-            "ALTER USER MAPPING … OPTIONS (SET api_token '…').",
-            status,
-        )
+        return _auth_error("authorization" in request.headers, detail)
     if status == 429:
         return _limit_error(response, detail)
     if status in (402, 403, 410, 415):
@@ -342,6 +328,20 @@ def status_error(request: Request, response: Response) -> PipedriveError:
     if status >= 500:
         return ApiError(f"Pipedrive has a fault (status {status})", detail, "Try again later.", status)
     return ApiError(f"the API refuses the request (status {status})", detail, status=status)
+
+
+def _auth_error(oauth: bool, detail: str) -> AuthError:
+    if oauth:
+        return AuthError(
+            "the access token is not accepted, nor is a new one",
+            detail,
+            "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
+            "asks for consent again.",
+            401,
+        )
+    return AuthError(
+        "the API token is not accepted", detail, "ALTER USER MAPPING … OPTIONS (SET api_token '…').", 401
+    )
 
 
 def _limit_error(response: Response, detail: str) -> ApiError:
