@@ -32,6 +32,7 @@ from pipedrive_fdw.errors import (
 )
 
 log = logging.getLogger("pipedrive_fdw")
+_HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
 
 
 @dataclass
@@ -150,9 +151,7 @@ class Client:
         Raises the ApiError of its status, ProtocolError for an answer that is not Pipedrive's JSON,
         ConnectError when none came, OutcomeUnknownError when a write may or may not have arrived.
         """
-        headers = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
-        if body is not None:
-            headers["content-type"] = content_type
+        headers = _HEADERS if body is None else {**_HEADERS, "content-type": content_type}
         unsigned = Request(method, path, params, headers, body)
         attempt, renewed = 0, False
         while True:

@@ -264,6 +264,27 @@ def test_nothing_secret_is_shown(account: LiveAccount) -> None:
     assert not [value for value in MAPPING.values() if value in shown]
 
 
+def test_the_server_s_log_holds_no_token_at_its_most_talkative(server: Server, account: LiveAccount) -> None:
+    begin = server.log.stat().st_size
+    oauth = account.simulator.oauth
+    given = oauth.tokens()
+    with account.session() as session:
+        session.execute("SET log_min_messages = debug5; SET log_statement = 'all'; SET debug_print_plan = on")
+        oauth.end_access_tokens()
+        session.execute("EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM stages")
+        session.execute("INSERT INTO notes (content, deal_id) VALUES ('logged', 1)")
+        given += oauth.tokens()
+        oauth.uninstall()
+        with pytest.raises(psycopg.Error, match="pipedrive auth"):
+            session.execute("SELECT * FROM stages")
+    with server.log.open("rb") as log:
+        log.seek(begin)
+        text = log.read().decode("utf-8", "replace")
+    assert ("DEBUG:" in text, "pipedrive auth: the refresh token" in text) == (True, True)
+    assert len(given) == 2
+    assert [secret for secret in (*given, REFRESH_TOKEN, CLIENT[1]) if secret in text] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -110,6 +110,11 @@ class OAuth:
 
     # ---- for tests
 
+    def tokens(self) -> list[str]:
+        """The access tokens that are given out."""
+        with self._lock:
+            return list(self._given)
+
     def end_access_tokens(self) -> None:
         """Every access token ends now, before its time."""
         with self._lock:
