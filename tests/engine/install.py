@@ -20,6 +20,7 @@ from tests.engine.process import EngineError, run, say
 
 _NAME, _PACKAGE = "pipedrive-fdw", "pipedrive_fdw"
 _SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
+_FOLDERS = (_PACKAGE, "sql/examples")
 _WHERE = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
 _BY_PIP = (
     "from importlib.metadata import distributions\n"
@@ -146,7 +147,8 @@ def _sources() -> Iterator[Path]:
         folder = Path(name)
         for source in _SOURCES:
             shutil.copyfile(ROOT / source, folder / source)
-        shutil.copytree(ROOT / _PACKAGE, folder / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+        for source in _FOLDERS:
+            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
         yield folder
 
 
