@@ -107,7 +107,7 @@ OPTIONS: tuple[Option, ...] = (
         (SERVER,),
         _url,
         "",
-        "another address of the OAuth token endpoint; with base_url, that one",
+        "address of the OAuth token endpoint, if neither base_url nor Pipedrive's",
     ),
     Option(
         "api_version", (SERVER,), _choice("v1", "v2"), "v2", "'v1' uses the old core API wherever it existed"

@@ -277,11 +277,7 @@ class Limits:
                     os.pwrite(descriptor, after, 0)
                     os.ftruncate(descriptor, len(after))
         except OSError as error:
-            raise StateError(
-                "the files that sessions share cannot be used",
-                detail=f"{path.name}: {error.strerror}.",
-                hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
-            ) from None
+            raise unusable(path, error) from None
 
 
 def _made(kind: type[T], state: Mapping[str, Any]) -> T:
@@ -302,6 +298,14 @@ def _read(text: bytes) -> dict[str, Any]:
     if b"moments" not in text:
         return {}
     return vars(Window(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()))
+
+
+def unusable(path: Path, error: OSError) -> StateError:
+    return StateError(
+        "the files that sessions share cannot be used",
+        detail=f"{path.name}: {error.strerror}.",
+        hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
+    )
 
 
 def open_state(path: Path) -> int:

@@ -23,7 +23,7 @@ import orjson
 
 from pipedrive_fdw import __version__
 from pipedrive_fdw.api.client import Signed, reason, status_error
-from pipedrive_fdw.api.limits import open_state
+from pipedrive_fdw.api.limits import open_state, unusable
 from pipedrive_fdw.api.retry import Failure, next_wait
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.errors import (
@@ -227,6 +227,7 @@ class AccessTokens:
         refresh_token: str,
         home: Callable[[str], str],
         now: Callable[[], float] = time.time,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self.key = key
         self._file = folder / f"oauth-{key[:32]}" if folder else None
@@ -234,6 +235,7 @@ class AccessTokens:
         self._refresh_token = refresh_token
         self._home = home
         self._now = now
+        self._patience = patience
         self._lock = threading.Lock()
         self._kept = Kept()
         self._refused = ""
@@ -296,10 +298,12 @@ class AccessTokens:
         if descriptor is None:
             self._kept = kept
             return
-        # The first line counts: a writer that is killed leaves the old state or the new one
+        # The first line counts: a writer that is killed leaves the old state or the new one. Where it cannot
+        # be written (a full disk) each backend has a token of its own.
         text = orjson.dumps(asdict(kept)) + b"\n"
-        os.pwrite(descriptor, text, 0)
-        os.ftruncate(descriptor, len(text))
+        with contextlib.suppress(OSError):
+            os.pwrite(descriptor, text, 0)
+            os.ftruncate(descriptor, len(text))
 
     @contextlib.contextmanager
     def _alone(self, exchange: Exchange) -> Iterator[int | None]:
@@ -313,10 +317,13 @@ class AccessTokens:
             if self._file is None:
                 yield None
                 return
-            descriptor = open_state(self._file)
+            try:
+                descriptor = open_state(self._file)
+            except OSError as error:
+                raise unusable(self._file, error) from None
             try:
                 with exchange.ending(lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)):
-                    patience = time.monotonic() + _PATIENCE_SECONDS
+                    patience = time.monotonic() + self._patience
                     _until(
                         lambda: (
                             _locks(descriptor)

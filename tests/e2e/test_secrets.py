@@ -169,6 +169,34 @@ def test_a_file_that_others_can_read_is_refused_and_not_shown(
     assert simulator.requests() == []
 
 
+@pytest.mark.parametrize("way", ["file", "OAuth"])
+def test_connect_takes_files_and_oauth(
+    session: psycopg.Connection[Any], simulator: Simulator, secrets_file: Path, way: str
+) -> None:
+    secrets_file.write_text(f"api_token = {TOKEN}\n")
+    given = {
+        "file": f"secrets_file => '{secrets_file}'",
+        "OAuth": f"""mapping_options => '{{"client_id": "{CLIENT[0]}", "client_secret": "{CLIENT[1]}",
+                     "refresh_token": "{REFRESH_TOKEN}"}}'""",
+    }[way]
+    connect = f"base_url => '{simulator.url}', server => 'connected', schema => 'connected', {given}"
+    try:
+        assert run(session, f"SELECT pipedrive.connect({connect})") == [("77 tables in schema connected",)]
+        assert run(session, "SELECT count(*) FROM connected.stages") == [(len(simulator.records("stages")),)]
+    finally:
+        run(session, "DROP SERVER IF EXISTS connected CASCADE; DROP SCHEMA IF EXISTS connected CASCADE")
+
+
+def test_connect_refuses_a_secret_of_the_server_without_showing_it(session: psycopg.Connection[Any]) -> None:
+    error = refused(
+        session,
+        """SELECT pipedrive.connect('acme', 't0p-secret', 'wrong', 'wrong',
+                                    server_options => '{"client_secret": "t0p-secret"}')""",
+    )
+    assert error.diag.message_primary == "pipedrive option: client_secret belongs in the user mapping"
+    assert "t0p-secret" not in str(error.diag.context)
+
+
 def test_naming_a_file_takes_the_right_to_read_the_server_s_files(
     session: psycopg.Connection[Any], simulator: Simulator, secrets_file: Path
 ) -> None:

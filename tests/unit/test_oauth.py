@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import stat
 import threading
 from pathlib import Path
@@ -11,9 +13,18 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from pipedrive_fdw.api.limits import open_state
 from pipedrive_fdw.api.oauth import AccessTokens, Grant, TokenEndpoint
 from pipedrive_fdw.api.transport import Exchange, Request, Response
-from pipedrive_fdw.errors import ApiError, AuthError, Cancelled, ConnectError, PipedriveError, ProtocolError
+from pipedrive_fdw.errors import (
+    ApiError,
+    AuthError,
+    Cancelled,
+    ConnectError,
+    PipedriveError,
+    ProtocolError,
+    StateError,
+)
 
 Reply = tuple[int, Any]
 REFUSED = (
@@ -192,6 +203,12 @@ def test_without_a_folder_the_token_is_the_object_s_own() -> None:
     ]
 
 
+def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="cannot be used") as caught:
+        signed(tokens(tmp_path / "gone", Endpoint(), Clock()))
+    assert ("No such file" in caught.value.detail, "disk" in caught.value.hint) == (True, True)
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"access_token": 1}', b"\xff" * 50])
 def test_a_file_that_cannot_be_read_costs_one_more_token(tmp_path: Path, text: bytes) -> None:
     endpoint, clock = Endpoint(granted(1), granted(2)), Clock()
@@ -230,6 +247,23 @@ def test_the_wait_for_another_s_refresh_ends_when_it_is_given_up(tmp_path: Path)
     assert caught == ["pipedrive cancelled: the statement has ended"]
     go_on.set()
     first.join()
+
+
+def test_a_holder_that_stands_still_does_not_stop_the_others(tmp_path: Path) -> None:
+    """As one whose backend waits for its client: none of its threads runs meanwhile."""
+    clock, endpoint = Clock(), Endpoint(granted(1), granted(2))
+    signed(tokens(tmp_path, endpoint, clock))
+    (file,) = tmp_path.iterdir()
+    still = open_state(file)
+    fcntl.flock(still, fcntl.LOCK_EX)
+    one, other = (
+        AccessTokens(tmp_path, "k" * 64, endpoint.client(), "first-refresh", str, clock, patience=0.1)
+        for _ in range(2)
+    )
+    assert signed(one) == "Bearer access-1", "what the file holds needs no lock"
+    clock.now += 4000
+    assert [signed(one), signed(other)] == ["Bearer access-2"] * 2
+    os.close(still)
 
 
 def test_a_refresh_that_is_given_up_is_nobody_else_s_failure(tmp_path: Path) -> None:
