@@ -54,7 +54,11 @@ SUBSCRIPTIONS = Table(
             source="-",
         ),
     ),
-    listings=(Listing("/subscriptions/find/{deal_id}", tokens=20, version=1, paging=NONE, rows="*"),),
+    listings=(
+        Listing(
+            "/subscriptions/find/{deal_id}", tokens=20, version=1, paging=NONE, rows="*", null_is_empty=True
+        ),
+    ),
     get=Get("/subscriptions/{id}", tokens=20, version=1),
     parent=Parent("deals", "deal_id"),
     insert=add("/subscriptions/recurring", 1),
@@ -83,7 +87,15 @@ SUBSCRIPTION_PAYMENTS = Table(
         ADD_TIME,
         UPDATE_TIME,
     ),
-    listings=(Listing("/subscriptions/{subscription_id}/payments", tokens=20, version=1, paging=NONE),),
+    listings=(
+        Listing(
+            "/subscriptions/{subscription_id}/payments",
+            tokens=20,
+            version=1,
+            paging=NONE,
+            null_is_empty=True,
+        ),
+    ),
     parent=Parent("subscriptions", "subscription_id"),
     removed=True,
     needs=_GONE,

@@ -124,7 +124,13 @@ PERMISSION_SET_ASSIGNMENTS = Table(
         ROW_ID,
     ),
     listings=(
-        Listing("/permissionSets/{permission_set_id}/assignments", tokens=20, version=1, paging=OFFSET),
+        Listing(
+            "/permissionSets/{permission_set_id}/assignments",
+            tokens=20,
+            version=1,
+            paging=OFFSET,
+            null_is_empty=True,
+        ),
     ),
     key=("permission_set_id", "user_id"),
     parent=Parent("permission_sets", "permission_set_id"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.catalog.v1 import CHANGED
 from tests.conformance.expected import UNKEPT, records, shown
 from tests.live import LiveAccount
@@ -88,3 +89,36 @@ def test_every_value_of_every_row_by_version_1(old_account: LiveAccount, table: 
     for column in unknown:
         assert old_account.value(f'SELECT count("{column}") FROM {table}') == 0
     check(old_account, table, frozenset(unknown | {"custom_fields"} | OLD_DIFFERS.get(table, set())))
+
+
+def check_keys(account: LiveAccount, table: str, declared: Table) -> None:
+    """A row that is looked up by its key is the row of the whole table, and there is no other.
+
+    But for what is filled only where it is named, or where nothing is.
+    """
+    unsure = ["attrs", *(c.name for c in declared.columns if c.extended)]
+    sql = f"SELECT to_jsonb(t) - '{{{','.join(unsure)}}}'::text[] FROM {table} t"
+    whole = [row[0] for row in account.rows(sql)]
+    chosen = [whole[0], whole[len(whole) // 2], whole[-1]] if whole else []
+    for row in chosen:
+        if any(row[name] is None for name in declared.key):
+            continue
+        where = " AND ".join(
+            f"\"{name}\" = '{str(row[name]).replace(chr(39), chr(39) * 2)}'" for name in declared.key
+        )
+        same = [one for one in whole if all(one[name] == row[name] for name in declared.key)]
+        got = [r[0] for r in account.rows(f"{sql} WHERE {where}")]
+        assert sorted(map(repr, got)) == sorted(map(repr, same))
+
+
+KEYED = [name for name in ALL if TABLES[name].key and name not in GUARDED]
+
+
+@pytest.mark.parametrize("table", KEYED)
+def test_a_look_up_finds_the_row_of_the_list(account: LiveAccount, table: str) -> None:
+    check_keys(account, table, TABLES[table])
+
+
+@pytest.mark.parametrize("table", sorted(CHANGED))
+def test_a_look_up_by_version_1_finds_the_row_of_the_list(old_account: LiveAccount, table: str) -> None:
+    check_keys(old_account, table, CHANGED[table])
