@@ -18,13 +18,12 @@ representations differ by type and setting (timestamps come as text in the sessi
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
 
-import orjson
+from pipedrive_fdw.jsontext import clean, parse_exact, to_json
 
 UTC = dt.timezone.utc
 
@@ -47,43 +46,6 @@ class Codec:
 # ---- text and JSON
 
 
-def clean(text: str) -> str:
-    """*text* without NUL and lone surrogates, which PostgreSQL's text cannot hold."""
-    if "\x00" in text:
-        text = text.replace("\x00", "")
-    return text
-
-
-def _clean_json(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_clean_json(v) for v in value]
-    if isinstance(value, dict):
-        return {clean(k): _clean_json(v) for k, v in value.items()}
-    return value
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON *body* → Python. Lone surrogates, which orjson refuses, become U+FFFD.
-
-    Raises ValueError for anything that is not one JSON document.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = json.loads(body.decode("utf-8", "strict"))
-        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def to_json(value: Any) -> str:
-    """*value* as JSON text that PostgreSQL's jsonb reads (no NUL)."""
-    text = orjson.dumps(value).decode()
-    if "\\u0000" in text:
-        text = orjson.dumps(_clean_json(value)).decode()
-    return text
-
-
 def _load_text(value: Any) -> str:
     if isinstance(value, str):
         return value if "\x00" not in value else clean(value)
@@ -94,16 +56,14 @@ def _load_text(value: Any) -> str:
     return str(value)
 
 
+def _parse_jsonb(value: Any) -> Any:
+    return value if isinstance(value, (dict, list)) else parse_exact(value)
+
+
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
     return value
-
-
-def _parse_jsonb(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        return value
-    return parse_json(value.encode() if isinstance(value, str) else value)
 
 
 # ---- numbers and booleans
@@ -149,6 +109,9 @@ def _load_numeric(value: Any) -> Any:
     raise ValueError(f"{value!r} is not a number")
 
 
+_DIGITS = 15
+
+
 def _parse_numeric(value: Any) -> Decimal:
     try:
         # float: Multicorn turns numeric quals into float; repr is the shortest text that reads back the same
@@ -157,15 +120,12 @@ def _parse_numeric(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is not a number") from error
 
 
-# Below, a float holds every whole number; Multicorn hands a numeric over as a float.
-_EXACT = 2**53
-
-
 def _dump_numeric(value: Decimal) -> Any:
+    # Multicorn hands a numeric over as a float: from 16 digits on nobody knows what it was
     if not value.is_finite():
         raise ValueError(f"{value} cannot be sent as JSON")
-    if abs(value) >= _EXACT:
-        raise ValueError(f"{value} has more digits than can be sent without loss")
+    if len(value.normalize().as_tuple().digits) > _DIGITS or abs(value) >= 10**_DIGITS:
+        raise ValueError(f"{value} has more digits than can be sent without loss; round() it to {_DIGITS}")
     if value == value.to_integral_value():
         return int(value)
     return float(value)
@@ -294,7 +254,7 @@ def _dump_time(value: dt.time) -> str:
     return value.isoformat()
 
 
-_INTERVAL = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$")
+_INTERVAL = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?)?$")
 
 
 def _parse_interval(value: Any) -> dt.timedelta:
@@ -303,13 +263,15 @@ def _parse_interval(value: Any) -> dt.timedelta:
     found = _INTERVAL.match(value) if isinstance(value, str) and value else None
     if not found:
         raise ValueError(f"{value!r} is not a duration of days, hours and minutes")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def _dump_interval(value: dt.timedelta) -> str:
-    minutes = int(value.total_seconds()) // 60
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+    minutes, rest = divmod(value.total_seconds(), 60)
+    if rest:
+        raise ValueError(f"{value} has seconds, and durations of Pipedrive are whole minutes")
+    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}"
 
 
 # ---- arrays
@@ -364,7 +326,12 @@ def _same(value: Any) -> Any:
 
 
 def _list_of(one: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    return lambda values: [None if v is None else one(v) for v in values]
+    def dump(values: Any) -> list[Any]:
+        if any(v is None or isinstance(v, list) for v in values):
+            raise ValueError("an array of the API is a plain list without NULL")
+        return [one(v) for v in values]
+
+    return dump
 
 
 def _bool_text(value: bool) -> str:

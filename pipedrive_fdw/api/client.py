@@ -16,7 +16,6 @@ from pipedrive_fdw import __version__
 from pipedrive_fdw.api.limits import Limits, Turn
 from pipedrive_fdw.api.retry import Failure, is_daily, next_wait, number
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
-from pipedrive_fdw.codec import parse_json
 from pipedrive_fdw.errors import (
     AccessError,
     ApiError,
@@ -30,6 +29,7 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
+from pipedrive_fdw.jsontext import parse_json
 
 log = logging.getLogger("pipedrive_fdw")
 _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
@@ -221,7 +221,7 @@ def _signed(request: Request, signed: Signed, version: int) -> Request:
 def _outcome(request: Request, response: Response) -> Any:
     """The Answer in *response*, or (Failure, error)."""
     error: PipedriveError
-    if response.status in (200, 201):
+    if response.status in (200, 201, 204):
         try:
             return Answer(_envelope(request, response), response.headers, response.body)
         except ProtocolError as unreadable:
@@ -258,6 +258,8 @@ def _unknown(request: Request, error: PipedriveError, why: str) -> PipedriveErro
 
 def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
     where = f"{request.method} {urlsplit(request.url).path}"
+    if request.method != "GET" and not response.body.strip():
+        return {}  # done, and nothing to say: no operation documents it, yet nothing is wrong with it
     try:
         payload = parse_json(response.body)
     except ValueError:

@@ -50,6 +50,7 @@ class Column:
                 record, "#" the custom field keys at its root, "@" the table's key columns joined by
                 colons (row_id), "-" nothing: no record has it, it reads NULL. A reader may stand before
                 it (READERS): ``has:archive_time``
+    single      in a nested table: one element of a record alone can be true
     held        on a row of a listing the value is what the listing holds; ``source`` is for the get
     echo        the value is that of the request (a parent's id, filter_id), not of the record
     include     the list returns it only when ``include_fields`` asks for it
@@ -78,6 +79,7 @@ class Column:
     required: bool = False
     body: str = ""
     held: bool = False
+    single: bool = False
     sent: str = ""
 
     @property
@@ -265,8 +267,8 @@ class Table:
     asks      properties that come through include_fields alone, besides those of its columns
     insert, update, delete  how it is written, None where Pipedrive cannot
     instead   column → the operation that sets it to true, apart from ``update`` (archive a project)
-    frozen    (column, value): rows with this value can be neither changed nor deleted, unless the same
-              UPDATE gives the column another value
+    frozen    (column, value): rows with this value cannot be changed, unless the same UPDATE gives the
+              column another value; nor deleted, where no UPDATE can set the column
     shared    the column that names the record where several rows show the same one: it is written once
               for each value
     removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of

@@ -83,7 +83,7 @@ def contact(persons: Table, array: str, name: str, one: str, many: str, version:
             ),
             *writable(
                 Column("value", "text", f"{one}.", required=True),
-                Column("primary", "boolean", "Whether it is the first to use."),
+                Column("primary", "boolean", "Whether it is the first to use.", single=True),
                 Column("label", "text", "Kind: work, home or another."),
             ),
         ),
@@ -156,7 +156,7 @@ _ACTIVITY = ref(
 
 _PARTICIPANT = writable(
     ref("person_id", "persons", "The person.", required=True),
-    Column("primary", "boolean", "Whether the activity stands with this person."),
+    Column("primary", "boolean", "Whether the activity stands with this person.", single=True),
 )
 _ATTENDEE = writable(
     Column("email", "text", "E-mail address.", required=True),

@@ -82,16 +82,28 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
     Raises WriteError for a column that cannot be changed, a required one set to NULL, a row that is frozen.
     """
     changed = {name: value for name, value in new.items() if not same(old.get(name), value)}
+    if changed:
+        _check_update(table)
     fixed = [n for n in changed if not _settable(table, n)]
     if fixed:
         settable = [c.name for c in table.columns if c.update]
-        way_out = f"Columns that can be: {', '.join(settable)}." if settable else "Delete and insert instead."
-        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", hint=way_out)
+        way_out = f"Columns that can be: {', '.join(settable)}."
+        docs = (f"{c.name}: {c.doc}" for c in table.columns if c.name in fixed and c.doc)
+        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", " ".join(docs), way_out)
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
     if emptied:
         raise WriteError(f"{_columns(emptied)} of {table.name} cannot be NULL")
     check_frozen(table, old, changed)
     return changed
+
+
+def _check_update(table: Table) -> None:
+    if table.update is None and not table.instead:
+        raise WriteError(
+            f"{table.name} takes no UPDATE",
+            detail="Pipedrive has no operation for it.",
+            hint="Delete the row and insert another." if table.insert and table.delete else "",
+        )
 
 
 def check_frozen(table: Table, old: Row, changed: Row) -> None:
@@ -110,12 +122,7 @@ def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> 
 
     *old* holds at least the key and what the operation always wants (``always``).
     """
-    if table.update is None and not table.instead:
-        raise WriteError(
-            f"{table.name} takes no UPDATE",
-            detail="Pipedrive has no operation for it.",
-            hint="Delete the row and insert another." if table.insert and table.delete else "",
-        )
+    _check_update(table)
     rest = {n: v for n, v in changed.items() if n not in table.instead}
     out = []
     if rest or custom:
@@ -143,7 +150,9 @@ def deletion(table: Table, old: Row) -> Change:
     op = table.delete
     if op is None:
         raise WriteError(f"{table.name} takes no DELETE", detail="Pipedrive has no operation for it.")
-    check_frozen(table, old, {})
+    for name, value in _kept_for_good(table):
+        if old.get(name) == value:
+            raise WriteError(f"a row of {table.name} with {name} = {_literal(value)} cannot be deleted")
     return _change(table, op, old, {n: old.get(n) for n in op.fields}, {})
 
 
@@ -151,16 +160,13 @@ def always(table: Table, verb: str) -> frozenset[str]:
     """Columns that an UPDATE or DELETE needs of the row as it was."""
     op = table.update if verb == "update" else table.delete
     fields = () if op is None else (*op.placeholders, *op.fields)
-    return frozenset((*fields, *table.key, *(name for name, _ in table.frozen)))
+    frozen = table.frozen if verb == "update" else _kept_for_good(table)
+    return frozenset((*fields, *table.key, *(name for name, _ in frozen)))
 
 
-def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dict[str, Any]:
-    """*row* of a nested table as an element of the record's array; *only* some columns."""
-    return {
-        c.body or c.path[-1]: sent(table, c, row[c.name])
-        for c in table.columns
-        if not c.outer and (c.insert or c.update) and c.name in row and (only is None or c.name in only)
-    }
+def _kept_for_good(table: Table) -> tuple[tuple[str, Any], ...]:
+    """What of ``frozen`` no UPDATE can end: Pipedrive does not delete such rows either."""
+    return tuple((name, value) for name, value in table.frozen if not _settable(table, name))
 
 
 def sent(table: Table, column: Column, value: Any) -> Any:

@@ -16,6 +16,7 @@ from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
+from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.options import Options, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -36,6 +37,7 @@ from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
 from pipedrive_fdw.run.sizes import Sizes, aheads_of, keys_of, rows_name
 from pipedrive_fdw.run.together import PLANNED
+from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 # Types that Pipedrive orders as PostgreSQL does.
@@ -74,8 +76,8 @@ class ForeignTable:
 
     def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
         order = tuple(Order(self._names[k.attname], k.is_reversed) for k in asked.sortkeys)
-        named = frozenset(self._names.get(c, c) for c in asked.columns)
-        settings = replace(self._settings_for(named), shared=PLANNED.shared(self._account))
+        named = self._named(asked.columns)
+        settings = replace(self._settings_for(asked.columns), shared=PLANNED.shared(self._account))
         return plan_scan(
             self.table,
             self.predicates(asked.quals),
@@ -86,8 +88,14 @@ class ForeignTable:
             replace(settings, explained=explained),
         )
 
-    def _settings_for(self, named: frozenset[str]) -> Settings:
-        return self._narrowed(named) if self.options["narrow"] and named else self._settings()
+    def _named(self, columns: Iterable[str]) -> frozenset[str]:
+        """The foreign table's *columns* as the catalogue calls them."""
+        return frozenset(self._names.get(c, c) for c in columns)
+
+    def _settings_for(self, columns: Iterable[str]) -> Settings:
+        named = self._named(columns)
+        narrow = self.options["narrow"] and named and not self.writer.follows(frozenset(columns))
+        return self._narrowed(named) if narrow else self._settings()
 
     def _settings(self) -> Settings:
         options = self.options
@@ -112,8 +120,7 @@ class ForeignTable:
         """(rows expected, bytes of a row) for PostgreSQL's planner."""
         predicates = self.predicates(quals)
         self._note(predicates)
-        named = frozenset(self._names.get(c, c) for c in columns)
-        PLANNED.note(self._account, self.table, self._settings_for(named))
+        PLANNED.note(self._account, self.table, self._settings_for(columns))
         width = (
             sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in set(columns)) or 100
         )
@@ -184,21 +191,27 @@ class ForeignTable:
             return
         options = with_session(self.options, setting)
         work = self._work(options, self._advice(asked))
-        names = () if options["suppress_extended_requests"] or self._only_counted(asked) else plan.extended
+        follows = self.writer.follows(asked.columns)
+        suppressed = options["suppress_extended_requests"] and not follows
+        names = () if suppressed or self._only_counted(asked) else plan.extended
         count = 0
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
-            extension = Extension(names, options["extended_cache_ttl"])
+            # What a change sends back must be as it is now
+            extension = Extension(names, 0 if follows else options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
             shows = PLANNED.offered(self._account)
             rows = scan_rows(plan, self._maker_for(asked), work, extension, look, shows)
-            if self.writer.follows(asked.columns):
+            if follows:
                 rows = self.writer.kept(rows, asked.columns)
             for row in rows:
                 count += 1
                 yield row
             if whole:
                 work.sizes[rows_name(self.table, options["archived"])] = count
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, TRANSACTION.statement_report())
+            raise
         finally:
             self._counts.put(work.sizes)
             self._ledger.note(asked, work.spent, count)
@@ -220,23 +233,26 @@ class ForeignTable:
         """The row with these canonical values of its key columns, read afresh; None when it is gone."""
         predicates = Predicates(equal={name: (value,) for name, value in keys.items()})
         plan = plan_scan(self.table, predicates, frozenset(), settings=self._settings())
-        extension = Extension(plan.extended, self.options["extended_cache_ttl"])
+        extension = Extension(plan.extended, 0)
         work = self.begin_work()
         for row in scan_rows(plan, self.maker, work, extension, self.lookups(work)):
-            if all(self._value_of(row, name) == value for name, value in keys.items()):
+            if all(self._shows(row, name, value) for name, value in keys.items()):
                 return row
         return None
 
-    def _value_of(self, row: Row, name: str) -> Any:
+    def _shows(self, row: Row, name: str, wanted: Any) -> bool:
+        """Whether *row* has the value *wanted*, as far as the foreign table shows the column."""
         for bound, value in zip(self.binding.columns, row):
             if bound.column.name == name and bound.custom is None:
-                return None if value is None else bound.codec.parse(value)
-        return None
+                return value is not None and bool(bound.codec.parse(value) == wanted)
+        return True
 
     # ---- what a scan shows
 
     def _maker_for(self, asked: Asked) -> RowMaker:
-        """attrs repeats the whole record, so it is filled when it is named, or when nothing is."""
+        """attrs repeats the whole record: it is filled when it is named, when nothing is, for an UPDATE."""
+        if self.writer.follows(asked.columns):
+            return self.maker
         names = {b.name for b in self.binding.columns if b.column is ATTRS}
         unused = not names & asked.columns if asked.columns else self._only_counted(asked)
         return self._lean_maker if unused else self.maker

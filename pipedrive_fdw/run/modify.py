@@ -5,21 +5,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, Callable, Protocol, TypeVar
 
 import orjson
 
 from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
-from pipedrive_fdw.codec import Codec, same
-from pipedrive_fdw.custom.columns import CustomColumn
-from pipedrive_fdw.custom.kinds import LINKS
-from pipedrive_fdw.custom.reading import NO_LOOKUPS
+from pipedrive_fdw.codec import CODECS, Codec, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.options import Options
+from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.modify import (
     Change,
@@ -27,7 +25,6 @@ from pipedrive_fdw.plan.modify import (
     check_frozen,
     deletion,
     difference,
-    element_of,
     encoded,
     insertion,
     updates,
@@ -35,11 +32,14 @@ from pipedrive_fdw.plan.modify import (
 from pipedrive_fdw.run.backend import setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
-from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig, joined
+from pipedrive_fdw.run.returning import key_of, returned_row
+from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
 from pipedrive_fdw.run.scanned import ScannedRows
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
+# Settings of the session in which every value can be read.
+_SETTINGS = {"timestamptz": "SET DateStyle = 'ISO'.", "interval": "SET IntervalStyle = 'postgres'."}
 Values = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,8 +145,12 @@ class Writer:
     def kept(self, rows: Iterator[Row], columns: frozenset[str]) -> Iterator[Row]:
         """*rows* of a scan of *columns*, each kept for the change that may follow."""
         assert self._identity is not None  # noqa: S101 - follows
-        ahead = any(listing.paging == OFFSET for listing in self.table.listings)
-        return self._scanned.kept(rows, self._identity, columns, ahead, TRANSACTION.waiting_rows(self))
+        extended = [b.name for b in self.binding.columns if b.column.extended and b.column.update]
+        # The scan of an UPDATE names most columns, a sub-select, which a LIMIT may end early, rarely does
+        most = 2 * len(columns) > len(self.binding.columns)
+        ahead = most or any(listing.paging == OFFSET for listing in self.table.listings)
+        waiting = TRANSACTION.waiting_rows(self)
+        return self._scanned.kept(rows, self._identity, columns.issuperset(extended), ahead, waiting)
 
     # ---- the three verbs
 
@@ -168,14 +172,15 @@ class Writer:
             return dict(values)
         work = self.target.begin_work()
         try:
-            scanned = self._old(row_id, True)
+            scanned = self._old(row_id, values)
             old, old_custom = self._canonical(self._named(scanned))
             new, new_custom = self._canonical(values)
+            old = {**self._keys(row_id), **old}
             changed = difference(self.table, old, new)
             custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
             if custom:
                 check_frozen(self.table, old, changed)
-            base = {**self._named(scanned), **values}
+            base = {**values, **self._unchanged(scanned, changed)}
             if not changed and not custom:
                 return self._named(scanned)
             if self._seen("update", old):
@@ -196,11 +201,9 @@ class Writer:
         work = self.target.begin_work()
         try:
             keys = self._keys(row_id)
-            if always(self.table, "delete") <= keys.keys():
-                old = keys
-            else:
-                old, _ = self._canonical(self._named(self._old(row_id, False)))
-                old = {**old, **keys}
+            old: Values = keys
+            if self.table.nested or not always(self.table, "delete") <= keys.keys():
+                old = {**self._canonical(self._named(self._old(row_id, {})))[0], **keys}
             change = deletion(self.table, old)
             if not self._seen("delete", old):
                 self._perform("DELETE", change, {}, old, old, work, (row_id, None))
@@ -236,7 +239,7 @@ class Writer:
         raise WriteError(
             f"column {name} of {self.table.name} cannot be sent",
             detail=f"{reason}.",
-            hint="SET DateStyle = 'ISO'." if codec.name == "timestamptz" else "",
+            hint=_SETTINGS.get(codec.name, ""),
         )
 
     def _named(self, row: Row) -> dict[str, Any]:
@@ -261,7 +264,13 @@ class Writer:
         parts = [row_id] if len(self.table.key) == 1 else str(row_id).split(":", len(self.table.key) - 1)
         if len(parts) != len(self.table.key) or None in parts:
             raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
-        return {n: self._parsed(n, self._bound[n].codec, p) for n, p in zip(self.table.key, parts)}
+        types = {c.name: c.type for c in self.table.columns}
+        return {n: self._parsed(n, CODECS[types[n]], p) for n, p in zip(self.table.key, parts)}
+
+    def _unchanged(self, row: Row, changed: Values) -> dict[str, Any]:
+        """*row* without the columns that are *changed*, and without custom fields."""
+        bound = zip(self.binding.columns, row)
+        return {b.name: v for b, v in bound if b.custom is None and b.column.name not in changed}
 
     def _reloaded(self, row: Row, values: Values) -> dict[str, Any]:
         """The columns that *values* change in *row*, as a scan would give them."""
@@ -273,13 +282,22 @@ class Writer:
                 out[bound.name] = None if new is None else codec.load(codec.dump(new))
         return out
 
-    def _old(self, row_id: Any, whole: bool) -> Row:
-        found = self._scanned.get(row_id, whole)
-        if found is None:
-            found = self.target.find(self._keys(row_id))
+    def _old(self, row_id: Any, values: Values) -> Row:
+        """The row as it was scanned; what of it was not, and all of it when it is not kept, is read afresh.
+
+        *values* are those to be written: attrs, which a fresh look-up has in another form, is theirs then.
+        """
+        scanned, whole = self._scanned.get(row_id)
+        if scanned is not None and whole:
+            return scanned
+        found = self.target.find(self._keys(row_id))
         if found is None:
             raise WriteError(f"row {row_id} of {self.table.name} is not there any more")
-        return found
+        if scanned is None:
+            scanned = [values.get(b.name) if b.column is ATTRS else None for b in self.binding.columns]
+            return [fresh if given is None else given for fresh, given in zip(found, scanned)]
+        pairs = zip(self.binding.columns, scanned, found)
+        return [fresh if b.column.extended else before for b, before, fresh in pairs]
 
     def _seen(self, verb: str, old: Values) -> bool:
         """Whether this statement has written the record already that several rows show."""
@@ -311,7 +329,7 @@ class Writer:
             def later() -> str:
                 again = self.target.begin_work()
                 try:
-                    return self._key_of(change, self._send(verb, change, row, old, again))
+                    return key_of(self.table, change, self._send(verb, change, row, old, again))
                 finally:
                     again.close()
 
@@ -319,10 +337,12 @@ class Writer:
             TRANSACTION.wait(self.table.name, verb, later, self._many(change), place)
             return base
         record = self._send(verb, change, row, old, work)
-        TRANSACTION.wrote(self.table.name, verb, self._key_of(change, record))
+        TRANSACTION.wrote(self.table.name, verb, key_of(self.table, change, record))
         if verb == "DELETE":
             return {}
-        return self._returned(change, record, base, row, self.target.lookups(work))
+        expanded = bool(self.target.options["expand_related"])
+        labels = self.target.lookups(work)
+        return returned_row(self.target.maker, change, record, base, row, labels, expanded)
 
     def _send(
         self, verb: str, change: Change, row: Values, old: Values | None, work: Work
@@ -359,43 +379,25 @@ class Writer:
             records = work.send(bulk, path, body).data
         finally:
             work.close()
-        found = records[: len(changes)] if isinstance(records, list) else []
-        return [self._key_of(c, r if isinstance(r, dict) else {}) for c, r in zip_longest(changes, found)]
+        found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
+        found += [{}] * (len(changes) - len(found))
+        return [key_of(self.table, change, record) for change, record in zip(changes, found)]
 
     def _with_array(self, verb: str, change: Change, row: Values, old: Values | None, work: Work) -> Change:
         """*change* with the whole array in its body: read afresh, one element added, changed or left out."""
-        op, table = change.op, self.table
-        record = self._record(op, row, work)
-        array = table.nested.split(".")
-        if array[0] not in record:
-            raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {array[0]}.")
-        elements = dig(record, array) or []
-        inner = [c for c in table.columns if not c.outer and (c.insert or c.update)]
-        names = {c.body or c.path[-1]: c.path for c in inner}
-        kept = [{name: dig(e, p) for name, p in names.items() if dig(e, p) is not None} for e in elements]
-        tells = [c for c in inner if c.name in table.key]
-        place = None if old is None else self._place(elements, tells, old)
-        if verb == "INSERT":
-            kept.append(element_of(table, {n: v for n, v in row.items() if v is not None}))
-        elif place is None:
-            raise WriteError(f"the element of {table.name} is not there any more")
+        table = self.table
+        record = self._record(change.op, row, work)
+        path = table.nested.split(".")
+        if path[0] not in record:
+            raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
+        elements = dig(record, path) or []
+        if old is None:
+            array = arrays.added(table, elements, row)
         elif verb == "UPDATE":
-            changed = [n for n, v in row.items() if old is not None and not same(old.get(n), v)]
-            kept[place] = {**kept[place], **element_of(table, row, changed)}
+            array = arrays.changed(table, elements, old, row)
         else:
-            del kept[place]
-        return Change(op, change.path, {op.array: kept}, key=change.key)
-
-    def _place(self, elements: Sequence[Any], tells: Sequence[Any], old: Values) -> int | None:
-        for number, element in enumerate(elements):
-            values = []
-            for column in tells:
-                codec, raw = self._bound[column.name].codec, dig(element, column.path)
-                loaded = None if raw is None else codec.load(raw)
-                values.append(None if loaded is None else codec.parse(loaded))
-            if all(same(value, old.get(c.name)) for c, value in zip(tells, values)):
-                return number
-        return None
+            array = arrays.removed(table, elements, old)
+        return Change(change.op, change.path, {change.op.array: array}, key=change.key)
 
     def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
         """The record that *op* changes, read afresh: by its get, or else out of its list.
@@ -417,64 +419,3 @@ class Writer:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record
         raise WriteError(f"the record of this row of {table.name} is not there any more")
-
-    # ---- what comes back
-
-    def _key_of(self, change: Change, record: Mapping[str, Any]) -> str:
-        parts = []
-        for name in self.table.key:
-            column = self.table.column(name)
-            value = change.key.get(name)
-            if value is None and column is not None:
-                value = dig(record, column.path)
-            parts.append("?" if value is None else str(value))
-        return ":".join(parts)
-
-    def _returned(
-        self,
-        change: Change,
-        record: Mapping[str, Any],
-        base: dict[str, Any],
-        row: Values,
-        look: FieldLookups,
-    ) -> dict[str, Any]:
-        """The answer's row over *base*, column by column where the answer has one."""
-        table = self.table
-        element: Any = record
-        if change.op.array:
-            elements = dig(record, table.nested.split(".")) or []
-            tells = [c for c in table.columns if c.name in table.key and not c.outer]
-            place = self._place(elements, tells, row)
-            # An answer may leave the array out; then the element is as it was sent
-            element = element_of(table, row) if place is None else elements[place]
-        echo = {**row, **change.key}
-        labels = look.known
-        values = self.target.maker.one(element, record, echo, look if labels else NO_LOOKUPS)
-        out = dict(base)
-        for bound, value in zip(self.binding.columns, values):
-            column = bound.column
-            source = record if column.outer else element
-            if bound.custom is not None:  # labels that would cost a request are those scanned or given
-                known = (labels or not bound.custom.labelled) and self._answers(change, record, bound.custom)
-            elif column.source in ("*", "@", "#"):
-                known = value is not None
-            elif column.echo:
-                known = column.name in change.key or value is not None
-            else:
-                known = column.source != "-" and column.path[0] in source
-            if known:
-                out[bound.name] = value
-        row_id = self._bound.get("row_id")
-        if row_id is not None and out.get(row_id.name) is None:  # an option's answer does not name its field
-            keys = (self._bound[name].name for name in table.key if name in self._bound)
-            out[row_id.name] = joined(*(out.get(name) for name in keys))
-        return out
-
-    def _answers(self, change: Change, record: Mapping[str, Any], column: CustomColumn) -> bool:
-        """Whether the answer tells of a custom field; v1 leaves out the ones that are cleared."""
-        if self.binding.flat:
-            return column.field in record or change.body.get(column.field, "") is None
-        if column.kind in LINKS and self.target.options["expand_related"]:
-            # an id alone; what was scanned has the parts, unless another id was written
-            return column.field in change.body.get("custom_fields", ())
-        return column.field in (record.get("custom_fields") or {})

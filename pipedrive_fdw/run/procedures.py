@@ -146,7 +146,10 @@ def _parsed(path: str) -> tuple[int, str]:
 
 def _json(values: Values, name: str) -> Any:
     raw = values.get(name)
-    return None if raw is None else CODECS["jsonb"].parse(raw)
+    try:
+        return None if raw is None else CODECS["jsonb"].parse(raw)
+    except ValueError as error:
+        raise WriteError(f"{name} cannot be sent", detail=f"{error}.") from None
 
 
 def _parameters(query: Any) -> Params:

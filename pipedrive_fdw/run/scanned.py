@@ -1,8 +1,9 @@
 """Rows as a statement's scans gave them, for the UPDATE or DELETE that follows.
 
 An UPDATE passes every column of the row as it shall be, and only the row as it was scanned tells which of
-them it sets. Several scans of one table can run at once (the two sides of a join, a sub-select); that of an
-UPDATE names every column, and no row of another scan takes the place of one of its own.
+them it sets. Several scans of one table can run at once (the two sides of a join, a sub-select), and nothing
+tells which is that of the UPDATE: it names the columns but those that it sets to constants. So each of them
+gives whole rows.
 """
 
 from __future__ import annotations
@@ -42,19 +43,18 @@ class ScannedRows:
             self._done.clear()
 
     def kept(
-        self, rows: Iterator[Row], identity: str, columns: frozenset[str], ahead: bool, waiting: Waiting
+        self, rows: Iterator[Row], identity: str, whole: bool, ahead: bool, waiting: Waiting
     ) -> Iterator[Row]:
-        """*rows* of a scan of *columns*, each kept under its *identity*.
+        """*rows* of one scan, each kept under its *identity*; *whole*: no column was left out.
 
-        The scan of an UPDATE, and every one that is to be read *ahead*, is read to its end before its first
-        row is given: a change may move rows from or to the pages that are still to be read.
+        *ahead*: all are read before the first is given, since a change may move rows from or to the pages
+        that are still to be read.
         *waiting*: what earlier statements of the transaction will change at COMMIT, by row id, None for a
         row that will be deleted; the rows are given as they will be then.
         """
         self._in_statement()
-        whole = columns.issuperset(self._names)
         position = self._names.index(identity)
-        for row in _read_ahead(rows) if whole or ahead else rows:
+        for row in _read_ahead(rows) if ahead else rows:
             key = str(row[position])
             change = waiting.get(key, _NOTHING)
             if change is None:
@@ -72,11 +72,10 @@ class ScannedRows:
         if len(self._rows) > _MOST:
             self._rows.popitem(last=False)
 
-    def get(self, row_id: Any, whole: bool) -> Row | None:
-        """The row as it was scanned, *whole*: by a scan of every column; None when it is not kept."""
+    def get(self, row_id: Any) -> tuple[Row | None, bool]:
+        """The row as it was scanned, None when it is not kept; whether no column of it was left out."""
         self._in_statement()
-        row, complete = self._rows.get(str(row_id), (None, False))
-        return row if complete or not whole else None
+        return self._rows.get(str(row_id), (None, False))
 
     def written(self, row_id: Any) -> None:
         """The row is changed or deleted: what was scanned no longer holds."""

@@ -16,8 +16,8 @@ from pipedrive_fdw.api.client import Answer, Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
-from pipedrive_fdw.codec import parse_json
 from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled
+from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -43,15 +44,130 @@ def test_connect_makes_every_table(extended: Extended) -> None:
     )
 
 
-def test_roles_are_given_and_taken_by_name_and_by_position(extended: Extended) -> None:
-    given = extended.value("SELECT pipedrive.add_role_assignments(role_id => 2, user_id => 3)")
-    taken = extended.value("SELECT pipedrive.delete_role_assignments(2, 3)")
+@pytest.mark.parametrize("arguments", ["role_id => 2, user_id => 3", "2, 3", "user_id => 3, role_id => 2"])
+def test_roles_are_given_and_taken_by_name_and_by_position(extended: Extended, arguments: str) -> None:
+    given = extended.value(f"SELECT pipedrive.add_role_assignments({arguments})")
+    taken = extended.value(f"SELECT pipedrive.delete_role_assignments({arguments})")
     assert extended.sent() == [
         ("POST", "/api/v1/roles/2/assignments", {"user_id": 3}),
         ("DELETE", "/api/v1/roles/2/assignments", {"user_id": 3}),
     ]
     assert (given["user_id"], given["role_id"]) == (3, 2)
     assert isinstance(taken, dict)
+
+
+PAYMENTS = """'[{"amount": 10, "description": "first", "due_at": "2027-01-31"}]'"""
+PAYMENT = {"amount": 10, "description": "first", "due_at": "2027-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("call", "verb", "path", "body"),
+    [
+        (
+            f"add_installment_subscription({{deal}}, 'EUR', {PAYMENTS})",
+            "POST",
+            "/installment",
+            {"currency": "EUR", "payments": [PAYMENT]},
+        ),
+        (
+            f"add_installment_subscription({{deal}}, 'EUR', {PAYMENTS}, true)",
+            "POST",
+            "/installment",
+            {"currency": "EUR", "payments": [PAYMENT], "update_deal_value": True},
+        ),
+        (
+            f"add_installment_subscription(deal_id => {{deal}}, currency => 'EUR', payments => {PAYMENTS})",
+            "POST",
+            "/installment",
+            {"currency": "EUR", "payments": [PAYMENT]},
+        ),
+        (
+            f"add_installment_subscription(update_deal_value => false, payments => {PAYMENTS}, "
+            "deal_id => {deal}, currency => 'EUR')",
+            "POST",
+            "/installment",
+            {"currency": "EUR", "payments": [PAYMENT], "update_deal_value": False},
+        ),
+        (
+            f"update_installment_subscription({{installment}}, {PAYMENTS})",
+            "PUT",
+            "/installment/{installment}",
+            {"payments": [PAYMENT]},
+        ),
+        (
+            f"update_installment_subscription({{installment}}, {PAYMENTS}, true)",
+            "PUT",
+            "/installment/{installment}",
+            {"payments": [PAYMENT], "update_deal_value": True},
+        ),
+        (
+            f"update_installment_subscription(subscription_id => {{installment}}, payments => {PAYMENTS})",
+            "PUT",
+            "/installment/{installment}",
+            {"payments": [PAYMENT]},
+        ),
+        (
+            f"update_installment_subscription(update_deal_value => false, payments => {PAYMENTS}, "
+            "subscription_id => {installment})",
+            "PUT",
+            "/installment/{installment}",
+            {"payments": [PAYMENT], "update_deal_value": False},
+        ),
+        ("cancel_recurring_subscription({recurring})", "PUT", "/recurring/{recurring}/cancel", {}),
+        (
+            "cancel_recurring_subscription({recurring}, '2027-03-01')",
+            "PUT",
+            "/recurring/{recurring}/cancel",
+            {"end_date": "2027-03-01"},
+        ),
+        (
+            "cancel_recurring_subscription(subscription_id => {recurring})",
+            "PUT",
+            "/recurring/{recurring}/cancel",
+            {},
+        ),
+        (
+            "cancel_recurring_subscription(end_date => '2027-03-01', subscription_id => {recurring})",
+            "PUT",
+            "/recurring/{recurring}/cancel",
+            {"end_date": "2027-03-01"},
+        ),
+    ],
+)
+def test_subscriptions_with_and_without_optional_arguments(
+    extended: Extended, call: str, verb: str, path: str, body: dict[str, Any]
+) -> None:
+    extended.simulator.configure({"subscriptions": True})
+    deals = [
+        extended.value("INSERT INTO pipedrive.deals (title) VALUES ('to subscribe') RETURNING id")
+        for _ in range(3)
+    ]
+    installment, recurring = (
+        extended.value(
+            f"""SELECT pipedrive.request('POST', '/v1/subscriptions/{kind}', body => '{{"deal_id": {deal},
+                "currency": "EUR", {more}}}') ->> 'id'"""
+        )
+        for kind, deal, more in (
+            ("installment", deals[0], '"payments": []'),
+            (
+                "recurring",
+                deals[1],
+                '"cadence_type": "monthly", "cycle_amount": 5, "start_date": "2027-01-01", "infinite": true',
+            ),
+        )
+    )
+    keys = {"deal": deals[2], "installment": installment, "recurring": recurring}
+    extended.simulator.reset()
+    extended.value(f"SELECT pipedrive.{_filled(call, keys)}")
+    if verb == "POST":
+        body = {"deal_id": deals[2], **body}
+    assert extended.sent() == [(verb, f"/api/v1/subscriptions{_filled(path, keys)}", body)]
+
+
+def _filled(text: str, keys: dict[str, Any]) -> str:
+    for name, value in keys.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text
 
 
 def test_subscriptions_by_name_and_by_position(extended: Extended) -> None:
@@ -162,6 +278,7 @@ def test_search_and_any_request(extended: Extended) -> None:
         ("request('GET', '/v2/deals?limit=1')", "is no path of the API"),
         ("request('TRACE', '/v2/deals')", "is no method"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object"),
+        ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"'),
         ("duplicate_deal(123456789)", "404"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.e2e.test_writes import sent
 from tests.engine import Server
 from tests.live import LiveAccount
 
-TABLES = ("deals", "deal_products", "persons", "notes")
+TABLES = ("deals", "deal_products", "persons", "person_emails", "notes")
 
 
 @pytest.fixture
@@ -169,6 +170,89 @@ def test_an_error_in_a_block_with_an_exception_handler_is_told_too(account: Live
     )
     (notice,) = notices
     assert "1 row is written in Pipedrive for good: deals INSERT" in notice
+
+
+def test_a_transaction_changes_a_row_as_its_earlier_statements_will_leave_it(waiting: LiveAccount) -> None:
+    title = waiting.value("SELECT title FROM deals WHERE id = 4")
+    waiting.run("BEGIN")
+    waiting.run(
+        "UPDATE deals SET title = 'B', label_ids = '{1}', won_time = now(), status = 'won' WHERE id = 4"
+    )
+    waiting.run("UPDATE deals SET value = 5 WHERE id = 4")
+    waiting.run("UPDATE deals SET title = title || '!' WHERE id = 4")
+    waiting.run("SAVEPOINT one")
+    waiting.run("UPDATE deals SET title = 'gone' WHERE id = 4")
+    waiting.run("ROLLBACK TO SAVEPOINT one")
+    waiting.run(f"UPDATE deals SET title = '{title}', value = 5.0 WHERE id = 4")
+    waiting.run("COMMIT")
+    changes = [body for _, _, body in sent(waiting)]
+    assert sorted(changes[0]) == ["label_ids", "status", "title", "won_time"]
+    assert changes[1:] == [{"value": 5}, {"title": "B!"}, {"title": title}]
+
+
+def test_a_row_that_waits_to_be_deleted_is_not_changed_again(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run("UPDATE deals SET title = 'last' WHERE id = 4")
+    waiting.run("DELETE FROM deals WHERE id = 4")
+    assert waiting.rows("UPDATE deals SET title = 'never' WHERE id = 4 RETURNING id") == []
+    waiting.run("DELETE FROM deals WHERE id = 4")
+    assert waiting.value("SELECT count(*) FROM deals WHERE id = 4") == 1  # reads do not see what waits
+    waiting.run("COMMIT")
+    assert [(method, body) for method, _, body in sent(waiting)] == [
+        ("PATCH", {"title": "last"}),
+        ("DELETE", None),
+    ]
+
+
+def test_elements_of_an_array_wait_like_rows(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run("UPDATE person_emails SET value = 'new@example.org' WHERE person_id = 1")
+    waiting.run("UPDATE person_emails SET label = 'later' WHERE person_id = 1")
+    waiting.run("INSERT INTO person_emails (person_id, value) VALUES (1, 'second@example.org')")
+    waiting.run("COMMIT")
+    (person,) = [p for p in waiting.simulator.records("persons") if p["id"] == 1]
+    assert [(e["value"], e["label"]) for e in person["emails"]][0] == ("new@example.org", "later")
+    assert [e["value"] for e in person["emails"]][-1] == "second@example.org"
+
+
+def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run("UPDATE deals SET title = 'waits' WHERE id IN (1, 2, 3, 4)")
+    rule = {"match": "/deals/2$", "method": "PATCH", "action": "delay", "ms": 1500}
+    waiting.simulator.faults([rule])
+    assert waiting.connection is not None
+    timer = threading.Timer(0.7, waiting.connection.cancel)
+    timer.start()
+    with pytest.raises(psycopg.Error) as caught:
+        waiting.run("COMMIT")
+    timer.join()
+    detail = str(caught.value.diag.message_detail)
+    assert "/deals/2 was under way: it may or may not have been done." in detail
+    assert "1 row is written in Pipedrive for good: deals UPDATE 1." in detail
+    assert "2 more were not sent." in detail
+
+
+@pytest.mark.parametrize(
+    ("sql", "verb"),
+    [
+        ("UPDATE notes SET content = content || '!'", "PUT"),
+        ("DELETE FROM notes", "DELETE"),
+        ("UPDATE deals SET stage_id = 5 WHERE stage_id = 3 AND NOT is_archived", "PATCH"),
+    ],
+)
+def test_no_change_moves_the_rows_of_later_pages(account: LiveAccount, sql: str, verb: str) -> None:
+    """Version 1 pages by offset, and what the cursors of version 2 hold is Pipedrive's own affair."""
+    account.run("UPDATE deals SET stage_id = 3 WHERE id IN (SELECT id FROM deals WHERE NOT is_archived)")
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD page_size '10')")
+    records = account.simulator.records("deals" if verb == "PATCH" else "notes")
+    living = {r["id"] for r in records if not r.get("is_deleted") and not r.get("is_archived")}
+    account.simulator.reset()
+    account.run(sql)
+    methods = [r["method"] for r in account.requests()]
+    reads = methods.count("GET")
+    assert reads > 1
+    assert methods == ["GET"] * reads + [verb] * (len(methods) - reads)
+    assert {int(path.rsplit("/", 1)[1]) for _, path, _ in sent(account)} == living
 
 
 @pytest.mark.parametrize(("count", "requests"), [(3, 3), (6, 1), (101, 2)])

@@ -72,6 +72,8 @@ def spoilt(fault: Fault) -> Any:
         return Answer(fault.status, CLOUDFLARE, 0, headers, "text/html; charset=UTF-8")
     if isinstance(body, (dict, list)):
         body = json.dumps(body)
+    if fault.status == 204:
+        return Answer(fault.status, b"", 0, headers, kind)
     if not body:
         body = json.dumps({"success": False, "error": f"fault {fault.status}", "errorCode": fault.status})
     return Answer(fault.status, str(body).encode(), 0, headers, kind)

@@ -10,13 +10,14 @@ PACKAGE = Path(__file__).resolve().parents[2] / "pipedrive_fdw"
 # layer → layers that it may import
 ALLOWED = {
     "errors": set(),
-    "codec": {"errors"},
+    "jsontext": set(),
+    "codec": {"errors", "jsontext"},
     "options": {"errors"},
     "catalog": {"errors", "codec"},
     "custom": {"errors", "codec"},
     "plan": {"errors", "codec", "catalog", "custom"},
-    "api": {"errors", "codec", "catalog.model", "__init__"},
-    "run": {"errors", "codec", "options", "catalog", "custom", "plan", "api"},
+    "api": {"errors", "codec", "jsontext", "catalog.model", "__init__"},
+    "run": {"errors", "codec", "jsontext", "options", "catalog", "custom", "plan", "api"},
     "schema": {"errors", "codec", "options", "catalog", "custom", "plan", "api", "run"},
     "fdw": {"errors", "options", "run", "schema"},
     "cli": {"errors", "options", "catalog", "run", "schema", "api", "__init__"},

@@ -1,0 +1,97 @@
+"""A row of a nested table → the array of its record with one element added, changed or left out. Pure.
+
+The API takes such an array whole. Rows and elements are told apart by the key; several elements of one record
+may have the same one (a mail address that was entered twice), so the other columns help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipedrive_fdw.catalog.model import Column, Table
+from pipedrive_fdw.codec import CODECS, same
+from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.plan.modify import Row, sent
+
+Elements = Sequence[Mapping[str, Any]]
+
+
+def added(table: Table, elements: Elements, row: Row) -> list[dict[str, Any]]:
+    """The array with the row's element at its end."""
+    given = {name: value for name, value in row.items() if value is not None}
+    return _alone(table, [*_kept(table, elements), element_of(table, given)], -1)
+
+
+def changed(table: Table, elements: Elements, old: Row, row: Row) -> list[dict[str, Any]]:
+    """The array whose element *old* is as *row*. Raises WriteError when the element is gone."""
+    place = _sure_place(table, elements, old)
+    array = _kept(table, elements)
+    names = [name for name, value in row.items() if not same(old.get(name), value)]
+    array[place].update(element_of(table, row, names))
+    return _alone(table, array, place)
+
+
+def removed(table: Table, elements: Elements, old: Row) -> list[dict[str, Any]]:
+    """The array without the element *old*. Raises WriteError when it is gone."""
+    array = _kept(table, elements)
+    del array[_sure_place(table, elements, old)]
+    return array
+
+
+def place_of(table: Table, elements: Elements, row: Row) -> int | None:
+    """Where the element of *row* stands: it has the row's key, and its other values where several have that.
+
+    None when there is no such element.
+    """
+    inner = _inner(table)
+    by_key = [n for n, e in enumerate(elements) if _alike(inner, e, row, set(table.key))]
+    exact = [n for n in by_key if _alike(inner, elements[n], row, set(row))]
+    return next(iter((*exact, *by_key)), None)
+
+
+def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dict[str, Any]:
+    """*row* as an element of the array; *only* some columns."""
+    names = row.keys() if only is None else set(only)
+    return {_name(c): sent(table, c, row[c.name]) for c in _inner(table) if c.name in row and c.name in names}
+
+
+def _inner(table: Table) -> list[Column]:
+    return [c for c in table.columns if not c.outer and (c.insert or c.update)]
+
+
+def _name(column: Column) -> str:
+    return column.body or column.path[-1]
+
+
+def _kept(table: Table, elements: Elements) -> list[dict[str, Any]]:
+    """The elements as they are sent back: what can be written of them."""
+    names = [_name(c) for c in _inner(table)]
+    return [{name: e[name] for name in names if e.get(name) is not None} for e in elements]
+
+
+def _alike(inner: Iterable[Column], element: Mapping[str, Any], row: Row, names: set[str]) -> bool:
+    for column in inner:
+        if column.name in names:
+            codec, raw = CODECS[column.type], element.get(column.path[-1])
+            loaded = None if raw is None else codec.load(raw)
+            if not same(None if loaded is None else codec.parse(loaded), row.get(column.name)):
+                return False
+    return True
+
+
+def _sure_place(table: Table, elements: Elements, old: Row) -> int:
+    place = place_of(table, elements, old)
+    if place is None:
+        raise WriteError(f"the element of {table.name} is not there any more")
+    return place
+
+
+def _alone(table: Table, array: list[dict[str, Any]], place: int) -> list[dict[str, Any]]:
+    """*array* where the element at *place* is the only one with a flag that one element alone can have."""
+    for name in (_name(c) for c in _inner(table) if c.single):
+        if array[place].get(name) is True:
+            for other in array:
+                if other is not array[place] and name in other:
+                    other[name] = False
+    return array

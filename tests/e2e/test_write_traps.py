@@ -1,0 +1,415 @@
+"""What a careless wrapper would write wrongly: values, rows that come twice, arrays, partial answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.e2e.test_writes import sent
+from tests.engine import Server
+from tests.live import LiveAccount
+
+TABLES = (
+    "deals",
+    "deal_products",
+    "deal_field_options",
+    "persons",
+    "person_emails",
+    "organizations",
+    "activities",
+    "filters",
+    "leads",
+    "notes",
+    "webhooks",
+    "projects",
+)
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[LiveAccount]:
+    limits = {"burst": 100_000, "budget": 10**9}
+    with LiveAccount(
+        server, deals=60, tables=TABLES, options={"max_tokens_per_query": 10**9}, **limits
+    ) as live:
+        yield live
+
+
+@pytest.fixture
+def account(shared: LiveAccount) -> LiveAccount:
+    """One account for the module, in a session of its own and without faults."""
+    shared.connect()
+    shared.simulator.reset()
+    shared.simulator.faults([])
+    return shared
+
+
+def bodies(account: LiveAccount) -> list[Any]:
+    return [body for _, _, body in sent(account)]
+
+
+def refused(account: LiveAccount, sql: str) -> str:
+    """The message and DETAIL of the error; nothing was written."""
+    with pytest.raises(psycopg.Error) as caught:
+        account.run(sql)
+    assert sent(account) == []
+    return str(caught.value)
+
+
+# ---- values
+
+
+@pytest.mark.parametrize("value", ["12345678901234567.89", "9007199254740993", "1e15", "1 / 3.0"])
+def test_a_numeric_that_would_not_arrive_exactly_is_an_error(account: LiveAccount, value: str) -> None:
+    words = "more digits than can be sent without loss"
+    assert words in refused(account, f"UPDATE deals SET value = {value} WHERE id = 2")
+    assert words in refused(account, f"INSERT INTO deals (title, value) VALUES ('x', {value})")
+
+
+def test_fifteen_digits_arrive(account: LiveAccount) -> None:
+    account.run("UPDATE deals SET value = 1234567890123.45 WHERE id = 2")
+    account.run("UPDATE organizations SET annual_revenue = 9007199254740993 WHERE id = 1")
+    assert bodies(account) == [{"value": 1234567890123.45}, {"annual_revenue": 9007199254740993}]
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "words"),
+    [
+        ("deals", "label_ids = '{1,NULL}'", "a plain list without NULL"),
+        ("deals", "value = 'NaN'", "NaN cannot be sent as JSON"),
+        ("deals", "won_time = 'infinity', status = 'won'", "'infinity'"),
+        ("activities", "duration = '90 minutes 30 seconds'", "whole minutes"),
+        ("activities", "duration = '1 mon'", "days, hours and minutes"),
+        ("activities", "due_time = '10:30:00.5'", "fraction of a second"),
+        ("activities", "person_id = 3", "set it through participants"),
+        ("persons", """emails = '[{"value": "a@b.c", "n": 0.12345678901234567890}]'""", "more digits"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_an_error(
+    account: LiveAccount, table: str, change: str, words: str
+) -> None:
+    assert words in refused(account, f"UPDATE {table} SET {change} WHERE id = 2")
+
+
+def test_the_same_value_in_other_clothes_is_not_sent(account: LiveAccount) -> None:
+    account.run(
+        "UPDATE deals SET status = 'won', won_time = '2026-05-06 07:08:09+02', value = 7 WHERE id = 2"
+    )
+    account.run(
+        """UPDATE persons SET emails = '[{"value": "a@b.c", "primary": true, "label": "work"}]' """
+        "WHERE id = 2"
+    )
+    account.simulator.reset()
+    account.run("SET TimeZone = 'Asia/Kathmandu'")
+    rows = account.rows(
+        "UPDATE deals SET won_time = '2026-05-06 05:08:09.7Z', value = 7.000, label_ids = label_ids || '{}' "
+        "WHERE id = 2 RETURNING won_time = '2026-05-06 05:08:09Z'"
+    )
+    account.run(
+        """UPDATE persons SET emails = '[{"label": "work", "primary": true, "value": "a@b.c"}]' """
+        "WHERE id = 2"
+    )
+    assert sent(account) == []
+    assert rows == [(True,)]
+
+
+def test_a_row_with_a_value_of_many_digits_can_be_changed(account: LiveAccount) -> None:
+    """A custom number that no float holds is the same as scanned, and not written back as another."""
+    for number in [d["id"] for d in account.simulator.records("deals") if not d["is_archived"]][:20]:
+        account.simulator.reset()
+        account.run(f"UPDATE deals SET title = title || '.' WHERE id = {number}")
+        assert [set(body) for body in bodies(account)] in ([{"title"}], [])
+
+
+# ---- rows
+
+
+def test_a_row_that_a_join_gives_twice_is_written_once(account: LiveAccount) -> None:
+    account.run("CREATE TEMP TABLE wanted (id bigint, value numeric)")
+    account.run("INSERT INTO wanted VALUES (3, 31), (3, 32), (4, 41)")
+    account.run("SET enable_nestloop = off")
+    account.simulator.reset()
+    account.run("UPDATE deals SET value = wanted.value FROM wanted WHERE wanted.id = deals.id")
+    paths = [path.rsplit("/", 1)[1] for _, path, _ in sent(account)]
+    assert sorted(paths) == ["3", "4"]
+    account.simulator.reset()
+    account.run("DELETE FROM deals USING wanted WHERE wanted.id = deals.id")
+    paths = [path.rsplit("/", 1)[1] for _, path, _ in sent(account)]
+    assert sorted(paths) == ["3", "4"]
+
+
+@pytest.mark.parametrize("nested_loop", ["on", "off"])
+def test_a_join_of_a_table_with_itself_changes_what_is_set(account: LiveAccount, nested_loop: str) -> None:
+    account.run(f"SET enable_nestloop = {nested_loop}")
+    account.run("UPDATE deals SET value = id, currency = 'EUR' WHERE id BETWEEN 5 AND 8")
+    account.simulator.reset()
+    account.run(
+        "UPDATE deals SET value = other.value FROM deals other "
+        "WHERE other.id = deals.id + 1 AND deals.id BETWEEN 5 AND 7"
+    )
+    assert sorted((path.rsplit("/", 1)[1], str(body)) for _, path, body in sent(account)) == [
+        ("5", "{'value': 6}"),
+        ("6", "{'value': 7}"),
+        ("7", "{'value': 8}"),
+    ]
+
+
+def test_a_limit_in_a_sub_select_of_the_same_table(account: LiveAccount) -> None:
+    rows = account.rows(
+        "UPDATE deals SET title = 'limited', value = (SELECT 100 + min(id) FROM deals WHERE id > 4) "
+        "WHERE id IN (SELECT id FROM deals WHERE NOT is_archived ORDER BY id LIMIT 2) RETURNING id"
+    )
+    assert len(rows) == 2
+    assert [sorted(body) for body in bodies(account)] == [["title", "value"]] * 2
+
+
+def test_functions_and_triggers_write_the_same_row_again(account: LiveAccount) -> None:
+    account.run(
+        "DO $$ BEGIN UPDATE deals SET title = 'A' WHERE id = 6; UPDATE deals SET title = 'B' WHERE id = 6; "
+        "UPDATE deals SET title = 'A' WHERE id = 6; END $$"
+    )
+    assert [body["title"] for body in bodies(account)] == ["A", "B", "A"]
+    account.run("CREATE TEMP TABLE events (id bigint)")
+    account.run(
+        "CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"UPDATE {account.name}.deals SET title = 'event ' || NEW.id WHERE id = NEW.id; RETURN NEW; END $$"
+    )
+    account.run("CREATE TRIGGER noted AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION pg_temp.note()")
+    account.simulator.reset()
+    account.run("INSERT INTO events VALUES (6), (7)")
+    assert [body["title"] for body in bodies(account)] == ["event 6", "event 7"]
+
+
+def test_a_prepared_update_compares_with_what_it_scans(account: LiveAccount) -> None:
+    account.run("PREPARE change (text, bigint) AS UPDATE deals SET title = $1 WHERE id = $2")
+    for number in range(12):
+        account.run(f"EXECUTE change ('prepared {number // 2}', 7)")
+    assert [body["title"] for body in bodies(account)] == [f"prepared {number}" for number in range(6)]
+    assert len(account.requests()) == 12 + 6
+
+
+def test_an_update_under_narrow_sees_every_column(account: LiveAccount) -> None:
+    account.run("UPDATE deals SET lost_reason = 'price', status = 'lost' WHERE id = 8")
+    account.run("ALTER FOREIGN TABLE deals OPTIONS (ADD narrow 'true')")
+    try:
+        account.simulator.reset()
+        account.run("UPDATE deals SET lost_reason = NULL WHERE id = 8")
+        assert bodies(account) == [{"lost_reason": None}]
+    finally:
+        account.run("ALTER FOREIGN TABLE deals OPTIONS (DROP narrow)")
+
+
+def test_more_rows_than_are_kept_are_looked_up_again(server: Server) -> None:
+    limits = {"burst": 100_000, "budget": 10**9}
+    options = {"max_tokens_per_query": 10**9}
+    with LiveAccount(server, deals=11_000, tables=["deals"], options=options, **limits) as many:
+        many.run("CREATE TEMP TABLE wanted AS SELECT i AS id FROM generate_series(1, 12000, 1000) i")
+        many.run("SET enable_nestloop = off; SET enable_hashjoin = off")  # so that all rows are sorted first
+        many.simulator.reset()
+        many.run("UPDATE deals SET title = 'kept' FROM wanted WHERE wanted.id + 0 = deals.id + 0")
+        assert {str(body) for body in bodies(many)} == {"{'title': 'kept'}"}
+        looked_up = [r["path"] for r in many.requests() if r["path"].count("/") == 4 and r["method"] == "GET"]
+        assert "/api/v2/deals/1" in looked_up
+        assert len(bodies(many)) > len(looked_up)
+
+
+def test_a_table_of_few_columns_can_be_written(account: LiveAccount) -> None:
+    account.run(
+        f"CREATE FOREIGN TABLE few (row_id text, label text) SERVER {account.name} "
+        "OPTIONS (table 'person_emails')"
+    )
+    account.run(
+        f"CREATE FOREIGN TABLE titles (id bigint, name text OPTIONS (column 'title')) SERVER {account.name} "
+        "OPTIONS (table 'deals')"
+    )
+    try:
+        account.simulator.reset()
+        account.run("UPDATE titles SET name = 'few' WHERE id = 9")
+        account.run("UPDATE few SET label = 'few' WHERE row_id = (SELECT min(row_id) FROM few)")
+        assert bodies(account)[0] == {"title": "few"}
+        assert [e["label"] for e in bodies(account)[1]["emails"]].count("few") == 1
+    finally:
+        account.run("DROP FOREIGN TABLE few, titles")
+
+
+# ---- operations that want more than the change
+
+
+def conditions(value: str) -> str:
+    return (
+        '{"glue": "and", "conditions": [{"glue": "and", "conditions": [{"object": "deal", '
+        '"field_id": "4014", '
+        f'"operator": "=", "value": "{value}", "extra_value": null}}]}}, '
+        '{"glue": "or", "conditions": []}]}'
+    )
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_the_conditions_that_a_filter_is_sent_with_are_those_of_now(
+    account: LiveAccount, suppressed: bool
+) -> None:
+    account.run(f"UPDATE filters SET conditions = '{conditions('open')}' WHERE id = 1")
+    assert account.value("SELECT conditions::text FROM filters WHERE name IS NOT NULL AND id + 0 = 1")
+    for one in account.simulator.account["filters"]:
+        if one["id"] == 1:  # somebody else changes it, and what was read is remembered for minutes
+            one["conditions"]["conditions"][0]["conditions"][0]["value"] = "won"
+    if suppressed:
+        account.run("ALTER FOREIGN TABLE filters OPTIONS (ADD suppress_extended_requests 'true')")
+    try:
+        account.simulator.reset()
+        account.run("UPDATE filters SET name = name || '!' WHERE id + 0 = 1")
+        (body,) = bodies(account)
+        assert body["conditions"]["conditions"][0]["conditions"][0]["value"] == "won"
+        assert "conditions of filters cannot be NULL" in refused_now(
+            account, "UPDATE filters SET conditions = NULL WHERE id + 0 = 1"
+        )
+    finally:
+        if suppressed:
+            account.run("ALTER FOREIGN TABLE filters OPTIONS (DROP suppress_extended_requests)")
+
+
+def refused_now(account: LiveAccount, sql: str) -> str:
+    account.simulator.reset()
+    return refused(account, sql)
+
+
+def test_an_archived_row_can_be_deleted_but_not_changed(account: LiveAccount) -> None:
+    key = account.value("SELECT min(id) FROM deals WHERE is_archived")
+    account.simulator.reset()
+    words = refused(account, f"UPDATE deals SET title = 'x' WHERE id = {key}")
+    assert "a row of deals with is_archived = true cannot be changed" in words
+    account.run(f"UPDATE deals SET title = 'back', is_archived = false WHERE id = {key}")
+    account.run(f"UPDATE deals SET is_archived = true WHERE id = {key}")
+    account.run(f"DELETE FROM deals WHERE id = {key}")
+    assert [(method, body) for method, _, body in sent(account)] == [
+        ("PATCH", {"title": "back", "is_archived": False}),
+        ("PATCH", {"is_archived": True}),
+        ("DELETE", None),
+    ]
+
+
+def test_an_option_of_a_built_in_field_cannot_be_deleted(account: LiveAccount) -> None:
+    words = refused(account, "DELETE FROM deal_field_options WHERE NOT is_custom_field")
+    assert "with is_custom_field = false cannot be deleted" in words
+
+
+def test_a_table_without_updates_says_so(account: LiveAccount) -> None:
+    assert "webhooks takes no UPDATE" in refused(account, "UPDATE webhooks SET name = 'x'")
+
+
+# ---- arrays as rows
+
+
+@pytest.fixture
+def person(account: LiveAccount) -> int:
+    """A person with three addresses, two of them the same."""
+    key: int = account.value("INSERT INTO persons (name) VALUES ('Array') RETURNING id")
+    account.run(
+        'INSERT INTO person_emails (person_id, value, label, "primary") VALUES '
+        f"({key}, 'a@example.org', 'work', true), ({key}, 'b@example.org', 'home', false), "
+        f"({key}, 'a@example.org', 'again', false)"
+    )
+    account.simulator.reset()
+    return key
+
+
+def emails(account: LiveAccount, key: int) -> list[tuple[str, str, bool]]:
+    (found,) = [p["emails"] for p in account.simulator.records("persons") if p["id"] == key]
+    return [(e["value"], e["label"], e["primary"]) for e in found]
+
+
+def test_every_element_of_a_record_in_one_statement(account: LiveAccount, person: int) -> None:
+    account.run(
+        f"UPDATE person_emails SET label = label || '+', value = 'new-' || value WHERE person_id = {person}"
+    )
+    assert emails(account, person) == [
+        ("new-a@example.org", "work+", True),
+        ("new-b@example.org", "home+", False),
+        ("new-a@example.org", "again+", False),
+    ]
+    account.run(f"DELETE FROM person_emails WHERE person_id = {person}")
+    assert emails(account, person) == []
+
+
+def test_elements_with_the_same_key_are_told_apart(account: LiveAccount, person: int) -> None:
+    account.run(f"UPDATE person_emails SET label = 'other' WHERE person_id = {person} AND label = 'again'")
+    assert [label for _, label, _ in emails(account, person)] == ["work", "home", "other"]
+    account.run(f"DELETE FROM person_emails WHERE person_id = {person} AND label = 'other'")
+    assert [label for _, label, _ in emails(account, person)] == ["work", "home"]
+
+
+def test_a_second_primary_takes_the_place_of_the_first(account: LiveAccount, person: int) -> None:
+    account.run(
+        f"UPDATE person_emails SET \"primary\" = true WHERE person_id = {person} AND value = 'b@example.org'"
+    )
+    assert [primary for _, _, primary in emails(account, person)] == [False, True, False]
+    account.run(
+        f"INSERT INTO person_emails (person_id, value, \"primary\") VALUES ({person}, 'c@example.org', true)"
+    )
+    assert [primary for _, _, primary in emails(account, person)] == [False, False, False, True]
+
+
+def test_an_element_of_a_person_that_is_not_there(account: LiveAccount) -> None:
+    words = refused(account, "INSERT INTO person_emails (person_id, value) VALUES (999999, 'x@example.org')")
+    assert "not found (404)" in words
+
+
+# ---- answers
+
+
+def answering(account: LiveAccount, match: str, method: str, status: int, body: Any) -> None:
+    rule = {"match": match, "method": method, "action": "status", "status": status, "body": body}
+    account.simulator.faults([rule])
+
+
+def test_an_answer_of_the_id_alone_is_completed(account: LiveAccount) -> None:
+    title = account.value("SELECT title FROM deals WHERE id = 10")
+    answering(account, "/deals/10$", "PATCH", 200, {"success": True, "data": {"id": 10}})
+    (row,) = account.rows(
+        "UPDATE deals SET value = 5 WHERE id = 10 "
+        "RETURNING id, title, value, attrs ->> 'title', custom_fields IS NULL"
+    )
+    assert row == (10, title, 5, title, False)
+    answering(account, "/deals$", "POST", 201, {"success": True, "data": {"id": 777}})
+    assert account.rows("INSERT INTO deals (title) VALUES ('q') RETURNING id, title") == [(777, "q")]
+    answering(account, "/products$", "POST", 201, {"success": True, "data": {"id": 778}})
+    assert account.rows(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) VALUES (10, 1, 5, 2) "
+        "RETURNING row_id, item_price"
+    ) == [("10:778", 5)]
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_without_a_body_is_a_success(account: LiveAccount, status: int) -> None:
+    answering(account, "/deals/10$", "DELETE", status, "\n")
+    account.run("DELETE FROM deals WHERE id = 10")
+    assert [(method, path) for method, path, _ in sent(account)] == [("DELETE", "/api/v2/deals/10")]
+
+
+def test_a_refusal_by_the_wrapper_names_what_the_statement_wrote_before(account: LiveAccount) -> None:
+    with pytest.raises(psycopg.Error, match="can be sent without loss") as caught:
+        account.run(
+            "INSERT INTO deals (title, value) "
+            "VALUES ('before', 1), ('before', 2), ('before', 1234567890123456)"
+        )
+    made = [str(d["id"]) for d in account.simulator.records("deals") if d["title"] == "before"]
+    assert len(made) == 2
+    detail = str(caught.value.diag.message_detail)
+    assert f"2 rows are written in Pipedrive for good: deals INSERT {', '.join(made)}." in detail
+
+
+def test_a_cancelled_write_says_that_it_was_under_way(account: LiveAccount) -> None:
+    rule = {"match": "/deals/12$", "method": "PATCH", "action": "delay", "ms": 1500}
+    account.simulator.faults([rule])
+    assert account.connection is not None
+    timer = threading.Timer(0.7, account.connection.cancel)
+    timer.start()
+    with pytest.raises(psycopg.Error) as caught:
+        account.run("UPDATE deals SET title = 'cancelled' WHERE id IN (11, 12)")
+    timer.join()
+    detail = str(caught.value.diag.message_detail)
+    assert "/deals/12 was under way: it may or may not have been done." in detail
+    assert "1 row is written in Pipedrive for good: deals UPDATE 11." in detail
