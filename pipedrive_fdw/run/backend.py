@@ -38,6 +38,15 @@ def statement_mark() -> Any:
     return os.getpid(), started()
 
 
+def command_mark() -> int:
+    """A number that tells the commands of one statement apart, where a function runs several.
+
+    PostgreSQL counts on when a command that writes has ended.
+    """
+    current = _function("GetCurrentCommandId", ctypes.c_uint32, ctypes.c_bool)
+    return 0 if current is None else int(current(False))
+
+
 def nest_level() -> int:
     """How deep in savepoints the transaction is, 1 without one."""
     level = _function("GetCurrentTransactionNestLevel", ctypes.c_int)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Callable
 
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
@@ -32,7 +32,7 @@ from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
-from pipedrive_fdw.run.rows import Row, RowMaker
+from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import Extension, scan_rows
 from pipedrive_fdw.run.session import Guards, Work
 from pipedrive_fdw.run.sizes import Sizes, aheads_of, keys_of, rows_name
@@ -94,7 +94,7 @@ class ForeignTable:
 
     def _settings_for(self, columns: Iterable[str]) -> Settings:
         named = self._named(columns)
-        narrow = self.options["narrow"] and named and not self.writer.follows(frozenset(columns))
+        narrow = self.options["narrow"] and named and not self.writer.follows
         return self._narrowed(named) if narrow else self._settings()
 
     def _settings(self) -> Settings:
@@ -191,7 +191,7 @@ class ForeignTable:
             return
         options = with_session(self.options, setting)
         work = self._work(options, self._advice(asked))
-        follows = self.writer.follows(asked.columns)
+        follows = self.writer.follows
         suppressed = options["suppress_extended_requests"] and not follows
         names = () if suppressed or self._only_counted(asked) else plan.extended
         count = 0
@@ -203,7 +203,7 @@ class ForeignTable:
             shows = PLANNED.offered(self._account)
             rows = scan_rows(plan, self._maker_for(asked), work, extension, look, shows)
             if follows:
-                rows = self.writer.kept(rows, asked.columns)
+                rows = self.writer.kept(rows, asked.columns, self._admits(asked))
             for row in rows:
                 count += 1
                 yield row
@@ -215,6 +215,12 @@ class ForeignTable:
         finally:
             self._counts.put(work.sizes)
             self._ledger.note(asked, work.spent, count)
+
+    def _admits(self, asked: Asked) -> Callable[[Row], bool] | None:
+        """Whether a row has the values that *asked* wants; None where its rows have an order or a limit."""
+        if asked.sortkeys or asked.limit is not None:
+            return None
+        return has_values(self.binding, self.predicates(asked.quals).equal)
 
     def _work(self, options: Options, advice: str = "") -> Work:
         guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice)
@@ -231,27 +237,21 @@ class ForeignTable:
 
     def find(self, keys: Mapping[str, Any]) -> Row | None:
         """The row with these canonical values of its key columns, read afresh; None when it is gone."""
-        predicates = Predicates(equal={name: (value,) for name, value in keys.items()})
-        plan = plan_scan(self.table, predicates, frozenset(), settings=self._settings())
+        equal = {name: (value,) for name, value in keys.items()}
+        plan = plan_scan(self.table, Predicates(equal=equal), frozenset(), settings=self._settings())
+        wanted = has_values(self.binding, equal)
         extension = Extension(plan.extended, 0)
         work = self.begin_work()
         for row in scan_rows(plan, self.maker, work, extension, self.lookups(work)):
-            if all(self._shows(row, name, value) for name, value in keys.items()):
+            if wanted(row):
                 return row
         return None
-
-    def _shows(self, row: Row, name: str, wanted: Any) -> bool:
-        """Whether *row* has the value *wanted*, as far as the foreign table shows the column."""
-        for bound, value in zip(self.binding.columns, row):
-            if bound.column.name == name and bound.custom is None:
-                return value is not None and bool(bound.codec.parse(value) == wanted)
-        return True
 
     # ---- what a scan shows
 
     def _maker_for(self, asked: Asked) -> RowMaker:
         """attrs repeats the whole record: it is filled when it is named, when nothing is, for an UPDATE."""
-        if self.writer.follows(asked.columns):
+        if self.writer.follows:
             return self.maker
         names = {b.name for b in self.binding.columns if b.column is ATTRS}
         unused = not names & asked.columns if asked.columns else self._only_counted(asked)

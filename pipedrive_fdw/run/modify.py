@@ -34,7 +34,7 @@ from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
-from pipedrive_fdw.run.scanned import ScannedRows
+from pipedrive_fdw.run.scanned import Scan, ScannedRows
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
@@ -84,7 +84,7 @@ class Writer:
         self.table, self.binding = target.table, target.binding
         self._identity: str | None = None
         self._modifies: Any = None
-        self._scanned = ScannedRows(b.name for b in self.binding.columns)
+        self._scanned = ScannedRows((b.name for b in self.binding.columns), not self.table.nested)
         self._shared: set[tuple[str, str]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
 
@@ -135,22 +135,22 @@ class Writer:
     def _waits(self) -> bool:
         return bool(self.target.options["write_mode"] == "commit")
 
-    def follows(self, columns: frozenset[str]) -> bool:
-        """Whether a scan of *columns* may be that of an UPDATE or DELETE.
+    @property
+    def follows(self) -> bool:
+        """Whether an UPDATE, DELETE or INSERT of the table runs: PostgreSQL asks for the row id before."""
+        return self._identity is not None and self._modifies == statement_mark()
 
-        PostgreSQL asks for the row id before such a statement runs, and its scan names it.
-        """
-        return self._identity in columns and self._modifies == statement_mark()
-
-    def kept(self, rows: Iterator[Row], columns: frozenset[str]) -> Iterator[Row]:
-        """*rows* of a scan of *columns*, each kept for the change that may follow."""
+    def kept(
+        self, rows: Iterator[Row], columns: frozenset[str], admits: Callable[[Row], bool] | None
+    ) -> Iterator[Row]:
+        """*rows* of a scan of *columns*, each kept for the change that may follow; *admits*: see Scan."""
         assert self._identity is not None  # noqa: S101 - follows
         extended = [b.name for b in self.binding.columns if b.column.extended and b.column.update]
         # The scan of an UPDATE names most columns, a sub-select, which a LIMIT may end early, rarely does
         most = 2 * len(columns) > len(self.binding.columns)
         ahead = most or any(listing.paging == OFFSET for listing in self.table.listings)
-        waiting = TRANSACTION.waiting_rows(self)
-        return self._scanned.kept(rows, self._identity, columns.issuperset(extended), ahead, waiting)
+        scan = Scan(columns.issuperset(extended), ahead, TRANSACTION.waiting_rows(self), admits)
+        return self._scanned.kept(rows, self._identity, scan)
 
     # ---- the three verbs
 

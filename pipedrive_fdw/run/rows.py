@@ -96,6 +96,16 @@ def bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str
     return BoundColumn(name, codec, column, from_options(name, codec.name, options))
 
 
+def has_values(binding: Binding, wanted: Mapping[str, Sequence[Any]]) -> Callable[[Row], bool]:
+    """Whether a row has one of the canonical values *wanted* of each column, as far as it shows them."""
+    tests = [
+        (number, bound.codec.parse, wanted[bound.column.name])
+        for number, bound in enumerate(binding.columns)
+        if bound.custom is None and bound.column.name in wanted
+    ]
+    return lambda row: all(row[n] is not None and parse(row[n]) in values for n, parse, values in tests)
+
+
 def root_fields(record: Record) -> dict[str, Any]:
     """The custom fields of a v1 record, which stand at its root under their 40-character keys."""
     return {name: value for name, value in record.items() if _FIELD_KEY.match(name)}

@@ -227,7 +227,7 @@ def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
         waiting.run("COMMIT")
     timer.join()
     detail = str(caught.value.diag.message_detail)
-    assert "/deals/2 was under way: it may or may not have been done." in detail
+    assert "/deals/2 had been sent: it may have been done in Pipedrive." in detail
     assert "1 row is written in Pipedrive for good: deals UPDATE 1." in detail
     assert "2 more were not sent." in detail
 
