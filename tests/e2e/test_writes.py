@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +44,27 @@ def sent(account: LiveAccount) -> list[tuple[str, str, Any]]:
             body = r["body"]
             out.append((r["method"], r["path"], json.loads(body) if isinstance(body, str) and body else body))
     return out
+
+
+@contextlib.contextmanager
+def cancelled_after(account: LiveAccount, path: str) -> Iterator[None]:
+    """Cancels the statement when the PATCH of *path* has been answered and the next one is on its way."""
+    connection = account.connection
+    assert connection is not None
+
+    def wait() -> None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if any(r["method"] == "PATCH" and r["path"].endswith(path) for r in account.requests()):
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)
+        connection.cancel()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_an_insert_sends_what_is_not_null_and_returns_the_record(account: LiveAccount) -> None:
