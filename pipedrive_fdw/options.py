@@ -154,6 +154,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("narrow", _ST, _boolean, False, "asks for the fields of the named columns alone"),
     Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
     Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
+    Option("cache_ttl", _ST, _number(0, 604_800), 0, "seconds for which all sessions share what was read"),
     Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
     Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
@@ -175,7 +176,7 @@ OAUTH_ADDRESS = "https://oauth.pipedrive.com"
 # The API's address where an OAuth account names none; it serves every company (FACTS 3).
 _ANY_COMPANY = "https://api.pipedrive.com"
 # Options that a session can set as pipedrive.<name>, over what server and table say.
-SESSION = ("max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
+SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 

@@ -147,6 +147,7 @@ API_USAGE = Table(
         Column("session_requests", "bigint", "Requests that this session has sent."),
         Column("session_tokens", "bigint", "Tokens that they cost."),
         Column("session_remembered", "bigint", "Answers that this session did not have to ask for again."),
+        Column("session_cached", "bigint", "Answers that this session had from the cache of all sessions."),
         Column("session_waited", "numeric", "Seconds that this session has waited for the limit."),
     ),
     listings=(),

@@ -72,7 +72,8 @@ def _prices(step: Step) -> Iterator[str]:
 
 
 def explain_actual(spent: Any, rows: int) -> Iterator[str]:
-    """What a scan that ran has used: *spent* counts requests, tokens, remembered answers, waits."""
+    """What a scan that ran has used: *spent* counts requests, tokens, answers it had already, waits."""
     remembered = f", {spent.remembered} answers remembered" if spent.remembered else ""
+    cached = f", {spent.cached} answers from the cache" if spent.cached else ""
     waited = f", {spent.waited:.1f} s waited for the limit" if spent.waited else ""
-    yield f"Actual: {spent.requests} requests, {spent.tokens} tokens, {rows} rows{remembered}{waited}"
+    yield f"Actual: {spent.requests} requests, {spent.tokens} tokens, {rows} rows{remembered}{cached}{waited}"

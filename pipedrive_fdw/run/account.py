@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import Any
 
+from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint
@@ -50,6 +51,7 @@ def session_for(options: Options) -> Session:
             client,
             Interrupts(),
             StatementMemory(capacity, statement_mark),
+            SharedCache(state_folder(), name, company),
             statement_mark,
             options["parallel"],
         )

@@ -190,8 +190,9 @@ class ForeignTable:
             self._ledger.note(asked, Spent(), 0)
             return
         options = with_session(self.options, setting)
-        work = self._work(options, self._advice(asked))
+        # What is to be changed is read afresh
         follows = self.writer.follows
+        work = self._work(options, self._advice(asked), 0 if follows else options["cache_ttl"])
         suppressed = options["suppress_extended_requests"] and not follows
         names = () if suppressed or self._only_counted(asked) else plan.extended
         count = 0
@@ -222,9 +223,9 @@ class ForeignTable:
             return None
         return has_values(self.binding, self.predicates(asked.quals).equal)
 
-    def _work(self, options: Options, advice: str = "") -> Work:
+    def _work(self, options: Options, advice: str = "", cache_ttl: float = 0) -> Work:
         guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice)
-        return session_for(options).work(guards)
+        return session_for(options).work(guards, cache_ttl)
 
     # ---- what writing needs
 

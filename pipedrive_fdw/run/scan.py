@@ -18,7 +18,14 @@ from pipedrive_fdw.api.paging import pages, record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Operation, Table
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
-from pipedrive_fdw.errors import AccessError, ApiError, CatalogError, NotFoundError, PipedriveError
+from pipedrive_fdw.errors import (
+    AccessError,
+    ApiError,
+    CatalogError,
+    NotFoundError,
+    PipedriveError,
+    ProtocolError,
+)
 from pipedrive_fdw.plan.calls import fill, held_values
 from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.sizes import list_name
@@ -64,6 +71,9 @@ def scan_rows(
         else:
             end = None if plan.limit is None else plan.offset + plan.limit
             yield from itertools.islice(rows, plan.offset, end)
+    except (ApiError, ProtocolError):
+        work.distrust()
+        raise
     finally:
         work.close()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from typing import Any, Callable
 
 from cachetools import TTLCache
 
+from pipedrive_fdw.api.cache import SharedCache, pack, unpack
 from pipedrive_fdw.api.client import Answer, Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
-from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled
+from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, StateError
 from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.run.shared import Shared
 from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]
-_FAST = 1
 _EXTENDED_RECORDS = 10_000
 
 
 class StatementMemory:
-    """Answers of the current statement, compressed, up to *capacity* bytes; the oldest go first.
+    """Answers of the current statement, packed, up to *capacity* bytes; the oldest go first.
 
     *statement* gives a mark that changes with every statement; a write empties the memory. ``answered`` are
     the operations that gave an answer in it, by version and path.
@@ -53,12 +54,10 @@ class StatementMemory:
 
     def get(self, key: Any) -> bytes | None:
         self._current()
-        body = self._bodies.get(key)
-        return None if body is None else zlib.decompress(body)
+        return self._bodies.get(key)
 
-    def put(self, key: Any, body: bytes) -> None:
+    def put(self, key: Any, packed: bytes) -> None:
         self._current()
-        packed = zlib.compress(body, _FAST)
         if len(packed) > self._capacity or key in self._bodies:
             return
         self._bodies[key] = packed
@@ -98,6 +97,7 @@ class Session:
         client: Client,
         interrupts: Interrupts,
         memory: StatementMemory,
+        cache: SharedCache,
         statement: Callable[[], Any],
         parallel: int = 8,
     ) -> None:
@@ -105,6 +105,7 @@ class Session:
         self.interrupts = interrupts
         self.memory = memory
         self.company = Company(statement)
+        self.cache = cache
         self.spent = Spent()
         self.parallel = parallel
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
@@ -121,10 +122,11 @@ class Session:
         return self._extended[seconds]
 
     def forget(self) -> None:
-        """After a write: what was read may no longer hold."""
+        """Before a write and after it: what was read may no longer hold, here and in other sessions."""
         self.memory.clear()
         self.company.forget()
         self._extended.clear()
+        self.cache.empty()
 
     def usage(self) -> Mapping[str, Any]:
         """The record of the table api_usage."""
@@ -139,12 +141,13 @@ class Session:
             "session_requests": self.spent.requests,
             "session_tokens": self.spent.tokens,
             "session_remembered": self.spent.remembered,
+            "session_cached": self.spent.cached,
             "session_waited": round(self.spent.waited, 3),
         }
 
-    def work(self, guards: Guards) -> Work:
-        """The requests of one scan or write."""
-        return Work(self, guards)
+    def work(self, guards: Guards, cache_ttl: float = 0) -> Work:
+        """The requests of one scan or write; reads may be answered by what is not older than *cache_ttl*."""
+        return Work(self, guards, cache_ttl)
 
     def plan_tokens(self, tokens: int, guards: Guards) -> None:
         """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
@@ -178,16 +181,18 @@ class Session:
 class Work:
     """The requests of one scan: guarded, counted, remembered within the statement, ended together.
 
-    Every method is for the main thread; the requests run in threads of their own.
+    A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
+    method is for the main thread; the requests run in threads of their own.
     """
 
-    def __init__(self, session: Session, guards: Guards) -> None:
+    def __init__(self, session: Session, guards: Guards, cache_ttl: float = 0) -> None:
         self.session = session
         self.guards = guards
         self.exchange = Exchange()
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
+        self._shared = Shared(session.cache, cache_ttl)
 
     def close(self) -> None:
         """Ends whatever is under way."""
@@ -206,6 +211,8 @@ class Work:
         session = self.session
         session.plan_tokens(op.tokens, self.guards)
         before = self.spent.requests
+        if op.method != "GET":
+            session.forget()
         task = Task(
             lambda: session.client.call(
                 op.method,
@@ -228,17 +235,24 @@ class Work:
             raise
         finally:
             if op.method != "GET":
-                session.forget()
+                with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
+                    session.forget()
                 if "Fields" in path:
                     session.fields.clear()
 
     def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status."""
-        body = self.session.memory.get((op.version, path, params))
-        if body is not None:
+        key = (op.version, path, params)
+        packed = self.session.memory.get(key)
+        if packed is not None:
             self.spent.remembered += 1
-            return Ready(body)
+            return Ready(unpack(packed))
+        packed = self._shared.get(key)
+        if packed is not None:
+            self.spent.cached += 1
+            return Ready(unpack(packed))
         self.session.plan_tokens(op.tokens, self.guards)
+        self._shared.begin(key)
         return Task(lambda: self._fetch(op, path, params), self.exchange.expire)
 
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
@@ -259,9 +273,16 @@ class Work:
         """The envelope of a read that has ended, or its error as a value."""
         if isinstance(result, ApiError):
             return result
-        self.session.memory.put((op.version, path, params), result)
+        key = (op.version, path, params)
+        packed, envelope = pack(result), parse_json(result)
+        self.session.memory.put(key, packed)
         self.session.memory.answered.add((op.version, op.path))
-        return parse_json(result)
+        self._shared.put(op, key, packed, envelope)
+        return envelope
+
+    def distrust(self) -> None:
+        """The answers of this scan do not fit together: none of them is to be met again."""
+        self._shared.distrust()
 
     def ask(self, op: Operation, path: str, params: Params) -> Mapping[str, Any]:
         """The envelope of one read. Raises the error of its status."""

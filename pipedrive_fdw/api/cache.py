@@ -1,0 +1,188 @@
+"""Answers that the backends of a server share for a while, in files: the option cache_ttl.
+
+An entry is the answer of one request, or the answers of several that belong together. It is found by a digest
+of the credential and the request, so nobody meets the answers of another's credential. Whoever writes to the
+company, with whatever credential, empties the cache of the company: the entries are removed, and a mark is
+changed that every entry bears, so that an answer which was under way during the write does not come back.
+
+Entries are made aside and moved into place: a reader meets a whole one or none. Nothing here can fail a
+query: what cannot be read or kept is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipedrive_fdw.api.limits import open_state, unusable
+
+# What one company's cache holds at most. It is looked after now and then, so it may pass that by a little.
+MOST_BYTES = 256 * 2**20
+MOST_ENTRIES = 20_000
+LARGEST_ENTRY = 32 * 2**20
+_SWEPT_AFTER_SECONDS = 60.0
+_SWEPT_AFTER_SHARE = 32
+_MARK = 16
+_FAST = 1
+_numbers = itertools.count()
+
+# One answer of an entry: what tells it from the others, and its body, packed.
+Page = tuple[Any, bytes]
+
+
+def pack(body: bytes) -> bytes:
+    return zlib.compress(body, _FAST)
+
+
+def unpack(packed: bytes) -> bytes:
+    return zlib.decompress(packed)
+
+
+@dataclass(frozen=True)
+class Began:
+    """The moment before a request: the wall clock, and the mark of the last write."""
+
+    time: float
+    mark: str
+
+
+class SharedCache:
+    """The cache of one credential; of no effect without a *folder* (outside a server)."""
+
+    def __init__(
+        self, folder: Path | None, credential: str, company: str, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._folder = folder / f"cache-{company[:32]}" if folder else None
+        self._mark = folder / f"written-{company[:32]}" if folder else None
+        self._credential = credential
+        self._most_bytes = most_bytes
+        self._swept = 0.0
+        self._put = 0
+        if self._folder is not None and self._folder.is_dir():
+            self._sweep(self._folder)  # those of sessions long ago, though this one may keep none
+
+    def begin(self) -> Began:
+        """To be called before a request whose answer is to be kept."""
+        return Began(time.time(), self._written())
+
+    def get(self, key: Any, seconds: float) -> Sequence[Page] | None:
+        """The entry of *key* where it is not older than *seconds*."""
+        if self._folder is None:
+            return None
+        try:
+            head, _, rest = self._path(self._folder, key).read_bytes().partition(b"\n")
+            known = orjson.loads(head)
+            age = time.time() - known["began"]
+            if known["mark"] != self._written() or not 0 <= age < seconds:
+                return None
+            pages, start = [], 0
+            for name, length, check in known["pages"]:
+                packed = rest[start : start + length]
+                if len(packed) != length or zlib.crc32(packed) != check:
+                    return None
+                pages.append((name, packed))
+                start += length
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return pages
+
+    def put(self, key: Any, pages: Sequence[Page], began: Began, seconds: float) -> None:
+        """Keeps *pages*, asked for since *began*, for *seconds*, unless there was a write in between."""
+        size = sum(len(packed) for _, packed in pages)
+        if self._folder is None or size > LARGEST_ENTRY or began.mark != self._written():
+            return
+        names = [(name, len(packed), zlib.crc32(packed)) for name, packed in pages]
+        head = orjson.dumps({"began": began.time, "mark": began.mark, "pages": names})
+        with contextlib.suppress(OSError):  # a full disk must not fail a query that has its answer
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._write(self._path(self._folder, key), [head, b"\n", *(p for _, p in pages)], seconds)
+            self._put += size
+            self._sweep_now_and_then(self._folder)
+
+    def drop(self, key: Any) -> None:
+        """Removes the entry of *key*."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._path(self._folder, key).unlink()
+
+    def empty(self) -> None:
+        """To be called before a write and after it. Raises StateError when the mark cannot be changed."""
+        if self._folder is None or self._mark is None:
+            return
+        try:
+            descriptor = open_state(self._mark)
+            try:
+                # One that is read while it is written is yet another mark, which suits nothing
+                os.pwrite(descriptor, os.urandom(_MARK).hex().encode(), 0)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise unusable(self._mark, error) from None
+        for entry in _entries(self._folder):
+            with contextlib.suppress(OSError):
+                Path(entry.path).unlink()
+
+    # ---- files
+
+    def _written(self) -> str:
+        try:
+            return "" if self._mark is None else self._mark.read_text("ascii", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def _path(self, folder: Path, key: Any) -> Path:
+        text = self._credential.encode() + b"\n" + orjson.dumps(key)
+        return folder / hashlib.sha256(text).hexdigest()
+
+    def _write(self, path: Path, parts: Sequence[bytes], seconds: float) -> None:
+        aside = path.parent / f".{os.getpid()}-{next(_numbers)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(aside, flags, 0o600), "wb") as file:
+            file.writelines(parts)
+        # The time of change says until when it is of use
+        until = time.time() + seconds
+        os.utime(aside, (until, until))
+        aside.replace(path)
+
+    def _sweep_now_and_then(self, folder: Path) -> None:
+        if (
+            self._put > self._most_bytes // _SWEPT_AFTER_SHARE
+            or time.monotonic() - self._swept > _SWEPT_AFTER_SECONDS
+        ):
+            self._sweep(folder)
+
+    def _sweep(self, folder: Path) -> None:
+        """Removes what is too old, what killed backends left, and the oldest where it is too much."""
+        self._swept, self._put = time.monotonic(), 0
+        now = time.time()
+        kept: list[tuple[float, int, str]] = []
+        for entry in _entries(folder):
+            with contextlib.suppress(OSError):
+                found = entry.stat()
+                aside = entry.name.startswith(".")
+                if found.st_mtime < (now - _SWEPT_AFTER_SECONDS if aside else now):
+                    Path(entry.path).unlink()
+                else:
+                    kept.append((found.st_ctime, found.st_size, entry.path))
+        size, count = sum(one[1] for one in kept), len(kept)
+        for _, less, path in sorted(kept):
+            if size <= self._most_bytes and count <= MOST_ENTRIES:
+                break
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+            size, count = size - less, count - 1
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        yield from found

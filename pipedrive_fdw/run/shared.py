@@ -1,0 +1,105 @@
+"""What one scan takes from the cache of all sessions, and gives to it.
+
+Pages that are walked by a cursor are kept one by one: the cursor names the place where the next one begins,
+so pages of two moments fit together. Pages by offset do not (a record that is deleted in between moves all
+that follow it), so they are kept all together, when the last one has come, and used all together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipedrive_fdw.api.cache import LARGEST_ENTRY, Began, Page, SharedCache
+from pipedrive_fdw.api.paging import next_params, record_of, records_of
+from pipedrive_fdw.catalog.model import OFFSET, Listing, Operation
+from pipedrive_fdw.errors import ProtocolError
+
+Params = tuple[tuple[str, str], ...]
+Key = tuple[int, str, Params]
+
+
+@dataclass
+class _Walk:
+    """Pages by offset, as they come; *following* are the parameters of the next one."""
+
+    key: Key
+    began: Began
+    following: Params | None
+    pages: list[Page] = field(default_factory=list)
+    size: int = 0
+
+
+class Shared:
+    """The cache as one scan uses it, for answers not older than *seconds*; not at all for 0."""
+
+    def __init__(self, cache: SharedCache, seconds: float) -> None:
+        self._cache = cache
+        self._seconds = seconds
+        self._began: dict[Key, Began] = {}
+        self._walks: dict[Key, _Walk] = {}
+        self._taken: dict[Key, bytes] = {}
+        self._used: set[Key] = set()
+
+    def get(self, key: Key) -> bytes | None:
+        """The packed answer of *key*."""
+        if not self._seconds:
+            return None
+        if key in self._taken:
+            return self._taken.pop(key)
+        pages = self._cache.get(key, self._seconds)
+        if pages is None:
+            return None
+        self._used.add(key)
+        (_, first), *others = pages
+        for params, packed in others:
+            self._taken[(key[0], key[1], tuple((name, value) for name, value in params))] = packed
+        return first
+
+    def begin(self, key: Key) -> None:
+        """*key* is being asked for."""
+        if self._seconds:
+            self._began[key] = self._cache.begin()
+
+    def put(self, op: Operation, key: Key, packed: bytes, envelope: Any) -> None:
+        """The answer of *key*, which is kept if it was asked for and is what it should be."""
+        began = self._began.pop(key, None)
+        if began is None:
+            return
+        with contextlib.suppress(ProtocolError):
+            self._put(op, key, (key[2], packed), envelope, began)
+
+    def _put(self, op: Operation, key: Key, page: Page, envelope: Mapping[str, Any], began: Began) -> None:
+        if not isinstance(op, Listing):
+            record_of(envelope, key[1])
+            self._keep(key, [page], began)
+            return
+        count = len(records_of(envelope, op, key[1]))
+        following = next_params(envelope, op, key[2], count, key[1])
+        if op.paging != OFFSET:
+            self._keep(key, [page], began)
+            return
+        place = (key[0], key[1], tuple(p for p in key[2] if p[0] != "start"))
+        walk = self._walks.pop(place, None)
+        if walk is None or walk.following != key[2]:
+            if "start" in dict(key[2]):
+                return
+            walk = _Walk(key, began, None)
+        walk.pages.append(page)
+        walk.size += len(page[1])
+        walk.following = following
+        if following is None:
+            self._keep(walk.key, walk.pages, walk.began)
+        elif walk.size < LARGEST_ENTRY:
+            self._walks[place] = walk
+
+    def _keep(self, key: Key, pages: list[Page], began: Began) -> None:
+        self._used.add(key)
+        self._cache.put(key, pages, began, self._seconds)
+
+    def distrust(self) -> None:
+        """Removes what this scan has taken and given."""
+        for key in self._used:
+            self._cache.drop(key)
