@@ -4,7 +4,7 @@ The window is a small file for each credential. Whoever wants to send a request 
 in it, under a lock, sleeps until that moment, and then asks once more whether it still stands: first come,
 first served, with no one polling. What was taken and is not used (a cancelled statement) is given back. A
 backend that is killed leaves at most the moments that it had taken, which pass by themselves; the lock is
-the kernel's and ends with its holder.
+the kernel's and ends with its holder, and is taken away from one that was stopped.
 
 Pipedrive counts requests in rolling two seconds (FACTS 1.3), searches apart. The window is kept a little
 longer than that, since requests that leave two seconds apart can arrive closer together.
@@ -16,6 +16,7 @@ import bisect
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ _DAY_SECONDS = 86_400
 # Moments are told apart by this much, so that each belongs to one request.
 _TICK = 1e-6
 _SOON = 1e-3
-_PATIENCE = 30.0
+# A lock that is held for longer than this is that of a process that was stopped.
+_PATIENCE = 0.5
 T = TypeVar("T")
 
 
@@ -189,7 +191,7 @@ class Limits:
 
     def give_back(self, turn: Turn) -> None:
         """The request of *turn* will not leave."""
-        with contextlib.suppress(StateError), self._window(turn.search, patience=1.0) as window:
+        with contextlib.suppress(StateError), self._window(turn.search) as window:
             window.give_back(turn.moment)
 
     def learn(
@@ -237,10 +239,8 @@ class Limits:
     # ---- files
 
     @contextlib.contextmanager
-    def _window(
-        self, search: bool, waiter: Waiter = _NOBODY, patience: float = _PATIENCE
-    ) -> Iterator[Window]:
-        with self._state("search" if search else "window", waiter, patience) as state:
+    def _window(self, search: bool, waiter: Waiter = _NOBODY) -> Iterator[Window]:
+        with self._state("search" if search else "window", waiter) as state:
             window = _made(Window, state)
             if window.boot != _boot():
                 window = Window(limit=window.limit, boot=_boot())
@@ -262,13 +262,13 @@ class Limits:
         return {}
 
     @contextlib.contextmanager
-    def _state(self, name: str, waiter: Waiter, patience: float = _PATIENCE) -> Iterator[dict[str, Any]]:
+    def _state(self, name: str, waiter: Waiter) -> Iterator[dict[str, Any]]:
         path = self._files[name]
         if path is None:
             yield self._own.setdefault(name, {})
             return
         try:
-            with _locked(path, waiter, patience) as descriptor:
+            with _locked(path, waiter) as descriptor:
                 before = os.pread(descriptor, 1 << 20, 0)
                 state = _read(before)
                 yield state
@@ -314,27 +314,60 @@ def open_state(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, waiter: Waiter, patience: float) -> Iterator[int]:
-    """The lock is tried for, never waited in: a holder that was stopped must not stop those who give up."""
-    descriptor = open_state(path)
+def _locked(path: Path, waiter: Waiter) -> Iterator[int]:
+    descriptor = _lock(path, waiter)
     try:
-        end, pause = time.monotonic() + patience, _SOON
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                pass
-            if waiter.aborted:
-                raise Cancelled("the statement has ended")
-            if time.monotonic() > end:
-                raise StateError(
-                    "the files that sessions share are locked",
-                    detail=f"A process has held {path.name} for {patience:g} seconds.",
-                    hint="Is one of the server's processes stopped? The lock ends with its holder.",
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.02)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock(path: Path, waiter: Waiter) -> int:
+    """A descriptor of *path*, locked. The lock is tried for, never waited in.
+
+    Its holder needs it for microseconds, but may be stopped in between, also by PostgreSQL: a backend that
+    sends rows to a slow client lets no thread of Python run. Then the file is replaced by a copy, and what
+    the old holder writes goes to a file without a name.
+    """
+    end, pause = time.monotonic() + _PATIENCE, _SOON
+    while True:
+        descriptor = open_state(path)
+        if _try(descriptor) and _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+        if waiter.aborted:
+            raise Cancelled("the statement has ended")
+        if time.monotonic() > end:
+            return _replaced(path)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether *descriptor* is still that of the file at *path*."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def _replaced(path: Path) -> int:
+    """A descriptor of a locked copy of *path* that has taken its place."""
+    copy = path.parent / f"{path.name}.{os.getpid()}-{threading.get_ident()}"
+    descriptor = open_state(copy)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # nobody else knows of it
+        os.pwrite(descriptor, path.read_bytes(), 0)
+        copy.replace(path)
+    except OSError:
+        os.close(descriptor)
+        copy.unlink(missing_ok=True)
+        raise
+    return descriptor

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from cachetools import TTLCache
 
@@ -24,6 +24,9 @@ from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]
 _EXTENDED_RECORDS = 10_000
+# What a statement that ends waits for its threads, which have nothing to wait for any more.
+_ENDING_SECONDS = 0.25
+T = TypeVar("T")
 
 
 class StatementMemory:
@@ -193,11 +196,22 @@ class Work:
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
         self._shared = Shared(session.cache, cache_ttl)
+        self._tasks: list[Task[Any]] = []
 
     def close(self) -> None:
-        """Ends whatever is under way."""
+        """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""
         self.exchange.abort()
+        end = time.monotonic() + _ENDING_SECONDS
+        for task in self._tasks:
+            task.thread.join(max(end - time.monotonic(), 0))
+        self._tasks.clear()
         self.session.spent.include(self.spent)
+
+    def _begin(self, work: Callable[[], T]) -> Task[T]:
+        self._tasks = [task for task in self._tasks if task.thread.is_alive()]
+        task = Task(work, self.exchange.expire)
+        self._tasks.append(task)
+        return task
 
     def send(
         self,
@@ -213,7 +227,7 @@ class Work:
         before = self.spent.requests
         if op.method != "GET":
             session.forget()
-        task = Task(
+        task = self._begin(
             lambda: session.client.call(
                 op.method,
                 op.version,
@@ -224,8 +238,7 @@ class Work:
                 spent=self.spent,
                 body=body,
                 content_type=content_type,
-            ),
-            self.exchange.expire,
+            )
         )
         try:
             return task.wait(session.interrupts)
@@ -253,7 +266,7 @@ class Work:
             return Ready(unpack(packed))
         self.session.plan_tokens(op.tokens, self.guards)
         self._shared.begin(key)
-        return Task(lambda: self._fetch(op, path, params), self.exchange.expire)
+        return self._begin(lambda: self._fetch(op, path, params))
 
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
         try:

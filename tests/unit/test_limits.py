@@ -189,6 +189,21 @@ def test_a_lock_that_another_holds_is_not_waited_for_by_who_has_given_up(tmp_pat
     assert limits.take().wait == 0.0
 
 
+def test_a_lock_is_taken_from_a_holder_that_was_stopped(tmp_path: Path) -> None:
+    limits = Limits(tmp_path, "c" * 64, "d" * 64)
+    limits.learn({"x-ratelimit-limit": "2"})
+    limits.take()
+    (path,) = tmp_path.glob("window-*")
+    holder = os.open(path, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    assert [limits.take().wait for _ in range(2)] == [0.0, pytest.approx(WINDOW_SECONDS, abs=1.0)]
+    os.pwrite(holder, b"{}" + b" " * 500, 0)  # it goes on, too late
+    os.close(holder)
+    assert limits.window_limit() == 2
+    assert limits.take().wait > 1.0
+    assert sorted(p.name[:6] for p in tmp_path.iterdir()) == ["day-dd", "window"]
+
+
 def test_a_folder_that_cannot_be_used_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be used"):
         Limits(tmp_path / "missing", "c" * 64, "d" * 64).take()
