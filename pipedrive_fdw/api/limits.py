@@ -68,7 +68,8 @@ def _boot() -> str:
 
 @dataclass
 class Window:
-    """The state of one window: the moments that are taken, in order, in seconds of the monotonic clock.
+    """The state of one window, in seconds of the monotonic clock: when requests have left, and when those
+    that wait will leave, each in order.
 
     *limit* is 0 until the API reports it. *blocked* is the moment before which nobody sends, after a burst
     429 that others caused.
@@ -76,38 +77,54 @@ class Window:
 
     limit: int = 0
     blocked: float = 0.0
-    moments: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    waiting: list[float] = field(default_factory=list)
     boot: str = ""
 
-    def take(self, now: float, most: int, held: float | None = None) -> float:
-        """The earliest moment at which one more request may leave, taken; of *most* in a window.
+    def take(self, now: float, most: int) -> float:
+        """The earliest moment at which one more request may leave, behind all that wait; of *most*."""
+        self._forget(now)
+        line = sorted(self.sent + self.waiting)
+        moment = max(now, self.blocked, *self.waiting[-1:])
+        if len(line) >= most:
+            moment = max(moment, line[-most] + WINDOW_SECONDS)
+        return self._placed(moment, now)
 
-        *held* is the moment that the request has taken before, which has come.
+    def confirm(self, now: float, most: int, held: float) -> float:
+        """The same for a request that has waited for the moment *held*, which has come.
+
+        Only what has really left counts here: who wakes up late holds up nobody.
         """
-        self.moments = [m for m in self.moments if now - WINDOW_SECONDS < m]
+        self._forget(now)
+        self.give_back(held)
         moment = max(now, self.blocked)
-        ahead = self.moments
-        if held is not None:
-            self.give_back(held)
-            ahead = [m for m in self.moments if m < now]
-        elif ahead:
-            moment = max(moment, ahead[-1])
-        if len(ahead) >= most:
-            moment = max(moment, ahead[-most] + WINDOW_SECONDS)
-        while moment in self.moments:
+        if len(self.sent) >= most:
+            moment = max(moment, self.sent[-most] + WINDOW_SECONDS)
+        return self._placed(moment, now)
+
+    def _placed(self, moment: float, now: float) -> float:
+        if moment - now < _SOON:
+            moment = now
+        line = self.sent if moment == now else self.waiting
+        while moment in line:
             moment += _TICK
-        bisect.insort(self.moments, moment)
+        bisect.insort(line, moment)
         return moment
+
+    def _forget(self, now: float) -> None:
+        past = now - WINDOW_SECONDS
+        self.sent = [moment for moment in self.sent if moment > past]
+        self.waiting = [moment for moment in self.waiting if moment > past]
 
     def give_back(self, moment: float) -> None:
         with contextlib.suppress(ValueError):
-            self.moments.remove(moment)
+            self.waiting.remove(moment)
 
     def left_late(self, moment: float, really: float) -> None:
-        """The request of *moment* has left, but not before the moment *really*."""
-        if moment in self.moments and really > moment:
-            self.moments.remove(moment)
-            bisect.insort(self.moments, really)
+        """The request that left at *moment* did so no earlier than *really*."""
+        if moment in self.sent and really > moment:
+            self.sent.remove(moment)
+            bisect.insort(self.sent, really)
 
 
 @dataclass
@@ -185,9 +202,9 @@ class Limits:
         with self._window(search, waiter) as window:
             now = time.monotonic()
             most = window.limit or (SEARCH_LIMIT if search else DEFAULT_LIMIT)
-            moment = window.take(now, most, held)
+            moment = window.take(now, most) if held is None else window.confirm(now, most, held)
         wait = moment - now
-        return Turn(search, moment, wait if wait > _SOON else 0.0)
+        return Turn(search, moment, wait if wait >= _SOON else 0.0)
 
     def give_back(self, turn: Turn) -> None:
         """The request of *turn* will not leave."""
@@ -295,7 +312,7 @@ def _read(text: bytes) -> dict[str, Any]:
     # A writer that was killed in between leaves half a state: assume a window that has just been used up
     if isinstance(state, dict):
         return state
-    if b"moments" not in text:
+    if b"waiting" not in text:
         return {}
     return vars(Window(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()))
 
