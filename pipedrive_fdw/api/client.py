@@ -196,7 +196,7 @@ class Client:
             if not error.arrived:
                 return failure, error
             self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
-            return failure, _unknown(request, error, "the answer was lost")
+            return failure, _unknown(request, error)
         log.debug(
             "%s %s %d %.0f ms, tokens left %s",
             request.method,
@@ -226,11 +226,10 @@ def _outcome(request: Request, response: Response) -> Any:
             return Answer(_envelope(request, response), response.headers, response.body)
         except ProtocolError as unreadable:
             # A cut or malformed answer of a read is asked for again, like a broken connection
-            error = _unknown(request, unreadable, "the answer cannot be read")
-            return Failure(request.method, 0, {}), error
+            return Failure(request.method, 0, {}), _unknown(request, unreadable)
     error = status_error(request, response)
     if response.status >= 500:
-        error = _unknown(request, error, f"Pipedrive has a fault (status {response.status})")
+        error = _unknown(request, error)
     return Failure(request.method, response.status, response.headers, response.body), error
 
 
@@ -242,14 +241,14 @@ def _is_search(request: Request) -> bool:
 _DONE = {"POST": "created", "DELETE": "deleted"}
 
 
-def _unknown(request: Request, error: PipedriveError, why: str) -> PipedriveError:
+def _unknown(request: Request, error: PipedriveError) -> PipedriveError:
     """*error* of a read as it is; of a write, which may have been done, that nobody knows."""
     if request.is_read:
         return error
     done = _DONE.get(request.method, "changed")
     return OutcomeUnknownError(
-        f"a record may or may not have been {done}: {why}",
-        detail=error.detail or error.message,
+        f"a record may or may not have been {done}: {error.message.partition(': ')[2]}",
+        detail=error.detail,
         hint="Look for the record in Pipedrive (newest first) before sending it again."
         if done == "created"
         else "Look at the record in Pipedrive before sending it again.",

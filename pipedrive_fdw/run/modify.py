@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
 from pipedrive_fdw.codec import CODECS, Codec, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
-from pipedrive_fdw.errors import PipedriveError, WriteError
+from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
@@ -337,7 +337,13 @@ class Writer:
             TRANSACTION.wait(self.table.name, verb, later, self._many(change), place)
             return base
         record = self._send(verb, change, row, old, work)
-        TRANSACTION.wrote(self.table.name, verb, key_of(self.table, change, record))
+        key = key_of(self.table, change, record)
+        TRANSACTION.wrote(self.table.name, verb, key)
+        if verb == "INSERT" and not record and "?" in key:
+            raise OutcomeUnknownError(
+                "the answer does not show the record that was created",
+                hint="Look for the record in Pipedrive (newest first) before sending it again.",
+            )
         if verb == "DELETE":
             return {}
         expanded = bool(self.target.options["expand_related"])

@@ -10,12 +10,36 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-ACTIONS = ("status", "drop", "cut", "malformed", "delay", "null_data", "repeat_cursor")
+ACTIONS = (
+    "status",
+    "drop",
+    "cut",
+    "reset",
+    "truncate",
+    "malformed",
+    "delay",
+    "trickle",
+    "null_data",
+    "repeat_cursor",
+    "refuse",
+)
+AGAIN = "again"
 
 
 @dataclass
 class Fault:
-    """One rule: requests whose path matches, the first *skip* of them spared, *times* of them spoilt."""
+    """One rule: requests whose path matches, the first *skip* of them spared, *times* of them spoilt.
+
+    status         answers with *status*, *headers*, *body* ("cloudflare" is its HTML page)
+    drop           ends the connection instead of an answer
+    cut            ends it in the middle of the body, reset likewise by a reset, after *part* of the body
+    truncate       half a body that says it is whole; malformed: a whole one that is no JSON
+    delay          *ms* before the request is handled; trickle: *ms* between the bytes of the answer
+    null_data      data is null; repeat_cursor: the same page for ever
+    refuse         the answer is the last one: connections are refused for *ms*
+
+    With *after_handling* status, drop and delay come when the request has been done.
+    """
 
     match: str
     action: str
@@ -23,6 +47,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = ""
     ms: int = 0
+    part: float = 0.0
     skip: int = 0
     times: int = 1_000_000_000
     method: str = ""
@@ -90,4 +115,4 @@ def repeating(payload: Any, path: str) -> Any:
         start = int(query.get("start", 0))
         extra = {"start": start, "limit": 1, "more_items_in_collection": True, "next_start": start}
         return {**payload, "additional_data": {"pagination": extra, **extra}}
-    return {**payload, "additional_data": {"next_cursor": query.get("cursor", "again")}}
+    return {**payload, "additional_data": {"next_cursor": query.get("cursor", AGAIN)}}

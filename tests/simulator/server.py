@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from tests.simulator.control import control
-from tests.simulator.faults import Fault, repeating, spoilt
+from tests.simulator.faults import AGAIN, Fault, repeating, spoilt
 
 if TYPE_CHECKING:
     from tests.simulator.service import Answer, Simulator
@@ -45,8 +46,8 @@ class Server(ThreadingHTTPServer):
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def drop_connections(self) -> None:
-        for connection in list(self._connections):
+    def drop_connections(self, but: socket.socket | None = None) -> None:
+        for connection in self._connections - {but}:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -84,12 +85,16 @@ class Handler(BaseHTTPRequestHandler):
             "query": dict(parse_qsl(query, keep_blank_values=True)),
             "body": _shown(body),
         }
-        delay = simulator.settings["latency_ms"] + sum(f.ms for f in hits if f.action == "delay")
+        delays = [f for f in hits if f.action == "delay"]
+        delay = simulator.settings["latency_ms"] + sum(f.ms for f in delays if not f.after_handling)
         if delay:
             time.sleep(delay / 1000)
+        if any(f.action == "repeat_cursor" for f in hits):
+            query = query.replace(f"cursor={AGAIN}", "")
         early = next((f for f in hits if f.action in ("status", "drop") and not f.after_handling), None)
         answer = spoilt(early) if early is not None else self._answered(path, query, body)
         simulator.record(entry, answer, started)
+        time.sleep(sum(f.ms for f in delays if f.after_handling) / 1000)
         self._spoil_and_send(hits, answer)
 
     def _answered(self, path: str, query: str, body: bytes) -> Answer:
@@ -110,15 +115,32 @@ class Handler(BaseHTTPRequestHandler):
             payload = orjson.dumps(repeating(orjson.loads(payload), self.path))
         if "malformed" in actions:
             payload = payload[: len(payload) // 2] + b"}]"
-        length = len(payload)
-        if "cut" in actions:
-            payload = payload[: length // 2]
-        self._send(answer.status, payload, answer.headers, answer.content_type, length)
-        if "cut" in actions:
+        if "truncate" in actions:
+            payload = payload[: len(payload) // 2]
+        if "refuse" in actions:
+            self.close_connection = True
+            self.server.simulator.refuse(actions["refuse"].ms / 1000, self.connection)
+        length, part = len(payload), 1.0
+        if "cut" in actions or "reset" in actions:
+            part = 0.5 if "cut" in actions else actions["reset"].part
+        wait = actions["trickle"].ms / 1000 if "trickle" in actions else 0.0
+        payload = payload[: int(length * part)]
+        self._send(answer.status, payload, answer.headers, answer.content_type, length, wait)
+        if "reset" in actions:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+        elif "cut" in actions:
             self._break()
 
     def _send(
-        self, status: int, payload: bytes, headers: dict[str, str], kind: str, length: int = -1
+        self,
+        status: int,
+        payload: bytes,
+        headers: dict[str, str],
+        kind: str,
+        length: int = -1,
+        wait: float = 0.0,
     ) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -126,8 +148,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(payload) if length < 0 else length))
         self.end_headers()
-        self.wfile.write(payload)
         self.wfile.flush()
+        for piece in [payload[n : n + 1] for n in range(len(payload))] if wait else [payload]:
+            self.wfile.write(piece)
+            self.wfile.flush()
+            time.sleep(wait)
 
     def _break(self) -> None:
         self.close_connection = True

@@ -6,6 +6,7 @@ Knows no sockets (server.py) and no objects (families/).
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -73,23 +74,47 @@ class Simulator:
         self.account = Account(World(*self._company))
         self.log: list[dict[str, Any]] = []
         self._server = Server((host, port), self)
-        self.url = f"http://{host}:{self._server.server_address[1]}"
+        self.address = (host, int(self._server.server_address[1]))
+        self.url = f"http://{host}:{self.address[1]}"
         self._thread: threading.Thread | None = None
+        self._listens = threading.Lock()
+        self._stopped = False
 
     # ---- for tests
 
     def start(self) -> Simulator:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """Ends the server and every connection to it."""
+        with self._listens:
+            self._stopped = True
+            self._close(None)
+
+    def _close(self, but: socket.socket | None) -> None:
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()
+            self._thread = None
         self._server.server_close()
-        self._server.drop_connections()
+        self._server.drop_connections(but)
+
+    def refuse(self, seconds: float, but: socket.socket | None = None) -> None:
+        """Ends every connection *but* one, and refuses new ones for a while."""
+        with self._listens:
+            self._close(but)
+        again = threading.Timer(seconds, self.listen)
+        again.daemon = True
+        again.start()
+
+    def listen(self) -> None:
+        """Takes connections again after ``refuse``."""
+        with self._listens:
+            if self._thread is None and not self._stopped:
+                self._server = Server(self.address, self)
+                self.start()
 
     def requests(self) -> list[dict[str, Any]]:
         return list(self.log)
