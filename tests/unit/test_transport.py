@@ -1,0 +1,198 @@
+"""One exchange: its bounds, its ends, and what its failures tell."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from pipedrive_fdw.api import transport as module
+from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport
+from pipedrive_fdw.errors import ConnectError, ProtocolError
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextlib.contextmanager
+def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, int]]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the library's name
+            answer(self)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.daemon_threads = True
+        listener.handle_error = lambda *_: None  # type: ignore[method-assign]
+        if context is not None:
+            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+        yield "127.0.0.1", int(listener.server_address[1])
+        listener.shutdown()
+
+
+@contextlib.contextmanager
+def sender(connect: float = 30.0, read: float = 30.0) -> Iterator[RequestsTransport]:
+    made = RequestsTransport(connect, read)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def ended_after_abort(url: str) -> ConnectError:
+    """The error of an exchange that is given up while it waits; it must end at once."""
+    exchange = Exchange()
+    caught: list[ConnectError] = []
+
+    def run() -> None:
+        with sender() as transport:
+            try:
+                transport.send(Request("GET", url), exchange)
+            except ConnectError as error:
+                caught.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    time.sleep(0.3)
+    exchange.abort()
+    thread.join(5)
+    assert not thread.is_alive()
+    return caught[0]
+
+
+def test_a_connection_that_is_being_made_is_given_up() -> None:
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # those that nobody accepts fill the queue, the next one waits
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        ended_after_abort(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        ended_after_abort(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+def test_an_exchange_that_was_given_up_before_does_not_begin() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(3)
+
+    with serving(answer) as (host, port), sender() as transport:
+        exchange = Exchange()
+        exchange.abort()
+        with pytest.raises(ConnectError):
+            transport.send(Request("GET", f"http://{host}:{port}/"), exchange)
+
+
+def test_the_time_of_a_whole_answer_is_bounded() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "100000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b" ")
+                time.sleep(0.02)
+
+    with serving(answer) as (host, port), sender(0.1, 0.1) as transport:
+        exchange = Exchange()
+        ended = threading.Event()
+
+        def tick() -> None:
+            while not ended.wait(0.02):
+                exchange.expire()
+
+        ticking = threading.Thread(target=tick)
+        ticking.start()
+        try:
+            with pytest.raises(ConnectError, match="did not answer in time") as caught:
+                transport.send(Request("GET", f"http://{host}:{port}/"), exchange)
+        finally:
+            ended.set()
+            ticking.join()
+        assert caught.value.arrived and not caught.value.lasting
+
+
+def test_a_body_is_bounded_in_its_unpacked_form() -> None:
+    packed = gzip.compress(bytes(module.MAX_BODY + 1), 9)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-encoding", "gzip")
+        handler.send_header("content-length", str(len(packed)))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            handler.wfile.write(packed)
+
+    assert len(packed) < 200_000
+    with serving(answer) as (host, port), sender() as transport, pytest.raises(ProtocolError, match="larger"):
+        transport.send(Request("GET", f"http://{host}:{port}/"), Exchange())
+
+
+def test_a_redirect_is_not_followed_and_a_cookie_not_kept() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append((handler.path, handler.headers.get("cookie")))
+        handler.send_response(302)
+        handler.send_header("location", "/elsewhere")
+        handler.send_header("set-cookie", "a=b")
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    with serving(answer) as (host, port), sender() as transport:
+        for _ in range(2):
+            assert transport.send(Request("GET", f"http://{host}:{port}/x"), Exchange()).status == 302
+    assert seen == [("/x", None)] * 2
+
+
+def test_what_surely_did_not_arrive_is_told() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/path?api_token=abcdefgh"
+        with sender() as transport, pytest.raises(ConnectError, match="refuses connections") as caught:
+            transport.send(Request("POST", url), Exchange())
+        assert not caught.value.arrived
+        assert "abcdefgh" not in str(caught.value)
+
+
+def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    program = shutil.which("openssl") or "openssl"
+    subprocess.run(  # noqa: S603
+        [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out",
+         str(certificate), "-days", "2", "-subj", "/CN=other.example",
+         "-addext", "subjectAltName=DNS:other.example"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        pytest.fail("a request arrived")
+
+    with serving(answer, context) as (host, port), sender() as transport:
+        transport._session.verify = str(certificate)
+        with pytest.raises(ConnectError, match="no valid certificate") as caught:
+            transport.send(Request("POST", f"https://{host}:{port}/"), Exchange())
+        assert (caught.value.arrived, caught.value.lasting) == (False, True)
+        assert "IP address mismatch" in caught.value.detail
