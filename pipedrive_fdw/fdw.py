@@ -14,17 +14,16 @@ import multicorn
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 from multicorn.utils import log_to_postgres
 
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import Cancelled, PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
 from pipedrive_fdw.run.asked import Asked
-from pipedrive_fdw.run.backend import check_encoding
+from pipedrive_fdw.run.backend import WORDS, check_encoding
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WARNING = 30
-_ERROR = 40  # logging.ERROR, which log_to_postgres reports as a PostgreSQL error
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _CLEAN = hasattr(multicorn, "MulticornException")
@@ -42,10 +41,10 @@ class _Shown(Exception):  # noqa: N818 - the name that Multicorn 2 shows is the 
 
 
 def _raise(error: PipedriveError) -> None:
-    if _CLEAN:
-        raise _Shown(error) from None
-    # Multicorn 1.4 would show the class's name; this call does not return.
-    log_to_postgres(error.message, _ERROR, error.hint or None, error.detail or None)
+    cancelled = isinstance(error, Cancelled)
+    if cancelled or not _CLEAN:
+        WORDS.instead(error.message, error.detail, error.hint, cancelled)
+    raise _Shown(error) from None
 
 
 def _warn(report: str) -> None:

@@ -46,7 +46,9 @@ class Interrupts:
     def check(self) -> None:
         """Raises Cancelled when the statement is to end."""
         if any(flag.value for flag in self._flags):
-            raise Cancelled("canceling statement due to user request or timeout")
+            raise Cancelled(
+                "canceling statement due to user request or timeout", "It was waiting for Pipedrive."
+            )
 
 
 class Task(Generic[T]):

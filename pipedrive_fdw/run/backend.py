@@ -19,6 +19,18 @@ from pipedrive_fdw.errors import OptionError
 _outside = itertools.count()
 
 
+class _Context(ctypes.Structure):
+    """An ErrorContextCallback of the server (utils/elog.h), the same from 13 on."""
+
+
+_Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_Context._fields_ = [
+    ("previous", ctypes.c_void_p),
+    ("callback", _Callback),
+    ("argument", ctypes.c_void_p),
+]
+
+
 @cache
 def _function(name: str, result: Any, *arguments: Any) -> Any:
     try:
@@ -116,3 +128,51 @@ def counts_only(text: str, table: str) -> bool:
     """
     found = _BARE_COUNT.fullmatch(text)
     return found is not None and found["table"].lower() == table
+
+
+# MAKE_SQLSTATE('5','7','0','1','4'): each character is six bits.
+_QUERY_CANCELED = sum((ord(character) - 48) << 6 * place for place, character in enumerate("57014"))
+
+
+class Words:
+    """Has PostgreSQL report an error of Python with words of ours.
+
+    Multicorn 1.4 shows the class of an exception and no HINT, and no version lets it choose the SQLSTATE.
+    Its ``log_to_postgres`` is no way out: it leaves Python by a jump, what was on Python's stack is never
+    released, and after some hundred errors the backend crashes. So the error is raised as an ordinary
+    exception, and the words are put in when PostgreSQL asks for the context of the error that Multicorn
+    makes of it.
+    """
+
+    def __init__(self) -> None:
+        self._words: tuple[str, str, str, bool] | None = None
+        self._context = _Context(None, _Callback(self._fill), None)
+
+    def instead(self, message: str, detail: str, hint: str, cancelled: bool) -> None:
+        """The error that is raised next, and that Multicorn reports, says this. Main thread only."""
+        try:
+            stack = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "error_context_stack")
+        except ValueError:
+            return
+        self._words = (message, detail, hint, cancelled)
+        # PostgreSQL takes it off again where it recovers from the error
+        self._context.previous = stack.value
+        stack.value = ctypes.addressof(self._context)
+
+    def _fill(self, _argument: Any) -> None:
+        if self._words is None:
+            return
+        message, detail, hint, cancelled = self._words
+        self._words = None
+        server = ctypes.PyDLL(None)
+        server.errmsg_internal(b"%s", message.encode())
+        # Multicorn 1.4 has put something into both that must be replaced
+        server.errdetail_internal(b"%s", detail.encode() or b" ")
+        server.errdetail_log(b"%s", detail.encode() or b" ")
+        if hint:
+            server.errhint(b"%s", hint.encode())
+        if cancelled:
+            server.errcode(_QUERY_CANCELED)
+
+
+WORDS = Words()
