@@ -799,6 +799,7 @@ BEGIN
             ('narrow', '{server,table}'),
             ('expand_related', '{server,table}'),
             ('statement_memory', '{server}'),
+            ('cache_ttl', '{server,table}'),
             ('max_tokens_per_query', '{server,table}'),
             ('reserve_tokens', '{server,table}'),
             ('parallel', '{server}'),

@@ -19,7 +19,7 @@ from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, StateError
 from pipedrive_fdw.jsontext import parse_json
-from pipedrive_fdw.run.shared import Shared
+from pipedrive_fdw.run.cached import Cached
 from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]
@@ -195,7 +195,7 @@ class Work:
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
-        self._shared = Shared(session.cache, cache_ttl)
+        self._cached = Cached(session.cache, cache_ttl)
         self._tasks: list[Task[Any]] = []
 
     def close(self) -> None:
@@ -260,12 +260,12 @@ class Work:
         if packed is not None:
             self.spent.remembered += 1
             return Ready(unpack(packed))
-        packed = self._shared.get(key)
+        packed = self._cached.get(key)
         if packed is not None:
             self.spent.cached += 1
             return Ready(unpack(packed))
         self.session.plan_tokens(op.tokens, self.guards)
-        self._shared.begin(key)
+        self._cached.begin(key)
         return self._begin(lambda: self._fetch(op, path, params))
 
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
@@ -290,12 +290,12 @@ class Work:
         packed, envelope = pack(result), parse_json(result)
         self.session.memory.put(key, packed)
         self.session.memory.answered.add((op.version, op.path))
-        self._shared.put(op, key, packed, envelope)
+        self._cached.put(op, key, packed, envelope)
         return envelope
 
     def distrust(self) -> None:
         """The answers of this scan do not fit together: none of them is to be met again."""
-        self._shared.distrust()
+        self._cached.distrust()
 
     def ask(self, op: Operation, path: str, params: Params) -> Mapping[str, Any]:
         """The envelope of one read. Raises the error of its status."""

@@ -32,7 +32,7 @@ class _Walk:
     size: int = 0
 
 
-class Shared:
+class Cached:
     """The cache as one scan uses it, for answers not older than *seconds*; not at all for 0."""
 
     def __init__(self, cache: SharedCache, seconds: float) -> None:
