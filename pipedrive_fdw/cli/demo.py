@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,16 @@ SUMMARY = "a tour of queries, on a made-up company or on your own tables"
 DESCRIPTION = """\
 Shows what the tables are good for: some queries, each with its meaning and its result.
 
-With --dsn they run in that database, where the tables stand in the schema pipedrive; it needs psql,
-and reading spends API tokens of the account, which EXPLAIN shows before each query. Without it, in a
+With --dsn they run in that database, where the tables stand in the schema pipedrive; it needs psql.
+Nothing is changed there, and reading spends API tokens of the account, which EXPLAIN shows before each
+query. Without it, in a
 checkout of the sources, it is the same as `make demo`: a PostgreSQL and a made-up company on this
 machine, installing nothing."""
 EPILOG = "Leave the password out of --dsn: psql reads it from PGPASSWORD, ~/.pgpass, or asks."
 
 _PACKAGE = Path(pipedrive_fdw.__file__).parent
+# A statement that writes: those of the made-up company are not for an account of somebody's own.
+_CHANGES = re.compile(r"^\s*(INSERT|UPDATE|DELETE)\b", re.MULTILINE | re.IGNORECASE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +47,10 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def examples() -> list[Path]:
-    """The queries of the tour: in the package when it is installed, else in the checkout."""
+    """The queries of the tour that only read: in the package when it is installed, else in the checkout."""
     folder = _PACKAGE / "examples"
-    return sorted((folder if folder.is_dir() else _PACKAGE.parent / "sql" / "examples").glob("*.sql"))
+    files = sorted((folder if folder.is_dir() else _PACKAGE.parent / "sql" / "examples").glob("*.sql"))
+    return [file for file in files if not _CHANGES.search(file.read_text(encoding="utf-8"))]
 
 
 def _tour(dsn: str, terminal: Terminal) -> int:

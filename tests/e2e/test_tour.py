@@ -34,7 +34,8 @@ def test_the_tour_runs_on_a_database_with_the_tables(server: Server) -> None:
     done = demo(psql.dsn)
     simulator.stop()
     assert (done.returncode, done.stderr) == (0, "")
-    assert "── 6/6" in done.stdout
+    assert "── 7/7" in done.stdout
+    assert {request["method"] for request in simulator.requests()} == {"GET"}
     assert done.stdout.count("Multicorn: Tokens:") > 3
     failed = demo(server.dsn_of("postgres"))
     assert failed.returncode == 1
