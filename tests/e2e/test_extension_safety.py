@@ -88,6 +88,16 @@ def test_a_role_refreshes_and_describes_its_own_tables(analyst: Extended) -> Non
     assert analyst.value("SELECT pipedrive.describe('an_analyst')") > 80
 
 
+def test_a_role_writes_rows_and_not_by_copy(analyst: Extended) -> None:
+    """The guard runs with other rights than the role's, for the language of messages alone."""
+    analyst.run("GRANT INSERT, SELECT ON pipedrive.persons TO an_analyst; SET ROLE an_analyst")
+    assert analyst.rows("INSERT INTO pipedrive.persons (name) VALUES ('Ada') RETURNING name") == [("Ada",)]
+    assert analyst.value("SELECT current_user") == "an_analyst"
+    copying = analyst.connection.cursor().copy("COPY pipedrive.persons (name) FROM STDIN")
+    with pytest.raises(psycopg.Error, match="COPY into persons is not possible"), copying as copy:
+        copy.write("Berta\n")
+
+
 def test_a_role_connects_an_account_of_its_own(analyst: Extended) -> None:
     analyst.run("GRANT EXECUTE ON FUNCTION pipedrive.connect TO an_analyst")
     call = (
