@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipedrive_fdw.custom.kinds import parts_of
 from tests.engine import Server
 from tests.live import TOKEN, LiveAccount, literal
 from tests.simulator import Simulator
@@ -90,8 +91,7 @@ def expected(account: LiveAccount, field: dict[str, Any], value: Any, flat: bool
     kind = field["field_type"]
     labels = {option["id"]: option["label"] for option in field["options"] or ()}
     if value is None:
-        parts = {"user": ("id",), "org": ("id",), "people": ("id",)}.get(kind, ())
-        return dict.fromkeys(("", *parts))
+        return dict.fromkeys(part.name for part in parts_of(kind))
     if kind in LINKED:
         shown = linked(account.simulator.account, kind, value) if flat else {"value": value}
         return {"id": None if shown is None else value, "": clean(shown)}

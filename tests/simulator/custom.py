@@ -151,6 +151,22 @@ def labels_of(account: Account, entity: str, ids: Any) -> list[Record]:
 # ---- v1's flat form
 
 
+# The keys beside that of a field, by its type.
+_BESIDE = {
+    "monetary": ("currency",),
+    "daterange": ("until",),
+    "time": ("timezone_id",),
+    "timerange": ("until", "timezone_id"),
+    "address": _V1_ADDRESS,
+}
+
+
+def unset(fields: Mapping[str, Record]) -> Record:
+    """The v1 keys of fields without a value; leads leave them out."""
+    beside = {code: _BESIDE.get(field["field_type"], ()) for code, field in fields.items()}
+    return {name: None for code, parts in beside.items() for name in (code, *(f"{code}_{p}" for p in parts))}
+
+
 def flattened(account: Account, custom: Mapping[str, Any] | None, fields: Mapping[str, Record]) -> Record:
     """The v1 keys of v2 values; unset fields are absent."""
     out: Record = {}

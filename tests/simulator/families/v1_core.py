@@ -12,7 +12,7 @@ import orjson
 
 from tests.simulator.account import Account
 from tests.simulator.checks import FIELD_KEY
-from tests.simulator.custom import ADDRESS_PARTS, definitions, flattened, from_flat, linked
+from tests.simulator.custom import ADDRESS_PARTS, definitions, flattened, from_flat, linked, unset
 from tests.simulator.families.contacts import ORGANIZATIONS, PERSONS
 from tests.simulator.families.deal_children import PRODUCTS as DEAL_PRODUCTS
 from tests.simulator.families.deals import DEALS, PIPELINES, STAGES
@@ -111,8 +111,8 @@ def as_v1(account: Account, table: str, record: Record, bare: bool = False) -> R
         out.update(more(account, record))
     if table in _ENTITY and not bare:
         known = definitions(account, _ENTITY[table])
-        out.update(dict.fromkeys(known))
-        out.update(flattened(account, record.get("custom_fields"), known))
+        out.update(unset(known))
+        out.update(unset(known), **flattened(account, record.get("custom_fields"), known))
     return out
 
 
