@@ -170,6 +170,15 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
     ]
 
 
+def test_names_that_are_the_same_when_they_are_cut_get_a_number() -> None:
+    long = "尺" * 30
+    assert names_of((f"{long}a", "text"), (f"{long}b", "monetary")) == [
+        "尺" * 21,
+        "尺" * 20 + "_2",
+        "尺" * 17 + "_2_currency",
+    ]
+
+
 def test_the_parts_of_a_field_share_its_number() -> None:
     assert names_of(("Value", "monetary"), taken=("value",)) == ["value_2", "value_2_currency"]
     assert names_of(("A", "monetary"), ("A currency", "varchar")) == ["a", "a_currency", "a_currency_2"]
