@@ -29,7 +29,7 @@ from pipedrive_fdw.plan.modify import (
     insertion,
     updates,
 )
-from pipedrive_fdw.run.backend import setting, statement_mark
+from pipedrive_fdw.run.backend import command_mark, setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
 from pipedrive_fdw.run.returning import key_of, returned_row
@@ -85,7 +85,7 @@ class Writer:
         self._identity: str | None = None
         self._modifies: Any = None
         self._scanned = ScannedRows((b.name for b in self.binding.columns), not self.table.nested)
-        self._shared: set[tuple[str, str]] = set()
+        self._shared: set[tuple[str, str, int]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
 
     # ---- what PostgreSQL asks first
@@ -300,10 +300,10 @@ class Writer:
         return [fresh if b.column.extended else before for b, before, fresh in pairs]
 
     def _seen(self, verb: str, old: Values) -> bool:
-        """Whether this statement has written the record already that several rows show."""
+        """Whether this command has written the record already that several rows show."""
         if not self.table.shared:
             return False
-        mark = (verb, str(old.get(self.table.shared)))
+        mark = (verb, str(old.get(self.table.shared)), command_mark())
         seen = mark in self._shared
         self._shared.add(mark)
         return seen

@@ -19,6 +19,7 @@ TABLES = (
     "persons",
     "person_emails",
     "organizations",
+    "organization_relationships",
     "activities",
     "filters",
     "leads",
@@ -212,6 +213,17 @@ def test_functions_and_triggers_write_the_same_row_again(account: LiveAccount) -
     account.simulator.reset()
     account.run("INSERT INTO events VALUES (6), (7)")
     assert [body["title"] for body in bodies(account)] == ["event 6", "event 7"]
+
+
+def test_a_record_that_two_rows_show_is_written_once_by_each_command(account: LiveAccount) -> None:
+    key = account.value("SELECT min(id) FROM organization_relationships")
+    account.run(f"UPDATE organization_relationships SET type = 'related' WHERE id = {key}")
+    account.simulator.reset()
+    account.run(
+        f"DO $$ BEGIN UPDATE organization_relationships SET type = 'parent' WHERE id = {key}; "
+        f"UPDATE organization_relationships SET type = 'related' WHERE id = {key}; END $$"
+    )
+    assert [body["type"] for body in bodies(account)] == ["parent", "related"]
 
 
 def test_a_prepared_update_compares_with_what_it_scans(account: LiveAccount) -> None:
