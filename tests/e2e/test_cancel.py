@@ -92,7 +92,7 @@ def _windows(server: Server) -> list[Path]:
 
 def _forget_windows(server: Server) -> None:
     for file in _windows(server):
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

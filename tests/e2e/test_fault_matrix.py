@@ -163,7 +163,7 @@ def _read_timeout(case: Case) -> str:
 
 def _forget_refusals(server: Server) -> None:
     for file in (server.data / "pgsql_tmp_pipedrive_fdw").glob("oauth-*"):
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 class Matrix:
