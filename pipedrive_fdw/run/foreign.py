@@ -23,6 +23,7 @@ from pipedrive_fdw.plan.explain import explain_actual, explain_plan
 from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.plan.sizes import is_known
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
@@ -40,6 +41,8 @@ from pipedrive_fdw.run.together import PLANNED
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
+# How many remembered pages a look-up may be answered from: reading them again takes time.
+_FEW_PAGES = 4
 # Types that Pipedrive orders as PostgreSQL does.
 _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
 
@@ -195,6 +198,8 @@ class ForeignTable:
         work = self._work(options, self._advice(asked), 0 if follows else options["cache_ttl"])
         suppressed = options["suppress_extended_requests"] and not follows
         names = () if suppressed or self._only_counted(asked) else plan.extended
+        if plan.pushed and not names and not follows:
+            plan = self._cheaper_whole(plan, asked, work)
         count = 0
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
@@ -216,6 +221,24 @@ class ForeignTable:
         finally:
             self._counts.put(work.sizes)
             self._ledger.note(asked, work.spent, count)
+            if plan.pushed:
+                work.session.company.looked_up(self.table.name, work.spent.tokens)
+
+    def _cheaper_whole(self, plan: ScanPlan, asked: Asked, work: Work) -> ScanPlan:
+        """*plan*, or once the statement's look-ups in this table have cost as much as all of it, that of the
+        whole table: it is read once, remembered, and every further look-up is free."""
+        spent = work.session.company.looked_up(self.table.name)
+        named = {self._names.get(qual.field_name) for qual in asked.quals}
+        selects = any(column.echo and column.name in named for column in self.table.columns)
+        if (
+            not spent
+            or self.table.parent is not None
+            or selects
+            or not is_known(self.table, self._settings())
+        ):
+            return plan
+        whole = self.plan(Asked((), asked.columns, asked.sortkeys))
+        return whole if whole.requests <= _FEW_PAGES and spent >= whole.tokens else plan
 
     def _admits(self, asked: Asked) -> Callable[[Row], bool] | None:
         """Whether a row has the values that *asked* wants; None where its rows have an order or a limit."""

@@ -77,7 +77,8 @@ class Sizes:
     def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
         """Those of the columns *shown* by which a join can look rows up, and as how many rows one counts."""
         guarded = self.table.parent is not None and self.table.parent.guarded
-        row_price = 1.0 if guarded else self.rows(settings) / max(self._plan({}, settings).tokens, 1)
+        whole = math.inf if guarded else max(self._plan({}, settings).tokens, 1)
+        row_price = 1.0 if guarded else self.rows(settings) / whole
         found: list[tuple[tuple[str, ...], int]] = []
         for columns in keys_of(self.table):
             samples = {name: _SAMPLES.get(self._type(name)) for name in columns}
@@ -86,9 +87,11 @@ class Sizes:
             plan = self._plan(samples, settings)
             if not all(any(text.startswith(f"{name} ") for text in plan.pushed) for name in columns):
                 continue
+            price = self._price(plan)
+            if 2 * price >= whole:
+                continue
             one = Predicates(equal={name: (value,) for name, value in samples.items()})
-            price = self._price(plan) * row_price
-            found.append((columns, max(self.expected(one, settings), round(price))))
+            found.append((columns, max(self.expected(one, settings), round(price * row_price))))
         return found
 
     def _price(self, plan: ScanPlan) -> float:

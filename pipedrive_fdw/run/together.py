@@ -8,7 +8,7 @@ since those are what a join looks up next, one after the other, and a batch of 1
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
@@ -113,6 +113,7 @@ class Company:
         self._mark: Any = None
         self._keys: dict[Target, Keys] = {}
         self._recent: dict[Any, deque[int]] = {}
+        self._spent: Counter[str] = Counter()
         self._records: OrderedDict[Any, list[Record]] = OrderedDict()
         self._kept = 0
 
@@ -122,12 +123,19 @@ class Company:
             self._mark = mark
             self._keys.clear()
             self._recent.clear()
+            self._spent.clear()
             self.forget()
 
     def forget(self) -> None:
         """After a write: what was looked up may no longer hold."""
         self._records.clear()
         self._kept = 0
+
+    def looked_up(self, table: str, tokens: int = 0) -> int:
+        """What look-ups in *table* have cost in the statement, with *tokens* more."""
+        self._current()
+        self._spent[table] += tokens
+        return self._spent[table]
 
     def read(self, target: Target, values: Iterable[Any]) -> None:
         """A scan has read *values* of *target*."""

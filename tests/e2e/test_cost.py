@@ -194,3 +194,42 @@ def test_children_of_many_parents_are_read_in_batches(account: LiveAccount) -> N
 def test_products_of_all_deals_are_not_gathered_for_an_order(account: LiveAccount) -> None:
     assert account.plan("SELECT * FROM deal_products ORDER BY id")[0] == "Sort"
     assert account.plan("SELECT * FROM deal_products WHERE deal_id = 5 ORDER BY id")[0].startswith("Foreign")
+
+
+def test_after_a_look_up_as_dear_as_the_table_the_table_is_read(account: LiveAccount) -> None:
+    account.rows("SELECT count(*) FROM notes")
+    sql = "SELECT p.id, (SELECT count(*) FROM notes n WHERE n.person_id = p.id) FROM persons p WHERE p.id < 9"
+    notes = [r for r in sent(account, sql) if r["path"] == "/api/v1/notes"]
+    assert ["person_id" in r["query"] for r in notes] == [True, False]
+
+
+def test_look_ups_never_cost_much_more_than_the_whole_table(account: LiveAccount) -> None:
+    account.rows("SELECT count(*) FROM deals")
+    sql = "SELECT p.id, (SELECT max(d.value) FROM deals d WHERE d.person_id = p.id) FROM persons p "
+    sql += "WHERE p.id < 30"
+    log = sent(account, sql)
+    whole, one = 50, 30
+    deals = [r["tokens"] for r in log if r["path"].startswith("/api/v2/deals")]
+    assert sum(deals) <= whole + one + whole
+    got = dict(account.rows(sql))
+    account.run("CREATE TEMP TABLE values_of AS SELECT person_id, max(value) FROM deals GROUP BY 1")
+    assert got == {**dict.fromkeys(got), **{k: v for k, v in account.rows("TABLE values_of") if k in got}}
+
+
+def test_a_select_after_an_update_is_lazy_again(account: LiveAccount) -> None:
+    account.run("ALTER FOREIGN TABLE notes OPTIONS (ADD page_size '50')")
+    account.connect()
+    account.run("PREPARE change (bigint, text) AS UPDATE notes SET content = $2 WHERE id = $1")
+    old = account.value("SELECT content FROM notes WHERE id = 1")
+    for text in ("one", "two", old):
+        log = sent_by(account, f"EXECUTE change (1, '{text}')")
+        assert [r["method"] for r in log] == ["GET", "PUT"]
+    assert len(sent(account, "SELECT id FROM notes LIMIT 3")) == 1
+    account.run("DEALLOCATE change; ALTER FOREIGN TABLE notes OPTIONS (DROP page_size)")
+    account.connect()
+
+
+def sent_by(account: LiveAccount, sql: str) -> list[dict[str, Any]]:
+    account.simulator.reset()
+    account.run(sql)
+    return account.requests()
