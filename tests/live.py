@@ -97,6 +97,12 @@ class LiveAccount:
         self.connection = self.session()
         return self.connection
 
+    def connect_anew(self) -> None:
+        """A new session, when nobody remembers the definitions of fields."""
+        for file in (self.server.data / "pgsql_tmp_pipedrive_fdw").glob("cache-fields-*/*"):
+            file.unlink()
+        self.connect()
+
     def session(self) -> psycopg.Connection[Any]:
         """One more session on the account's schema."""
         connection = psycopg.connect(self.server.dsn, autocommit=True)

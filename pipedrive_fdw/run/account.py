@@ -23,6 +23,7 @@ from pipedrive_fdw.options import (
     uses_oauth,
 )
 from pipedrive_fdw.run.backend import state_folder, statement_mark
+from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.secrets import with_secrets
 from pipedrive_fdw.run.session import Session, StatementMemory, sleep_unless_aborted
 
@@ -52,6 +53,7 @@ def session_for(options: Options) -> Session:
             Interrupts(),
             StatementMemory(capacity, statement_mark),
             SharedCache(state_folder(), name, company),
+            Definitions(SharedCache(state_folder(), name, f"fields-{company}")),
             statement_mark,
             options["parallel"],
         )

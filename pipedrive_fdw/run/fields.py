@@ -7,13 +7,12 @@ read, since a field past the first page would be a column lost.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Table
-from pipedrive_fdw.custom.fields import Field, Option, read_fields
+from pipedrive_fdw.custom.fields import Field, Option
 from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.errors import AccessError, NotFoundError
 from pipedrive_fdw.options import Options
@@ -47,8 +46,8 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
     return (old,) if api_version == "v1" else (new,)
 
 
-def _read(work: Work, listing: Listing) -> tuple[Field, ...]:
-    """Every custom field that *listing* names. Raises the error of a refusal."""
+def _read(work: Work, listing: Listing) -> list[Any]:
+    """Every field that *listing* names. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
 
     def ask(asked: Params) -> Mapping[str, Any]:
@@ -57,12 +56,20 @@ def _read(work: Work, listing: Listing) -> tuple[Field, ...]:
     found: list[Any] = []
     for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}"):
         found += page
-    return read_fields(found)
+    return found
 
 
 def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
     """The custom fields of *entity*, asked for now. Raises the error of a refusal."""
-    *better, last = definition_lists(entity, api_version)
+    known = work.session.fields
+    began = known.begin()
+    records = _read_first(work, definition_lists(entity, api_version))
+    return known.put(_place(entity, api_version), records, began, work)
+
+
+def _read_first(work: Work, listings: Sequence[Listing]) -> list[Any]:
+    """What the first of *listings* that is allowed names."""
+    *better, last = listings
     for listing in better:
         try:
             return _read(work, listing)
@@ -72,30 +79,19 @@ def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, 
 
 
 def _place(entity: str, api_version: str) -> str:
-    """Where a session keeps the definitions: deals and leads share them."""
+    """Where definitions are kept: deals and leads share them."""
     return definition_lists(entity, api_version)[0].path + api_version
 
 
-def _keep(work: Work, entity: str, api_version: str, fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    work.session.fields[_place(entity, api_version)] = (time.monotonic(), fields, work)
-    return fields
-
-
 def remembered(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...] | None:
-    """The custom fields of *entity* as *work* itself, or another at most *seconds* ago, has read them."""
-    known = work.session.fields.get(_place(entity, api_version))
-    if known is None or not (known[2] is work or time.monotonic() - known[0] < seconds):
-        return None
-    found: tuple[Field, ...] = known[1]
-    return found
+    """The custom fields of *entity* as *work* itself, or any session at most *seconds* ago, has read them."""
+    return work.session.fields.get(_place(entity, api_version), seconds, work)
 
 
 def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
     """The custom fields of *entity*, as read at most *seconds* ago."""
     known = remembered(work, entity, api_version, seconds)
-    if known is not None:
-        return known
-    return _keep(work, entity, api_version, read_definitions(work, entity, api_version))
+    return read_definitions(work, entity, api_version) if known is None else known
 
 
 def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
@@ -114,7 +110,7 @@ def imported_fields(work: Work, table: Table, api_version: str, required: bool) 
         if required or error.status not in _GATED:
             raise
         return ()
-    return _keep(work, entity, api_version, fields)
+    return fields
 
 
 def _shown(work: Work, table: Table) -> set[str]:

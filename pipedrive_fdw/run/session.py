@@ -20,6 +20,7 @@ from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, StateError
 from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.run.cached import Cached
+from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.together import Company
 
 Params = tuple[tuple[str, str], ...]
@@ -101,6 +102,7 @@ class Session:
         interrupts: Interrupts,
         memory: StatementMemory,
         cache: SharedCache,
+        fields: Definitions,
         statement: Callable[[], Any],
         parallel: int = 8,
     ) -> None:
@@ -112,8 +114,7 @@ class Session:
         self.spent = Spent()
         self.parallel = parallel
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
-        # Field definitions by path, with the time when they were read (run/fields.py).
-        self.fields: dict[str, Any] = {}
+        self.fields = fields
         self._statement = statement
         self._mark: Any = None
         self._planned = 0
@@ -250,8 +251,8 @@ class Work:
             if op.method != "GET":
                 with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
                     session.forget()
-                if "Fields" in path:
-                    session.fields.clear()
+                    if "Fields" in path:
+                        session.fields.forget()
 
     def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status."""

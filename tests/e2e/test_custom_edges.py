@@ -13,7 +13,7 @@ from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
 from tests.simulator import Simulator
 
-TABLES = ("deals", "leads", "products")
+TABLES = ("deals", "leads", "products", "product_fields")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +53,29 @@ def refused(account: LiveAccount, sql: str) -> str:
         account.run(sql)
     shown = caught.value.diag
     return f"{shown.message_primary}\n{shown.message_detail}\n{shown.message_hint}"
+
+
+# ---- definitions that are remembered
+
+
+def test_sessions_share_what_they_have_read_of_fields(account: LiveAccount) -> None:
+    sql = "SELECT product_enum FROM products"
+    assert "v2/productFields" not in paths(account.asked(sql))  # read by the import, in another session
+    account.connect()
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD fields_cache_ttl '0')")
+    account.connect()
+    assert paths(account.asked(sql)).count("v2/productFields") == 1
+    account.run(f"ALTER SERVER {account.name} OPTIONS (SET fields_cache_ttl '300')")
+    account.connect()
+    assert "v2/productFields" not in paths(account.asked(sql))
+    account.run("INSERT INTO deals (title) VALUES ('does not touch them')")
+    account.connect()
+    assert "v2/productFields" not in paths(account.asked(sql))
+    account.run(
+        "UPDATE product_fields SET field_name = 'Renamed' WHERE field_type = 'phone' AND is_custom_field"
+    )
+    account.connect()
+    assert paths(account.asked(sql)).count("v2/productFields") == 1
 
 
 # ---- labels that are written
@@ -139,7 +162,7 @@ def test_a_field_that_is_gone_cannot_be_written_and_nothing_is_sent(
         for kind in ("varchar", "enum", "set", "user", "double"):
             key = field_of(live, "deal", kind)["field_code"]
             call(live, "DELETE", f"/api/v2/dealFields/{key}")
-        live.connect()  # a session that remembers nothing
+        live.connect_anew()
         for ending, value in given.items():
             values = ", ".join("1" if name == "person_id" else "'x'" for name in needs.split(", "))
             for sql in (
@@ -339,7 +362,7 @@ def test_labels_are_asked_for_where_they_are_shown(account: LiveAccount) -> None
     for table in ("products", "leads"):
         account.run(f"ALTER FOREIGN TABLE {table} OPTIONS (ADD narrow 'true')")
         what = {"products": "product", "leads": "deal"}[table]
-        account.connect()  # a session that knows no definitions
+        account.connect_anew()
         assert not any("Fields" in path for path in paths(account.asked(f"SELECT id FROM {table}")))
         assert not noted(f"SELECT id FROM {table}")
         shown = account.rows(f"SELECT id, {what}_enum FROM {table}")

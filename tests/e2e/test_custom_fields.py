@@ -217,7 +217,7 @@ def test_a_row_is_the_same_by_its_key_and_in_the_list(account: LiveAccount) -> N
 
 def test_labels_come_with_the_list_and_cost_no_request(server: Server) -> None:
     with LiveAccount(server, deals=30) as live:
-        live.connect()  # a session that knows no definitions
+        live.connect_anew()
         for table in ("persons", "organizations", "deals"):
             where = "WHERE NOT is_archived AND is_archived = false" if table == "deals" else ""
             asked = live.asked(f"SELECT * FROM {table} {where}")
@@ -232,7 +232,7 @@ def test_labels_come_with_the_list_and_cost_no_request(server: Server) -> None:
 
 def test_a_count_needs_no_labels(server: Server) -> None:
     with LiveAccount(server, deals=20, tables=("products",)) as live:
-        live.connect()
+        live.connect_anew()
         assert [r["path"] for r in live.asked("SELECT count(*) FROM products")] == ["/api/v2/products"]
 
 
@@ -289,7 +289,7 @@ def test_a_deleted_option_shows_its_id(fresh: Callable[..., LiveAccount]) -> Non
         key, option = field["field_code"], field["options"][1]["id"]
         call(live, "PATCH", f"/api/v2/{table}/1", {"custom_fields": {key: option}})
         call(live, "DELETE", f"/api/v2/{what}Fields/{key}/options", [{"id": option}])
-        live.connect()
+        live.connect_anew()
         assert live.value(f"SELECT {what}_enum FROM {table} WHERE id = 1") == str(option)
         stored = live.simulator.records(table)
         ids = {r["id"] for r in stored if r["custom_fields"] and r["custom_fields"][key] == option}

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom.fields import Field
 from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
+from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.fields import FieldLookups, definition_lists, definitions, imported_fields
 from pipedrive_fdw.schema import foreign_table
 
@@ -30,7 +32,7 @@ class Work:
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self.session = SimpleNamespace(fields={})
+        self.session = SimpleNamespace(fields=Definitions(SharedCache(None, "", "")))
 
     def ask(self, op: Any, path: str, params: Any) -> Any:
         given = dict(params)
