@@ -155,9 +155,14 @@ class Words:
         except ValueError:
             return
         self._words = (message, detail, hint, cancelled)
-        # PostgreSQL takes it off again where it recovers from the error
-        self._context.previous = stack.value
-        stack.value = ctypes.addressof(self._context)
+        own = ctypes.addressof(self._context)
+        # PostgreSQL takes it off again where it recovers from the error; twice in the stack it were a circle
+        entry = stack.value
+        while entry and entry != own:
+            entry = _Context.from_address(entry).previous
+        if not entry:
+            self._context.previous = stack.value
+            stack.value = own
 
     def _fill(self, _argument: Any) -> None:
         if self._words is None:

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from tests.engine import Server
-from tests.live import LiveAccount
+from tests.live import TOKEN, LiveAccount
+from tests.simulator import Simulator
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,23 @@ def test_a_reserve_of_the_day_is_left_untouched(account: LiveAccount) -> None:
     assert account.simulator.requests() == []
     account.run("SET pipedrive.reserve_tokens = 1")
     assert len(account.rows("SELECT id FROM persons")) > 0
+
+
+def test_where_the_budget_is_not_reported_what_was_spent_here_counts(server: Server) -> None:
+    simulator = Simulator(token=TOKEN, deals=5).start()
+    simulator.configure({"reports_budget": False})
+    with LiveAccount(server, simulator, tables=["persons", "api_usage"]) as live:
+        assert live.value("SELECT tokens_left FROM api_usage") is None
+        spent = 10  # the fields of persons, at the import
+        live.run(f"SET pipedrive.reserve_tokens = {30_000 - spent - 10}")
+        live.rows("SELECT id FROM persons")
+        with pytest.raises(psycopg.Error, match="only 29980 API tokens of the day are left") as caught:
+            live.rows("SELECT id FROM persons")
+        assert "as far as is known here" in str(caught.value.diag.message_detail)
+        assert len(live.requests()) == 1
+        live.run("RESET pipedrive.reserve_tokens")
+        assert len(live.rows("SELECT id FROM persons")) > 0
+    simulator.stop()
 
 
 def test_writes_are_counted_too(account: LiveAccount) -> None:

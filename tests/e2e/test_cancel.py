@@ -240,6 +240,28 @@ def test_two_hundred_cancels_leave_nothing_behind(account: LiveAccount) -> None:
     assert after["memory"] <= before["memory"] + 4096  # KiB
 
 
+def test_a_session_survives_any_number_of_errors(account: LiveAccount) -> None:
+    with account.session() as session:
+        session.execute("SELECT id FROM notes WHERE id = 2")
+        session.execute("SET pipedrive.cache_ttl = 'soon'")
+        for number in range(600):
+            with pytest.raises(psycopg.Error, match="cache_ttl cannot be 'soon'") as caught:
+                session.execute("SELECT id FROM notes WHERE id = 2")
+            assert caught.value.diag.message_hint
+            if number == 100:
+                before = figures(session.info.backend_pid)
+        assert figures(session.info.backend_pid)["memory"] <= before["memory"] + 4096
+        # within functions that catch them, where PostgreSQL recovers without the client
+        session.execute(
+            "DO $$ BEGIN FOR i IN 1..50 LOOP BEGIN PERFORM id FROM notes WHERE id = 2; EXCEPTION WHEN OTHERS "
+            "THEN IF sqlerrm NOT LIKE 'pipedrive option: setting%' THEN RAISE; END IF; END; END LOOP; END $$"
+        )
+        with pytest.raises(psycopg.Error, match="division by zero"):
+            session.execute("SELECT 1 / 0")
+        session.execute("RESET pipedrive.cache_ttl")
+        assert session.execute("SELECT id FROM notes WHERE id = 2").fetchall() == [(2,)]
+
+
 def figures(pid: int) -> dict[str, int]:
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)

@@ -42,6 +42,7 @@ class Meter:
     def __init__(self, burst: int, budget: int) -> None:
         self.burst = burst
         self.budget = budget
+        self.reports = True
         self._lock = threading.Lock()
         self.reset()
 
@@ -57,7 +58,7 @@ class Meter:
             window = _recent(self._windows.setdefault((credential, search), deque()), now)
             limit = min(SEARCHES, self.burst) if search else self.burst
             reset = window[0] + WINDOW_SECONDS - now if window else WINDOW_SECONDS
-            headers = {
+            headers: dict[str, str] = {
                 "x-ratelimit-limit": str(limit),
                 "x-ratelimit-remaining": str(max(limit - len(window) - 1, 0)),
                 "x-ratelimit-reset": str(max(1, int(reset + 0.999))),
@@ -76,6 +77,8 @@ class Meter:
             window.append(now)
             self.spent += tokens
             headers["x-daily-ratelimit-token-remaining"] = str(self.budget - self.spent)
+            if not self.reports:
+                headers = {name: value for name, value in headers.items() if "daily" not in name}
             return Verdict(headers=headers)
 
     def _too_often(self, credential: str, now: float) -> bool:

@@ -66,6 +66,7 @@ class Simulator:
             "latency_ms": latency_ms,
             "burst": burst,
             "budget": budget,
+            "reports_budget": True,
         }
         self.meter = Meter(burst, budget)
         self.rules = Faults()
@@ -147,6 +148,7 @@ class Simulator:
             else:
                 self.settings[name] = value
         self.meter.burst, self.meter.budget = self.settings["burst"], self.settings["budget"]
+        self.meter.reports = self.settings["reports_budget"]
         if self.account.settings["contact_sync"] != self.settings["contact_sync"]:
             self.account.settings["contact_sync"] = self.settings["contact_sync"]
         return self.settings
