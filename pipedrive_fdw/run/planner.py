@@ -13,7 +13,7 @@ was checked nowhere. So the paths that stay are given all of them, as PostgreSQL
 Without the hook (another extension holds it, an unknown version of the server) no look-up keys are offered,
 which costs requests, never rows.
 
-Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/pg_list.h); conditions
+Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions
 are read from the server's own text form of nodes.
 """
 
@@ -24,10 +24,10 @@ import re
 from typing import Any
 
 from pipedrive_fdw.run.backend import setting
+from pipedrive_fdw.run.operands import Operands, elements
 
 _VERSIONS = range(130000, 190000)
 _REL_PATHLIST, _PATH_PARAM_INFO, _PARAM_REQUIRED_OUTER = 40, 24, 8
-_LIST_LENGTH, _LIST_ELEMENTS = 4, 16
 _CLAUSE_RELIDS = re.compile(rb":clause_relids \(b([ \d]*)\)")
 _OUTER_RELIDS = re.compile(rb":outer_relids \(b([ \d]*)\)")
 _REQUIRED_OUTER = re.compile(rb":ppi_req_outer \(b([ \d]*)\)")
@@ -58,6 +58,7 @@ class PathGuard:
     def __init__(self) -> None:
         self._library: Any = None
         self._hook: Any = None
+        self._operands: Operands | None = None
         self._expected = False
 
     def expect(self) -> bool:
@@ -80,6 +81,7 @@ class PathGuard:
             library.list_delete_ptr.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
             library.get_baserel_parampathinfo.restype = ctypes.c_void_p
             library.get_baserel_parampathinfo.argtypes = [ctypes.c_void_p] * 3
+            self._operands = Operands(library)
         except (ValueError, AttributeError):
             return False
         if slot.value:
@@ -95,8 +97,10 @@ class PathGuard:
         if not self._expected:
             return
         self._expected = False
+        if self._operands is not None:
+            self._operands.mend(root)
         head = ctypes.c_void_p.from_address(relation + _REL_PATHLIST)
-        for path in _elements(head.value):
+        for path in elements(head.value):
             parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO)
             if not parameters.value:
                 continue
@@ -105,15 +109,6 @@ class PathGuard:
                 continue
             outer = ctypes.c_void_p.from_address(parameters.value + _PARAM_REQUIRED_OUTER).value
             parameters.value = self._library.get_baserel_parampathinfo(root, relation, outer)
-
-
-def _elements(address: int | None) -> list[int]:
-    """The pointers in a List of the server."""
-    if not address:
-        return []
-    length = ctypes.c_int.from_address(address + _LIST_LENGTH).value
-    elements = ctypes.c_void_p.from_address(address + _LIST_ELEMENTS).value
-    return list((ctypes.c_void_p * length).from_address(elements)) if elements else []
 
 
 GUARD = PathGuard()

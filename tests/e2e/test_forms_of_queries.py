@@ -14,6 +14,12 @@ TABLES = ("deals", "persons", "organizations", "deal_products", "notes", "activi
 
 # <t> stands for the table t.
 QUERIES = (
+    "SELECT id FROM <activities> WHERE due_date < current_date",
+    "SELECT id FROM <activities> WHERE current_date > due_date AND due_date IN ('2026-09-01', '2026-09-02')",
+    "SELECT id FROM <deals> WHERE expected_close_date BETWEEN current_date - 400 AND current_date",
+    "SELECT d.id, a.id FROM <deals> d LEFT JOIN <activities> a "
+    "ON a.deal_id = d.id AND a.due_date = current_date WHERE d.update_time <= current_date",
+    "SELECT id FROM <deals> WHERE id IN (SELECT deal_id FROM <activities> WHERE due_date >= current_date)",
     "SELECT d.id, p.name FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id",
     "SELECT d.id, p.name FROM <deals> d LEFT JOIN <persons> p ON p.id = d.person_id AND p.org_id = d.org_id "
     "WHERE d.stage_id IN (1, 2)",
@@ -180,3 +186,15 @@ def test_a_function_with_several_queries(account: LiveAccount) -> None:
         "(SELECT title FROM copy_of_deals d WHERE d.stage_id = s.id ORDER BY d.id LIMIT 1) "
         "FROM copy_of_stages s ORDER BY 1"
     )
+
+
+def test_a_date_of_today_keeps_its_type(account: LiveAccount) -> None:
+    account.run(
+        "CREATE TEMP TABLE days AS SELECT current_date AS day FROM activities WHERE due_date < current_date"
+    )
+    assert (
+        account.value("SELECT atttypmod FROM pg_attribute WHERE attrelid = 'days'::regclass AND attnum = 1")
+        == -1
+    )
+    plan = account.plan("SELECT id FROM activities WHERE due_date < current_date")
+    assert "  Filter: (due_date < CURRENT_DATE)" in plan
