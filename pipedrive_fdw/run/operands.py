@@ -46,15 +46,23 @@ class Operands:
         if query and _CURRENT_DATE in self._text(query):
             self._walk_query(query, self._walker, None, 0)
 
-    def _visit(self, node: int | None, context: int | None) -> bool:
+    def _visit(self, node: int | None, within: int | None) -> bool:
+        """Goes from the query to FROM and WHERE, and there to the conditions, but into none of them: what a
+        query shows or sorts by must stay the same wherever it stands."""
         if not node:
             return False
-        if self._text(node).startswith(b"{OPEXPR "):
-            for operand in elements(ctypes.c_void_p.from_address(node + _OPERANDS).value):
-                if self._text(operand).startswith(_CURRENT_DATE):
-                    kind = ctypes.c_uint.from_address(operand + _TYPE).value
-                    ctypes.c_int.from_address(operand + _TYPE_MODIFIER).value = kind
-        return bool(self._walk(node, self._walker, context))
+        text: bytes = self._text(node)
+        if text.startswith(b"{OPEXPR ") and within:
+            self._mend(node)
+        elif text.startswith((b"{FROMEXPR ", b"{JOINEXPR ", b"(") if within else b"{FROMEXPR "):
+            self._walk(node, self._walker, node)
+        return False
+
+    def _mend(self, condition: int) -> None:
+        for operand in elements(ctypes.c_void_p.from_address(condition + _OPERANDS).value):
+            if self._text(operand).startswith(_CURRENT_DATE):
+                kind = ctypes.c_uint.from_address(operand + _TYPE).value
+                ctypes.c_int.from_address(operand + _TYPE_MODIFIER).value = kind
 
 
 def _function(library: Any, name: str) -> Any:
