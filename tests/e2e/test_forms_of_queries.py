@@ -19,8 +19,8 @@ QUERIES = (
     "WHERE due_date < current_date ORDER BY late, id",
     "SELECT current_date - due_date, count(*) FROM <activities> "
     "WHERE current_date - due_date > 5 GROUP BY 1 ORDER BY 1",
-    "SELECT a.id, b.id FROM <activities> a JOIN <activities> b ON b.due_date = current_date - 40 + (a.id - a.id)::int "
-    "WHERE a.due_date = current_date - 40",
+    "SELECT a.id, b.id FROM <activities> a JOIN <activities> b "
+    "ON b.due_date = current_date - 40 + (a.id - a.id)::int WHERE a.due_date = current_date - 40",
     "SELECT id FROM <activities> WHERE current_date > due_date AND due_date IN ('2026-09-01', '2026-09-02')",
     "SELECT id FROM <deals> WHERE expected_close_date BETWEEN current_date - 400 AND current_date",
     "SELECT d.id, a.id FROM <deals> d LEFT JOIN <activities> a "
