@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
@@ -15,6 +16,7 @@ from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.paths import Ahead, Gets, Lists, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.plan.sizes import list_size
 from pipedrive_fdw.plan.stops import SHARE
 from pipedrive_fdw.run.together import PLANNED
 
@@ -68,11 +70,21 @@ class Sizes:
         if self.table.key and set(self.table.key) <= set(predicates.equal):
             return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
         for column, values in predicates.equal.items():
-            shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
-            rows *= min(1.0, (min(shares) if shares else _UNKNOWN_SHARE) * len(values))
+            rows *= min(1.0, self._share(column, settings) * len(values))
         for _ in predicates.ranges:
             rows *= SHARE
         return max(int(rows), 1)
+
+    def _share(self, column: str, settings: Settings) -> float:
+        """The part of the rows that one value of *column* is guessed to keep."""
+        parent = self.table.parent
+        if parent is not None and parent.column == column:
+            walked = settings.tables[parent.table]
+            return 1 / max(
+                sum(list_size(walked, li, replace(settings, rows=None)) for li in walked.listings), 1
+            )
+        shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
+        return min(shares) if shares else _UNKNOWN_SHARE
 
     def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
         """Those of the columns *shown* by which a join can look rows up, and as how many rows one counts."""
@@ -99,8 +111,8 @@ class Sizes:
         for ahead in aheads_of(plan):
             PLANNED.offer(self._account, ahead.target)
             if PLANNED.supplies(self._account, ahead.target, self.table):
-                # Where some are made one by one first, half the price is what can be counted on
-                return plan.tokens / 2 if ahead.after else plan.tokens / ahead.most
+                # Some are made one by one first, and not every batch is full: twice the best is counted on
+                return plan.tokens / 2 if ahead.after else 2 * plan.tokens / ahead.most
         return plan.tokens
 
     def _type(self, name: str) -> str:

@@ -147,6 +147,18 @@ def test_a_join_looks_up_in_batches_what_its_other_side_has_read(
     assert (asked["single"], asked["batch"]) == (singles, batches)
 
 
+def test_children_that_come_one_parent_at_a_time_are_asked_for_those_of_the_join(
+    account: LiveAccount,
+) -> None:
+    sql = "SELECT f.* FROM deal_followers f JOIN deals d ON d.id = f.deal_id "
+    sql += "WHERE d.stage_id = 3 AND d.owner_id = 2"
+    deals = account.value("SELECT count(*) FROM deals WHERE stage_id = 3 AND owner_id = 2")
+    unknown_sizes_again(account)
+    asked = Counter(re.sub(r"/\d+/", "/…/", r["path"]) for r in account.asked(sql))
+    assert 10 < deals == asked.pop("/api/v2/deals/…/followers")
+    assert asked == {"/api/v2/deals": 1, "/api/v2/deals/archived": 1}
+
+
 def test_a_walk_of_parents_that_are_read_too_is_the_same_requests(account: LiveAccount) -> None:
     log = account.asked("SELECT d.title, p.name FROM deals d JOIN deal_products p ON p.deal_id = d.id")
     assert Counter(r["path"] for r in log) == {

@@ -45,6 +45,13 @@ def test_a_table_has_the_rows_that_its_last_whole_scan_gave() -> None:
     assert sizes.expected(Predicates(equal={"id": (1, 2)}), Settings(sizes=SEEN)) == 2
 
 
+def test_a_parent_has_its_share_of_the_children() -> None:
+    followers = Sizes(TABLES["deal_followers"], "an account without others")
+    one = Predicates(equal={"deal_id": (7,)})
+    assert followers.expected(one, Settings(TABLES, sizes={"deal_followers": 9300, **SEEN})) == 10
+    assert followers.expected(one, Settings(TABLES)) == 5
+
+
 def test_a_look_up_counts_as_the_rows_that_a_scan_gives_for_its_tokens() -> None:
     settings = Settings(TABLES, sizes={"v2/persons?": 5000, "persons": 5000})
     persons = Sizes(TABLES["persons"], "an account without others")
