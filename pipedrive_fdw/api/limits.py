@@ -380,7 +380,7 @@ def _replaced(path: Path) -> int:
     copy = path.parent / f"{path.name}.{os.getpid()}-{threading.get_ident()}"
     descriptor = open_state(copy)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # nobody else knows of it
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else knows of it
         os.pwrite(descriptor, path.read_bytes(), 0)
         copy.replace(path)
     except OSError:

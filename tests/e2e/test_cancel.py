@@ -87,7 +87,9 @@ def waiting(account: LiveAccount, name: str) -> Iterator[str]:
 
 
 def _windows(server: Server) -> list[Path]:
-    return list((server.data / "pgsql_tmp_pipedrive_fdw").glob("window-*"))
+    """The files of windows, without the copies that are about to take their places."""
+    files = (server.data / "pgsql_tmp_pipedrive_fdw").glob("window-*")
+    return [file for file in files if "." not in file.name]
 
 
 def _forget_windows(server: Server) -> None:
@@ -151,14 +153,14 @@ def threads_of(pid: int) -> int:
 
 
 def end_of(session: psycopg.Connection[Any], sql: str, end: str) -> tuple[str, float]:
-    """Runs *sql*, which waits, and ends it; the error, and how long the end took."""
-    asked = [0.0]
+    """Runs *sql*, which waits, and ends it; the error ('' where there was none), and how long it took."""
+    asked, pid = [0.0], session.info.backend_pid
+    other = psycopg.connect(session.info.dsn, autocommit=True)
 
     def ask() -> None:
         time.sleep(0.3)
         asked[0] = time.monotonic()
-        with psycopg.connect(session.info.dsn, autocommit=True) as other:
-            other.execute(f"SELECT {end}({session.info.backend_pid})")  # type: ignore[call-overload]
+        other.execute(f"SELECT {end}({pid})")  # type: ignore[call-overload]
 
     asking = threading.Thread(target=ask)
     if end == "statement_timeout":
@@ -166,16 +168,19 @@ def end_of(session: psycopg.Connection[Any], sql: str, end: str) -> tuple[str, f
         asked[0] = time.monotonic() + 0.3
     else:
         asking.start()
-    with pytest.raises(psycopg.Error) as caught:
+    error = ""
+    try:
         session.execute(sql)  # type: ignore[call-overload]
-    if end != "pg_terminate_backend":
-        assert caught.value.sqlstate == "57014"
+    except psycopg.Error as caught:
+        error = str(caught)
+        assert end == "pg_terminate_backend" or caught.sqlstate == "57014", error
     took = time.monotonic() - asked[0]
-    if end != "statement_timeout":
-        asking.join()
     if end == "statement_timeout":
         session.execute("RESET statement_timeout")
-    return str(caught.value), took
+    else:
+        asking.join()
+    other.close()
+    return error, took
 
 
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "statement_timeout"])
@@ -183,17 +188,16 @@ def end_of(session: psycopg.Connection[Any], sql: str, end: str) -> tuple[str, f
 def test_a_wait_is_cancelled_in_half_a_second_and_the_session_goes_on(
     account: LiveAccount, name: str, end: str
 ) -> None:
-    for attempt in range(3):  # a busy machine can be late once
+    for attempt in range(3):  # a busy machine can be late, and let the wait end by itself
         with account.session() as session, waiting(account, name) as sql:
             pid = session.info.backend_pid
             if name != "a connection":
                 session.execute("SELECT id FROM notes WHERE id = 2")
             error, took = end_of(session, sql, end)
-            assert "cancel" in error, error
             assert threads_of(pid) == 1
-        if took < HALF:
+        if "cancel" in error and took < HALF:
             break
-        assert attempt < 2, took
+        assert attempt < 2, (error, took)
     account.simulator.reset()
     assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
 

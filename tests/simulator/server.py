@@ -147,6 +147,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(payload) if length < 0 else length))
+        if self.close_connection:  # the client must not send another request on it
+            self.send_header("connection", "close")
         self.end_headers()
         self.wfile.flush()
         for piece in [payload[n : n + 1] for n in range(len(payload))] if wait else [payload]:
