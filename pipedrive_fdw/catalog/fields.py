@@ -5,7 +5,6 @@ from __future__ import annotations
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Table
 
-FIELD_CODE = Column("field_code", "text", "Key of the field; of a custom one, 40 hexadecimal digits.")
 _WRITABLE_CUSTOM = "only custom fields can be changed"
 
 

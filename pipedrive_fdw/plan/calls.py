@@ -59,11 +59,6 @@ class Settings:
     shared: Shared = field(default_factory=dict)
 
 
-def size_name(table: Table, listing: Listing) -> str:
-    """Under which name the number of records in *listing* is remembered."""
-    return f"{table.name} {table.listings.index(listing)}"
-
-
 def fill(path: str, values: Mapping[str, Any]) -> str:
     """*path* with its placeholders replaced by URL-quoted *values*."""
     for name, value in values.items():

@@ -13,8 +13,10 @@ was checked nowhere. So the paths that stay are given all of them, as PostgreSQL
 Without the hook (another extension holds it, an unknown version of the server) no look-up keys are offered,
 which costs requests, never rows.
 
-Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions
-are read from the server's own text form of nodes.
+Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions are read from the
+server's own text form of nodes.
+
+The same hook mends operands that Multicorn misreads (run/operands.py).
 """
 
 from __future__ import annotations
