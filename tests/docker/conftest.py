@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ def client() -> Iterator[Any]:
 
 
 def _answering() -> Any:
+    found = _asked()
+    if found is None:
+        with warnings.catch_warnings():  # the library leaves the socket open when nobody answers
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+    return found
+
+
+def _asked() -> Any:
     try:
         found = docker.from_env()
     except docker.errors.DockerException:
