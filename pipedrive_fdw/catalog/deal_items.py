@@ -88,6 +88,7 @@ DEAL_INSTALLMENTS = Table(
             "/deals/installments",
             tokens=10,
             filters=(_BY_DEALS,),
+            repeats="deal_ids",
             sorts=("id", "billing_date", "deal_id"),
         ),
     ),

@@ -136,14 +136,13 @@ DELETED_DEALS = Table(
         if c.name not in ("filter_id", "status")
     )
     + (Column("status", "text", "open, won or lost as it was, or deleted."),),
-    listings=(
+    listings=tuple(
         replace(
-            _DEAL_LIST,
+            listing,
             params={"status": "deleted"},
-            filters=tuple(f for f in _DEAL_LIST.filters if f.column not in ("filter_id", "status")),
-            holds={},
-            share=1.0,
-        ),
+            filters=tuple(f for f in listing.filters if f.column not in ("filter_id", "status")),
+        )
+        for listing in DEALS.listings
     ),
     # No get: whether one finds a deleted deal, and for how long, is not documented.
     hidden=(("is_deleted", False),),

@@ -155,7 +155,10 @@ class Listing(Operation):
     sorts     columns by which it can be ordered
     holds     column → value that every row of this list has (is_archived, folder)
     params    what is always sent
+    repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
+              write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
+    missing_is_empty  so is a 404
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
@@ -168,7 +171,9 @@ class Listing(Operation):
     sorts: tuple[str, ...] = ()
     holds: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    repeats: str = ""
     null_is_empty: bool = False
+    missing_is_empty: bool = False
     share: float = 1.0
     labels: bool = False
     include: bool = False
@@ -190,6 +195,7 @@ class Get(Operation):
     labels, include, custom  as those of a Listing
     lookup  False where the record that it finds may be no row of the table (a message of another folder):
             it then only fills extended columns and says what a record is before it is changed
+    missing_is_empty  a 404 says that the record has nothing in its extended columns
     """
 
     key: str = "id"
@@ -198,6 +204,7 @@ class Get(Operation):
     params: Mapping[str, str] = field(default_factory=dict)
     lookup: bool = True
     labels: bool = False
+    missing_is_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -368,6 +375,9 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
         asked = [f.column for f in listing.filters] + list(listing.placeholders)
         missing = [c for c in (*asked, *listing.sorts, *listing.holds) if c not in known]
         faults += [f"{where}: {c} is no column" for c in missing]
+        if table.nested:
+            inner = {c.name for c in table.columns if not c.outer}
+            faults += [f"{where}: {c} is a column of the elements" for c in asked if c in inner]
         if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
             faults.append(f"{where}: a filter has an unknown shape")
         needed = [f.column for f in listing.filters if f.required] + list(listing.placeholders)

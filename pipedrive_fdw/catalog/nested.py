@@ -29,7 +29,8 @@ def nested(
     inner_key = columns[0].name
     outer_key = outer.key[-1]
     asked_for = next((c.include for c in outer.columns if c.name == array), False)
-    known = {c.name for c in columns}
+    # A filter selects records: what an element has under the same name is another thing.
+    of_record = {c.name for c in columns if c.outer}
 
     def renamed(path: str) -> str:
         return path.replace("{" + outer_key + "}", "{" + inner_key + "}")
@@ -39,7 +40,7 @@ def nested(
             replace(f, column=inner_key, param=f.name) if f.column == outer_key else f
             for f in listing.filters
         ]
-        return tuple(f for f in both if f.column in known)
+        return tuple(f for f in both if f.column in of_record)
 
     listings = tuple(
         replace(li, filters=filters(li), sorts=(), custom=False, holds={}) for li in outer.listings

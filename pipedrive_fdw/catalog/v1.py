@@ -165,14 +165,13 @@ V1_DELETED_DEALS = replace(
         _column(c, {**_DEAL_SOURCES, "custom_fields": "#"}.get(c.name, ""), True)
         for c in DELETED_DEALS.columns
     ),
-    listings=(
+    listings=tuple(
         replace(
-            _DEAL_LIST,
+            listing,
             params={"status": "deleted"},
-            holds={},
-            share=1.0,
-            filters=tuple(f for f in _DEAL_LIST.filters if f.column in ("owner_id", "stage_id")),
-        ),
+            filters=tuple(f for f in listing.filters if f.column not in ("filter_id", "status")),
+        )
+        for listing in V1_DEALS.listings
     ),
     hidden=(("deleted", False),),
     left_out=_DEAL_DROPPED,

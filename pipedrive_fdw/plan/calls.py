@@ -114,8 +114,8 @@ def sort_params(listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, st
         if any(o.column not in listing.sorts for o in order):
             return None
         keys = [f"{o.column} {'DESC' if o.reverse else 'ASC'}" for o in order]
-        if not keys and "id" in listing.sorts:
-            keys = ["id ASC"]  # offsets are stable only in a stable order
+        if "id" in listing.sorts and all(o.column != "id" for o in order):
+            keys.append("id ASC")  # offsets are stable only in an order without ties
         return (("sort", ", ".join(keys)),) if keys else ()
     if not order:
         return ()

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import Filter, Table
+from pipedrive_fdw.catalog.model import Column, Filter, Table
 from pipedrive_fdw.plan.predicates import Predicates
 
 _LARGEST_ID = 1 << 53
@@ -18,9 +18,13 @@ _LATEST = dt.datetime(9999, 1, 1, tzinfo=dt.timezone.utc)
 def possible_keys(table: Table, predicates: Predicates, explained: bool) -> Predicates:
     """*predicates* without keys that no record can have, which would make another request of a path.
 
+    What tells the elements of one record apart is no such key: it may be empty.
+
     So too with what only selects (a parent's id, filter_id), which stands in a row only when it was sent.
     """
-    keys = {*table.key, *(c.name for c in table.columns if c.echo)}
+    keys = {
+        c.name for c in table.columns if c.echo or (c.name in table.key and not _tells_elements(c, table))
+    }
     if table.parent is not None:
         keys.add(table.parent.column)
     equal = dict(predicates.equal)
@@ -28,6 +32,10 @@ def possible_keys(table: Table, predicates: Predicates, explained: bool) -> Pred
         equal[name] = tuple(v for v in equal[name] if can_be_key(v, explained))
     impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
     return replace(predicates, equal=equal, impossible=impossible)
+
+
+def _tells_elements(column: Column, table: Table) -> bool:
+    return bool(table.nested) and not column.outer
 
 
 def can_be_key(value: Any, explained: bool) -> bool:

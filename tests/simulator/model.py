@@ -68,15 +68,16 @@ def since(name: str) -> Filter:
     """At or after; records without a time are in no window."""
 
     def made(value: str) -> Test:
-        bounds = {"T": value, " ": value[:19].replace("T", " ")}
-        return lambda record: record[name] is not None and record[name] >= bounds[record[name][10]]
+        # Times differ in form (T or a blank, fractions of a second): compared to the second, inclusive
+        bound = value[:19].replace("T", " ")
+        return lambda record: record[name] is not None and record[name][:19].replace("T", " ") >= bound
 
     return made
 
 
 def until(name: str) -> Filter:
     """Strictly before; records without a time are in no window."""
-    return lambda value: lambda record: record[name] is not None and record[name] < value
+    return lambda value: lambda record: record[name] is not None and record[name][:19] < value[:19]
 
 
 def numbers(*names: str) -> dict[str, Filter]:

@@ -17,7 +17,12 @@ SEEN = {"v2/deals?": 900, "v2/deals/archived?": 30, "deals": 930}
 
 def test_lists_of_one_path_are_told_apart_by_what_is_always_sent() -> None:
     names = [list_name(li) for name in ("deals", "deleted_deals") for li in TABLES[name].listings]
-    assert names == ["v2/deals?", "v2/deals/archived?", "v2/deals?status=deleted"]
+    assert names == [
+        "v2/deals?",
+        "v2/deals/archived?",
+        "v2/deals?status=deleted",
+        "v2/deals/archived?status=deleted",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def deals(world: World) -> list[Record]:
     for i in range(1, total + 1):
         added, updated, closed = world.moment(rng)
         some, other, third = rng.random(), rng.random(), rng.random()
-        deleted, archived = i in gone, i % 20 == 13 and i not in gone
+        deleted, archived = i in gone, i % 3 == 1 if i in gone else i % 20 == 13
         state = ("open", "won", "open", "lost", "open")[i % 5]
         stage = int(third * 15) + 1
         amount: float | None = int(some * 8_000_000) / 100

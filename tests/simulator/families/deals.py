@@ -148,10 +148,6 @@ def _settle_status(deal: Record, body: Mapping[str, Any], now: str) -> None:
         deal["lost_reason"] = None
 
 
-def _archived(deal: Record) -> bool:
-    return bool(deal["is_archived"]) and not deal["is_deleted"]
-
-
 DEALS = Collection(
     "deals",
     "/deals",
@@ -191,7 +187,7 @@ ARCHIVED = Collection(
     "/deals/archived",
     one="/deals/{id}",
     verbs="L",
-    visible=_archived,
+    visible=lambda deal: bool(deal["is_archived"]),
     filters=_FILTERS,
     entity="deal",
 )

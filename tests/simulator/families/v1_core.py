@@ -225,7 +225,7 @@ def _chosen(call: Call, table: str) -> list[Record]:
     rows = [r for r in call.account[table] if _live(r)]
     status = query.get("status", "all_not_deleted")
     if status == "deleted":
-        rows = [r for r in call.account[table] if r["is_deleted"]]
+        rows = [r for r in call.account[table] if r["is_deleted"] and not r.get("is_archived")]
     elif status != "all_not_deleted":
         rows = [r for r in rows if r["status"] == status]
     if "filter_id" in query:
@@ -421,5 +421,6 @@ def remove_deal_product(call: Call) -> Reply:
 
 @serves(1, "GET /deals/archived")
 def archived(call: Call) -> Reply:
-    rows = [d for d in call.account["deals"] if d["is_archived"] and not d["is_deleted"]]
+    gone = call.query.get("status") == "deleted"
+    rows = [d for d in call.account["deals"] if d["is_archived"] and d["is_deleted"] is gone]
     return _listed(call, "deals", rows)
