@@ -29,12 +29,13 @@ from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
 from pipedrive_fdw.run.bind import ColumnDefinition, bind, table_named
 from pipedrive_fdw.run.counts import Counts
+from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
-from pipedrive_fdw.run.scan import Extension, scan_rows
+from pipedrive_fdw.run.scan import scan_rows
 from pipedrive_fdw.run.session import Guards, Work
 from pipedrive_fdw.run.sizes import Sizes, aheads_of, keys_of, rows_name
 from pipedrive_fdw.run.together import PLANNED

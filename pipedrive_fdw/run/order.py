@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Iterator
+from typing import Any, Callable, TypeVar
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import ProtocolError
 from pipedrive_fdw.plan.paths import Order
 from pipedrive_fdw.run.rows import Record, dig
 
@@ -49,3 +51,31 @@ def sort_key(order: tuple[Order, ...], table: Table) -> Callable[[Record], list[
         return parts
 
     return key
+
+
+Found = TypeVar("Found")
+
+
+def in_order(
+    run: Iterator[tuple[Any, Found]], order: tuple[Order, ...], table: Table
+) -> Iterator[tuple[Any, Found]]:
+    """*run*, records with their keys, as long as these come in *order*: PostgreSQL does not sort them again.
+
+    Texts are taken as they come, for which the option push_text_sort asks. Raises ProtocolError where a list
+    did not keep to the order that it was asked for.
+    """
+    columns = [table.column(one.column) for one in order]
+    if any(column is None or column.type in ("text", "uuid") for column in columns):
+        yield from run
+        return
+    before: Any = None
+    for key, found in run:
+        if before is not None and key < before:
+            names = ", ".join(one.column for one in order)
+            raise ProtocolError(
+                f"a list of {table.name} is not in the order of {names} that it was asked for",
+                detail="PostgreSQL was promised this order and would not sort again.",
+                hint="Try again. ORDER BY an expression of it is sorted by PostgreSQL.",
+            )
+        before = key
+        yield key, found

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages, record_of
-from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
+from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Operation, Table
 from pipedrive_fdw.custom.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import (
@@ -30,8 +29,10 @@ from pipedrive_fdw.plan.calls import fill, held_values
 from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.sizes import list_name
 from pipedrive_fdw.plan.stops import Watch
+from pipedrive_fdw.run.extended import Extender, Extension
 from pipedrive_fdw.run.fields import FieldLookups
-from pipedrive_fdw.run.order import sort_key
+from pipedrive_fdw.run.order import in_order, sort_key
+from pipedrive_fdw.run.refusals import explained, is_final, is_gone, names_record
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.seen import Seen, meets_twice
 from pipedrive_fdw.run.session import Params, Work
@@ -39,14 +40,6 @@ from pipedrive_fdw.run.together import Target, paths_to
 
 Batch = tuple[list[Record], Mapping[str, Any]]
 Pair = tuple[Record, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Extension:
-    """How extended columns are filled: *names* of them, remembered for *seconds*."""
-
-    names: tuple[str, ...] = ()
-    seconds: int = 300
 
 
 def scan_rows(
@@ -91,7 +84,7 @@ class _Scan:
         self.look = look
         self.table = plan.table
         self.work = work
-        self.extension = extension
+        self._extender = Extender(self.table, extension, work) if extension.names else None
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(_column(self.table, name), value) for name, value in plan.where]
         self._present = [_column(self.table, name) for name in self.table.present]
@@ -109,10 +102,8 @@ class _Scan:
         key = sort_key(self.plan.order, self.table)
 
         def keyed(step: Step) -> Iterator[tuple[Any, Pair]]:
-            for pair in _singles(self._rows_of(step)):
-                found = key(pair[0])
-                if found is not None:
-                    yield found, pair
+            found = ((key(pair[0]), pair) for pair in _singles(self._rows_of(step)))
+            return (one for one in found if one[0] is not None)
 
         runs: list[Iterator[tuple[Any, Pair]]] = []
         for step in self.plan.steps:
@@ -123,23 +114,24 @@ class _Scan:
         merged: Iterable[tuple[Any, Pair]]
         if not self.plan.streamed:
             merged = sorted(itertools.chain.from_iterable(runs), key=itemgetter(0))
-        elif len(runs) == 1:
-            merged = runs[0]
         else:
-            merged = heapq.merge(*runs, key=itemgetter(0))
+            runs = [in_order(run, self.plan.order, self.table) for run in runs]
+            merged = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=itemgetter(0))
         for _, (record, echo) in merged:
             yield [record], echo
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
-        extended = bool(self.extension.names) and not isinstance(step, Gets)  # a get has them already
+        extender = None if isinstance(step, Gets) else self._extender  # a get has them already
         for records, echo in self._step(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
                 self.work.session.company.read(target, (dig(record, path) for record in kept))
-            for part in ([r] for r in self._extended(kept, echo)) if extended else (kept,):
+            for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
                 if self.look is not None:
                     self.look.prepare(part, keep=bool(self.plan.order))
                 yield part, echo
+        if extender is not None:
+            extender.end()
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
         if self._key and not self._seen.add(dig(record, self._key)):
@@ -232,22 +224,24 @@ class _Scan:
 
     def _gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
         """The records of *calls*. One that is refused is passed over, as lists leave out what the token's
-        user may not see, unless the whole table is refused."""
+        user may not see, unless the whole table is refused; so is one that is not there, unless it may be the
+        operation that is not."""
         refused: ApiError | None = None
         for call, answer in self._parallel(get, calls):
-            if isinstance(answer, NotFoundError):
+            if isinstance(answer, NotFoundError) and names_record(answer):
                 continue
-            if isinstance(answer, AccessError) and not _final(answer):
+            if isinstance(answer, (NotFoundError, AccessError)) and not (is_final(answer) or is_gone(answer)):
                 refused = refused or answer
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
             yield [record_of(answer, f"GET /api/v{get.version}{call.path}")], call.echo
-        if refused is not None and not self._answers(get):
+        if refused is not None and not self._answers(get, isinstance(refused, NotFoundError)):
             raise explained(refused, self.table)
 
-    def _answers(self, get: Get) -> bool:
-        """Whether the table can be read: it has answered in this statement, or its list does now."""
+    def _answers(self, get: Get, otherwise: bool) -> bool:
+        """Whether the table can be read: it has answered in this statement, or its list does now; *otherwise*
+        where it has no list that can be asked."""
         known = self.work.session.memory.answered
         if any((op.version, op.path) in known for op in (get, *self.table.listings)):
             return True
@@ -257,7 +251,7 @@ class _Scan:
                 call = Call(listing, listing.path, (*listing.params.items(), *limit))
                 next(self._pages(listing, call))  # raises when it is refused too
                 return True
-        return False
+        return otherwise
 
     def _batch(self, step: Batches) -> Iterator[Batch]:
         missing = {str(key): key for key in step.keys}
@@ -309,26 +303,25 @@ class _Scan:
         When none answers: a parent that the query named may be gone, but of those that were just listed
         (*walked*) not all can be, and a refusal by every one is that of the account.
         """
-        refusals: list[ApiError] = []
+        missing: ApiError | None = None
+        refused: ApiError | None = None
         answered = False
         # A batch leaves out the parents that it does not find, so its refusal is not about one of them
         batched = any(f.required and f.shape == "in" for f in listing.filters)
         for call, answer in self._parallel(listing, calls):
-            if isinstance(answer, (NotFoundError, AccessError)) and not batched and not _final(answer):
-                refusals.append(answer)
-                continue
-            if isinstance(answer, PipedriveError):
+            passed = not (batched or isinstance(answer, ApiError) and (is_final(answer) or is_gone(answer)))
+            if isinstance(answer, NotFoundError) and passed:
+                missing = missing or answer
+            elif isinstance(answer, AccessError) and passed:
+                refused = refused or answer
+            elif isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
-            answered = True
-            yield from self._pages(listing, call, [answer])
-        if answered:
-            return
-        refused = next((r for r in refusals if not isinstance(r, NotFoundError)), None)
-        if refused is None and refusals:
-            gone = walked and (self.table.removed or len(refusals) > 1)
-            if gone or _UNKNOWN.search(refusals[0].detail):
-                refused = refusals[0]
-        if refused is not None:
+            else:
+                answered = True
+                yield from self._pages(listing, call, [answer])
+        if walked and not listing.missing_is_empty:
+            refused = refused or missing
+        if refused is not None and not answered:
             raise explained(refused, self.table)
 
     def _child_calls(self, step: Children) -> Iterator[Call]:
@@ -355,49 +348,6 @@ class _Scan:
                     seen.add(key)
                     yield key
 
-    # ---- extended columns
-
-    def _extended(self, records: list[Record], echo: Mapping[str, Any]) -> Iterator[Record]:
-        """*records* with their extended columns, fetched one by one where they are not remembered."""
-        get = self.table.get
-        if get is None:
-            yield from records
-            return
-        known = self.work.session.extended(self.extension.seconds)
-        slots = {slot: _column(self.table, slot) for slot in get.placeholders}
-        paths = [
-            fill(get.path, {name: column_value(column, record, echo) for name, column in slots.items()})
-            for record in records
-        ]
-        params = tuple(get.params.items())
-
-        def start(path: str) -> Pending[Any]:
-            found = known.get(path)
-            if found is not None:
-                self.work.spent.remembered += 1
-                return Ready(found)
-            return self.work.start(get, path, params)
-
-        session = self.work.session
-        fetched = ordered_map(start, paths, session.parallel, session.interrupts)
-        for record, (path, result) in zip(records, fetched):
-            answer = result
-            if isinstance(result, (bytes, ApiError)):
-                answer = self.work.finish(get, path, params, result)
-                if isinstance(answer, NotFoundError):
-                    continue  # deleted since the list was read
-                if isinstance(answer, ApiError):
-                    raise explained(answer, self.table)
-                answer = record_of(answer, f"GET /api/v{get.version}{path}")
-                known[path] = answer
-            yield {**record, **{n: answer.get(n) for n in self.extension.names}}
-
-
-# How a 404 tells an operation that is not there from a record that is not.
-_UNKNOWN = re.compile(
-    r"\b(unknown|no such|removed|invalid) (method|path|endpoint|url|api|route)", re.IGNORECASE
-)
-
 
 def _column(table: Table, name: str) -> Column:
     """A column that the catalogue's validation has seen."""
@@ -405,20 +355,6 @@ def _column(table: Table, name: str) -> Column:
     if found is None:
         raise CatalogError(f"{table.name} has no column {name}")
     return found
-
-
-def _final(error: ApiError) -> bool:
-    """Whether a refusal is that of the whole account, not of one parent."""
-    return error.status in (402, 415) or "scope and url mismatch" in error.detail.lower()
-
-
-def explained(error: PipedriveError, table: Table) -> PipedriveError:
-    """*error* with what the account or token needs for *table*."""
-    if isinstance(error, (AccessError, NotFoundError)):
-        wanted = table.needs or "the token's user must be allowed to see it"
-        error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
-        error.hint = f"{table.name}: {wanted}. The other tables go on working."
-    return error
 
 
 def _singles(batches: Iterable[Batch]) -> Iterator[Pair]:

@@ -1,0 +1,45 @@
+"""What a refused read means: that a record is not there, that one record is kept from the token's user, or
+that the whole table cannot be read."""
+
+from __future__ import annotations
+
+import re
+
+from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
+
+# How a 404 tells an operation that is not there from a record that is not.
+_NO_OPERATION = re.compile(
+    r"\b(unknown|no such|removed|invalid) (method|path|endpoint|url|api|route)", re.IGNORECASE
+)
+# "Deal not found", "User with specified ID does not exist": every 404 of the OpenAPI files names a thing.
+_NO_RECORD = re.compile(r"\w.*\b(not found|not exist)", re.IGNORECASE)
+
+
+def is_final(error: ApiError) -> bool:
+    """Whether a refusal is that of the whole account, not of one record."""
+    return error.status in (402, 415) or "scope and url mismatch" in error.detail.lower()
+
+
+def is_gone(error: ApiError) -> bool:
+    """Whether Pipedrive says that it has no such operation."""
+    return error.status == 410 or (error.status == 404 and bool(_NO_OPERATION.search(_said(error))))
+
+
+def names_record(error: NotFoundError) -> bool:
+    """Whether a 404 says that it is a record that is not there."""
+    return bool(_NO_RECORD.search(_said(error)))
+
+
+def explained(error: PipedriveError, table: Table) -> PipedriveError:
+    """*error* with what the account or token needs for *table*."""
+    if isinstance(error, (AccessError, NotFoundError)):
+        wanted = table.needs or "the token's user must be allowed to see it"
+        error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
+        error.hint = f"{table.name}: {wanted}. The other tables go on working."
+    return error
+
+
+def _said(error: ApiError) -> str:
+    """What Pipedrive said, which stands behind the request."""
+    return error.detail.partition(": ")[2]
