@@ -56,6 +56,14 @@ def _load_text(value: Any) -> str:
     return str(value)
 
 
+def _load_uuid(value: Any) -> str | None:
+    return str(value).strip().lower() or None
+
+
+def _parse_uuid(value: Any) -> str:
+    return _parse_text(value).lower()
+
+
 def _parse_jsonb(value: Any) -> Any:
     return value if isinstance(value, (dict, list)) else parse_exact(value)
 
@@ -158,7 +166,7 @@ def _parse_boolean(value: Any) -> bool:
 # ---- dates and times
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d$")
-_V1_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?$")
+_BARE_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?$")
 _OFFSET = re.compile(r"([+-]\d\d)(:?\d\d)?(:?\d\d)?$")
 
 
@@ -176,8 +184,8 @@ def _load_timestamptz(value: Any) -> str | None:
         return None
     if _ISO.match(value):
         return value + " 00:00:00+00"
-    if _V1_TIME.match(value):
-        return value + "+00"  # v1 gives UTC without saying so (FACTS 8, time formats)
+    if _BARE_TIME.match(value):
+        return value + "+00"  # v1 gives UTC without saying so (FACTS 8, time formats), v2 may
     parse_datetime(value)
     return value
 
@@ -343,7 +351,7 @@ _SCALARS = (
     Codec("numeric", _load_numeric, _parse_numeric, _dump_numeric, str),
     Codec("boolean", _load_boolean, _parse_boolean, _same, _bool_text),
     Codec("text", _load_text, _parse_text, _same, _same),
-    Codec("uuid", _load_text, _parse_text, _same, _same),
+    Codec("uuid", _load_uuid, _parse_uuid, _same, _same),
     Codec("jsonb", to_json, _parse_jsonb, _same, to_json),
     Codec("timestamptz", _load_timestamptz, parse_datetime, _dump_timestamptz, _dump_timestamptz),
     Codec("date", _load_date, _parse_date, dt.date.isoformat, dt.date.isoformat),

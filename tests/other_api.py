@@ -13,11 +13,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Union
 from urllib.parse import parse_qsl, urlsplit
 
-Answer = Callable[[dict[str, str]], Union[Mapping[str, Any], tuple[int, Mapping[str, Any]]]]
+Answer = Callable[[Any], Union[Mapping[str, Any], tuple[int, Mapping[str, Any]]]]
+
+
+class Query(dict[str, str]):
+    """The parameters of a request; ``pairs`` has those that come several times too."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self.pairs = tuple(pairs)
 
 
 class OtherApi:
-    """*answers*: path without /api → the payload for a query, or (status, payload). All else is a 404."""
+    """*answers*: path without /api → the payload for a Query, or (status, payload); for a write the method
+    stands before the path ("PATCH /v2/deals/7"), and the answer is that to its body. All else is a 404."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = answers
@@ -50,12 +59,13 @@ class OtherApi:
     def requests(self) -> list[dict[str, Any]]:
         return list(self._log)
 
-    def answer(self, target: str) -> tuple[int, bytes]:
+    def answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query))
-        self._log.append({"path": parts.path, "query": query})
-        found = self.answers.get(parts.path[len("/api") :])
-        made: Any = (404, {"success": False, "error": "Not found"}) if found is None else found(query)
+        path = parts.path[len("/api") :]
+        given: Any = Query(parse_qsl(parts.query)) if method == "GET" else json.loads(body or b"null")
+        self._log.append({"path": parts.path, "query": given})
+        found = self.answers.get(path if method == "GET" else f"{method} {path}")
+        made: Any = (404, {"success": False, "error": "Not found"}) if found is None else found(given)
         status, payload = made if isinstance(made, tuple) else (200, made)
         return status, json.dumps(payload).encode()
 
@@ -66,12 +76,15 @@ def _handler(api: OtherApi) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1  # headers and body leave together
 
         def do_GET(self) -> None:
-            status, body = api.answer(self.path)
+            length = int(self.headers.get("content-length") or 0)
+            status, body = api.answer(self.command, self.path, self.rfile.read(length))
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

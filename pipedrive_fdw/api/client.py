@@ -29,7 +29,7 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
-from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.jsontext import parse_json, to_json
 
 log = logging.getLogger("pipedrive_fdw")
 _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
@@ -221,7 +221,7 @@ def _signed(request: Request, signed: Signed, version: int) -> Request:
 def _outcome(request: Request, response: Response) -> Any:
     """The Answer in *response*, or (Failure, error)."""
     error: PipedriveError
-    if response.status in (200, 201, 204):
+    if 200 <= response.status < 300:
         try:
             return Answer(_envelope(request, response), response.headers, response.body)
         except ProtocolError as unreadable:
@@ -295,11 +295,14 @@ def reason(payload: Any) -> str:
     if not isinstance(payload, dict):
         return ""
     parts = [str(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
+    if payload.get("errors"):  # of webhooks: {"subscription_url": ["invalid or non-reachable URL"]}
+        parts.append(to_json(payload["errors"]))
+    parts += [f"{name} {payload[name]}" for name in ("code", "field_code") if payload.get(name)]
     return ". ".join(parts)[:500]
 
 
 def status_error(request: Request, response: Response) -> PipedriveError:
-    """The error of an answer whose status is not 200 or 201."""
+    """The error of an answer whose status is not of the 2xx."""
     path = urlsplit(request.url).path
     where = f"{request.method} {path} gave status {response.status}"
     status = response.status
@@ -318,7 +321,8 @@ def status_error(request: Request, response: Response) -> PipedriveError:
     if status in (402, 403, 410, 415):
         return AccessError(f"access refused ({status})", detail, status=status)
     if status == 404 and isinstance(payload, dict):
-        return NotFoundError("not found (404)", detail, "Check company_domain and base_url.", status)
+        hint = "" if why else "Check company_domain and base_url."
+        return NotFoundError("not found (404)", detail, hint, status)
     if 300 <= status < 400:
         return ProtocolError(
             "the API answered with a redirect, which is not followed with a credential",
@@ -345,7 +349,15 @@ def _auth_error(oauth: bool, detail: str) -> AuthError:
 
 
 def _limit_error(response: Response, detail: str) -> ApiError:
-    if is_daily(response.headers, response.body):
+    daily = is_daily(response.headers, response.body)
+    if daily is None:
+        return DailyLimitError(
+            "too many requests, or the day's API tokens are used up",
+            f"{detail}. Pipedrive does not say which it is, so nothing was sent again",
+            "Try again in some seconds; SELECT * FROM api_usage shows the tokens that were last reported.",
+            429,
+        )
+    if daily:
         seconds = int(number(response.headers.get("retry-after")))
         when = (
             f" It resets in {seconds // 3600} h {seconds % 3600 // 60} min."

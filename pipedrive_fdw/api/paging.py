@@ -41,11 +41,14 @@ def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page
 
 
 def record_of(payload: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The record of a look-up's answer; one operation (GET /permissionSets/{id}) answers without envelope.
+    """The record of a look-up's answer; one operation (GET /permissionSets/{id}) answers without envelope
+    by its schema, and with a list of the one record by its example.
 
     Raises ProtocolError for anything but one record: a record that is not there is a 404.
     """
     record = payload.get("data") if "data" in payload or "success" in payload else payload
+    if isinstance(record, list) and len(record) == 1:
+        (record,) = record
     if not isinstance(record, dict):
         kind = "null" if record is None else type(record).__name__
         raise ProtocolError(

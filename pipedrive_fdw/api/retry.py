@@ -32,18 +32,16 @@ class Failure:
     lasting: bool = False
 
 
-def is_daily(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a 429 is that of the day's tokens."""
+def is_daily(headers: Mapping[str, str], body: bytes) -> bool | None:
+    """Whether a 429 is that of the day's tokens; None where nothing tells, which is taken for it."""
     if b"daily" in body.lower():
         return True
     if headers.get("x-daily-ratelimit-token-remaining") == "0":
         return True
     if number(headers.get("retry-after")) > _LONGEST_WAIT:
         return True
-    reset = headers.get("x-ratelimit-reset")
-    return not (
-        reset is not None or headers.get("x-ratelimit-remaining") is not None or "retry-after" in headers
-    )
+    tells = ("x-ratelimit-reset", "x-ratelimit-remaining", "retry-after")
+    return False if any(name in headers for name in tells) else None
 
 
 def number(text: str | None) -> float:
@@ -56,7 +54,7 @@ def number(text: str | None) -> float:
 def next_wait(failure: Failure, attempt: int) -> float | None:
     """Seconds to wait before attempt *attempt* + 1 (the first attempt is 1); None to give up."""
     if failure.status == 429:
-        if is_daily(failure.headers, failure.body) or attempt > MAX_BURST_WAITS:
+        if is_daily(failure.headers, failure.body) is not False or attempt > MAX_BURST_WAITS:
             return None
         wait = number(failure.headers.get("x-ratelimit-reset")) or number(failure.headers.get("retry-after"))
         return min(wait or 2.0, _LONGEST_WAIT) + 0.05

@@ -1,6 +1,6 @@
 """Field definitions as the two Fields APIs give them, in one form.
 
-v2 names a field by ``field_code``, v1 by ``key``; the key of a custom field is 40 hexadecimal digits in
+v2 names a field by ``field_code``, v1 by ``key``; the key of a custom field is a hash of 40 characters in
 both, and is its identity: names are not unique and can be changed, the key and the type cannot. Both are
 taken in the order in which the fields were made, which is v2's own, so that a field keeps the name of its
 column when somebody moves it or makes another.
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KEY = re.compile(r"[0-9a-f]{40}")
-
+# "Randomly generated 40-character hashes": hexadecimal ones, as far as anybody has seen.
+KEY = re.compile(r"[0-9A-Za-z]{40}")
 
 UNKNOWN = "unknown"
 
@@ -52,8 +52,10 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
     of a field that v1 lists beside it."""
     key = definition.get("field_code", definition.get("key"))
     made_here = definition.get("is_custom_field", definition.get("edit_flag", True))
-    if not isinstance(key, str) or not KEY.fullmatch(key) or made_here is False:
+    if not isinstance(key, str) or not key or made_here is False:
         return None
+    if definition.get("is_custom_field") is not True and not KEY.fullmatch(key):
+        return None  # v1 does not say of every field whether it was made here
     if definition.get("active_flag") is False or definition.get("is_subfield"):
         return None
     name = definition.get("field_name", definition.get("name"))

@@ -126,13 +126,13 @@ def _choice(column: CustomColumn) -> Reader:
     field, labelled = column.field, column.labelled
 
     def one(option: Any, look: Lookups) -> Any:
+        label = None
         if isinstance(option, dict):
-            key, label = option.get("id"), option.get("label")
-            return key if not labelled else str(key) if label is None else label
+            option, label = option.get("id"), option.get("label")
         option = whole(option)
-        if not labelled:
+        if option is None or not labelled:
             return option
-        label = look.label(field, option)
+        label = look.label(field, option) if label is None else label
         return str(option) if label is None else label
 
     def read(value: Any, record: Record, look: Lookups) -> Any:
@@ -142,7 +142,7 @@ def _choice(column: CustomColumn) -> Reader:
             value = [part.strip() for part in value.split(",") if part.strip()]
         elif not isinstance(value, list):
             value = [value]
-        return [one(option, look) for option in value] or None
+        return [one(option, look) for option in value if option is not None] or None
 
     return read
 

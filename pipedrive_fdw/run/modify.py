@@ -394,7 +394,7 @@ class Writer:
         table = self.table
         record = self._record(change.op, row, work)
         path = table.nested.split(".")
-        if path[0] not in record:
+        if path[0] not in record and path[0] in table.asks:  # what comes unasked is left out when it is empty
             raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
         elements = dig(record, path) or []
         if old is None:

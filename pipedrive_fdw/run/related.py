@@ -135,5 +135,15 @@ class Related:
             answer = self._work.finish(listing, listing.path, params(chunk), result)
             if isinstance(answer, ApiError):
                 raise answer
-            found += answer.get("data") or ()
+            found += self._all(listing, params(chunk), answer)
         return found
+
+    def _all(self, listing: Listing, params: Params, first: Record) -> list[Any]:
+        """The records of a list whose *first* page is there already."""
+        got = [first]
+
+        def ask(following: Params) -> Record:
+            return got.pop() if got else self._work.ask(listing, listing.path, following)
+
+        where = f"GET /api/v{listing.version}{listing.path}"
+        return [record for page in pages(ask, listing, params, where) for record in page]

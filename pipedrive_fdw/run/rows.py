@@ -7,7 +7,6 @@ whole-row expression uses.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
@@ -16,13 +15,13 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.codec import Codec
 from pipedrive_fdw.custom.columns import CustomColumn, from_options
+from pipedrive_fdw.custom.fields import KEY
 from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError
 
 Record = Mapping[str, Any]
 Row = list[Any]
-_FIELD_KEY = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def has_values(binding: Binding, wanted: Mapping[str, Sequence[Any]]) -> Callabl
 
 def root_fields(record: Record) -> dict[str, Any]:
     """The custom fields of a v1 record, which stand at its root under their 40-character keys."""
-    return {name: value for name, value in record.items() if _FIELD_KEY.match(name)}
+    return {name: value for name, value in record.items() if KEY.match(name)}
 
 
 def dig(value: Any, path: Sequence[str]) -> Any:
@@ -185,7 +184,7 @@ _PASSES = {
     "numeric": "{v}.__class__ is int or {v}.__class__ is float",
     "boolean": "{v} is True or {v} is False",
     "text": "{v}.__class__ is str and '\\0' not in {v}",
-    "uuid": "{v}.__class__ is str",
+    "uuid": "{v}.__class__ is str and {v}.islower()",
 }
 
 

@@ -16,7 +16,7 @@ from pipedrive_fdw.api.cache import SharedCache, pack, unpack
 from pipedrive_fdw.api.client import Answer, Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
-from pipedrive_fdw.catalog.model import Operation
+from pipedrive_fdw.catalog.model import Listing, Operation
 from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, StateError
 from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.run.cached import Cached
@@ -71,6 +71,14 @@ class StatementMemory:
             self._size -= len(dropped)
 
 
+def _repeated(op: Operation, params: Params) -> Params:
+    """*params* with one parameter for each value of the comma list, where *op* may want it so."""
+    name = op.repeats if isinstance(op, Listing) else ""
+    if not name:
+        return params
+    return tuple((key, one) for key, text in params for one in (text.split(",") if key == name else (text,)))
+
+
 def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
     """A wait in a worker thread that ends when its exchange is given up."""
     end = time.monotonic() + seconds
@@ -113,6 +121,8 @@ class Session:
         self.cache = cache
         self.spent = Spent()
         self.parallel = parallel
+        # Paths that want a parameter for each of several values (Listing.repeats)
+        self.repeating: set[str] = set()
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
         self.fields = fields
         self._statement = statement
@@ -267,7 +277,8 @@ class Work:
             return Ready(unpack(packed))
         self.session.plan_tokens(op.tokens, self.guards)
         self._cached.begin(key)
-        return self._begin(lambda: self._fetch(op, path, params))
+        asked = _repeated(op, params) if op.path in self.session.repeating else params
+        return self._begin(lambda: self._fetch(op, path, asked))
 
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
         try:
@@ -285,6 +296,8 @@ class Work:
 
     def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
+        if isinstance(result, ApiError) and result.status == 400 and _repeated(op, params) != params:
+            result = self._otherwise(op, path, params)
         if isinstance(result, ApiError):
             return result
         key = (op.version, path, params)
@@ -293,6 +306,14 @@ class Work:
         self.session.memory.answered.add((op.version, op.path))
         self._cached.put(op, key, packed, envelope)
         return envelope
+
+    def _otherwise(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
+        """The read again, with a parameter for each value; from now on so, where that is understood."""
+        self.session.repeating.add(op.path)
+        result = self.start(op, path, params).wait(self.session.interrupts)
+        if isinstance(result, ApiError):
+            self.session.repeating.discard(op.path)
+        return result
 
     def distrust(self) -> None:
         """The answers of this scan do not fit together: none of them is to be met again."""

@@ -46,7 +46,7 @@ def test_the_wait_before_the_next_attempt(failure: Failure, attempt: int, expect
         ({"x-daily-ratelimit-token-remaining": "0", "x-ratelimit-reset": "2"}, b"", True),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "2"}, b"", False),
         ({"retry-after": "2"}, b"", False),
-        ({}, b"", True),
+        ({}, b"", None),
     ],
 )
 def test_the_two_limits_are_told_apart(headers: dict[str, str], body: bytes, daily: bool) -> None:
