@@ -158,7 +158,6 @@ class Listing(Operation):
     repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
               write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
-    missing_is_empty  so is a 404
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
@@ -173,7 +172,6 @@ class Listing(Operation):
     params: Mapping[str, str] = field(default_factory=dict)
     repeats: str = ""
     null_is_empty: bool = False
-    missing_is_empty: bool = False
     share: float = 1.0
     labels: bool = False
     include: bool = False

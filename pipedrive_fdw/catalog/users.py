@@ -131,7 +131,6 @@ PERMISSION_SET_ASSIGNMENTS = Table(
             version=1,
             paging=OFFSET,
             null_is_empty=True,
-            missing_is_empty=True,
         ),
     ),
     key=("permission_set_id", "user_id"),

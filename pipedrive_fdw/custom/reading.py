@@ -126,13 +126,13 @@ def _choice(column: CustomColumn) -> Reader:
     field, labelled = column.field, column.labelled
 
     def one(option: Any, look: Lookups) -> Any:
-        label = None
-        if isinstance(option, dict):
-            option, label = option.get("id"), option.get("label")
-        option = whole(option)
+        told = isinstance(option, dict) and "label" in option
+        label = option["label"] if told else None
+        option = whole(option.get("id") if isinstance(option, dict) else option)
         if option is None or not labelled:
             return option
-        label = look.label(field, option) if label is None else label
+        if not told:
+            label = look.label(field, option)
         return str(option) if label is None else label
 
     def read(value: Any, record: Record, look: Lookups) -> Any:

@@ -23,7 +23,7 @@ def is_final(error: ApiError) -> bool:
 
 def is_gone(error: ApiError) -> bool:
     """Whether Pipedrive says that it has no such operation."""
-    return error.status == 410 or (error.status == 404 and bool(_NO_OPERATION.search(_said(error))))
+    return error.status == 404 and bool(_NO_OPERATION.search(_said(error)))
 
 
 def names_record(error: NotFoundError) -> bool:

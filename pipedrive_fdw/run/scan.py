@@ -230,7 +230,7 @@ class _Scan:
         for call, answer in self._parallel(get, calls):
             if isinstance(answer, NotFoundError) and names_record(answer):
                 continue
-            if isinstance(answer, (NotFoundError, AccessError)) and not (is_final(answer) or is_gone(answer)):
+            if isinstance(answer, (NotFoundError, AccessError)) and not self._is_whole(answer):
                 refused = refused or answer
                 continue
             if isinstance(answer, PipedriveError):
@@ -309,7 +309,7 @@ class _Scan:
         # A batch leaves out the parents that it does not find, so its refusal is not about one of them
         batched = any(f.required and f.shape == "in" for f in listing.filters)
         for call, answer in self._parallel(listing, calls):
-            passed = not (batched or isinstance(answer, ApiError) and (is_final(answer) or is_gone(answer)))
+            passed = isinstance(answer, ApiError) and not (batched or self._is_whole(answer))
             if isinstance(answer, NotFoundError) and passed:
                 missing = missing or answer
             elif isinstance(answer, AccessError) and passed:
@@ -319,10 +319,14 @@ class _Scan:
             else:
                 answered = True
                 yield from self._pages(listing, call, [answer])
-        if walked and not listing.missing_is_empty:
+        if walked:
             refused = refused or missing
         if refused is not None and not answered:
             raise explained(refused, self.table)
+
+    def _is_whole(self, error: ApiError) -> bool:
+        """Whether a refusal is that of the table, whichever record it was asked about."""
+        return is_final(error) or is_gone(error) or (self.table.removed and error.status == 410)
 
     def _child_calls(self, step: Children) -> Iterator[Call]:
         ids = self._parent_ids(step)

@@ -166,7 +166,11 @@ COSTS = (
         ("/v2/deals/archived?status=won", "/v2/deals?status=won"),
     ),
     Cost("SELECT * FROM deals LIMIT 0", 0, ()),
-    Cost("SELECT * FROM deleted_deals WHERE id = 5", 10, ("/v2/deals?ids=5&status=deleted",)),
+    Cost(
+        "SELECT * FROM deleted_deals WHERE id = 5",
+        30,
+        ("/v2/deals/archived?ids=5&status=deleted", "/v2/deals?ids=5&status=deleted"),
+    ),
     Cost(
         "SELECT * FROM persons WHERE filter_id IN (1, 2) AND owner_id = 2",
         20,
