@@ -1,7 +1,8 @@
 """Lists: filters, order, pages and envelopes, as each version has them.
 
 v2 and a few of v1 page by an opaque cursor (a keyset marker bound to its filters and sort), v1 by start and
-limit in one of three envelopes. NULLs come first ascending and last descending, ties in the order of ids.
+limit in one of three envelopes. NULLs come first ascending and last descending, ties in the order of ids, but
+under ``sort`` in the one of every second page turned round: no order of theirs is promised.
 """
 
 from __future__ import annotations
@@ -121,7 +122,10 @@ def _sorts(call: Call, collection: Collection) -> Sorts:
         asked = list(collection.order)
     key = collection.key
     if all(name != key for name, _ in asked):
-        asked.append((key, asked[0][1] if asked else False))
+        # Of rows that are equal in a sort, each page by offset may have another order
+        start, limit = int(query.get("start", "0")), int(query.get("limit", "100"))
+        turned = "sort" in query and start // max(limit, 1) % 2 == 1
+        asked.append((key, (asked[0][1] if asked else False) != turned))
     return tuple(asked)
 
 
