@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.catalog.v1 import CHANGED as V1_TABLES
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
 
 # How a 404 tells an operation that is not there from a record that is not.
@@ -34,10 +35,21 @@ def names_record(error: NotFoundError) -> bool:
 def explained(error: PipedriveError, table: Table) -> PipedriveError:
     """*error* with what the account or token needs for *table*."""
     if isinstance(error, (AccessError, NotFoundError)):
-        wanted = table.needs or "the token's user must be allowed to see it"
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
-        error.hint = f"{table.name}: {wanted}. The other tables go on working."
+        error.hint = f"{table.name}: {_wanted(error, table)}. The other tables go on working."
     return error
+
+
+def _wanted(error: ApiError, table: Table) -> str:
+    if table.needs:
+        return table.needs
+    if is_gone(error) and V1_TABLES.get(table.name) is table:
+        return "Pipedrive offers version 1 of it no more; the option api_version 'v2' of the server reads it"
+    if isinstance(error, NotFoundError) and names_record(error):
+        return "what the query names, such as a filter_id, is not there or not for the token's user"
+    if isinstance(error, NotFoundError):
+        return "check company_domain and base_url, and what the account's plan includes"
+    return "the token's user must be allowed to see it"
 
 
 def _said(error: ApiError) -> str:

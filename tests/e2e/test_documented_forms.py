@@ -191,6 +191,25 @@ def test_a_404_that_names_nothing_is_asked_about_once(server: Server) -> None:
             account.rows("SELECT id FROM persons WHERE id = 5")
 
 
+@pytest.mark.parametrize(
+    ("error", "version", "sql", "hint"),
+    [
+        ("Unknown method .", "v1", "WHERE id = 5", "api_version 'v2'"),
+        ("Unknown method .", "v2", "WHERE id = 5", "base_url"),
+        ("Filter not found", "v2", "WHERE filter_id = 5", "filter_id"),
+    ],
+)
+def test_a_404_hints_at_what_may_be_wrong(
+    server: Server, error: str, version: str, sql: str, hint: str
+) -> None:
+    missing = refused(404, {"success": False, "error": error})
+    answers = dict.fromkeys(("/v1/persons/5", "/v2/persons/5", "/v2/persons"), missing)
+    with account_of(server, answers, tables=["persons"], api_version=version) as account:
+        with pytest.raises(psycopg.Error) as caught:
+            account.rows(f"SELECT id FROM persons {sql}")
+        assert hint in str(caught.value.diag.message_hint)
+
+
 def test_children_of_the_only_parent_that_cannot_be_read_are_an_error(server: Server) -> None:
     answers = {"/v2/products": whole(records(1, 1)), "/v2/products/1/variations": refused(*MISSING)}
     tables = ["products", "product_variations"]
