@@ -16,7 +16,7 @@ from multicorn.utils import log_to_postgres
 
 from pipedrive_fdw.errors import Cancelled, PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
-from pipedrive_fdw.run.asked import Asked
+from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import WORDS, check_encoding
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.transaction import TRANSACTION
@@ -99,7 +99,13 @@ class PipedriveFdw(ForeignDataWrapper):
         limit: int | None = None,
         offset: int | None = None,
     ) -> Iterator[Any]:
-        rows = self._table.scan(Asked(quals, columns, sortkeys or (), limit, offset))
+        loop = Loop(Asked(quals, columns, sortkeys or (), limit, offset))
+        rows = self._rows(loop)
+        loop.follow(rows)
+        return rows
+
+    def _rows(self, loop: Loop) -> Iterator[Any]:
+        rows = self._table.scan(loop)
         try:
             yield from rows
             return

@@ -47,13 +47,15 @@ def _boolean(value: str) -> bool:
 
 
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
+    wanted = f"use a {'whole ' if whole else ''}number from {low:.15g} to {high:.15g}"
+
     def read(value: str) -> Any:
         try:
             number = int(value) if whole else float(value)
         except ValueError:
-            raise ValueError(f"use a number from {low:g} to {high:g}") from None
+            raise ValueError(wanted) from None
         if not low <= number <= high:
-            raise ValueError(f"use a number from {low:g} to {high:g}")
+            raise ValueError(wanted)
         return number
 
     return read
@@ -259,7 +261,7 @@ def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
     close = difflib.get_close_matches(name, valid, n=1)
     meant = f'Perhaps you meant "{close[0]}". ' if close else ""
     return OptionError(
-        f'there is no option "{name}" for a {" or ".join(where)}',
+        f'there is no option "{name}" for {"an" if where[0] == IMPORT else "a"} {" or ".join(where)}',
         hint=f"{meant}Valid options: {', '.join(valid)}.",
     )
 

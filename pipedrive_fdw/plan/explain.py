@@ -17,6 +17,8 @@ def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
         return
     for step in plan.steps:
         yield from _step(step, verbose)
+    for more in plan.further:
+        yield more.text
     if plan.order:
         keys = ", ".join(o.column + (" DESC" if o.reverse else "") for o in plan.order)
         yield f"Sorted {'by Pipedrive' if plan.streamed else 'here'}: {keys}"
@@ -54,6 +56,7 @@ def _tokens(plan: ScanPlan) -> str:
     prices: list[str] = []
     for step in plan.steps:
         prices += _prices(step)
+    prices += (more.price for more in plan.further)
     return "Tokens: " + ", ".join(dict.fromkeys(prices)) + f", about {plan.tokens}"
 
 

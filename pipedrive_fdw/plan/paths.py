@@ -191,6 +191,19 @@ Step = Union[Lists, Gets, Batches, Children]
 
 
 @dataclass(frozen=True)
+class Further:
+    """Requests for what the rows show beyond their records, which are made unless it is remembered.
+
+    text, price  as EXPLAIN shows them
+    tokens       expected for all rows of the scan
+    """
+
+    text: str
+    price: str
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One legal way to answer.
 
@@ -225,6 +238,7 @@ class ScanPlan:
     pushed, rechecked  the quals as text
     extended  columns that cost a request for each row
     limit, offset  rows to give and to pass over, where PostgreSQL leaves that to the scan
+    further   the requests for what the rows show beyond their records, the extended columns among it
     """
 
     table: Table
@@ -237,13 +251,14 @@ class ScanPlan:
     extended: tuple[str, ...] = ()
     limit: int | None = None
     offset: int = 0
+    further: tuple[Further, ...] = ()
 
     @property
     def tokens(self) -> int:
         """Expected tokens of the whole scan."""
-        return sum(step.tokens for step in self.steps)
+        return sum(step.tokens for step in self.steps) + sum(more.tokens for more in self.further)
 
     @property
     def requests(self) -> int:
-        """Expected requests of the whole scan."""
+        """Expected requests of the steps."""
         return sum(step.requests for step in self.steps)

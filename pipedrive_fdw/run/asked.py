@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.plan.predicates import Qual
 from pipedrive_fdw.run.backend import statement_mark, statement_text
+
+
+_ZERO = re.compile(r"^(0|\?|f|)$|\b(1999|2000)\b")
 
 
 class SortKey(Protocol):
@@ -40,57 +45,112 @@ class Asked:
         found = (q.field_name for q in self.quals if q.operator == "=" and str(q.value) in ("0", ""))
         return keys.intersection(found)
 
-    def announces(self, other: Asked, late: frozenset[str]) -> bool:
-        """Whether *other* is this scan at work, the values of *late* columns filled in."""
+    def resembles(self, other: Asked, free: Callable[[Qual], bool]) -> bool:
+        """Whether *other* asks the same, but for the values of the quals that are *free*."""
 
         def shape(asked: Asked) -> Any:
             return (
-                [(q.field_name, q.operator, q.field_name in late or repr(q.value)) for q in asked.quals],
+                [(q.field_name, q.operator, some or repr(q.value)) for q, some in zip(asked.quals, opened)],
                 asked.columns,
                 [(k.attname, k.is_reversed) for k in asked.sortkeys],
                 asked.limit,
                 asked.offset,
             )
 
-        return bool(shape(self) == shape(other))
+        opened = [free(qual) for qual in self.quals]
+        return len(self.quals) == len(other.quals) and bool(shape(self) == shape(other))
 
 
-@dataclass(eq=False)
-class Done:
-    """A scan that has ended: what was asked, what it used, the rows it gave."""
+def is_placeholder(qual: Qual) -> bool:
+    """Whether EXPLAIN may have passed it in the place of a value that is known when the query runs: the zero
+    of its type, which for times is the year 2000, in some time zones the last of 1999."""
+    return _ZERO.search(str(qual.value)) is not None
 
-    asked: Asked
-    spent: Spent
-    rows: int
+
+def is_fixed(_: Qual) -> bool:
+    """No value is free."""
+    return False
+
+
+def is_free(_: Qual) -> bool:
+    """Every value is free."""
+    return True
+
+
+class Loop:
+    """One scan: what was asked, and what it has used and given up to now; it is counted while it runs."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.spent = Spent()
+        self.rows = 0
+        self._held: Callable[[], object] = lambda: None
+
+    def follow(self, rows: object) -> None:
+        """PostgreSQL is given *rows*, and keeps them as long as it may read of them."""
+        self._held = weakref.ref(rows)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether PostgreSQL has dropped the rows."""
+        return self._held() is None
+
+
+class Node:
+    """A node of the statement's plan: its last loop, and what the loops before used."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self._before = Spent()
+        self._rows_before = 0
+
+    def again(self, loop: Loop) -> None:
+        """One more loop begins."""
+        self._before, self._rows_before = self.total()
+        self.loop = loop
+
+    def total(self) -> tuple[Spent, int]:
+        """What all loops have used, and the rows they gave."""
+        spent = Spent()
+        spent.include(self._before)
+        spent.include(self.loop.spent)
+        return spent, self._rows_before + self.loop.rows
 
 
 @dataclass
 class Ledger:
-    """What the scans of one foreign table used in the present statement."""
+    """What the scans of one foreign table use in the present statement, for EXPLAIN ANALYZE.
 
-    done: list[Done] = field(default_factory=list)
+    PostgreSQL does not tell a scan which node of its plan it belongs to. But a node drops the rows of one
+    loop before it begins the next, and holds those of its last one to the statement's end.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
     statement: Any = None
 
-    def note(self, asked: Asked, spent: Spent, rows: int) -> None:
-        """Keeps what a scan used, where EXPLAIN ANALYZE will ask for it at the end of the statement."""
+    def begin(self, loop: Loop) -> None:
+        """A scan begins. What it uses is kept where EXPLAIN ANALYZE will ask for it."""
         if "explain" not in statement_text().lower():
             return
         if self.statement != statement_mark():
-            self.done, self.statement = [], statement_mark()
-        self.done.append(Done(asked, spent, rows))
+            self.nodes, self.statement = [], statement_mark()
+        for node in self.nodes:
+            if node.loop.is_over and node.loop.asked.resembles(loop.asked, is_free):
+                node.again(loop)
+                return
+        self.nodes.append(Node(loop))
 
-    def take(self, asked: Asked, late: frozenset[str]) -> Done | None:
-        """What the scans used that *asked* announces: all rescans of a join's inner side, whose keys are
-        known *late*, else one, since the two sides of a self-join may ask for the same."""
+    def take(self, asked: Asked) -> tuple[Spent, int] | None:
+        """What the node has used that *asked* announces: by the values of its last loop (Multicorn 1.4, and
+        wherever they are constants), or with placeholders for them (Multicorn2). None when it never ran.
+
+        Each node is taken once, since the two sides of a self-join may ask for the same.
+        """
         if self.statement != statement_mark():
             return None
-        same = [done for done in self.done if asked.announces(done.asked, late)]
-        used = same if late else same[:1]
-        if not used:
-            return None
-        total = Done(asked, Spent(), 0)
-        for done in used:
-            self.done.remove(done)
-            total.spent.include(done.spent)
-            total.rows += done.rows
-        return total
+        for free in (is_fixed, is_placeholder):
+            for node in self.nodes:
+                if asked.resembles(node.loop.asked, free):
+                    self.nodes.remove(node)
+                    return node.total()
+        return None

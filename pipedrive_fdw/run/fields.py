@@ -13,10 +13,10 @@ from typing import Any
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Table
 from pipedrive_fdw.custom.fields import Field, Option
-from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.errors import AccessError, NotFoundError
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Gets, ScanPlan
+from pipedrive_fdw.run.further import related_fields
 from pipedrive_fdw.run.related import Related
 from pipedrive_fdw.run.rows import Binding
 from pipedrive_fdw.run.session import Params, Work
@@ -216,12 +216,7 @@ def lookups_for_rows(
     if not binding.custom:
         return None
     look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named, options))
-    if options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat:
-        fields = [
-            (column.field, column.kind)
-            for column in binding.custom
-            if column.kind in LINKS and not column.part and (not named or column.name in named)
-        ]
-        if fields:
-            look.expand(Related(work, fields, options["extended_cache_ttl"]))
+    fields = related_fields(binding, named, options)
+    if fields:
+        look.expand(Related(work, fields, options["extended_cache_ttl"]))
     return look

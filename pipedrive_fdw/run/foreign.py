@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Callable
 
-from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
@@ -25,12 +24,13 @@ from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.plan.sizes import is_known
 from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.asked import Asked, Ledger, SortKey
+from pipedrive_fdw.run.asked import Asked, Ledger, Loop, SortKey
 from pipedrive_fdw.run.backend import counts_only, setting, statement_mark, statement_text
 from pipedrive_fdw.run.bind import ColumnDefinition, bind, table_named
 from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
+from pipedrive_fdw.run.further import further, related_fields, sent_part
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
@@ -80,17 +80,33 @@ class ForeignTable:
 
     def plan(self, asked: Asked, explained: bool = False) -> ScanPlan:
         order = tuple(Order(self._names[k.attname], k.is_reversed) for k in asked.sortkeys)
-        named = self._named(asked.columns)
+        predicates = self.predicates(asked.quals)
         settings = replace(self._settings_for(asked.columns), shared=PLANNED.shared(self._account))
-        return plan_scan(
+        plan = plan_scan(
             self.table,
-            self.predicates(asked.quals),
-            named,
+            predicates,
+            self._named(asked.columns),
             order,
             asked.limit,
             asked.offset,
             replace(settings, explained=explained),
         )
+        return self._completed(plan, asked, predicates)
+
+    def _completed(self, plan: ScanPlan, asked: Asked, predicates: Predicates) -> ScanPlan:
+        """*plan* with what the rows show beyond their records, as far as the query needs it."""
+        options = with_session(self.options, setting)
+        counted = self._only_counted(asked)
+        suppressed = options["suppress_extended_requests"] and not self.writer.follows
+        extended = () if suppressed or counted else plan.extended
+        fields = [] if counted else related_fields(self.binding, asked.columns, options)
+        plan = replace(plan, extended=extended)
+        if not extended and not fields:
+            return plan
+        rows = self._sizes.expected(sent_part(plan, predicates), self._settings())
+        if plan.limit is not None:
+            rows = min(rows, plan.limit + plan.offset)
+        return replace(plan, further=tuple(further(plan, fields, rows, self._counts.known())))
 
     def _named(self, columns: Iterable[str]) -> frozenset[str]:
         """The foreign table's *columns* as the catalogue calls them."""
@@ -184,44 +200,42 @@ class ForeignTable:
 
     # ---- running
 
-    def scan(self, asked: Asked) -> Generator[Row, None, None]:
-        """The rows of one scan; closing the generator ends its requests."""
+    def scan(self, loop: Loop) -> Generator[Row, None, None]:
+        """The rows of one scan, counted in *loop*; closing the generator ends its requests."""
+        asked = loop.asked
+        self._ledger.begin(loop)
         if self.table.local:
             yield from self.maker.rows([session_for(self.options).usage()], {})
             return
         plan = self.plan(asked)
         if not plan.steps:
-            self._ledger.note(asked, Spent(), 0)
             return
         options = with_session(self.options, setting)
         # What is to be changed is read afresh
         follows = self.writer.follows
-        work = self._work(options, self._advice(asked), 0 if follows else options["cache_ttl"])
-        suppressed = options["suppress_extended_requests"] and not follows
-        names = () if suppressed or self._only_counted(asked) else plan.extended
-        if plan.pushed and not names and not follows:
+        work = self._work(options, self._advice(asked), plan.tokens, 0 if follows else options["cache_ttl"])
+        if plan.pushed and not plan.extended and not follows:
             plan = self._cheaper_whole(plan, asked, work)
-        count = 0
+        loop.spent = work.spent
         whole = not asked.quals and asked.limit is None and not asked.offset
         try:
             # What a change sends back must be as it is now
-            extension = Extension(names, 0 if follows else options["extended_cache_ttl"])
+            extension = Extension(plan.extended, 0 if follows else options["extended_cache_ttl"])
             look = self._lookups(asked, work, options)
             shows = PLANNED.offered(self._account)
             rows = scan_rows(plan, self._maker_for(asked), work, extension, look, shows)
             if follows:
                 rows = self.writer.kept(rows, asked.columns, self._admits(asked))
             for row in rows:
-                count += 1
+                loop.rows += 1
                 yield row
             if whole:
-                work.sizes[rows_name(self.table, options["archived"])] = count
+                work.sizes[rows_name(self.table, options["archived"])] = loop.rows
         except PipedriveError as error:
             error.detail = sentences(error.detail, TRANSACTION.statement_report())
             raise
         finally:
             self._counts.put(work.sizes)
-            self._ledger.note(asked, work.spent, count)
             if plan.pushed:
                 work.session.company.looked_up(self.table.name, work.spent.tokens)
 
@@ -247,8 +261,8 @@ class ForeignTable:
             return None
         return has_values(self.binding, self.predicates(asked.quals).equal)
 
-    def _work(self, options: Options, advice: str = "", cache_ttl: float = 0) -> Work:
-        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice)
+    def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
+        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice, expected)
         return session_for(options).work(guards, cache_ttl)
 
     # ---- what writing needs
@@ -323,9 +337,9 @@ class ForeignTable:
             yield "0 stands for a value that is known when the query runs"
             if any(PLANNED.supplies(self._account, ahead.target, self.table) for ahead in aheads_of(plan)):
                 yield "With it go the next keys that the statement has read, where they cost less together"
-        done = self._ledger.take(asked, late)
-        if done is not None:
-            yield from explain_actual(done.spent, done.rows)
+        used = self._ledger.take(asked)
+        if used is not None:
+            yield from explain_actual(*used)
 
     @cached_property
     def _keys_named(self) -> frozenset[str]:

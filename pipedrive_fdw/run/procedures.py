@@ -21,7 +21,7 @@ from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.asked import Asked
+from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.session import Guards, Params
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
@@ -49,7 +49,7 @@ class _NoScan:
     def limitable(self, limit: int | None) -> bool:
         return False
 
-    def scan(self, asked: Asked) -> Iterator[Any]:
+    def scan(self, loop: Loop) -> Iterator[Any]:
         yield from ()
 
     def explain(self, asked: Asked, verbose: bool) -> Iterator[str]:
@@ -62,7 +62,7 @@ class CatalogueTable(_NoScan):
     def __init__(self, options: Options) -> None:
         self._tables = tables_of(options["api_version"])
 
-    def scan(self, asked: Asked) -> Iterator[dict[str, Any]]:
+    def scan(self, loop: Loop) -> Iterator[dict[str, Any]]:
         for table in self._tables.values():
             yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
             for column in (*table.columns, ATTRS):

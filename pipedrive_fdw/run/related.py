@@ -16,12 +16,19 @@ from pipedrive_fdw.errors import ApiError
 from pipedrive_fdw.run.session import Params, Work
 
 Record = Mapping[str, Any]
-_BATCH = 100
+BATCH = 100
 USERS = Listing("/users", tokens=20, version=1, paging=NONE)
 _LISTS = {
     "org": (Listing("/organizations", tokens=10), "people_count,smart_bcc_email"),
     "people": (Listing("/persons", tokens=10), ""),
 }
+
+
+def related_call(kind: str, ids: str) -> tuple[Listing, Params]:
+    """What lists the organizations or persons of *ids*, and with which parameters."""
+    listing, include = _LISTS[kind]
+    asked = (("ids", ids), ("limit", str(BATCH)))
+    return listing, (*asked, ("include_fields", include)) if include else asked
 
 
 def _user(record: Record) -> Record:
@@ -119,20 +126,18 @@ class Related:
         return [user for page in pages(ask, USERS, (), "GET /api/v1/users") for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
-        listing, include = _LISTS[kind]
         session = self._work.session
-        chunks = [keys[i : i + _BATCH] for i in range(0, len(keys), _BATCH)]
+        chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
 
-        def params(chunk: Sequence[Any]) -> Params:
-            asked = (("ids", ",".join(map(str, chunk))), ("limit", str(_BATCH)))
-            return (*asked, ("include_fields", include)) if include else asked
+        calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
 
-        def start(chunk: Sequence[Any]) -> Pending[Any]:
-            return self._work.start(listing, listing.path, params(chunk))
+        def start(call: tuple[Listing, Params]) -> Pending[Any]:
+            listing, params = call
+            return self._work.start(listing, listing.path, params)
 
         found: list[Any] = []
-        for chunk, result in ordered_map(start, chunks, session.parallel, session.interrupts):
-            answer = self._work.finish(listing, listing.path, params(chunk), result)
+        for (listing, params), result in ordered_map(start, calls, session.parallel, session.interrupts):
+            answer = self._work.finish(listing, listing.path, params, result)
             if isinstance(answer, ApiError):
                 raise answer
             found += self._all(listing, params(chunk), answer)

@@ -93,12 +93,14 @@ def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
 class Guards:
     """Where a statement stops: *most* tokens of its own, *reserve* tokens left to the day.
 
-    *advice* is the hint of the error: what to add to the WHERE.
+    *advice* is the hint of the error: what to add to the WHERE; *expected* are the tokens that the plan of a
+    scan expects, 0 where nothing is planned.
     """
 
     most: int
     reserve: int
     advice: str = ""
+    expected: int = 0
 
 
 class Session:
@@ -169,10 +171,11 @@ class Session:
         if mark != self._mark:
             self._mark, self._planned = mark, 0
         if self._planned + tokens > guards.most:
+            enough = max(guards.most * 4, self._planned + max(tokens, guards.expected))
             raise BudgetError(
                 f"the statement would spend more than {guards.most} API tokens",
                 detail=f"It has spent {self._planned}; the next request costs {tokens}.",
-                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {guards.most * 4}, "
+                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}, "
                 "or the option max_tokens_per_query of server or table.",
             )
         if guards.reserve:
