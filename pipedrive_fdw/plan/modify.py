@@ -117,6 +117,11 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
             )
 
 
+def thawing(table: Table) -> list[tuple[str, str]]:
+    """The columns, with values as in SQL, that make a frozen row changeable again."""
+    return [(name, _literal(not value)) for name, value in table.frozen if _settable(table, name)]
+
+
 def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> list[Change]:
     """The requests for UPDATE of a row by *changed* columns; none when nothing changes.
 

@@ -12,7 +12,6 @@ from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.plan.predicates import Qual
 from pipedrive_fdw.run.backend import statement_mark, statement_text
 
-
 _ZERO = re.compile(r"^(0|\?|f|)$|\b(1999|2000)\b")
 
 

@@ -11,6 +11,7 @@ import orjson
 
 from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
 from pipedrive_fdw.codec import CODECS, Codec, same
@@ -32,6 +33,7 @@ from pipedrive_fdw.plan.modify import (
 from pipedrive_fdw.run.backend import command_mark, setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
+from pipedrive_fdw.run.parents import Parents
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
 from pipedrive_fdw.run.scanned import Scan, ScannedRows
@@ -85,6 +87,7 @@ class Writer:
         self._identity: str | None = None
         self._modifies: Any = None
         self._scanned = ScannedRows((b.name for b in self.binding.columns), not self.table.nested)
+        self._parents = Parents(target.table, tables_of(target.options["api_version"]))
         self._shared: set[tuple[str, str, int]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
 
@@ -162,6 +165,7 @@ class Writer:
             row, custom_row = self._canonical(values)
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
+            self._parents.check(row, work)
             return self._perform("INSERT", change, dict(values), row, None, work)
         finally:
             work.close()
@@ -185,6 +189,7 @@ class Writer:
                 return self._named(scanned)
             if self._seen("update", old):
                 return base
+            self._parents.check(old, work)
             waiting = (row_id, self._reloaded(scanned, values)) if self._waits else None
             for change in updates(self.table, old, changed, custom):
                 base = self._perform("UPDATE", change, base, {**old, **changed}, old, work, waiting)
@@ -206,6 +211,7 @@ class Writer:
                 old = {**self._canonical(self._named(self._old(row_id, {})))[0], **keys}
             change = deletion(self.table, old)
             if not self._seen("delete", old):
+                self._parents.check(old, work)
                 self._perform("DELETE", change, {}, old, old, work, (row_id, None))
             self._scanned.written(row_id)
         finally:
@@ -353,9 +359,12 @@ class Writer:
     def _send(
         self, verb: str, change: Change, row: Values, old: Values | None, work: Work
     ) -> Mapping[str, Any]:
-        if change.op.array:
-            change = self._with_array(verb, change, row, old, work)
-        answer = self._request(change, work)
+        try:
+            if change.op.array:
+                change = self._with_array(verb, change, row, old, work)
+            answer = self._request(change, work)
+        except PipedriveError as error:
+            raise self._parents.explained(error, verb, row) from None
         data = (
             dig(answer.payload.get("data"), change.op.answer.split(".")) if change.op.answer else answer.data
         )
@@ -383,6 +392,8 @@ class Writer:
         try:
             body = orjson.dumps({"data": [change.body for change in changes]})
             records = work.send(bulk, path, body).data
+        except PipedriveError as error:
+            raise self._parents.explained(error, "INSERT", changes[0].key) from None
         finally:
             work.close()
         found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []

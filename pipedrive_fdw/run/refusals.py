@@ -40,7 +40,19 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
     return error
 
 
-def _wanted(error: ApiError, table: Table) -> str:
+def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str) -> PipedriveError:
+    """*error* of a write to *table* with what it may mean; *way_out* is that of a parent that is frozen."""
+    if isinstance(error, NotFoundError) and names_record(error) and not table.removed:
+        inserts = verb == "INSERT"
+        what = "What the row refers to is not there" if inserts else "The record is not there any more"
+        error.hint = f"{what}: it was deleted or merged, or the token's user may not see it."
+    elif isinstance(error, (AccessError, NotFoundError)):
+        archived = f" If what it belongs to is archived: {way_out}" if way_out and error.status == 403 else ""
+        error.hint = f"{table.name}: {_wanted(error, table, 'change')}.{archived}"
+    return error
+
+
+def _wanted(error: ApiError, table: Table, right: str = "see") -> str:
     if table.needs:
         return table.needs
     if is_gone(error) and V1_TABLES.get(table.name) is table:
@@ -49,7 +61,7 @@ def _wanted(error: ApiError, table: Table) -> str:
         return "what the query names, such as a filter_id, is not there or not for the token's user"
     if isinstance(error, NotFoundError):
         return "check company_domain and base_url, and what the account's plan includes"
-    return "the token's user must be allowed to see it"
+    return f"the token's user must be allowed to {right} it"
 
 
 def _said(error: ApiError) -> str:

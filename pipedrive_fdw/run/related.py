@@ -140,7 +140,7 @@ class Related:
             answer = self._work.finish(listing, listing.path, params, result)
             if isinstance(answer, ApiError):
                 raise answer
-            found += self._all(listing, params(chunk), answer)
+            found += self._all(listing, params, answer)
         return found
 
     def _all(self, listing: Listing, params: Params, first: Record) -> list[Any]:

@@ -92,6 +92,11 @@ class Transaction:
                 rows[place.row_id] = None if place.values is None else {**before, **place.values}
         return rows
 
+    def is_waiting(self, table: str, row_id: str) -> bool:
+        """Whether a change of this row of *table* waits."""
+        places = (waiting.place for waiting in self.waiting if waiting.table == table)
+        return any(place is not None and place.row_id == row_id for place in places)
+
     def statement_report(self) -> str:
         """What the present statement has written so far, '' for nothing."""
         mark = statement_mark()
