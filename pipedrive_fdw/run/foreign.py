@@ -46,6 +46,8 @@ _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 _FEW_PAGES = 4
 # Types that Pipedrive orders as PostgreSQL does.
 _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
+# How Multicorn says that a sort names no collation.
+_NO_COLLATION = (None, "", "default")
 
 
 class ForeignTable:
@@ -185,6 +187,8 @@ class ForeignTable:
             declared = self.table.column(name)
             kind = declared.type if declared is not None else ""
             if kind not in _EXACT and not (kind == "text" and self._by_their_collation):
+                break
+            if kind == "text" and not (key.collate in _NO_COLLATION and GUARD.expect_text_order()):
                 break
             claimed.append(key)
         return claimed

@@ -16,7 +16,8 @@ which costs requests, never rows.
 Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions are read from the
 server's own text form of nodes.
 
-The same hook mends operands that Multicorn misreads (run/operands.py).
+The same hook mends operands that Multicorn misreads (run/operands.py), and takes the order of texts back
+where it would be misused (run/textorder.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.operands import Operands, elements
+from pipedrive_fdw.run.textorder import TextOrder
 
 _VERSIONS = range(130000, 190000)
 _REL_PATHLIST, _PATH_PARAM_INFO, _PARAM_REQUIRED_OUTER = 40, 24, 8
@@ -61,6 +63,7 @@ class PathGuard:
         self._library: Any = None
         self._hook: Any = None
         self._operands: Operands | None = None
+        self._text_order: TextOrder | None = None
         self._expected = False
 
     def expect(self) -> bool:
@@ -68,6 +71,13 @@ class PathGuard:
         if self._hook is None and not self._install():
             return False
         self._expected = True
+        return True
+
+    def expect_text_order(self) -> bool:
+        """Called when a relation is about to be promised in the order of texts: False when it must not be."""
+        if not self.expect() or self._text_order is None:
+            return False
+        self._text_order.promised = True
         return True
 
     def _install(self) -> bool:
@@ -84,6 +94,7 @@ class PathGuard:
             library.get_baserel_parampathinfo.restype = ctypes.c_void_p
             library.get_baserel_parampathinfo.argtypes = [ctypes.c_void_p] * 3
             self._operands = Operands(library)
+            self._text_order = TextOrder(library, int(version))
         except (ValueError, AttributeError):
             return False
         if slot.value:
@@ -102,6 +113,8 @@ class PathGuard:
         if self._operands is not None:
             self._operands.mend(root)
         head = ctypes.c_void_p.from_address(relation + _REL_PATHLIST)
+        if self._text_order is not None:
+            self._text_order.settle(root, elements(head.value))
         for path in elements(head.value):
             parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO)
             if not parameters.value:
