@@ -10,7 +10,7 @@ from typing import Any, Callable, Protocol
 
 from pipedrive_fdw.api.client import Spent
 from pipedrive_fdw.plan.predicates import Qual
-from pipedrive_fdw.run.backend import statement_mark, statement_text
+from pipedrive_fdw.run.backend import explains, statement_mark
 
 _ZERO = re.compile(r"^(0|\?|f|)$|\b(1999|2000)\b")
 
@@ -129,7 +129,7 @@ class Ledger:
 
     def begin(self, loop: Loop) -> None:
         """A scan begins. What it uses is kept where EXPLAIN ANALYZE will ask for it."""
-        if "explain" not in statement_text().lower():
+        if not explains():
             return
         if self.statement != statement_mark():
             self.nodes, self.statement = [], statement_mark()

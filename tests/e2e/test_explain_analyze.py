@@ -182,3 +182,18 @@ def test_an_inner_side_by_text_shows_all_its_loops(account: LiveAccount) -> None
     ((requests, tokens, rows),) = actual(plan)
     assert (requests, tokens) == (1, 5)
     assert rows == 3 * account.value("SELECT count(*) FROM stages")
+
+
+# ---- what EXPLAIN must not meet
+
+
+@pytest.mark.parametrize("how", ["COSTS OFF", QUIET])
+def test_a_join_by_uuid_is_explained_without_its_look_ups(account: LiveAccount, how: str) -> None:
+    """Multicorn crashes the server where EXPLAIN meets a uuid that is not known yet."""
+    account.import_tables(("leads",))
+    account.run("CREATE TEMP TABLE picked AS SELECT id FROM leads LIMIT 2; ANALYZE picked")
+    sql = "SELECT l.title FROM picked JOIN leads l ON l.id = picked.id"
+    plan = account.plan(sql, how)
+    assert any("Without EXPLAIN, the join may look rows up by id" in line for line in plan)
+    assert [r["tokens"] for r in account.asked(sql)] == [2, 2]
+    assert not [line for line in account.plan("SELECT id FROM leads") if "Without EXPLAIN" in line]
