@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -52,6 +53,20 @@ def test_the_limit_is_that_of_the_whole_statement(account: LiveAccount) -> None:
         account.rows("SELECT id FROM deals UNION ALL SELECT id FROM persons UNION ALL SELECT id FROM notes")
     assert account.tokens() <= 30
     assert len(account.rows("SELECT id FROM persons LIMIT 3")) == 3
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_the_limit_that_the_hint_names_suffices(account: LiveAccount, limit: int) -> None:
+    account.rows("SELECT id FROM deals")  # now their number is known
+    account.connect()
+    account.run(f"SET pipedrive.max_tokens_per_query = {limit}")
+    with pytest.raises(psycopg.Error, match=f"would spend more than {limit} API tokens") as caught:
+        account.rows("SELECT id FROM deals")
+    found = re.search(r"SET pipedrive.max_tokens_per_query = (\d+)", str(caught.value.diag.message_hint))
+    assert found is not None
+    assert found[1] == "30"
+    account.run(found[0])
+    assert len(account.rows("SELECT id FROM deals")) > 0
 
 
 def test_an_option_of_the_table_counts_where_the_session_says_nothing(account: LiveAccount) -> None:
