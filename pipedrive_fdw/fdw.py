@@ -19,6 +19,7 @@ from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_op
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import WORDS, check_encoding
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
+from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
@@ -81,6 +82,7 @@ class PipedriveFdw(ForeignDataWrapper):
 
     @shown
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
+        GUARD.expect()
         return self._table.path_keys()
 
     @shown

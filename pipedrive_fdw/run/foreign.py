@@ -39,7 +39,6 @@ from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
 from pipedrive_fdw.run.modify import Writer
-from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import scan_rows
@@ -165,7 +164,7 @@ class ForeignTable:
 
     def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
         """Columns by which a join can look rows up, with the rows that one value gives."""
-        if self.table.local or not GUARD.expect():
+        if self.table.local:
             return []
         left_out = self._left_out
         shown = {b.column.name: b.name for b in self.binding.columns if b.name not in left_out}

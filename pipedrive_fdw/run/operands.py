@@ -1,81 +1,210 @@
-"""Lets conditions compare a column with a bare ``current_date``.
+"""Keeps Multicorn from misreading what a condition compares a column with.
 
-When a scan begins, Multicorn, in all its versions, takes the operand of a condition for a parameter and reads
-its type where a parameter has it. A ``current_date`` has its type modifier there, which is -1, and the query
-ends with "lookup failed for type 4294967295". A date has no type modifier, and nothing looks at the one of an
-operand, so the type is written there while the statement is planned.
+When a scan begins, Multicorn, in all its versions, goes through the plan's conditions. Of ``column operator
+operand`` it evaluates the operand, whatever that is, takes the four bytes where a Param has its type for the type
+of the value (0 for that of the column), and prints the value by it. Const, Param, Var and OpExpr have their type
+there. A call of a function has 0, so that a date was printed as the time that it is compared with; a cast or a
+CASE has half a pointer, a type modifier, the type of an element. The outcome was a wrong answer, an error about a
+type, or a crash.
 
-Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/primnodes.h).
+So before PostgreSQL makes the plan, each condition that Multicorn would look at is judged:
+
+- An operand whose type stands elsewhere is put into ``NULLIF(operand, NULL)``: the same value, by a node that has
+  its type where Multicorn reads it. So it is sent, look-ups by a computed key among them.
+- What Multicorn cannot print rightly by any type, or must not compare, is hidden: the column is put into such a
+  NULLIF, Multicorn passes over the condition, and PostgreSQL checks it on each row, as it does with all of them.
+
+Nobody else sees the change: the condition is copied, and the copy stands where only the scan's plan comes from.
+What the query shows, sorts or joins by keeps its own expression, which PostgreSQL must find the same elsewhere.
+
+Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/primnodes.h); kinds of nodes
+are told apart by the server's own text form of them, because their numbers change.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
-_PARSE = 8
-_OPERANDS = 32
-_TYPE, _TYPE_MODIFIER = 8, 12
+from pipedrive_fdw.run.backend import statement_text
+
+# In a RelOptInfo, by the major version of the server
+_BASE_RESTRICTIONS = {13: 272, 14: 280, 15: 280, 16: 288, 17: 296, 18: 296}
+_CLAUSE, _PARAM_CLAUSES = 8, 24
+_OPERATOR, _OPERATOR_FUNCTION, _OPERANDS = 4, 8, 32
+_VARNO = 4
+# Of PlaceHolderVar, RelabelType and ArrayCoerceExpr; of RelabelType
+_WITHIN, _RELABELLED_AS = 8, 16
+# Of Param, Var, OpExpr and NullIfExpr; of FuncExpr, which has there whether it returns a set or is variadic
+_TYPE, _FUNCTION_TYPE = 12, 8
 _LIST_LENGTH, _LIST_ELEMENTS = 4, 16
-_CURRENT_DATE = b"{SQLVALUEFUNCTION :op 0 "
-_Walker = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
+
+# OpExpr, DistinctExpr and NullIfExpr are one struct, with numbers one after the other
+_NULLIF_AFTER_OPEXPR = 2
+# int4 = int4: NULLIF needs an operator, and calls it only for two values that are not NULL
+_EQUALS, _EQUALS_FUNCTION = 96, 65
+# boolean, bigint, smallint, integer, real, double precision, date, time, timestamptz
+_PLAIN = frozenset((16, 20, 21, 23, 700, 701, 1082, 1083, 1184))
+_TIMESTAMP, _TEXT, _VARCHAR = 1114, 25, 1043
+# What Multicorn prints rightly, and for EXPLAIN without a value. A timestamp would lose its fraction; of any
+# other type (numeric, uuid, name, arrays) Multicorn2 follows a null pointer under EXPLAIN.
+_PRINTED = _PLAIN | {_TEXT, _VARCHAR}
+# Keys of look-ups, worth more than that: uuid, and arrays of bigint, integer, text, varchar, uuid
+_KEYS = frozenset((2950, 1016, 1007, 1009, 1015, 2951))
+# Operators and collations from here on are the user's own: what they find equal, Pipedrive need not
+_FIRST_OWN = 16384
+
+_WRAPPINGS = ("PLACEHOLDERVAR", "RELABELTYPE", "ARRAYCOERCEEXPR")
+_TYPED = ("PARAM", "VAR", "OPEXPR", "NULLIFEXPR")
+_INPUT_TYPE = re.compile(rb":(?:vartype|paramtype) (\d+) ")
+_SUBPLANS = (b"{SUBPLAN ", b"{ALTERNATIVESUBPLAN ")
 
 
-def elements(address: int | None) -> list[int]:
-    """The pointers in a List of the server."""
+def _pointer(address: int) -> int:
+    return ctypes.c_void_p.from_address(address).value or 0
+
+
+def _number(address: int) -> int:
+    return ctypes.c_uint.from_address(address).value
+
+
+def elements(address: int | None) -> Any:
+    """The pointers in a List of the server, as an array that can be written to."""
     if not address:
-        return []
+        return ()
     length = ctypes.c_int.from_address(address + _LIST_LENGTH).value
-    found = ctypes.c_void_p.from_address(address + _LIST_ELEMENTS).value
-    return list((ctypes.c_void_p * length).from_address(found)) if found else []
+    return (ctypes.c_void_p * length).from_address(_pointer(address + _LIST_ELEMENTS))
 
 
 class Operands:
-    """Mends the operands of a query that is being planned. Raises AttributeError where the server lacks what
+    """Mends the conditions of a scan that is being planned. Raises AttributeError where the server lacks what
     it takes."""
 
-    def __init__(self, library: Any) -> None:
-        self._text = library.nodeToString
-        self._walk = _function(library, "expression_tree_walker")
-        self._walk_query = _function(library, "query_tree_walker")
-        self._walker = _Walker(self._visit)
+    def __init__(self, library: Any, version: int) -> None:
+        """*version* is the major version of the server, 13 to 18."""
+        self._restrictions = _BASE_RESTRICTIONS[version]
+        self._operands = {"OPEXPR": _OPERANDS, "SCALARARRAYOPEXPR": 24 if version < 15 else 32}
+        self._kinds: dict[int, str] = {}
+        # For EXPLAIN Multicorn 1.4 (up to PostgreSQL 13) evaluates operands of which no value is there yet
+        self._runs_for_explain = version < 14
+        self._explains = self._explains_by_running = False
+        node, number = ctypes.c_void_p, ctypes.c_uint
+        self._text = _function(library, "nodeToString", ctypes.c_char_p, node)
+        self._copy = _function(library, "copyObjectImpl", node, node)
+        self._type = _function(library, "exprType", number, node)
+        self._collation = _function(library, "exprCollation", number, node)
+        self._compared_by = _function(library, "exprInputCollation", number, node)
+        self._null = _function(library, "makeNullConst", node, number, ctypes.c_int, number)
+        self._comparison = _function(
+            library, "make_opclause", node, number, number, ctypes.c_bool, node, node, number, number
+        )
 
-    def mend(self, root: int) -> None:
-        """*root* is the PlannerInfo of the query."""
-        query = ctypes.c_void_p.from_address(root + _PARSE).value
-        if query and _CURRENT_DATE in self._text(query):
-            self._walk_query(query, self._walker, None, 0)
+    def mend_scan(self, relation: int, number: int) -> None:
+        """Mends the conditions on *relation* alone (a RelOptInfo), which has *number* in the range table."""
+        explains = "explain" in statement_text().lower()
+        self._explains, self._explains_by_running = explains, explains and self._runs_for_explain
+        for restriction in elements(_pointer(relation + self._restrictions)):
+            clause = ctypes.c_void_p.from_address(restriction + _CLAUSE)
+            clause.value, _ = self._shown(clause.value or 0, number)
 
-    def _visit(self, node: int | None, within: int | None) -> bool:
-        """Goes from the query to FROM and WHERE, and there to the conditions, but into none of them: what a
-        query shows or sorts by must stay the same wherever it stands."""
-        if not node:
+    def mend_join(self, parameters: int, number: int) -> None:
+        """Mends the conditions of a ParamPathInfo, as copies: other relations and joins share them."""
+        conditions = elements(_pointer(parameters + _PARAM_CLAUSES))
+        for place, restriction in enumerate(conditions):
+            clause = _pointer(restriction + _CLAUSE)
+            shown, _ = self._shown(clause, number)
+            if shown != clause:
+                copy: int = self._copy(restriction)
+                ctypes.c_void_p.from_address(copy + _CLAUSE).value = shown
+                conditions[place] = copy
+
+    def hides(self, parameters: int, number: int) -> bool:
+        """Whether a condition of a ParamPathInfo must be hidden: it is then no key to look up by."""
+        conditions = elements(_pointer(parameters + _PARAM_CLAUSES))
+        return any(self._shown(_pointer(each + _CLAUSE), number)[1] for each in conditions)
+
+    def _shown(self, clause: int, number: int) -> tuple[int, bool]:
+        """What may stand in the plan for *clause*, itself or a copy that is mended, and whether it is hidden."""
+        place = self._operands.get(self._kind(clause))
+        operands = list(elements(_pointer(clause + place))) if place else []
+        own = [self._is_own(operand, number) for operand in operands]
+        if len(operands) != 2 or own[0] == own[1]:
+            return clause, False
+        at = own.index(False)
+        column, operand = operands[1 - at], operands[at]
+        if self._kind(operand) != "CONST" and b":varno %d " % number in self._text(operand):
+            return clause, False  # Multicorn leaves it alone, too
+        hidden = self._must_hide(clause, column, operand)
+        if not hidden and self._is_read(operand, self._type(self._bare(column))):
+            return clause, False
+        copy: int = self._copy(clause)
+        copied = elements(_pointer(copy + place))
+        at = 1 - at if hidden else at
+        copied[at] = self._nullif(copied[at])
+        return copy, hidden
+
+    def _kind(self, node: int) -> str:
+        """The name of a kind of node. Its number changes with the server's version."""
+        tag = _number(node)
+        if tag not in self._kinds:
+            self._kinds[tag] = self._text(node).split(b" ", 1)[0].strip(b"{").decode()
+        return self._kinds[tag]
+
+    def _bare(self, node: int) -> int:
+        """What is left of *node* without what the planner or Multicorn takes off."""
+        while self._kind(node) in _WRAPPINGS:
+            node = _pointer(node + _WITHIN)
+        return node
+
+    def _is_own(self, node: int, number: int) -> bool:
+        bare = self._bare(node)
+        return self._kind(bare) == "VAR" and _number(bare + _VARNO) == number
+
+    def _must_hide(self, clause: int, column: int, operand: int) -> bool:
+        """Whether Multicorn must not see *clause*, because of how it compares or of what."""
+        if _number(clause + _OPERATOR) >= _FIRST_OWN or self._compared_by(clause) >= _FIRST_OWN:
+            return True
+        if self._kind(column) in _WRAPPINGS[1:] and self._type(column) != _TEXT:
+            return True  # Multicorn takes it for the column itself
+        kind, of_type = self._kind(operand), self._type(operand)
+        if kind == "CONST":
             return False
-        text: bytes = self._text(node)
-        if text.startswith(b"{OPEXPR ") and within:
-            self._mend(node)
-        elif text.startswith((b"{FROMEXPR ", b"{JOINEXPR ", b"(") if within else b"{FROMEXPR "):
-            self._walk(node, self._walker, node)
-        return False
+        if of_type not in _PRINTED:
+            return kind not in _TYPED or not (
+                of_type == _TIMESTAMP or of_type in _KEYS and not self._explains
+            )
+        text = self._text(operand)
+        if any(subplan in text for subplan in _SUBPLANS):
+            return True  # it would be run once more
+        return (
+            self._explains_by_running
+            and kind not in ("VAR", "PARAM")
+            and not _PLAIN.issuperset(map(int, _INPUT_TYPE.findall(text)))
+        )
 
-    def _mend(self, condition: int) -> None:
-        for operand in elements(ctypes.c_void_p.from_address(condition + _OPERANDS).value):
-            if self._text(operand).startswith(_CURRENT_DATE):
-                kind = ctypes.c_uint.from_address(operand + _TYPE).value
-                ctypes.c_int.from_address(operand + _TYPE_MODIFIER).value = kind
+    def _is_read(self, operand: int, column_type: int) -> bool:
+        """Whether Multicorn finds the type of *operand* by itself."""
+        if self._kind(operand) == "RELABELTYPE":
+            operand = _pointer(operand + _WITHIN)
+            if self._type(operand) not in _PRINTED:
+                return False
+        if self._kind(operand) == "FUNCEXPR":
+            return _number(operand + _TYPE) == 0 and _number(operand + _FUNCTION_TYPE) == column_type
+        return self._kind(operand) in ("CONST", *_TYPED)
+
+    def _nullif(self, node: int) -> int:
+        """``NULLIF(node, NULL)``, of the same type and value."""
+        kind, collation = self._type(node), self._collation(node)
+        nothing = self._null(kind, -1, collation)
+        made: int = self._comparison(_EQUALS, kind, False, node, nothing, collation, 0)
+        ctypes.c_uint.from_address(made).value += _NULLIF_AFTER_OPEXPR
+        ctypes.c_uint.from_address(made + _OPERATOR_FUNCTION).value = _EQUALS_FUNCTION
+        return made
 
 
-def _function(library: Any, name: str) -> Any:
-    """A function that PostgreSQL 16 and later export under another name."""
-    try:
-        function = getattr(library, f"{name}_impl")
-    except AttributeError:
-        function = getattr(library, name)
-    function.restype = ctypes.c_bool
-    function.argtypes = [
-        ctypes.c_void_p,
-        _Walker,
-        ctypes.c_void_p,
-        *([ctypes.c_int] if "query" in name else []),
-    ]
+def _function(library: Any, name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(library, name)
+    function.restype = result
+    function.argtypes = arguments
     return function

@@ -10,14 +10,16 @@ And a path names only the conditions on its keys, while PostgreSQL takes it that
 condition that the outer side's values allow: of ``ON p.id = d.person_id AND p.org_id = d.org_id`` the second
 was checked nowhere. So the paths that stay are given all of them, as PostgreSQL itself lists them.
 
-Without the hook (another extension holds it, an unknown version of the server) no look-up keys are offered,
-which costs requests, never rows.
+In the same hook the conditions are mended that Multicorn misreads (run/operands.py), and the order of texts is
+taken back where it would be misused (run/textorder.py).
+
+The hook is ours only from the moment when Multicorn asks for the keys of one of our tables until PostgreSQL
+calls it, which is next. So an extension that holds it (TimescaleDB, pg_hint_plan) goes on with all other
+relations. To call its function from here would not do: an error in it would jump over Python's frames. On a server
+of an unknown version nothing is planned: without this, answers could be wrong.
 
 Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions are read from the
 server's own text form of nodes.
-
-The same hook mends operands that Multicorn misreads (run/operands.py), and takes the order of texts back
-where it would be misused (run/textorder.py).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import ctypes
 import re
 from typing import Any
 
+from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.operands import Operands, elements
 from pipedrive_fdw.run.textorder import TextOrder
@@ -34,6 +37,7 @@ _VERSIONS = range(130000, 190000)
 _REL_PATHLIST, _PATH_PARAM_INFO, _PARAM_REQUIRED_OUTER = 40, 24, 8
 _CLAUSE_RELIDS = re.compile(rb":clause_relids \(b([ \d]*)\)")
 _OUTER_RELIDS = re.compile(rb":outer_relids \(b([ \d]*)\)")
+_FOREIGN = b":relkind f "
 _REQUIRED_OUTER = re.compile(rb":ppi_req_outer \(b([ \d]*)\)")
 _Hook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p)
 
@@ -56,74 +60,83 @@ def evaluable(parameters: bytes, relation: int) -> bool:
 
 
 class PathGuard:
-    """Takes the unusable paths out and completes the others, once it is installed. One for each backend; main
-    thread only."""
+    """Mends the scans of our tables while a statement is planned. One for each backend; main thread only."""
 
     def __init__(self) -> None:
         self._library: Any = None
-        self._hook: Any = None
         self._operands: Operands | None = None
         self._text_order: TextOrder | None = None
-        self._expected = False
+        self._hook = _Hook(self._paths_made)
+        self._own = ctypes.cast(self._hook, ctypes.c_void_p).value or 0
+        self._other: int | None = None
 
-    def expect(self) -> bool:
-        """Called when keys are about to be offered for a relation: False when they must not be."""
-        if self._hook is None and not self._install():
-            return False
-        self._expected = True
-        return True
+    def expect(self) -> None:
+        """Called when the keys of one of our tables are asked for; right after it the hook is called, once.
+
+        Raises PlanError where nothing can be mended, and so no answer be trusted.
+        """
+        if self._library is None and not self._load():
+            return
+        slot = self._slot()
+        if slot.value != self._own:
+            self._other, slot.value = slot.value, self._own
 
     def expect_text_order(self) -> bool:
-        """Called when a relation is about to be promised in the order of texts: False when it must not be."""
-        if not self.expect() or self._text_order is None:
+        """Called after ``expect`` when the relation is about to be promised in the order of texts: False when
+        it must not be."""
+        if self._text_order is None:
             return False
         self._text_order.promised = True
         return True
 
-    def _install(self) -> bool:
+    def _load(self) -> bool:
+        """False outside a backend, where nothing is planned."""
         version = setting("server_version_num")
-        if version is None or int(version) not in _VERSIONS or ctypes.sizeof(ctypes.c_void_p) != 8:
+        if version is None:
             return False
         library = ctypes.CDLL(None)
         try:
-            slot = ctypes.c_void_p.in_dll(library, "set_rel_pathlist_hook")
-            library.nodeToString.restype = ctypes.c_char_p
-            library.nodeToString.argtypes = [ctypes.c_void_p]
+            if int(version) not in _VERSIONS or ctypes.sizeof(ctypes.c_void_p) != 8:
+                raise AttributeError
+            self._operands = Operands(library, int(version) // 10000)
+            self._text_order = TextOrder(library, int(version))
             library.list_delete_ptr.restype = ctypes.c_void_p
             library.list_delete_ptr.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
             library.get_baserel_parampathinfo.restype = ctypes.c_void_p
             library.get_baserel_parampathinfo.argtypes = [ctypes.c_void_p] * 3
-            self._operands = Operands(library)
-            self._text_order = TextOrder(library, int(version))
-        except (ValueError, AttributeError):
-            return False
-        if slot.value:
-            # An error of the other extension's hook would jump over our frames.
-            return False
+        except AttributeError:
+            raise PlanError(
+                f"the planner of this server, version {version}, is not known to pipedrive_fdw",
+                "Multicorn misreads conditions, which is mended there, and unmended answers could be wrong.",
+                "Use PostgreSQL 14 to 18 on a 64-bit system, or a newer pipedrive_fdw.",
+            ) from None
         self._library = library
-        self._hook = _Hook(self._paths_made)
-        slot.value = ctypes.cast(self._hook, ctypes.c_void_p).value
         return True
 
-    def _paths_made(self, root: int, relation: int, number: int, _entry: int) -> None:
-        """The hook: the paths of one relation have been made; ours come right after ``expect``."""
-        if not self._expected:
+    def _slot(self) -> ctypes.c_void_p:
+        return ctypes.c_void_p.in_dll(self._library, "set_rel_pathlist_hook")
+
+    def _paths_made(self, root: int, relation: int, number: int, entry: int) -> None:
+        """The hook: the paths of one relation have been made."""
+        self._slot().value = self._other
+        # An error between expect() and here leaves us the next relation that is planned, whatever it is
+        if self._operands is None or _FOREIGN not in self._library.nodeToString(entry):
             return
-        self._expected = False
-        if self._operands is not None:
-            self._operands.mend(root)
+        self._operands.mend_scan(relation, number)
         head = ctypes.c_void_p.from_address(relation + _REL_PATHLIST)
         if self._text_order is not None:
             self._text_order.settle(root, elements(head.value))
-        for path in elements(head.value):
+        for path in list(elements(head.value)):
             parameters = ctypes.c_void_p.from_address(path + _PATH_PARAM_INFO)
             if not parameters.value:
                 continue
-            if not evaluable(self._library.nodeToString(parameters.value), number):
+            usable = evaluable(self._library.nodeToString(parameters.value), number)
+            if not usable or self._operands.hides(parameters.value, number):
                 head.value = self._library.list_delete_ptr(head.value, path)
                 continue
             outer = ctypes.c_void_p.from_address(parameters.value + _PARAM_REQUIRED_OUTER).value
             parameters.value = self._library.get_baserel_parampathinfo(root, relation, outer)
+            self._operands.mend_join(parameters.value or 0, number)
 
 
 GUARD = PathGuard()
