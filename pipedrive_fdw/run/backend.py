@@ -143,6 +143,34 @@ def counts_only(text: str, table: str) -> bool:
     return found is not None and found["table"].lower() == table
 
 
+_WITHOUT_NAMES = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+_SORTED = re.compile(
+    r"\b((?:order|group|partition) by|distinct(?: on)?)\b(.*?)"
+    r"(?=\b(?:from|limit|offset|having|order|group|window|fetch|union|intersect|except|rows|range)\b|;|$)"
+)
+
+
+def sorts_whole_rows(text: str, table: str) -> bool:
+    """Whether *text* sorts, groups or makes distinct by a whole row of *table*, as ``ORDER BY t`` does.
+
+    What is no such thing for sure is none: an output column may have the table's name. A view or a function
+    that does it is not found.
+    """
+    text = " ".join(_WITHOUT_NAMES.sub(" ", text).lower().replace('"', "").split())
+    names = {table, *re.findall(rf"\b{table} (?:as )?(\w+)", text)}
+    before = rf"(?:\bas |\) ?|\w )(?<!select )(?<!distinct )(?<!\b{table} )(?<!\b{table} as )"
+    columns = {name for name in names if re.search(rf"{before}{name}(?:,| from\b)", text)}
+    for clause, items in _SORTED.findall(text):
+        listed = items.partition(")")[0] if clause == "distinct on" else items
+        for item in listed.split(","):
+            name = re.sub(r"\)* (?:asc|desc|nulls|using)\b.*", "", item.strip(" ()")).strip(" ()")
+            if name in names and not ("by" in clause and name in columns):
+                return True
+            if "by" in clause and name.endswith(".*") and name[:-2] in names:
+                return True
+    return False
+
+
 # MAKE_SQLSTATE('5','7','0','1','4'): each character is six bits.
 _QUERY_CANCELED = sum((ord(character) - 48) << 6 * place for place, character in enumerate("57014"))
 

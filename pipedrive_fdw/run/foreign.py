@@ -15,7 +15,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import PipedriveError, PlanError
 from pipedrive_fdw.options import Options, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -24,12 +24,15 @@ from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.plan.sizes import is_known
 from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.asked import Asked, Ledger, Loop, SortKey
 from pipedrive_fdw.run.backend import (
     counts_only,
     explains,
     joins,
     setting,
+    sorts_whole_rows,
+    statement_mark,
+    statement_text,
+)
     statement_mark,
     statement_text,
 )
@@ -163,7 +166,15 @@ class ForeignTable:
         self._sure = _Sure(mark, not_null, equal)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """Columns by which a join can look rows up, with the rows that one value gives."""
+        """Columns by which a join can look rows up, with the rows that one value gives.
+
+        Raises PlanError for a sort by whole rows: Multicorn, which goes on to look at it, would crash.
+        """
+        if sorts_whole_rows(statement_text(), self.table.name):
+            raise PlanError(
+                f"whole rows of {self.table.name} cannot be sorted, grouped or made distinct",
+                hint="Name the columns: ORDER BY t.id, GROUP BY t.id, SELECT DISTINCT t.*",
+            )
         if self.table.local:
             return []
         left_out = self._left_out

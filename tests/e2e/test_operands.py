@@ -321,3 +321,19 @@ def test_an_explained_key_that_has_no_value_yet_is_no_crash(account: LiveAccount
         assert account.plan(f"SELECT title FROM leads WHERE id = {key}")[0].startswith(
             "Foreign Scan on leads"
         )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM users u ORDER BY u LIMIT 1",
+        "SELECT count(*) FROM stages s GROUP BY s",
+        "SELECT DISTINCT s FROM stages s",
+        "SELECT rank() OVER (ORDER BY s) FROM stages AS s",
+    ],
+)
+def test_a_sort_by_whole_rows_is_refused(account: LiveAccount, sql: str) -> None:
+    with account.session() as session, pytest.raises(psycopg.Error) as caught:
+        session.execute(sql)  # type: ignore[call-overload]
+    assert "cannot be sorted, grouped or made distinct" in str(caught.value)
+    assert "Name the columns" in str(caught.value.diag.message_hint)
