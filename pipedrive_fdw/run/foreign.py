@@ -24,15 +24,13 @@ from pipedrive_fdw.plan.predicates import Predicates, Qual, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.plan.sizes import is_known
 from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.asked import Asked, Ledger, Loop, SortKey
 from pipedrive_fdw.run.backend import (
     counts_only,
     explains,
     joins,
     setting,
     sorts_whole_rows,
-    statement_mark,
-    statement_text,
-)
     statement_mark,
     statement_text,
 )

@@ -1,24 +1,26 @@
 """Keeps Multicorn from misreading what a condition compares a column with.
 
 When a scan begins, Multicorn, in all its versions, goes through the plan's conditions. Of ``column operator
-operand`` it evaluates the operand, whatever that is, takes the four bytes where a Param has its type for the type
-of the value (0 for that of the column), and prints the value by it. Const, Param, Var and OpExpr have their type
-there. A call of a function has 0, so that a date was printed as the time that it is compared with; a cast or a
-CASE has half a pointer, a type modifier, the type of an element. The outcome was a wrong answer, an error about a
-type, or a crash.
+operand`` it evaluates the operand, whatever that is, takes the four bytes where a Param has its type for
+the type of the value (0 for that of the column), and prints the value by it. Const, Param, Var and OpExpr
+have their type there. A call of a function has 0, so that a date was printed as the time that it is
+compared with; a cast or a CASE has half a pointer, a type modifier, the type of an element. The outcome was
+a wrong answer, an error about a type, or a crash.
 
 So before PostgreSQL makes the plan, each condition that Multicorn would look at is judged:
 
-- An operand whose type stands elsewhere is put into ``NULLIF(operand, NULL)``: the same value, by a node that has
-  its type where Multicorn reads it. So it is sent, look-ups by a computed key among them.
-- What Multicorn cannot print rightly by any type, or must not compare, is hidden: the column is put into such a
-  NULLIF, Multicorn passes over the condition, and PostgreSQL checks it on each row, as it does with all of them.
+- An operand whose type stands elsewhere is put into ``NULLIF(operand, NULL)``: the same value, by a node
+  that has its type where Multicorn reads it. So it is sent, look-ups by a computed key among them.
+- What Multicorn cannot print rightly by any type, or must not compare, is hidden: the column is put into
+  such a NULLIF, Multicorn passes over the condition, and PostgreSQL checks it on each row, as it does with
+  all of them.
 
-Nobody else sees the change: the condition is copied, and the copy stands where only the scan's plan comes from.
-What the query shows, sorts or joins by keeps its own expression, which PostgreSQL must find the same elsewhere.
+Nobody else sees the change: the condition is copied, and the copy stands where only the scan's plan comes
+from. What the query shows, sorts or joins by keeps its own expression, which PostgreSQL must find the same
+elsewhere.
 
-Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/primnodes.h); kinds of nodes
-are told apart by the server's own text form of them, because their numbers change.
+Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h, nodes/primnodes.h); kinds of
+nodes are told apart by the server's own text form of them, because their numbers change.
 """
 
 from __future__ import annotations
@@ -32,10 +34,9 @@ from pipedrive_fdw.run.backend import statement_text
 # In a RelOptInfo, by the major version of the server
 _BASE_RESTRICTIONS = {13: 272, 14: 280, 15: 280, 16: 288, 17: 296, 18: 296}
 _CLAUSE, _PARAM_CLAUSES = 8, 24
-_OPERATOR, _OPERATOR_FUNCTION, _OPERANDS = 4, 8, 32
-_VARNO = 4
-# Of PlaceHolderVar, RelabelType and ArrayCoerceExpr; of RelabelType
-_WITHIN, _RELABELLED_AS = 8, 16
+_VARNO, _OPERATOR, _OPERATOR_FUNCTION, _OPERANDS = 4, 4, 8, 32
+# Of PlaceHolderVar, RelabelType and ArrayCoerceExpr
+_WITHIN = 8
 # Of Param, Var, OpExpr and NullIfExpr; of FuncExpr, which has there whether it returns a set or is variadic
 _TYPE, _FUNCTION_TYPE = 12, 8
 _LIST_LENGTH, _LIST_ELEMENTS = 4, 16
@@ -125,8 +126,8 @@ class Operands:
         return any(self._shown(_pointer(each + _CLAUSE), number)[1] for each in conditions)
 
     def _shown(self, clause: int, number: int) -> tuple[int, bool]:
-        """What may stand in the plan for *clause*, itself or a copy that is mended, and whether it is hidden."""
-        place = self._operands.get(self._kind(clause))
+        """What may stand in the plan for *clause*, itself or a mended copy, and whether it is hidden."""
+        place = self._operands.get(self._kind(clause), 0)
         operands = list(elements(_pointer(clause + place))) if place else []
         own = [self._is_own(operand, number) for operand in operands]
         if len(operands) != 2 or own[0] == own[1]:

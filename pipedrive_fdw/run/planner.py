@@ -15,8 +15,8 @@ taken back where it would be misused (run/textorder.py).
 
 The hook is ours only from the moment when Multicorn asks for the keys of one of our tables until PostgreSQL
 calls it, which is next. So an extension that holds it (TimescaleDB, pg_hint_plan) goes on with all other
-relations. To call its function from here would not do: an error in it would jump over Python's frames. On a server
-of an unknown version nothing is planned: without this, answers could be wrong.
+relations. To call its function from here would not do: an error in it would jump over Python's frames. On a
+server of an unknown version nothing is planned: without this, answers could be wrong.
 
 Struct offsets are those of PostgreSQL 13 to 18 on 64 bits (nodes/pathnodes.h); conditions are read from the
 server's own text form of nodes.

@@ -203,4 +203,4 @@ def test_a_date_of_today_keeps_its_type(account: LiveAccount) -> None:
         == -1
     )
     plan = account.plan("SELECT id FROM activities WHERE due_date < current_date")
-    assert "  Filter: (due_date < CURRENT_DATE)" in plan
+    assert "  Filter: (due_date < NULLIF(CURRENT_DATE, NULL::date))" in plan

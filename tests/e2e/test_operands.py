@@ -46,29 +46,33 @@ FUNCTIONS = {
 }
 
 TIMES = """
-now()::date | date(now()) | to_date('2026-01-15', 'YYYY-MM-DD') | day() | stamp() | moment() | of_domain()
-now() | now() - interval '100 days' | current_timestamp | current_date | current_date - 100 | localtimestamp
-localtimestamp(0) | date_trunc('month', current_date) | date_trunc('day', localtimestamp) | stamp()::date
-stamp() AT TIME ZONE 'Asia/Tokyo' | moment() AT TIME ZONE 'Asia/Tokyo' | day()::text::timestamptz
-day()::text::date | to_timestamp(0) | make_date(2026, 1, 2) | (days())[1] | (moments())[1] | (pair()).day
-CASE WHEN yes() THEN day() ELSE '2020-01-01' END | coalesce(day(), '2020-01-01') | coalesce(stamp(), now())
-greatest(day(), '2020-01-01'::date) | least(moment(), now()) | nullif(day(), '2020-01-01') | day()::a_day
-(SELECT day()) | (SELECT max(add_time)::date FROM copy_of_deals) | day() + small() | day() - whole()
-""".replace("\n", "|").split("|")
+now()::date | date(now()) | to_date('2026-01-15', 'YYYY-MM-DD') | day() | stamp() | moment()
+of_domain() | now() | now() - interval '100 days' | current_timestamp | current_date
+current_date - 100 | localtimestamp | localtimestamp(0) | date_trunc('month', current_date)
+date_trunc('day', localtimestamp) | stamp()::date | stamp() AT TIME ZONE 'Asia/Tokyo'
+moment() AT TIME ZONE 'Asia/Tokyo' | day()::text::timestamptz | day()::text::date | to_timestamp(0)
+make_date(2026, 1, 2) | (days())[1] | (moments())[1] | (pair()).day
+CASE WHEN yes() THEN day() ELSE '2020-01-01' END | coalesce(day(), '2020-01-01')
+coalesce(stamp(), now()) | greatest(day(), '2020-01-01'::date) | least(moment(), now())
+nullif(day(), '2020-01-01') | day()::a_day | (SELECT day())
+(SELECT max(add_time)::date FROM copy_of_deals) | day() + small() | day() - whole()
+""".replace("\n", " | ").split(" | ")
 NUMBERS = """
-big() | whole() | small() | digits()::bigint | (bigs())[2] | (wholes())[2] | (pair()).big | length(word())
-exact()::bigint | inexact()::int | coalesce(big(), 1) | CASE WHEN yes() THEN big() ELSE 1 END | nullif(big(), 1)
-greatest(big(), 3) | least(whole(), 30) | big() + 1 | current_setting('app.id')::bigint | (SELECT big()) | -whole()
-exact() | inexact() | single() | exact() * 1.5 | array_length(bigs(), 1) | pg_backend_pid()
-((bigs())[1:2])[2] | (json_build_object('a', big())->>'a')::bigint | cardinality(words()) | (SELECT min(id) FROM lt)
-""".replace("\n", "|").split("|")
+big() | whole() | small() | digits()::bigint | (bigs())[2] | (wholes())[2] | (pair()).big
+length(word()) | exact()::bigint | inexact()::int | coalesce(big(), 1)
+CASE WHEN yes() THEN big() ELSE 1 END | nullif(big(), 1) | greatest(big(), 3) | least(whole(), 30)
+big() + 1 | current_setting('app.id')::bigint | (SELECT big()) | -whole() | exact() | inexact()
+single() | exact() * 1.5 | array_length(bigs(), 1) | pg_backend_pid() | ((bigs())[1:2])[2]
+(json_build_object('a', big())->>'a')::bigint | cardinality(words()) | (SELECT min(id) FROM lt)
+""".replace("\n", " | ").split(" | ")
 WORDS = """
-word() | brief() | label() | padded() | current_database() | current_schema() | current_user | session_user
-current_role | user | pg_backend_pid()::text | (words())[1] | lower(word()) | coalesce(word(), '') | brief()::text
-CASE WHEN yes() THEN word() END | nullif(word(), '') | greatest(word(), 'a') | word() || '' | left(word(), 99)
-brief()::varchar(3) | word()::char(2) | (SELECT word()) | big()::text | format('%s', word()) | label()::text
-concat(word(), brief()) | current_setting('app.title') | inet_client_addr()::text | (row_to_json(pair())->>'big')
-""".replace("\n", "|").split("|")
+word() | brief() | label() | padded() | current_database() | current_schema() | current_user
+session_user | current_role | user | pg_backend_pid()::text | (words())[1] | lower(word())
+coalesce(word(), '') | brief()::text | CASE WHEN yes() THEN word() END | nullif(word(), '')
+greatest(word(), 'a') | word() || '' | left(word(), 99) | brief()::varchar(3) | word()::char(2)
+(SELECT word()) | big()::text | format('%s', word()) | label()::text | concat(word(), brief())
+current_setting('app.title') | inet_client_addr()::text | (row_to_json(pair())->>'big')
+""".replace("\n", " | ").split(" | ")
 
 COMPARED = {
     "deals": (
@@ -97,7 +101,8 @@ COLUMNS = [(table, column) for table, columns in COMPARED.items() for column, _ 
 
 # <t> stands for the table t, and lt is a plain table with the same number as text, JSON, array, numeric.
 QUERIES = (
-    "SELECT count(*) FROM <deals> WHERE update_time BETWEEN (now() - interval '300 days')::date AND now()::date",
+    "SELECT count(*) FROM <deals> "
+    "WHERE update_time BETWEEN (now() - interval '300 days')::date AND now()::date",
     "SELECT count(*) FROM <deals> WHERE update_time NOT BETWEEN day() AND now()::date",
     "SELECT id FROM <deals> WHERE id = ANY (bigs())",
     "SELECT id FROM <deals> WHERE id = ANY (wholes())",
@@ -198,7 +203,8 @@ def prepare(live: LiveAccount) -> None:
     live.run("CREATE OPERATOR mine.= (FUNCTION = mine.alike, LEFTARG = text, RIGHTARG = text)")
     values = {
         "time": live.value(
-            "SELECT (percentile_disc(0.5) WITHIN GROUP (ORDER BY update_time))::timestamp(0) FROM copy_of_deals"
+            "SELECT (percentile_disc(0.5) WITHIN GROUP (ORDER BY update_time))::timestamp(0) "
+            "FROM copy_of_deals"
         ),
         "clock": live.value("SELECT coalesce(max(due_time), '12:00') FROM copy_of_activities"),
         "title": live.value("SELECT title FROM copy_of_deals WHERE id = 7"),
@@ -208,11 +214,11 @@ def prepare(live: LiveAccount) -> None:
     for name, (of_type, value) in FUNCTIONS.items():
         live.run(
             f"CREATE FUNCTION {name} () RETURNS {of_type} STABLE LANGUAGE plpgsql "
-            f"AS $$ BEGIN RETURN $t${value.format(**values)}$t$; END $$"
+            f"AS $$ BEGIN RETURN $t${value.format(**values)}$t$::{of_type}; END $$"
         )
     live.run(
-        "CREATE TABLE lt AS SELECT id, id::text AS txt, jsonb_build_object('id', id) AS j, ARRAY[id, 1] AS arr, "
-        "id::numeric AS num, title::varchar AS vc, update_time::timestamp AS at, "
+        "CREATE TABLE lt AS SELECT id, id::text AS txt, jsonb_build_object('id', id) AS j, "
+        "ARRAY[id, 1] AS arr, id::numeric AS num, title::varchar AS vc, update_time::timestamp AS at, "
         f"'{values['lead']}'::uuid AS lead FROM copy_of_deals WHERE id % 7 = 0"
     )
 
@@ -233,11 +239,11 @@ def test_a_column_is_compared_with_anything(account: LiveAccount, table: str, co
     for operand in filter(None, operands):
         for operator in OPERATORS:
             try:
-                account.rows(f"SELECT 1 FROM copy_of_{table} WHERE {column} {operator} {operand} LIMIT 1")
-            except psycopg.Error:
+                account.rows(f"SELECT 1 FROM copy_of_{table} WHERE {column} {operator} ({operand}) LIMIT 1")
+            except psycopg.errors.UndefinedFunction:
                 continue  # the types do not compare
             compared += 1
-            for condition in (f"{column} {operator} {operand}", f"{operand} {operator} {column}"):
+            for condition in (f"{column} {operator} ({operand})", f"({operand}) {operator} {column}"):
                 got, wanted = both(account, f"SELECT id FROM <{table}> WHERE {condition}")
                 if got != wanted:
                     wrong.append((condition, len(got), len(wanted)))
@@ -275,7 +281,8 @@ def test_parameters_are_cast(account: LiveAccount, mode: str) -> None:
     for prefix, name in (("", "theirs"), ("copy_of_", "ours")):
         account.run(
             f"PREPARE {name} (text, date, text[]) AS SELECT id FROM {prefix}deals WHERE id >= $1::bigint "
-            "AND update_time > $2 AND id = ANY ($3::bigint[]) AND stage_id IN (1, 2, 3, $1::bigint) ORDER BY id"
+            "AND update_time > $2 AND id = ANY ($3::bigint[]) "
+            "AND stage_id IN (1, 2, 3, $1::bigint) ORDER BY id"
         )
     try:
         for values in (
@@ -300,14 +307,18 @@ def test_a_change_is_joined_by_a_cast_key(account: LiveAccount) -> None:
 
 
 def test_a_cast_key_is_looked_up(account: LiveAccount) -> None:
-    sql = "SELECT s.name FROM (VALUES ('3'), ('4')) v (x) JOIN stages s ON s.id = v.x::bigint"
-    plan = account.plan(sql)
-    assert '        Filter: (NULLIF(("*VALUES*".column1)::bigint, NULL::bigint) = id)' in plan or any(
-        "/stages" in line for line in plan
-    )
-    assert sorted(account.rows(sql)) == sorted(
-        account.rows("SELECT name FROM copy_of_stages WHERE id IN (3, 4)")
-    )
+    account.run("SET enable_hashjoin = off; SET enable_mergejoin = off")
+    with LiveAccount(
+        account.server, account.simulator, tables=["deals"], options={"max_tokens_per_query": 10**9}
+    ) as uncached:
+        asked = uncached.asked(
+            "SELECT d.title FROM (VALUES ('3'), ('x4')) v (x) JOIN deals d ON d.id = ltrim(v.x, 'x')::bigint"
+        )
+    account.run("RESET enable_hashjoin; RESET enable_mergejoin")
+    assert [request["path"] for request in asked if "Fields" not in request["path"]] == [
+        "/api/v2/deals/3",
+        "/api/v2/deals/4",
+    ]
 
 
 def test_what_a_query_shows_keeps_its_expression(account: LiveAccount) -> None:
