@@ -52,7 +52,10 @@ _TIMESTAMP, _TEXT, _VARCHAR = 1114, 25, 1043
 # other type (numeric, uuid, name, arrays) Multicorn2 follows a null pointer under EXPLAIN.
 _PRINTED = _PLAIN | {_TEXT, _VARCHAR}
 # Keys of look-ups, worth more than that: uuid, and arrays of bigint, integer, text, varchar, uuid
-_KEYS = frozenset((2950, 1016, 1007, 1009, 1015, 2951))
+_BIGINTS = 1016
+_KEYS = frozenset((2950, _BIGINTS, 1007, 1009, 1015, 2951))
+# Arrays of integer, text and varchar, which are the same numbers as bigint[]; Multicorn passes over the cast
+_WHOLE_NUMBERS = frozenset((1007, 1009, 1015))
 # Operators and collations from here on are the user's own: what they find equal, Pipedrive need not
 _FIRST_OWN = 16384
 
@@ -168,14 +171,15 @@ class Operands:
             return True
         if self._kind(column) in _WRAPPINGS[1:] and self._type(column) != _TEXT:
             return True  # Multicorn takes it for the column itself
-        kind, of_type = self._kind(operand), self._type(operand)
+        taken = self._taken(operand)
+        kind, of_type = self._kind(taken), self._type(taken)
         if kind == "CONST":
             return False
         if of_type not in _PRINTED:
             return kind not in _TYPED or not (
                 of_type == _TIMESTAMP or of_type in _KEYS and not self._explains
             )
-        text = self._text(operand)
+        text = self._text(taken)
         if any(subplan in text for subplan in _SUBPLANS):
             return True  # it would be run once more
         return (
@@ -184,15 +188,22 @@ class Operands:
             and not _PLAIN.issuperset(map(int, _INPUT_TYPE.findall(text)))
         )
 
+    def _taken(self, operand: int) -> int:
+        """What Multicorn takes in place of *operand*, where that means the same, else *operand*."""
+        kind = self._kind(operand)
+        if kind in _WRAPPINGS[1:]:
+            within = _pointer(operand + _WITHIN)
+            same = _PRINTED | _KEYS if kind == "RELABELTYPE" else _WHOLE_NUMBERS
+            if self._type(within) in same and (kind == "RELABELTYPE" or self._type(operand) == _BIGINTS):
+                return within
+        return operand
+
     def _is_read(self, operand: int, column_type: int) -> bool:
         """Whether Multicorn finds the type of *operand* by itself."""
-        if self._kind(operand) == "RELABELTYPE":
-            operand = _pointer(operand + _WITHIN)
-            if self._type(operand) not in _PRINTED:
-                return False
-        if self._kind(operand) == "FUNCEXPR":
-            return _number(operand + _TYPE) == 0 and _number(operand + _FUNCTION_TYPE) == column_type
-        return self._kind(operand) in ("CONST", *_TYPED)
+        taken = self._taken(operand)
+        if self._kind(taken) == "FUNCEXPR":
+            return _number(taken + _TYPE) == 0 and _number(taken + _FUNCTION_TYPE) == column_type
+        return self._kind(taken) in ("CONST", *_TYPED)
 
     def _nullif(self, node: int) -> int:
         """``NULLIF(node, NULL)``, of the same type and value."""
