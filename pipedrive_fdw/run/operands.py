@@ -15,6 +15,9 @@ So before PostgreSQL makes the plan, each condition that Multicorn would look at
   such a NULLIF, Multicorn passes over the condition, and PostgreSQL checks it on each row, as it does with
   all of them.
 
+Under EXPLAIN more is hidden. Multicorn2 prints values that it has not got, and crashes where they are
+pointers; 1.4 evaluates operands whose parameters have no value yet.
+
 Nobody else sees the change: the condition is copied, and the copy stands where only the scan's plan comes
 from. What the query shows, sorts or joins by keeps its own expression, which PostgreSQL must find the same
 elsewhere.
@@ -47,7 +50,7 @@ _NULLIF_AFTER_OPEXPR = 2
 _EQUALS, _EQUALS_FUNCTION = 96, 65
 # boolean, bigint, smallint, integer, real, double precision, date, time, timestamptz
 _PLAIN = frozenset((16, 20, 21, 23, 700, 701, 1082, 1083, 1184))
-_TIMESTAMP, _TEXT, _VARCHAR = 1114, 25, 1043
+_INTEGER, _TIMESTAMP, _TEXT, _VARCHAR = 23, 1114, 25, 1043
 # What Multicorn prints rightly, and for EXPLAIN without a value. A timestamp would lose its fraction; of any
 # other type (numeric, uuid, name, arrays) Multicorn2 follows a null pointer under EXPLAIN.
 _PRINTED = _PLAIN | {_TEXT, _VARCHAR}
@@ -103,6 +106,8 @@ class Operands:
         self._comparison = _function(
             library, "make_opclause", node, number, number, ctypes.c_bool, node, node, number, number
         )
+        if self._kind(self._nullif(self._null(_INTEGER, -1, 0))) != "NULLIFEXPR":
+            raise AttributeError("NULLIFEXPR")
 
     def mend_scan(self, relation: int, number: int) -> None:
         """Mends the conditions on *relation* alone (a RelOptInfo), which has *number* in the range table."""
@@ -175,10 +180,9 @@ class Operands:
         kind, of_type = self._kind(taken), self._type(taken)
         if kind == "CONST":
             return False
-        if of_type not in _PRINTED:
-            return kind not in _TYPED or not (
-                of_type == _TIMESTAMP or of_type in _KEYS and not self._explains
-            )
+        worth = of_type == _TIMESTAMP or (of_type in _KEYS and not self._explains)
+        if of_type not in _PRINTED and not (worth and kind in _TYPED):
+            return True
         text = self._text(taken)
         if any(subplan in text for subplan in _SUBPLANS):
             return True  # it would be run once more

@@ -155,6 +155,7 @@ QUERIES = (
     "SELECT d.id FROM lt JOIN <deals> d ON d.title = lt.vc",
     "SELECT d.id FROM lt JOIN <deals> d ON d.update_time > lt.at::date AND d.id = lt.id",
     "SELECT d.id FROM lt JOIN <deals> d ON d.update_time > lt.at AND d.id = lt.txt::int",
+    "SELECT d.id FROM lt JOIN <deals> d ON d.update_time > lt.at::text::timestamp + span() AND d.id = lt.id",
     "SELECT lt.id, d.title FROM lt LEFT JOIN <deals> d ON d.id = lt.txt::bigint",
     "SELECT lt.id, d.id, s.id FROM lt JOIN <deals> d ON d.id = lt.txt::bigint "
     "LEFT JOIN <stages> s ON s.id = (d.stage_id::text)::bigint",
