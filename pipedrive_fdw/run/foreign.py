@@ -40,6 +40,7 @@ from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
 from pipedrive_fdw.run.modify import Writer
+from pipedrive_fdw.run.planner import GUARD
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import scan_rows

@@ -32,7 +32,7 @@ import ctypes
 import re
 from typing import Any
 
-from pipedrive_fdw.run.backend import statement_text
+from pipedrive_fdw.run.backend import explains
 
 # In a RelOptInfo, by the major version of the server
 _BASE_RESTRICTIONS = {13: 272, 14: 280, 15: 280, 16: 288, 17: 296, 18: 296}
@@ -111,8 +111,8 @@ class Operands:
 
     def mend_scan(self, relation: int, number: int) -> None:
         """Mends the conditions on *relation* alone (a RelOptInfo), which has *number* in the range table."""
-        explains = "explain" in statement_text().lower()
-        self._explains, self._explains_by_running = explains, explains and self._runs_for_explain
+        self._explains = explains()
+        self._explains_by_running = self._explains and self._runs_for_explain
         for restriction in elements(_pointer(relation + self._restrictions)):
             clause = ctypes.c_void_p.from_address(restriction + _CLAUSE)
             clause.value, _ = self._shown(clause.value or 0, number)

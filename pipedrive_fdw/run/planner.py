@@ -10,8 +10,8 @@ And a path names only the conditions on its keys, while PostgreSQL takes it that
 condition that the outer side's values allow: of ``ON p.id = d.person_id AND p.org_id = d.org_id`` the second
 was checked nowhere. So the paths that stay are given all of them, as PostgreSQL itself lists them.
 
-In the same hook the conditions are mended that Multicorn misreads (run/operands.py), and the order of texts is
-taken back where it would be misused (run/textorder.py).
+In the same hook the conditions are mended that Multicorn misreads (run/operands.py), and the order of texts
+is taken back where it would be misused (run/textorder.py).
 
 The hook is ours only from the moment when Multicorn asks for the keys of one of our tables until PostgreSQL
 calls it, which is next. So an extension that holds it (TimescaleDB, pg_hint_plan) goes on with all other
