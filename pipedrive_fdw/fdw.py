@@ -19,7 +19,7 @@ from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_op
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import WORDS, check_encoding
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
-from pipedrive_fdw.run.planner import GUARD
+from pipedrive_fdw.run.planner import PLANNER
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
@@ -82,8 +82,9 @@ class PipedriveFdw(ForeignDataWrapper):
 
     @shown
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        GUARD.expect()
-        return self._table.path_keys()
+        """None for Multicorn, which would make them into wrong paths; the planner's hook makes the paths."""
+        PLANNER.expect(self._table.path_keys())
+        return []
 
     @shown
     def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
@@ -109,6 +110,7 @@ class PipedriveFdw(ForeignDataWrapper):
     def _rows(self, loop: Loop) -> Iterator[Any]:
         rows = self._table.scan(loop)
         try:
+            PLANNER.check()
             yield from rows
             return
         except PipedriveError as error:

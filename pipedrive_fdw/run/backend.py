@@ -118,14 +118,6 @@ def explains() -> bool:
     return "explain" in statement_text().lower()
 
 
-_JOINS = re.compile(r"\b(join|exists)\b|\bin\s*\(\s*select\b", re.IGNORECASE)
-
-
-def joins() -> bool:
-    """Whether the statement says that it joins."""
-    return _JOINS.search(statement_text()) is not None
-
-
 _BARE_COUNT = re.compile(
     r"\s*(explain\s*(\([\w\s,]*\)|analyze|verbose|\s)*)?select\s+count\s*\(\s*\*\s*\)(\s+(as\s+)?[a-z_]+)?"
     r"\s+from\s+(\w+\.|\"\w+\"\.)*\"?(?P<table>\w+)\"?(\s+(as\s+)?[a-z_]+)?\s*;?\s*",

@@ -27,8 +27,6 @@ from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked, Ledger, Loop, SortKey
 from pipedrive_fdw.run.backend import (
     counts_only,
-    explains,
-    joins,
     setting,
     sorts_whole_rows,
     statement_mark,
@@ -40,7 +38,7 @@ from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
 from pipedrive_fdw.run.modify import Writer
-from pipedrive_fdw.run.planner import GUARD
+from pipedrive_fdw.run.planner import PLANNER
 from pipedrive_fdw.run.procedures import CATALOGUE, REQUEST, CatalogueTable, RequestTable
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import scan_rows
@@ -176,20 +174,11 @@ class ForeignTable:
             )
         if self.table.local:
             return []
-        left_out = self._left_out
-        shown = {b.column.name: b.name for b in self.binding.columns if b.name not in left_out}
+        shown = {b.column.name: b.name for b in self.binding.columns}
         return [
             (tuple(shown[name] for name in columns), rows)
             for columns, rows in self._sizes.look_ups(frozenset(shown), self._settings())
         ]
-
-    @property
-    def _left_out(self) -> frozenset[str]:
-        """Names of columns by which EXPLAIN may show no look-up: Multicorn, in all its versions, takes a uuid
-        that is not known yet from nowhere, and the server crashes."""
-        if not explains():
-            return frozenset()
-        return frozenset(b.name for b in self.binding.columns if b.codec.name == "uuid") & self._keys_named
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The prefix of *sortkeys* whose order the API gives exactly."""
@@ -213,7 +202,7 @@ class ForeignTable:
             kind = declared.type if declared is not None else ""
             if kind not in _EXACT and not (kind == "text" and self._by_their_collation):
                 break
-            if kind == "text" and not (key.collate in _NO_COLLATION and GUARD.expect_text_order()):
+            if kind == "text" and not (key.collate in _NO_COLLATION and PLANNER.expect_text_order()):
                 break
             claimed.append(key)
         return claimed
@@ -366,8 +355,6 @@ class ForeignTable:
             yield "0 stands for a value that is known when the query runs"
             if any(PLANNED.supplies(self._account, ahead.target, self.table) for ahead in aheads_of(plan)):
                 yield "With it go the next keys that the statement has read, where they cost less together"
-        for name in sorted(self._left_out) if joins() else ():
-            yield f"Without EXPLAIN, the join may look rows up by {name}: Multicorn would crash at showing it"
         used = self._ledger.take(asked)
         if used is not None:
             yield from explain_actual(*used)

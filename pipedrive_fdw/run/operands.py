@@ -37,7 +37,8 @@ from pipedrive_fdw.run.backend import explains
 # In a RelOptInfo, by the major version of the server
 _BASE_RESTRICTIONS = {13: 272, 14: 280, 15: 280, 16: 288, 17: 296, 18: 296}
 _CLAUSE, _PARAM_CLAUSES = 8, 24
-_VARNO, _OPERATOR, _OPERATOR_FUNCTION, _OPERANDS = 4, 4, 8, 32
+_VARNO, _ATTRIBUTE = 4, 8
+_OPERATOR, _OPERATOR_FUNCTION, _OPERANDS = 4, 8, 32
 # Of PlaceHolderVar, RelabelType and ArrayCoerceExpr
 _WITHIN = 8
 # Of Param, Var, OpExpr and NullIfExpr; of FuncExpr, which has there whether it returns a set or is variadic
@@ -68,7 +69,8 @@ _INPUT_TYPE = re.compile(rb":(?:vartype|paramtype) (\d+) ")
 _SUBPLANS = (b"{SUBPLAN ", b"{ALTERNATIVESUBPLAN ")
 
 
-def _pointer(address: int) -> int:
+def pointer(address: int) -> int:
+    """The pointer at *address*, 0 for none."""
     return ctypes.c_void_p.from_address(address).value or 0
 
 
@@ -76,12 +78,16 @@ def _number(address: int) -> int:
     return ctypes.c_uint.from_address(address).value
 
 
+def _short(address: int) -> int:
+    return ctypes.c_short.from_address(address).value
+
+
 def elements(address: int | None) -> Any:
     """The pointers in a List of the server, as an array that can be written to."""
     if not address:
         return ()
     length = ctypes.c_int.from_address(address + _LIST_LENGTH).value
-    return (ctypes.c_void_p * length).from_address(_pointer(address + _LIST_ELEMENTS))
+    return (ctypes.c_void_p * length).from_address(pointer(address + _LIST_ELEMENTS))
 
 
 class Operands:
@@ -90,20 +96,20 @@ class Operands:
 
     def __init__(self, library: Any, version: int) -> None:
         """*version* is the major version of the server, 13 to 18."""
-        self._restrictions = _BASE_RESTRICTIONS[version]
+        self.restrictions = _BASE_RESTRICTIONS[version]
         self._operands = {"OPEXPR": _OPERANDS, "SCALARARRAYOPEXPR": 24 if version < 15 else 32}
         self._kinds: dict[int, str] = {}
         # For EXPLAIN Multicorn 1.4 (up to PostgreSQL 13) evaluates operands of which no value is there yet
         self._runs_for_explain = version < 14
         self._explains = self._explains_by_running = False
         node, number = ctypes.c_void_p, ctypes.c_uint
-        self._text = _function(library, "nodeToString", ctypes.c_char_p, node)
-        self._copy = _function(library, "copyObjectImpl", node, node)
-        self._type = _function(library, "exprType", number, node)
-        self._collation = _function(library, "exprCollation", number, node)
-        self._compared_by = _function(library, "exprInputCollation", number, node)
-        self._null = _function(library, "makeNullConst", node, number, ctypes.c_int, number)
-        self._comparison = _function(
+        self.text = function(library, "nodeToString", ctypes.c_char_p, node)
+        self._copy = function(library, "copyObjectImpl", node, node)
+        self._type = function(library, "exprType", number, node)
+        self._collation = function(library, "exprCollation", number, node)
+        self._compared_by = function(library, "exprInputCollation", number, node)
+        self._null = function(library, "makeNullConst", node, number, ctypes.c_int, number)
+        self._comparison = function(
             library, "make_opclause", node, number, number, ctypes.c_bool, node, node, number, number
         )
         if self._kind(self._nullif(self._null(_INTEGER, -1, 0))) != "NULLIFEXPR":
@@ -113,42 +119,58 @@ class Operands:
         """Mends the conditions on *relation* alone (a RelOptInfo), which has *number* in the range table."""
         self._explains = explains()
         self._explains_by_running = self._explains and self._runs_for_explain
-        for restriction in elements(_pointer(relation + self._restrictions)):
+        for restriction in elements(pointer(relation + self.restrictions)):
             clause = ctypes.c_void_p.from_address(restriction + _CLAUSE)
             clause.value, _ = self._shown(clause.value or 0, number)
 
     def mend_join(self, parameters: int, number: int) -> None:
         """Mends the conditions of a ParamPathInfo, as copies: other relations and joins share them."""
-        conditions = elements(_pointer(parameters + _PARAM_CLAUSES))
+        conditions = elements(pointer(parameters + _PARAM_CLAUSES))
         for place, restriction in enumerate(conditions):
-            clause = _pointer(restriction + _CLAUSE)
+            clause = pointer(restriction + _CLAUSE)
             shown, _ = self._shown(clause, number)
             if shown != clause:
                 copy: int = self._copy(restriction)
                 ctypes.c_void_p.from_address(copy + _CLAUSE).value = shown
                 conditions[place] = copy
 
-    def hides(self, parameters: int, number: int) -> bool:
-        """Whether a condition of a ParamPathInfo must be hidden: it is then no key to look up by."""
-        conditions = elements(_pointer(parameters + _PARAM_CLAUSES))
-        return any(self._shown(_pointer(each + _CLAUSE), number)[1] for each in conditions)
+    def is_hidden(self, restriction: int, number: int) -> bool:
+        """Whether the condition of a RestrictInfo must be hidden: it is then no key to look up by."""
+        return self._shown(pointer(restriction + _CLAUSE), number)[1]
+
+    def compared(self, restriction: int, number: int, attribute: int) -> int:
+        """The operator by which the condition of a RestrictInfo compares the column *attribute* of the
+        relation *number* with what others give, 0 where it is no such condition."""
+        clause = pointer(restriction + _CLAUSE)
+        place = self._operands.get(self._kind(clause), 0)
+        operands = list(elements(pointer(clause + place))) if place else []
+        columns = [self.is_column(operand, number, attribute) for operand in operands]
+        if len(operands) != 2 or columns[0] == columns[1]:
+            return 0
+        given = operands[columns.index(False)]
+        return 0 if b":varno %d " % number in self.text(given) else _number(clause + _OPERATOR)
+
+    def is_column(self, node: int, number: int, attribute: int) -> bool:
+        """Whether *node* is the column *attribute* of the relation *number*."""
+        bare = self._bare(node)
+        return self._is_own(bare, number) and _short(bare + _ATTRIBUTE) == attribute
 
     def _shown(self, clause: int, number: int) -> tuple[int, bool]:
         """What may stand in the plan for *clause*, itself or a mended copy, and whether it is hidden."""
         place = self._operands.get(self._kind(clause), 0)
-        operands = list(elements(_pointer(clause + place))) if place else []
+        operands = list(elements(pointer(clause + place))) if place else []
         own = [self._is_own(operand, number) for operand in operands]
         if len(operands) != 2 or own[0] == own[1]:
             return clause, False
         at = own.index(False)
         column, operand = operands[1 - at], operands[at]
-        if self._kind(operand) != "CONST" and b":varno %d " % number in self._text(operand):
+        if self._kind(operand) != "CONST" and b":varno %d " % number in self.text(operand):
             return clause, False  # Multicorn leaves it alone, too
         hidden = self._must_hide(clause, column, operand)
         if not hidden and self._is_read(operand, self._type(self._bare(column))):
             return clause, False
         copy: int = self._copy(clause)
-        copied = elements(_pointer(copy + place))
+        copied = elements(pointer(copy + place))
         at = 1 - at if hidden else at
         copied[at] = self._nullif(copied[at])
         return copy, hidden
@@ -157,13 +179,13 @@ class Operands:
         """The name of a kind of node. Its number changes with the server's version."""
         tag = _number(node)
         if tag not in self._kinds:
-            self._kinds[tag] = self._text(node).split(b" ", 1)[0].strip(b"{").decode()
+            self._kinds[tag] = self.text(node).split(b" ", 1)[0].strip(b"{").decode()
         return self._kinds[tag]
 
     def _bare(self, node: int) -> int:
         """What is left of *node* without what the planner or Multicorn takes off."""
         while self._kind(node) in _WRAPPINGS:
-            node = _pointer(node + _WITHIN)
+            node = pointer(node + _WITHIN)
         return node
 
     def _is_own(self, node: int, number: int) -> bool:
@@ -183,7 +205,7 @@ class Operands:
         worth = of_type == _TIMESTAMP or (of_type in _KEYS and not self._explains)
         if of_type not in _PRINTED and not (worth and kind in _TYPED):
             return True
-        text = self._text(taken)
+        text = self.text(taken)
         if any(subplan in text for subplan in _SUBPLANS):
             return True  # it would be run once more
         return (
@@ -196,7 +218,7 @@ class Operands:
         """What Multicorn takes in place of *operand*, where that means the same, else *operand*."""
         kind = self._kind(operand)
         if kind in _WRAPPINGS[1:]:
-            within = _pointer(operand + _WITHIN)
+            within = pointer(operand + _WITHIN)
             same = _PRINTED | _KEYS if kind == "RELABELTYPE" else _WHOLE_NUMBERS
             if self._type(within) in same and (kind == "RELABELTYPE" or self._type(operand) == _BIGINTS):
                 return within
@@ -219,8 +241,9 @@ class Operands:
         return made
 
 
-def _function(library: Any, name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(library, name)
-    function.restype = result
-    function.argtypes = arguments
-    return function
+def function(library: Any, name: str, result: Any, *arguments: Any) -> Any:
+    """The C function *name* of the server. Raises AttributeError where there is none."""
+    found = getattr(library, name)
+    found.restype = result
+    found.argtypes = arguments
+    return found

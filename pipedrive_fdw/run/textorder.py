@@ -36,7 +36,7 @@ class TextOrder:
 
     def __init__(self, library: Any, version: int) -> None:
         self._text = library.nodeToString
-        self._pathkeys = _PATHKEYS if version < 180000 else _PATHKEYS_18
+        self._pathkeys = _PATHKEYS if version < 18 else _PATHKEYS_18
         self.promised = False
 
     def settle(self, root: int, paths: Iterable[int]) -> None:

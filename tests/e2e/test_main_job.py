@@ -181,7 +181,7 @@ def test_a_wrong_address_is_an_error(server: Server, account: LiveAccount) -> No
     ],
 )
 def test_outer_joins_of_three_tables_are_answered_as_of_plain_ones(account: LiveAccount, query: str) -> None:
-    """Multicorn's own look-up paths for these joins give wrong rows (run/planner.py)."""
+    """Multicorn's own look-up paths for these joins give wrong rows (run/lookups.py)."""
     account.run("CREATE TABLE IF NOT EXISTS hobbies AS SELECT n AS deal_id FROM generate_series(1, 40) n")
     for name in ("deals", "users", "persons"):
         account.run(f"CREATE TEMP TABLE IF NOT EXISTS copy_of_{name} AS SELECT * FROM {name}")
