@@ -103,6 +103,8 @@ class ForeignTable:
 
     def _completed(self, plan: ScanPlan, asked: Asked, predicates: Predicates) -> ScanPlan:
         """*plan* with what the rows show beyond their records, as far as the query needs it."""
+        if not plan.extended and not self.options["expand_related"]:
+            return plan
         options = with_session(self.options, setting)
         counted = self._only_counted(asked)
         suppressed = options["suppress_extended_requests"] and not self.writer.follows
