@@ -225,7 +225,7 @@ COMMENT ON FUNCTION pipedrive.connect(text, text, name, name, text, text, jsonb,
 
 -- COMMENTs and references, for people and for tools
 
-CREATE VIEW pipedrive.foreign_tables AS
+CREATE VIEW pipedrive._foreign_tables AS
 SELECT t.ftrelid AS relation,
        n.nspname AS table_schema,
        c.relname AS table_name,
@@ -239,6 +239,12 @@ SELECT t.ftrelid AS relation,
        LATERAL (SELECT max(option_value) AS option_value FROM pg_catalog.pg_options_to_table(t.ftoptions)
                  WHERE option_name = 'table') tables
  WHERE wrappers.option_name = 'wrapper' AND wrappers.option_value = 'pipedrive_fdw.PipedriveFdw';
+COMMENT ON VIEW pipedrive._foreign_tables IS
+    'Every foreign table of this wrapper, those that functions of the extension make too. Part of the extension.';
+
+CREATE VIEW pipedrive.foreign_tables AS
+SELECT * FROM pipedrive._foreign_tables
+ WHERE coalesce(source, '') NOT IN ('request', 'catalogue');
 COMMENT ON VIEW pipedrive.foreign_tables IS
     'Every foreign table of this wrapper: which of Pipedrive''s tables it shows, and of which server.';
 GRANT SELECT ON pipedrive.foreign_tables TO PUBLIC;
@@ -533,7 +539,7 @@ GRANT SELECT ON pipedrive.foreign_keys TO PUBLIC;
 CREATE VIEW pipedrive._custom_columns AS
 SELECT a.attrelid AS relation, a.attnum AS place, a.attname AS name,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, o.texts AS options,
-       pg_catalog.concat_ws('.', o.field, o.part, o.kind) AS key
+       o.field, o.part, o.kind
   FROM pg_catalog.pg_attribute a,
        LATERAL (SELECT pg_catalog.string_agg(pg_catalog.format('%I %L', option_name, option_value), ', '
                                              ORDER BY option_name) AS texts,
@@ -546,8 +552,8 @@ COMMENT ON VIEW pipedrive._custom_columns IS 'Part of pipedrive.refresh_columns.
 GRANT SELECT ON pipedrive._custom_columns TO PUBLIC;
 
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
--- fields and their types: a column keeps its name when its field is renamed, and a name that is taken gets a
--- number.
+-- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
+-- number. No column is dropped, see the guards below.
 CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql
@@ -592,13 +598,22 @@ BEGIN
     fresh := to_regclass(format('pg_temp.%I', source));
 
     FOR found IN
-        SELECT c.name FROM pipedrive._custom_columns c
-         WHERE c.relation = "table"
-           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = fresh)
-         ORDER BY c.place
+        SELECT old.name, old.type AS old_type, old.kind AS old_kind, new.type, new.kind
+          FROM pipedrive._custom_columns old
+          LEFT JOIN pipedrive._custom_columns new
+                 ON new.relation = fresh AND new.field = old.field AND new.part = old.part
+         WHERE old.relation = "table" AND old.kind IS DISTINCT FROM new.kind
+         ORDER BY old.place
     LOOP
-        line := format('ALTER FOREIGN TABLE %s DROP COLUMN %I;', target, found.name);
-        taken := taken || found.name::text;
+        IF found.kind IS NULL THEN
+            RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', found.name, target)
+                  USING HINT = 'It stays, since a table with a dropped column would crash the server.';
+            CONTINUE;
+        END IF;
+        line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', target,
+                       CASE WHEN found.type <> found.old_type
+                            THEN format('ALTER COLUMN %I TYPE %s, ', found.name, found.type) ELSE '' END,
+                       found.name, found.kind);
         IF run THEN
             EXECUTE line;
         END IF;
@@ -606,12 +621,13 @@ BEGIN
     END LOOP;
 
     SELECT array_agg(attname::text) INTO taken FROM pg_attribute
-     WHERE attrelid = "table" AND NOT attisdropped AND attname <> ALL (coalesce(taken, '{}'));
+     WHERE attrelid = "table" AND NOT attisdropped;
     FOR found IN
-        SELECT c.* FROM pipedrive._custom_columns c
-         WHERE c.relation = fresh
-           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = "table")
-         ORDER BY c.place
+        SELECT new.* FROM pipedrive._custom_columns new
+         WHERE new.relation = fresh
+           AND NOT EXISTS (SELECT FROM pipedrive._custom_columns old
+                            WHERE old.relation = "table" AND old.field = new.field AND old.part = new.part)
+         ORDER BY new.place
     LOOP
         added := found.name;
         number := 1;
@@ -640,8 +656,10 @@ COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
 
 -- Guards
 --
--- COPY into a foreign table of Multicorn, and rows routed into one that is a partition, crash the server. So
--- each foreign table of this wrapper gets a trigger that refuses COPY, and none can become a partition.
+-- Multicorn crashes the server at COPY into a foreign table, at rows routed into one that is a partition, at a
+-- table without columns, and at the whole row of a table with a dropped column, which from PostgreSQL 14 on every
+-- UPDATE reads: it leaves the place of that column as it found it in memory. So each foreign table of this wrapper
+-- gets a trigger that refuses COPY, and keeps it; none can become a partition; all have columns, and keep them.
 
 CREATE FUNCTION pipedrive._refuse_copy()
 RETURNS trigger
@@ -672,19 +690,24 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    -- A restored dump brings the triggers of its tables: a name of its own for each keeps them apart.
-    trigger_name text := 'pipedrive_guard_' || left(md5(random()::text || clock_timestamp()), 8);
+    guard name;
+    enabled "char";
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'pipedrive._refuse_copy'::regproc) THEN
+    SELECT tgname, tgenabled INTO guard, enabled FROM pg_trigger
+     WHERE tgrelid = relation AND tgfoid = 'pipedrive._refuse_copy'::regproc;
+    IF enabled = 'A' THEN
         RETURN;
+    ELSIF guard IS NULL THEN
+        -- A restored dump brings the triggers of its tables: a name of its own for each keeps them apart.
+        guard := 'pipedrive_guard_' || left(md5(random()::text || clock_timestamp()), 8);
+        EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s '
+                       'FOR EACH ROW EXECUTE FUNCTION pipedrive._refuse_copy()', guard, relation::regclass);
+        EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION pipedrive_fdw', guard, relation::regclass);
     END IF;
-    EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pipedrive._refuse_copy()',
-                   trigger_name, relation::regclass);
-    EXECUTE format('ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, trigger_name);
-    EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION pipedrive_fdw', trigger_name, relation::regclass);
+    EXECUTE format('ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, guard);
 END
 $function$;
-COMMENT ON FUNCTION pipedrive._guard(oid) IS 'Gives a foreign table its guard. Part of the extension.';
+COMMENT ON FUNCTION pipedrive._guard(oid) IS 'Gives a foreign table its guard, or awakes it. Part of the extension.';
 
 CREATE FUNCTION pipedrive._on_ddl()
 RETURNS event_trigger
@@ -697,23 +720,30 @@ DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT DISTINCT t.relation, c.relispartition, c.relname
+        SELECT DISTINCT t.relation, c.relispartition, c.relname,
+               EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS has_columns
           FROM pg_event_trigger_ddl_commands() d
-          JOIN pipedrive.foreign_tables t ON t.relation = d.objid
+          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
           JOIN pg_class c ON c.oid = t.relation
          WHERE d.classid = 'pg_class'::regclass
         UNION
-        SELECT t.relation, true, c.relname
+        SELECT t.relation, true, c.relname, true
           FROM pg_event_trigger_ddl_commands() d
           JOIN pg_inherits i ON i.inhparent = d.objid
           JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
-          JOIN pipedrive.foreign_tables t ON t.relation = c.oid
+          JOIN pipedrive._foreign_tables t ON t.relation = c.oid
          WHERE d.classid = 'pg_class'::regclass
     LOOP
         IF one.relispartition THEN
             RAISE EXCEPTION 'pipedrive write: % cannot be a partition', one.relname
                   USING DETAIL = 'A row that PostgreSQL routes into a foreign table of Multicorn crashes the server.',
                         HINT = 'Use a view with UNION ALL.',
+                        ERRCODE = 'feature_not_supported';
+        ELSIF NOT one.has_columns THEN
+            RAISE EXCEPTION 'pipedrive option: % must have a column', one.relname
+                  USING DETAIL = 'A query of a foreign table of Multicorn without columns crashes the server.',
+                        HINT = 'IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.',
                         ERRCODE = 'feature_not_supported';
         END IF;
         PERFORM pipedrive._guard(one.relation);
@@ -730,6 +760,12 @@ BEGIN
         LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', one.tgname, one.tgrelid::regclass);
         END LOOP;
+        -- One that replaces the guard leaves the table without.
+        PERFORM pipedrive._guard(t.relation)
+           FROM pg_event_trigger_ddl_commands() d
+           JOIN pg_trigger r ON r.oid = d.objid AND r.tgfoid <> 'pipedrive._refuse_copy'::regproc
+           JOIN pipedrive._foreign_tables t ON t.relation = r.tgrelid
+          WHERE d.classid = 'pg_trigger'::regclass;
     END IF;
 END
 $function$;
@@ -741,13 +777,57 @@ CREATE EVENT TRIGGER pipedrive_guard ON ddl_command_end
     EXECUTE FUNCTION pipedrive._on_ddl();
 ALTER EVENT TRIGGER pipedrive_guard ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_guard IS
-    'Gives each foreign table of Pipedrive a trigger that refuses COPY, and lets none become a partition.';
+    'Gives each foreign table of Pipedrive a trigger that refuses COPY; lets none become a partition, or be '
+    'without columns.';
+
+CREATE FUNCTION pipedrive._on_drop()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    one record;
+BEGIN
+    -- Of a table that is dropped itself nothing is left to be found.
+    FOR one IN
+        SELECT t.relation::regclass AS name, d.address_names[3] AS column_name
+          FROM pg_event_trigger_dropped_objects() d
+          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
+         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0
+    LOOP
+        RAISE EXCEPTION 'pipedrive option: column % of % cannot be dropped', one.column_name, one.name
+              USING DETAIL = 'A whole row of a foreign table of Multicorn that has a dropped column crashes the '
+                             'server, and an UPDATE reads whole rows.',
+                    HINT = 'Make the table anew without it: DROP FOREIGN TABLE, then CREATE FOREIGN TABLE or '
+                           'IMPORT FOREIGN SCHEMA. Or leave it: the column of a field that is gone reads NULL.',
+                    ERRCODE = 'feature_not_supported';
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_trigger'::regclass) THEN
+        PERFORM pipedrive._guard(t.relation)
+           FROM pipedrive._foreign_tables t
+          WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                             WHERE g.tgrelid = t.relation AND g.tgfoid = 'pipedrive._refuse_copy'::regproc
+                               AND g.tgenabled = 'A');
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._on_drop() IS
+    'Keeps the columns and the guards of foreign tables. Part of the extension.';
+
+CREATE EVENT TRIGGER pipedrive_keep ON sql_drop EXECUTE FUNCTION pipedrive._on_drop();
+ALTER EVENT TRIGGER pipedrive_keep ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pipedrive_keep IS
+    'Refuses to drop a column of a foreign table of Pipedrive, and makes its guard anew when that is dropped.';
 
 -- Options, looked at when they are given: at run time Multicorn has merged those of server, mapping and table.
 --
 -- Everybody can read the options of servers and tables, so no secret may stand there. The owner of a table must
 -- not send its readers' tokens elsewhere by an option of the server. And the file that a mapping names is read as
 -- the server's operating system user, so naming one takes the rights of pg_read_server_files.
+--
+-- Names and places are looked at here. Values are read by the wrapper's own code: a foreign table of the server, made
+-- with the same options and planned, fails as a query would.
 
 CREATE FUNCTION pipedrive._on_options_begin()
 RETURNS event_trigger
@@ -761,6 +841,23 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive._on_options_begin() IS 'Notes who gives options. Part of the extension.';
 
+CREATE FUNCTION pipedrive._check_values(server name, options text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    door text := format('pg_temp.%I', 'pipedrive options ' || md5(random()::text || clock_timestamp()));
+BEGIN
+    EXECUTE format('CREATE FOREIGN TABLE %s (comment text) SERVER %I OPTIONS (table ''catalogue''%s)',
+                   door, server, options);
+    EXECUTE format('SELECT FROM %s LIMIT 0', door);
+    EXECUTE format('DROP FOREIGN TABLE %s', door);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._check_values(name, text) IS
+    'Refuses options of servers and tables that cannot be read. Part of the extension.';
+
 CREATE FUNCTION pipedrive._on_options()
 RETURNS event_trigger
 LANGUAGE plpgsql
@@ -771,9 +868,12 @@ AS $function$
 DECLARE
     one record;
     mine text := 'user mapping';
+    -- What is asked of the wrapper fires this trigger again.
+    caller name := current_setting('pipedrive.caller');
 BEGIN
     FOR one IN
         WITH known (name, places) AS (VALUES
+            ('wrapper', '{server}'),
             -- generated: options
             ('company_domain', '{server}'),
             ('base_url', '{server}'),
@@ -823,15 +923,21 @@ BEGIN
               FROM commands d JOIN pg_foreign_table t ON t.ftrelid = d.objid
              WHERE d.classid = 'pg_class'::regclass
         )
-        SELECT g.place, o.option_name AS name, k.places::text[] AS places
+        SELECT g.place, o.option_name AS name, k.places::text[] AS places,
+               (SELECT string_agg(name, ', ' ORDER BY name) FROM known
+                 WHERE g.place = ANY (places::text[])) AS valid
           FROM given g
           JOIN pg_foreign_server s ON s.oid = g.server,
                pg_options_to_table(s.srvoptions) w,
                pg_options_to_table(g.options) o
-          JOIN known k ON k.name = o.option_name
+          LEFT JOIN known k ON k.name = o.option_name
          WHERE w.option_name = 'wrapper' AND w.option_value = 'pipedrive_fdw.PipedriveFdw'
     LOOP
-        IF one.places = ARRAY[mine] AND one.place <> mine THEN
+        IF one.places IS NULL THEN
+            RAISE EXCEPTION 'pipedrive option: there is no option "%" for a %', one.name, one.place
+                  USING HINT = format('Valid options: %s.', one.valid),
+                        ERRCODE = 'fdw_invalid_option_name';
+        ELSIF one.places = ARRAY[mine] AND one.place <> mine THEN
             RAISE EXCEPTION 'pipedrive option: % belongs in the user mapping', one.name
                   USING DETAIL = format('Everybody can read the options of a %s.', one.place),
                         HINT = format('CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (%s ...).', one.name),
@@ -841,12 +947,29 @@ BEGIN
                   USING HINT = 'It stands on: ' || array_to_string(one.places, ', ') || '.',
                         ERRCODE = 'fdw_invalid_option_name';
         ELSIF one.name = 'secrets_file'
-              AND NOT pg_has_role(current_setting('pipedrive.caller'), 'pg_read_server_files', 'USAGE') THEN
-            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', current_setting('pipedrive.caller')
+              AND NOT pg_has_role(caller, 'pg_read_server_files', 'USAGE') THEN
+            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', caller
                   USING DETAIL = 'The file is read as the operating system user of the server.',
                         HINT = 'A superuser, or a role with the rights of pg_read_server_files, can make the mapping.',
                         ERRCODE = 'insufficient_privilege';
         END IF;
+    END LOOP;
+    FOR one IN
+        SELECT DISTINCT s.srvname, o.texts
+          FROM pg_event_trigger_ddl_commands() d
+          LEFT JOIN pipedrive._foreign_tables t ON d.classid = 'pg_class'::regclass AND t.relation = d.objid
+          LEFT JOIN pg_foreign_table f ON f.ftrelid = t.relation
+          JOIN pg_foreign_server s ON s.oid = f.ftserver
+                                   OR d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid,
+               LATERAL (SELECT coalesce(string_agg(format(', %I %L', option_name, option_value), ''
+                                                   ORDER BY option_name), '') AS texts
+                          FROM pg_options_to_table(f.ftoptions) WHERE option_name <> 'table') o
+         WHERE (t.relation IS NULL AND EXISTS (
+                    SELECT FROM pg_options_to_table(s.srvoptions)
+                     WHERE option_name = 'wrapper' AND option_value = 'pipedrive_fdw.PipedriveFdw'))
+            OR (o.texts <> '' AND t.source IS DISTINCT FROM 'catalogue')
+    LOOP
+        PERFORM pipedrive._check_values(one.srvname, one.texts);
     END LOOP;
 END
 $function$;
@@ -866,7 +989,7 @@ COMMENT ON EVENT TRIGGER pipedrive_options_2 IS
     'Refuses secrets outside of user mappings, options where they do not belong, and files of others.';
 
 -- Tables that were imported before the extension came.
-SELECT pipedrive._guard(relation) FROM pipedrive.foreign_tables;
+SELECT pipedrive._guard(relation) FROM pipedrive._foreign_tables;
 
 -- Rights: the owner of the extension may execute everything, others what they are granted.
 DO $script$
