@@ -11,8 +11,10 @@
 --   name, arguments   as CREATE FUNCTION takes them; the argument "server" is appended
 --   required          arguments that must not be NULL
 --   method, path      of the request; path, parameters and bodies are SQL over the arguments
---   bodies            a query: one request for each row; with "many" the answers come as a jsonb array
+--   bodies            a query: one request for each row
+--   elements          the argument whose elements these are: it must be an array, and so the answer is one
 --   follow            path under which the state of a conversion is asked for, until it has ended
+--   pages             whether all pages of the answer are read, and their items put together
 --   tokens            the price of one request, NULL where the method tells it
 DO $script$
 DECLARE
@@ -21,18 +23,18 @@ BEGIN
     FOR one IN SELECT * FROM (VALUES
         ('add_role_assignments', 'role_id bigint, user_id bigint', 'role_id, user_id', '''POST''',
          $$'/v1/roles/' || role_id || '/assignments'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('user_id', user_id)$$, false, '', 10,
+         $$SELECT jsonb_build_object('user_id', user_id)$$, '', '', false, 10,
          'Gives a user a role.'),
         ('delete_role_assignments', 'role_id bigint, user_id bigint', 'role_id, user_id', '''DELETE''',
          $$'/v1/roles/' || role_id || '/assignments'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('user_id', user_id)$$, false, '', 6,
+         $$SELECT jsonb_build_object('user_id', user_id)$$, '', '', false, 6,
          'Takes a role from a user, who falls back to the default role.'),
         ('add_installment_subscription',
          'deal_id bigint, currency text, payments jsonb, update_deal_value boolean DEFAULT NULL',
          'deal_id, currency, payments', '''POST''',
          $$'/v1/subscriptions/installment'$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('deal_id', deal_id, 'currency', currency,
-                  'payments', payments, 'update_deal_value', update_deal_value))$$, false, '', 10,
+                  'payments', payments, 'update_deal_value', update_deal_value))$$, '', '', false, 10,
          'Gives a deal a payment plan, [{amount, description, due_at}]. Pipedrive removed this API in 2025; '
          'see add_deal_installments.'),
         ('update_installment_subscription',
@@ -40,49 +42,50 @@ BEGIN
          'subscription_id, payments', '''PUT''',
          $$'/v1/subscriptions/installment/' || subscription_id$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('payments', payments,
-                  'update_deal_value', update_deal_value))$$, false, '', 10,
+                  'update_deal_value', update_deal_value))$$, '', '', false, 10,
          'Changes the payments of a payment plan. Pipedrive removed this API in 2025.'),
         ('cancel_recurring_subscription', 'subscription_id bigint, end_date date DEFAULT NULL',
          'subscription_id', '''PUT''',
          $$'/v1/subscriptions/recurring/' || subscription_id || '/cancel'$$, 'NULL::jsonb',
-         $$SELECT jsonb_strip_nulls(jsonb_build_object('end_date', end_date))$$, false, '', 10,
+         $$SELECT jsonb_strip_nulls(jsonb_build_object('end_date', end_date))$$, '', '', false, 10,
          'Ends a recurring subscription, today or at end_date. Pipedrive removed this API in 2025.'),
         ('add_deal_installments', 'deal_id bigint, installments jsonb', 'deal_id, installments', '''POST''',
          $$'/v2/deals/' || deal_id || '/installments'$$, 'NULL::jsonb',
-         $$SELECT element FROM jsonb_array_elements(installments) AS given (element)$$, true, '', 5,
+         $$SELECT element FROM jsonb_array_elements(installments) AS given (element)$$, 'installments', '', false, 5,
          'Adds installments to a deal, [{description, amount, billing_date}]: one request each.'),
         ('convert_lead', 'lead_id uuid, stage_id bigint DEFAULT NULL, pipeline_id bigint DEFAULT NULL',
          'lead_id', '''POST''', $$'/v2/leads/' || lead_id || '/convert/deal'$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('stage_id', stage_id, 'pipeline_id', pipeline_id))$$,
-         false, $$'/v2/leads/' || lead_id || '/convert/status/'$$, 40,
+         '', $$'/v2/leads/' || lead_id || '/convert/status/'$$, false, 40,
          'Makes a lead a deal and waits for it; the answer names the deal.'),
         ('convert_deal', 'deal_id bigint', 'deal_id', '''POST''',
-         $$'/v2/deals/' || deal_id || '/convert/lead'$$, 'NULL::jsonb', 'SELECT NULL::jsonb', false,
-         $$'/v2/deals/' || deal_id || '/convert/status/'$$, 40,
+         $$'/v2/deals/' || deal_id || '/convert/lead'$$, 'NULL::jsonb', 'SELECT NULL::jsonb', '',
+         $$'/v2/deals/' || deal_id || '/convert/status/'$$, false, 40,
          'Makes a deal a lead and waits for it; the answer names the lead.'),
         ('merge_deals', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/deals/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first deal into the second, which stays.'),
         ('merge_persons', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/persons/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first person into the second, who stays.'),
         ('merge_organizations', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/organizations/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first organization into the second, which stays.'),
         ('duplicate_deal', 'id bigint', 'id', '''POST''', $$'/v1/deals/' || id || '/duplicate'$$,
-         'NULL::jsonb', 'SELECT NULL::jsonb', false, '', 10, 'Makes a copy of a deal.'),
+         'NULL::jsonb', 'SELECT NULL::jsonb', '', '', false, 10, 'Makes a copy of a deal.'),
         ('duplicate_product', 'id bigint', 'id', '''POST''', $$'/v2/products/' || id || '/duplicate'$$,
-         'NULL::jsonb', 'SELECT NULL::jsonb', false, '', 5, 'Makes a copy of a product.'),
+         'NULL::jsonb', 'SELECT NULL::jsonb', '', '', false, 5, 'Makes a copy of a product.'),
         ('search', 'term text, item_types text DEFAULT NULL', 'term', '''GET''', $$'/v2/itemSearch'$$,
-         $$jsonb_build_object('term', term, 'item_types', item_types)$$, 'SELECT NULL::jsonb', false, '', 20,
-         'Searches all objects for a term; item_types is a comma list such as deal,person.'),
+         $$jsonb_build_object('term', term, 'item_types', item_types)$$, 'SELECT NULL::jsonb', '', '', true, 20,
+         'Searches all objects for a term; item_types is a comma list such as deal,person. 20 tokens for each '
+         'hundred hits.'),
         ('request', 'method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL',
-         'method, path', 'method', 'path', 'query', 'SELECT body', false, '', NULL::bigint,
+         'method, path', 'method', 'path', 'query', 'SELECT body', '', '', false, NULL::bigint,
          'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb.')
-    ) AS function (name, arguments, required, method, path, query, bodies, many, follow, tokens, meaning)
+    ) AS function (name, arguments, required, method, path, query, bodies, elements, follow, pages, tokens, meaning)
     LOOP
         EXECUTE format($define$
 CREATE FUNCTION pipedrive.%1$I(%2$s, server name DEFAULT NULL)
@@ -103,6 +106,7 @@ BEGIN
     IF num_nulls(%3$s) > 0 THEN
         RAISE EXCEPTION 'pipedrive write: %1$s needs %3$s' USING ERRCODE = 'null_value_not_allowed';
     END IF;
+    %11$s
     SELECT array_agg(s.srvname ORDER BY s.srvname) INTO servers
       FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o
      WHERE o.option_name = 'wrapper' AND o.option_value = 'pipedrive_fdw.PipedriveFdw'
@@ -122,12 +126,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class
                     WHERE oid = to_regclass(door) AND pg_get_userbyid(relowner) = current_user) THEN
         EXECUTE format('CREATE FOREIGN TABLE %%s (method text, path text, query jsonb, body jsonb, '
-                       'tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')', door, servers[1]);
+                       'pages boolean, tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')',
+                       door, servers[1]);
     END IF;
-    send := format('INSERT INTO %%s (method, path, query, body, tokens) VALUES ($1, $2, $3, $4, $5) '
+    send := format('INSERT INTO %%s (method, path, query, body, tokens, pages) VALUES ($1, $2, $3, $4, $5, $6) '
                    'RETURNING answer', door);
     FOR sent IN %4$s LOOP
-        EXECUTE send INTO answer USING %5$s, %6$s, %7$s, sent, %8$L::bigint;
+        EXECUTE send INTO answer USING %5$s, %6$s, %7$s, sent, %8$L::bigint, %12$L::boolean;
         answers := answers || jsonb_build_array(answer);
     END LOOP;
     %10$s
@@ -136,11 +141,11 @@ END
 $function$
 $define$,
             one.name, one.arguments, one.required, one.bodies, one.method, one.path, one.query, one.tokens,
-            CASE WHEN one.many THEN 'answers' ELSE 'answer' END,
+            CASE WHEN one.elements <> '' THEN 'answers' ELSE 'answer' END,
             CASE WHEN one.follow = '' THEN '' ELSE format($follow$
     door := %1$s || (answer ->> 'conversion_id');
     LOOP
-        EXECUTE send INTO answer USING 'GET', door, NULL::jsonb, NULL::jsonb, 1;
+        EXECUTE send INTO answer USING 'GET', door, NULL::jsonb, NULL::jsonb, 1, false;
         EXIT WHEN answer ->> 'status' = 'completed';
         IF answer ->> 'status' IN ('failed', 'rejected') THEN
             RAISE EXCEPTION 'pipedrive write: the conversion %%', answer ->> 'status'
@@ -148,7 +153,14 @@ $define$,
         END IF;
         PERFORM pg_sleep(pause);
         pause := least(pause * 2, 5);
-    END LOOP;$follow$, one.follow) END);
+    END LOOP;$follow$, one.follow) END,
+            CASE WHEN one.elements = '' THEN '' ELSE format($elements$
+    IF jsonb_typeof(%1$s) <> 'array' THEN
+        RAISE EXCEPTION 'pipedrive write: %1$s must be a jsonb array'
+              USING HINT = 'Like ''[{...}, {...}]''.',
+                    ERRCODE = 'invalid_parameter_value';
+    END IF;$elements$, one.elements) END,
+            one.pages);
         EXECUTE (SELECT format('COMMENT ON FUNCTION %s IS %L', p.oid::regprocedure, one.meaning)
                    FROM pg_proc p
                   WHERE p.proname = one.name AND p.pronamespace = 'pipedrive'::regnamespace);

@@ -32,6 +32,7 @@ from pipedrive_fdw.plan.modify import (
 )
 from pipedrive_fdw.run.backend import command_mark, setting, statement_mark
 from pipedrive_fdw.run.datestyle import parse_local_time
+from pipedrive_fdw.run.doubled import doubled, meant, meant_custom
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
 from pipedrive_fdw.run.parents import Parents
 from pipedrive_fdw.run.returning import key_of, returned_row
@@ -90,6 +91,8 @@ class Writer:
         self._parents = Parents(target.table, tables_of(target.options["api_version"]))
         self._shared: set[tuple[str, str, int]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
+        plain = (b for b in self.binding.columns if b.custom is None)
+        self._doubled = doubled((b.column.name, b.name) for b in plain)
 
     # ---- what PostgreSQL asks first
 
@@ -177,8 +180,9 @@ class Writer:
         work = self.target.begin_work()
         try:
             scanned = self._old(row_id, values)
-            old, old_custom = self._canonical(self._named(scanned))
-            new, new_custom = self._canonical(values)
+            before = self._named(scanned)
+            old, old_custom = self._canonical(before, before)
+            new, new_custom = self._canonical(values, before)
             old = {**self._keys(row_id), **old}
             changed = difference(self.table, old, new)
             custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
@@ -208,7 +212,8 @@ class Writer:
             keys = self._keys(row_id)
             old: Values = keys
             if self.table.nested or not always(self.table, "delete") <= keys.keys():
-                old = {**self._canonical(self._named(self._old(row_id, {})))[0], **keys}
+                found = self._named(self._old(row_id, {}))
+                old = {**self._canonical(found, found)[0], **keys}
             change = deletion(self.table, old)
             if not self._seen("delete", old):
                 self._parents.check(old, work)
@@ -219,8 +224,13 @@ class Writer:
 
     # ---- values
 
-    def _canonical(self, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
-        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'."""
+    def _canonical(
+        self, values: Values, before: Values | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
+
+        *before* is the row that they change: of columns of one field the changed one counts.
+        """
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
         for bound in self.binding.columns:
@@ -228,11 +238,18 @@ class Writer:
                 continue
             raw = values[bound.name]
             name = bound.column.name if bound.custom is None else bound.custom.name
-            value = None if raw is None else self._parsed(bound.name, bound.codec, raw)
+            value = self._parsed(bound.name, bound.codec, raw)
             (base if bound.custom is None else custom)[name] = value
+        for names in self._doubled:
+            several = [b for b in self.binding.columns if b.name in names]
+            new = {b.name: self._parsed(b.name, b.codec, values.get(b.name)) for b in several}
+            old = {b.name: self._parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
+            base[several[0].column.name] = new[meant(self.table.name, names, old, new)]
         return base, custom
 
     def _parsed(self, name: str, codec: Codec, raw: Any) -> Any:
+        if raw is None:
+            return None
         try:
             return codec.parse(raw)
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -254,7 +271,7 @@ class Writer:
     def _custom(
         self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
     ) -> dict[str, Any]:
-        columns = self.binding.custom
+        columns = meant_custom(self.table.name, self.binding.custom, old, new)
         if not columns:
             return {}
         found = custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
@@ -283,7 +300,7 @@ class Writer:
         out = {}
         for bound, before in zip(self.binding.columns, row):
             raw, codec = values.get(bound.name), bound.codec
-            new = None if raw is None else self._parsed(bound.name, codec, raw)
+            new = self._parsed(bound.name, codec, raw)
             if not same(None if before is None else codec.parse(before), new):
                 out[bound.name] = None if new is None else codec.load(codec.dump(new))
         return out
