@@ -841,6 +841,45 @@ COMMENT ON EVENT TRIGGER pipedrive_keep IS
 -- Names and places are looked at here. Values are read by the wrapper's own code: a foreign table of the server, made
 -- with the same options and planned, fails as a query would.
 
+CREATE VIEW pipedrive._options (name, places) AS VALUES
+    ('wrapper', ARRAY['server']),
+    -- generated: options
+    ('company_domain', '{server}'),
+    ('base_url', '{server}'),
+    ('oauth_url', '{server}'),
+    ('api_version', '{server}'),
+    ('page_size', '{server,table}'),
+    ('connect_timeout', '{server}'),
+    ('read_timeout', '{server}'),
+    ('api_token', '{user mapping}'),
+    ('client_id', '{user mapping}'),
+    ('client_secret', '{user mapping}'),
+    ('refresh_token', '{user mapping}'),
+    ('secrets_file', '{user mapping}'),
+    ('table', '{table}'),
+    ('archived', '{server,table}'),
+    ('suppress_extended_requests', '{server,table}'),
+    ('extended_cache_ttl', '{server,table}'),
+    ('custom_fields', '{server,table,import}'),
+    ('custom_field_names', '{server,table,import}'),
+    ('custom_field_options', '{server,table,import}'),
+    ('require_fields', '{import}'),
+    ('fields_cache_ttl', '{server,table}'),
+    ('narrow', '{server,table}'),
+    ('expand_related', '{server,table}'),
+    ('statement_memory', '{server}'),
+    ('cache_ttl', '{server,table}'),
+    ('max_tokens_per_query', '{server,table}'),
+    ('reserve_tokens', '{server,table}'),
+    ('parallel', '{server}'),
+    ('push_text_sort', '{server,table}'),
+    ('write_mode', '{server,table}'),
+    ('updatable', '{server,table}'),
+    ('rows', '{table}')
+    -- end
+;
+COMMENT ON VIEW pipedrive._options IS 'Which options there are, and on what they stand. Part of the extension.';
+
 CREATE FUNCTION pipedrive._on_options_begin()
 RETURNS event_trigger
 LANGUAGE plpgsql
@@ -884,44 +923,7 @@ DECLARE
     caller name := current_setting('pipedrive.caller');
 BEGIN
     FOR one IN
-        WITH known (name, places) AS (VALUES
-            ('wrapper', '{server}'),
-            -- generated: options
-            ('company_domain', '{server}'),
-            ('base_url', '{server}'),
-            ('oauth_url', '{server}'),
-            ('api_version', '{server}'),
-            ('page_size', '{server,table}'),
-            ('connect_timeout', '{server}'),
-            ('read_timeout', '{server}'),
-            ('api_token', '{user mapping}'),
-            ('client_id', '{user mapping}'),
-            ('client_secret', '{user mapping}'),
-            ('refresh_token', '{user mapping}'),
-            ('secrets_file', '{user mapping}'),
-            ('table', '{table}'),
-            ('archived', '{server,table}'),
-            ('suppress_extended_requests', '{server,table}'),
-            ('extended_cache_ttl', '{server,table}'),
-            ('custom_fields', '{server,table,import}'),
-            ('custom_field_names', '{server,table,import}'),
-            ('custom_field_options', '{server,table,import}'),
-            ('require_fields', '{import}'),
-            ('fields_cache_ttl', '{server,table}'),
-            ('narrow', '{server,table}'),
-            ('expand_related', '{server,table}'),
-            ('statement_memory', '{server}'),
-            ('cache_ttl', '{server,table}'),
-            ('max_tokens_per_query', '{server,table}'),
-            ('reserve_tokens', '{server,table}'),
-            ('parallel', '{server}'),
-            ('push_text_sort', '{server,table}'),
-            ('write_mode', '{server,table}'),
-            ('updatable', '{server,table}'),
-            ('rows', '{table}')
-            -- end
-        ),
-        commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
+        WITH commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
         given (place, server, options) AS (
             SELECT 'server', s.oid, s.srvoptions
               FROM commands d JOIN pg_foreign_server s ON s.oid = d.objid
@@ -935,14 +937,14 @@ BEGIN
               FROM commands d JOIN pg_foreign_table t ON t.ftrelid = d.objid
              WHERE d.classid = 'pg_class'::regclass
         )
-        SELECT g.place, o.option_name AS name, k.places::text[] AS places,
-               (SELECT string_agg(name, ', ' ORDER BY name) FROM known
-                 WHERE g.place = ANY (places::text[])) AS valid
+        SELECT g.place, o.option_name AS name, k.places,
+               (SELECT string_agg(v.name, ', ' ORDER BY v.name) FROM pipedrive._options v
+                 WHERE g.place = ANY (v.places)) AS valid
           FROM given g
           JOIN pg_foreign_server s ON s.oid = g.server,
                pg_options_to_table(s.srvoptions) w,
                pg_options_to_table(g.options) o
-          LEFT JOIN known k ON k.name = o.option_name
+          LEFT JOIN pipedrive._options k ON k.name = o.option_name
          WHERE w.option_name = 'wrapper' AND w.option_value = 'pipedrive_fdw.PipedriveFdw'
     LOOP
         IF one.places IS NULL THEN
@@ -965,6 +967,29 @@ BEGIN
                         HINT = 'A superuser, or a role with the rights of pg_read_server_files, can make the mapping.',
                         ERRCODE = 'insufficient_privilege';
         END IF;
+    END LOOP;
+    -- Multicorn merges the options of a table with those of its server, and takes the server's. Those that an
+    -- import reads are merged by the import.
+    FOR one IN
+        SELECT t.relation::regclass AS relation, t.server, o.option_name AS name
+          FROM pipedrive._foreign_tables t
+          JOIN pg_foreign_table f ON f.ftrelid = t.relation
+          JOIN pg_foreign_server s ON s.oid = f.ftserver,
+               pg_options_to_table(f.ftoptions) o
+          JOIN pipedrive._options k ON k.name = o.option_name AND 'import' <> ALL (k.places),
+               pg_options_to_table(s.srvoptions) p
+         WHERE p.option_name = o.option_name AND p.option_value <> o.option_value
+           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d
+                        WHERE (d.classid = 'pg_class'::regclass AND d.objid = t.relation)
+                           OR (d.classid = 'pg_foreign_server'::regclass AND d.objid = s.oid))
+    LOOP
+        RAISE EXCEPTION 'pipedrive option: % stands on the server % and on its table %, with different values',
+                        one.name, one.server, one.relation
+              USING DETAIL = 'The server''s would hold for the table.',
+                    HINT = format('Give it to tables only, or to the server only: ALTER SERVER %I OPTIONS (DROP %s), '
+                                  'or ALTER FOREIGN TABLE %s OPTIONS (DROP %s).',
+                                  one.server, one.name, one.relation, one.name),
+                    ERRCODE = 'fdw_invalid_attribute_value';
     END LOOP;
     FOR one IN
         SELECT DISTINCT s.srvname, o.texts

@@ -162,6 +162,20 @@ def test_an_option_that_is_wrong_is_an_error_when_it_is_given(
     assert stages.sent() == []
 
 
+def test_an_option_has_one_value_on_server_and_table(stages: Extended) -> None:
+    """Multicorn takes the server's, so that a table's own would be ignored."""
+    stages.run("ALTER FOREIGN TABLE made.stages OPTIONS (ADD page_size '9', ADD updatable 'false')")
+    stages.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '9')")
+    try:
+        words = "stands on the server pipedrive and on its table made.stages, with different values\nGive it"
+        assert f"page_size {words}" in refusal(stages, "ALTER SERVER pipedrive OPTIONS (SET page_size '8')")
+        assert f"updatable {words}" in refusal(stages, "ALTER SERVER pipedrive OPTIONS (ADD updatable 'true')")
+        said = refusal(stages, "ALTER FOREIGN TABLE made.stages OPTIONS (SET page_size '8')")
+        assert f"page_size {words}" in said
+    finally:
+        stages.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
+
+
 def test_options_are_looked_at_whoever_gives_them(stages: Extended) -> None:
     """The wrapper is asked with other rights; it is the role's own that let it name a file."""
     stages.run(
