@@ -133,7 +133,7 @@ OURS = "FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'pipedrive_fdw.Pipedrive
         (f"CREATE SERVER wrong {OURS}, usermapping 'x')", 'there is no option "usermapping" for a server'),
         (
             f"CREATE SERVER wrong {OURS}, page_size '501')",
-            "option \"page_size\" cannot be '501'\npage_size: use a number from 1 to 500.",
+            "option \"page_size\" cannot be '501'\npage_size: use a whole number from 1 to 500.",
         ),
         ("ALTER SERVER pipedrive OPTIONS (ADD narrow 'perhaps')", "option \"narrow\" cannot be 'perhaps'"),
         (
