@@ -1027,6 +1027,18 @@ COMMENT ON EVENT TRIGGER pipedrive_options_2 IS
 
 -- Tables that were imported before the extension came.
 SELECT pipedrive._guard(relation) FROM pipedrive._foreign_tables;
+DO $script$
+DECLARE
+    one text;
+BEGIN
+    FOR one IN SELECT format('%I.%I', t.table_schema, t.table_name) FROM pipedrive._foreign_tables t
+                WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attisdropped)
+    LOOP
+        RAISE WARNING 'pipedrive: % has a dropped column, and its whole rows crash the server', one
+              USING HINT = 'Make the table anew: DROP FOREIGN TABLE, then IMPORT FOREIGN SCHEMA.';
+    END LOOP;
+END
+$script$;
 
 -- Rights: the owner of the extension may execute everything, others what they are granted.
 DO $script$

@@ -463,6 +463,10 @@ def test_the_extension_comes_later_and_goes_again(server: Server, simulator: Sim
     database.run("DROP EXTENSION pipedrive_fdw")
     assert database.value(guards) == 0
     assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+    database.run("ALTER FOREIGN TABLE pipedrive.notes DROP COLUMN attrs")
+    said: list[str] = []
+    database.connection.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
     database.run("CREATE EXTENSION pipedrive_fdw")
+    assert said == ["pipedrive: pipedrive.notes has a dropped column, and its whole rows crash the server"]
     assert database.value(guards) == 77
     database.close()

@@ -258,6 +258,19 @@ def test_grants_comments_and_guards_survive_a_dump(server: Server, analyst: Exte
     server.psql("template1").query(f"DROP DATABASE {name}")
 
 
+def test_a_dump_is_restored_over_its_own_database(
+    server: Server, simulator: Simulator, tmp_path: Path
+) -> None:
+    """--clean drops the guards one by one before their tables."""
+    database, file = Extended(server, simulator), tmp_path / "dump.sql"
+    _tool(server, "pg_dump", "--clean", "--if-exists", f"--file={file}", database.dsn)
+    _tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(file), database.dsn)
+    guards = "SELECT count(*), min(tgenabled) FROM pg_trigger WHERE tgname LIKE 'pipedrive_guard%'"
+    assert database.rows(guards) == [(77, "A")]
+    assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+    database.close()
+
+
 def _tool(server: Server, name: str, *arguments: str) -> None:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     command = [str(server.engine.bindir / name), *arguments]
