@@ -238,12 +238,15 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
 def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:
     """*options* with what the session has SET; *setting* reads a setting by its name.
 
-    Raises OptionError for a value that cannot be read.
+    Raises OptionError for a value that cannot be read, and for an option that a session cannot set: whoever
+    thinks that write_mode is 'commit' must not learn by a ROLLBACK that it is not.
     """
     changed = dict(options)
-    for name in SESSION:
+    for name in _BY_NAME:
         value = setting(f"pipedrive.{name}")
         if value:
+            if name not in SESSION:
+                raise _not_of_sessions(name)
             try:
                 changed[name] = _BY_NAME[name].read(value)
             except ValueError as error:
@@ -251,6 +254,17 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
                     f"setting pipedrive.{name} cannot be {value!r}", hint=f"SET pipedrive.{name}: {error}."
                 ) from None
     return Options(changed)
+
+
+def _not_of_sessions(name: str) -> OptionError:
+    place = " or ".join(_BY_NAME[name].where)
+    statement = {SERVER: "ALTER SERVER", MAPPING: "ALTER USER MAPPING", TABLE: "ALTER FOREIGN TABLE"}
+    way = statement.get(_BY_NAME[name].where[0], "IMPORT FOREIGN SCHEMA")
+    return OptionError(
+        f"pipedrive.{name} cannot be SET",
+        detail=f"It is an option of a {place}. A session can set {', '.join(SESSION)}.",
+        hint=f"RESET pipedrive.{name}, and {way} … OPTIONS ({name} '…').",
+    )
 
 
 def _unknown(name: str, where: tuple[str, ...]) -> OptionError:

@@ -11,8 +11,10 @@
 --   name, arguments   as CREATE FUNCTION takes them; the argument "server" is appended
 --   required          arguments that must not be NULL
 --   method, path      of the request; path, parameters and bodies are SQL over the arguments
---   bodies            a query: one request for each row; with "many" the answers come as a jsonb array
+--   bodies            a query: one request for each row
+--   elements          the argument whose elements these are: it must be an array, and so the answer is one
 --   follow            path under which the state of a conversion is asked for, until it has ended
+--   pages             whether all pages of the answer are read, and their items put together
 --   tokens            the price of one request, NULL where the method tells it
 DO $script$
 DECLARE
@@ -21,18 +23,18 @@ BEGIN
     FOR one IN SELECT * FROM (VALUES
         ('add_role_assignments', 'role_id bigint, user_id bigint', 'role_id, user_id', '''POST''',
          $$'/v1/roles/' || role_id || '/assignments'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('user_id', user_id)$$, false, '', 10,
+         $$SELECT jsonb_build_object('user_id', user_id)$$, '', '', false, 10,
          'Gives a user a role.'),
         ('delete_role_assignments', 'role_id bigint, user_id bigint', 'role_id, user_id', '''DELETE''',
          $$'/v1/roles/' || role_id || '/assignments'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('user_id', user_id)$$, false, '', 6,
+         $$SELECT jsonb_build_object('user_id', user_id)$$, '', '', false, 6,
          'Takes a role from a user, who falls back to the default role.'),
         ('add_installment_subscription',
          'deal_id bigint, currency text, payments jsonb, update_deal_value boolean DEFAULT NULL',
          'deal_id, currency, payments', '''POST''',
          $$'/v1/subscriptions/installment'$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('deal_id', deal_id, 'currency', currency,
-                  'payments', payments, 'update_deal_value', update_deal_value))$$, false, '', 10,
+                  'payments', payments, 'update_deal_value', update_deal_value))$$, '', '', false, 10,
          'Gives a deal a payment plan, [{amount, description, due_at}]. Pipedrive removed this API in 2025; '
          'see add_deal_installments.'),
         ('update_installment_subscription',
@@ -40,49 +42,50 @@ BEGIN
          'subscription_id, payments', '''PUT''',
          $$'/v1/subscriptions/installment/' || subscription_id$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('payments', payments,
-                  'update_deal_value', update_deal_value))$$, false, '', 10,
+                  'update_deal_value', update_deal_value))$$, '', '', false, 10,
          'Changes the payments of a payment plan. Pipedrive removed this API in 2025.'),
         ('cancel_recurring_subscription', 'subscription_id bigint, end_date date DEFAULT NULL',
          'subscription_id', '''PUT''',
          $$'/v1/subscriptions/recurring/' || subscription_id || '/cancel'$$, 'NULL::jsonb',
-         $$SELECT jsonb_strip_nulls(jsonb_build_object('end_date', end_date))$$, false, '', 10,
+         $$SELECT jsonb_strip_nulls(jsonb_build_object('end_date', end_date))$$, '', '', false, 10,
          'Ends a recurring subscription, today or at end_date. Pipedrive removed this API in 2025.'),
         ('add_deal_installments', 'deal_id bigint, installments jsonb', 'deal_id, installments', '''POST''',
          $$'/v2/deals/' || deal_id || '/installments'$$, 'NULL::jsonb',
-         $$SELECT element FROM jsonb_array_elements(installments) AS given (element)$$, true, '', 5,
+         $$SELECT element FROM jsonb_array_elements(installments) AS given (element)$$, 'installments', '', false, 5,
          'Adds installments to a deal, [{description, amount, billing_date}]: one request each.'),
         ('convert_lead', 'lead_id uuid, stage_id bigint DEFAULT NULL, pipeline_id bigint DEFAULT NULL',
          'lead_id', '''POST''', $$'/v2/leads/' || lead_id || '/convert/deal'$$, 'NULL::jsonb',
          $$SELECT jsonb_strip_nulls(jsonb_build_object('stage_id', stage_id, 'pipeline_id', pipeline_id))$$,
-         false, $$'/v2/leads/' || lead_id || '/convert/status/'$$, 40,
+         '', $$'/v2/leads/' || lead_id || '/convert/status/'$$, false, 40,
          'Makes a lead a deal and waits for it; the answer names the deal.'),
         ('convert_deal', 'deal_id bigint', 'deal_id', '''POST''',
-         $$'/v2/deals/' || deal_id || '/convert/lead'$$, 'NULL::jsonb', 'SELECT NULL::jsonb', false,
-         $$'/v2/deals/' || deal_id || '/convert/status/'$$, 40,
+         $$'/v2/deals/' || deal_id || '/convert/lead'$$, 'NULL::jsonb', 'SELECT NULL::jsonb', '',
+         $$'/v2/deals/' || deal_id || '/convert/status/'$$, false, 40,
          'Makes a deal a lead and waits for it; the answer names the lead.'),
         ('merge_deals', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/deals/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first deal into the second, which stays.'),
         ('merge_persons', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/persons/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first person into the second, who stays.'),
         ('merge_organizations', 'id bigint, merge_with_id bigint', 'id, merge_with_id', '''PUT''',
          $$'/v1/organizations/' || id || '/merge'$$, 'NULL::jsonb',
-         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, false, '', 40,
+         $$SELECT jsonb_build_object('merge_with_id', merge_with_id)$$, '', '', false, 40,
          'Merges the first organization into the second, which stays.'),
         ('duplicate_deal', 'id bigint', 'id', '''POST''', $$'/v1/deals/' || id || '/duplicate'$$,
-         'NULL::jsonb', 'SELECT NULL::jsonb', false, '', 10, 'Makes a copy of a deal.'),
+         'NULL::jsonb', 'SELECT NULL::jsonb', '', '', false, 10, 'Makes a copy of a deal.'),
         ('duplicate_product', 'id bigint', 'id', '''POST''', $$'/v2/products/' || id || '/duplicate'$$,
-         'NULL::jsonb', 'SELECT NULL::jsonb', false, '', 5, 'Makes a copy of a product.'),
+         'NULL::jsonb', 'SELECT NULL::jsonb', '', '', false, 5, 'Makes a copy of a product.'),
         ('search', 'term text, item_types text DEFAULT NULL', 'term', '''GET''', $$'/v2/itemSearch'$$,
-         $$jsonb_build_object('term', term, 'item_types', item_types)$$, 'SELECT NULL::jsonb', false, '', 20,
-         'Searches all objects for a term; item_types is a comma list such as deal,person.'),
+         $$jsonb_build_object('term', term, 'item_types', item_types)$$, 'SELECT NULL::jsonb', '', '', true, 20,
+         'Searches all objects for a term; item_types is a comma list such as deal,person. 20 tokens for each '
+         'hundred hits.'),
         ('request', 'method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL',
-         'method, path', 'method', 'path', 'query', 'SELECT body', false, '', NULL::bigint,
+         'method, path', 'method', 'path', 'query', 'SELECT body', '', '', false, NULL::bigint,
          'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb.')
-    ) AS function (name, arguments, required, method, path, query, bodies, many, follow, tokens, meaning)
+    ) AS function (name, arguments, required, method, path, query, bodies, elements, follow, pages, tokens, meaning)
     LOOP
         EXECUTE format($define$
 CREATE FUNCTION pipedrive.%1$I(%2$s, server name DEFAULT NULL)
@@ -103,6 +106,7 @@ BEGIN
     IF num_nulls(%3$s) > 0 THEN
         RAISE EXCEPTION 'pipedrive write: %1$s needs %3$s' USING ERRCODE = 'null_value_not_allowed';
     END IF;
+    %11$s
     SELECT array_agg(s.srvname ORDER BY s.srvname) INTO servers
       FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o
      WHERE o.option_name = 'wrapper' AND o.option_value = 'pipedrive_fdw.PipedriveFdw'
@@ -122,12 +126,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class
                     WHERE oid = to_regclass(door) AND pg_get_userbyid(relowner) = current_user) THEN
         EXECUTE format('CREATE FOREIGN TABLE %%s (method text, path text, query jsonb, body jsonb, '
-                       'tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')', door, servers[1]);
+                       'pages boolean, tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')',
+                       door, servers[1]);
     END IF;
-    send := format('INSERT INTO %%s (method, path, query, body, tokens) VALUES ($1, $2, $3, $4, $5) '
+    send := format('INSERT INTO %%s (method, path, query, body, tokens, pages) VALUES ($1, $2, $3, $4, $5, $6) '
                    'RETURNING answer', door);
     FOR sent IN %4$s LOOP
-        EXECUTE send INTO answer USING %5$s, %6$s, %7$s, sent, %8$L::bigint;
+        EXECUTE send INTO answer USING %5$s, %6$s, %7$s, sent, %8$L::bigint, %12$L::boolean;
         answers := answers || jsonb_build_array(answer);
     END LOOP;
     %10$s
@@ -136,11 +141,11 @@ END
 $function$
 $define$,
             one.name, one.arguments, one.required, one.bodies, one.method, one.path, one.query, one.tokens,
-            CASE WHEN one.many THEN 'answers' ELSE 'answer' END,
+            CASE WHEN one.elements <> '' THEN 'answers' ELSE 'answer' END,
             CASE WHEN one.follow = '' THEN '' ELSE format($follow$
     door := %1$s || (answer ->> 'conversion_id');
     LOOP
-        EXECUTE send INTO answer USING 'GET', door, NULL::jsonb, NULL::jsonb, 1;
+        EXECUTE send INTO answer USING 'GET', door, NULL::jsonb, NULL::jsonb, 1, false;
         EXIT WHEN answer ->> 'status' = 'completed';
         IF answer ->> 'status' IN ('failed', 'rejected') THEN
             RAISE EXCEPTION 'pipedrive write: the conversion %%', answer ->> 'status'
@@ -148,7 +153,14 @@ $define$,
         END IF;
         PERFORM pg_sleep(pause);
         pause := least(pause * 2, 5);
-    END LOOP;$follow$, one.follow) END);
+    END LOOP;$follow$, one.follow) END,
+            CASE WHEN one.elements = '' THEN '' ELSE format($elements$
+    IF jsonb_typeof(%1$s) <> 'array' THEN
+        RAISE EXCEPTION 'pipedrive write: %1$s must be a jsonb array'
+              USING HINT = 'Like ''[{...}, {...}]''.',
+                    ERRCODE = 'invalid_parameter_value';
+    END IF;$elements$, one.elements) END,
+            one.pages);
         EXECUTE (SELECT format('COMMENT ON FUNCTION %s IS %L', p.oid::regprocedure, one.meaning)
                    FROM pg_proc p
                   WHERE p.proname = one.name AND p.pronamespace = 'pipedrive'::regnamespace);
@@ -225,7 +237,7 @@ COMMENT ON FUNCTION pipedrive.connect(text, text, name, name, text, text, jsonb,
 
 -- COMMENTs and references, for people and for tools
 
-CREATE VIEW pipedrive.foreign_tables AS
+CREATE VIEW pipedrive._foreign_tables AS
 SELECT t.ftrelid AS relation,
        n.nspname AS table_schema,
        c.relname AS table_name,
@@ -239,6 +251,12 @@ SELECT t.ftrelid AS relation,
        LATERAL (SELECT max(option_value) AS option_value FROM pg_catalog.pg_options_to_table(t.ftoptions)
                  WHERE option_name = 'table') tables
  WHERE wrappers.option_name = 'wrapper' AND wrappers.option_value = 'pipedrive_fdw.PipedriveFdw';
+COMMENT ON VIEW pipedrive._foreign_tables IS
+    'Every foreign table of this wrapper, those that functions of the extension make too. Part of the extension.';
+
+CREATE VIEW pipedrive.foreign_tables AS
+SELECT * FROM pipedrive._foreign_tables
+ WHERE coalesce(source, '') NOT IN ('request', 'catalogue');
 COMMENT ON VIEW pipedrive.foreign_tables IS
     'Every foreign table of this wrapper: which of Pipedrive''s tables it shows, and of which server.';
 GRANT SELECT ON pipedrive.foreign_tables TO PUBLIC;
@@ -533,7 +551,7 @@ GRANT SELECT ON pipedrive.foreign_keys TO PUBLIC;
 CREATE VIEW pipedrive._custom_columns AS
 SELECT a.attrelid AS relation, a.attnum AS place, a.attname AS name,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, o.texts AS options,
-       pg_catalog.concat_ws('.', o.field, o.part, o.kind) AS key
+       o.field, o.part, o.kind
   FROM pg_catalog.pg_attribute a,
        LATERAL (SELECT pg_catalog.string_agg(pg_catalog.format('%I %L', option_name, option_value), ', '
                                              ORDER BY option_name) AS texts,
@@ -546,8 +564,8 @@ COMMENT ON VIEW pipedrive._custom_columns IS 'Part of pipedrive.refresh_columns.
 GRANT SELECT ON pipedrive._custom_columns TO PUBLIC;
 
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
--- fields and their types: a column keeps its name when its field is renamed, and a name that is taken gets a
--- number.
+-- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
+-- number. No column is dropped, see the guards below.
 CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql
@@ -592,13 +610,22 @@ BEGIN
     fresh := to_regclass(format('pg_temp.%I', source));
 
     FOR found IN
-        SELECT c.name FROM pipedrive._custom_columns c
-         WHERE c.relation = "table"
-           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = fresh)
-         ORDER BY c.place
+        SELECT old.name, old.type AS old_type, old.kind AS old_kind, new.type, new.kind
+          FROM pipedrive._custom_columns old
+          LEFT JOIN pipedrive._custom_columns new
+                 ON new.relation = fresh AND new.field = old.field AND new.part = old.part
+         WHERE old.relation = "table" AND old.kind IS DISTINCT FROM new.kind
+         ORDER BY old.place
     LOOP
-        line := format('ALTER FOREIGN TABLE %s DROP COLUMN %I;', target, found.name);
-        taken := taken || found.name::text;
+        IF found.kind IS NULL THEN
+            RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', found.name, target)
+                  USING HINT = 'It stays, since a table with a dropped column would crash the server.';
+            CONTINUE;
+        END IF;
+        line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', target,
+                       CASE WHEN found.type <> found.old_type
+                            THEN format('ALTER COLUMN %I TYPE %s, ', found.name, found.type) ELSE '' END,
+                       found.name, found.kind);
         IF run THEN
             EXECUTE line;
         END IF;
@@ -606,12 +633,13 @@ BEGIN
     END LOOP;
 
     SELECT array_agg(attname::text) INTO taken FROM pg_attribute
-     WHERE attrelid = "table" AND NOT attisdropped AND attname <> ALL (coalesce(taken, '{}'));
+     WHERE attrelid = "table" AND NOT attisdropped;
     FOR found IN
-        SELECT c.* FROM pipedrive._custom_columns c
-         WHERE c.relation = fresh
-           AND c.key NOT IN (SELECT key FROM pipedrive._custom_columns WHERE relation = "table")
-         ORDER BY c.place
+        SELECT new.* FROM pipedrive._custom_columns new
+         WHERE new.relation = fresh
+           AND NOT EXISTS (SELECT FROM pipedrive._custom_columns old
+                            WHERE old.relation = "table" AND old.field = new.field AND old.part = new.part)
+         ORDER BY new.place
     LOOP
         added := found.name;
         number := 1;
@@ -640,8 +668,10 @@ COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
 
 -- Guards
 --
--- COPY into a foreign table of Multicorn, and rows routed into one that is a partition, crash the server. So
--- each foreign table of this wrapper gets a trigger that refuses COPY, and none can become a partition.
+-- Multicorn crashes the server at COPY into a foreign table, at rows routed into one that is a partition, at a
+-- table without columns, and at the whole row of a table with a dropped column, which from PostgreSQL 14 on every
+-- UPDATE reads: it leaves the place of that column as it found it in memory. So each foreign table of this wrapper
+-- gets a trigger that refuses COPY, and keeps it; none can become a partition; all have columns, and keep them.
 
 CREATE FUNCTION pipedrive._refuse_copy()
 RETURNS trigger
@@ -672,19 +702,24 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    -- A restored dump brings the triggers of its tables: a name of its own for each keeps them apart.
-    trigger_name text := 'pipedrive_guard_' || left(md5(random()::text || clock_timestamp()), 8);
+    guard name;
+    enabled "char";
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'pipedrive._refuse_copy'::regproc) THEN
+    SELECT tgname, tgenabled INTO guard, enabled FROM pg_trigger
+     WHERE tgrelid = relation AND tgfoid = 'pipedrive._refuse_copy'::regproc;
+    IF enabled = 'A' THEN
         RETURN;
+    ELSIF guard IS NULL THEN
+        -- A restored dump brings the triggers of its tables: a name of its own for each keeps them apart.
+        guard := 'pipedrive_guard_' || left(md5(random()::text || clock_timestamp()), 8);
+        EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s '
+                       'FOR EACH ROW EXECUTE FUNCTION pipedrive._refuse_copy()', guard, relation::regclass);
+        EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION pipedrive_fdw', guard, relation::regclass);
     END IF;
-    EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pipedrive._refuse_copy()',
-                   trigger_name, relation::regclass);
-    EXECUTE format('ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, trigger_name);
-    EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION pipedrive_fdw', trigger_name, relation::regclass);
+    EXECUTE format('ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, guard);
 END
 $function$;
-COMMENT ON FUNCTION pipedrive._guard(oid) IS 'Gives a foreign table its guard. Part of the extension.';
+COMMENT ON FUNCTION pipedrive._guard(oid) IS 'Gives a foreign table its guard, or awakes it. Part of the extension.';
 
 CREATE FUNCTION pipedrive._on_ddl()
 RETURNS event_trigger
@@ -697,23 +732,30 @@ DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT DISTINCT t.relation, c.relispartition, c.relname
+        SELECT DISTINCT t.relation, c.relispartition, c.relname,
+               EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS has_columns
           FROM pg_event_trigger_ddl_commands() d
-          JOIN pipedrive.foreign_tables t ON t.relation = d.objid
+          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
           JOIN pg_class c ON c.oid = t.relation
          WHERE d.classid = 'pg_class'::regclass
         UNION
-        SELECT t.relation, true, c.relname
+        SELECT t.relation, true, c.relname, true
           FROM pg_event_trigger_ddl_commands() d
           JOIN pg_inherits i ON i.inhparent = d.objid
           JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
-          JOIN pipedrive.foreign_tables t ON t.relation = c.oid
+          JOIN pipedrive._foreign_tables t ON t.relation = c.oid
          WHERE d.classid = 'pg_class'::regclass
     LOOP
         IF one.relispartition THEN
             RAISE EXCEPTION 'pipedrive write: % cannot be a partition', one.relname
                   USING DETAIL = 'A row that PostgreSQL routes into a foreign table of Multicorn crashes the server.',
                         HINT = 'Use a view with UNION ALL.',
+                        ERRCODE = 'feature_not_supported';
+        ELSIF NOT one.has_columns THEN
+            RAISE EXCEPTION 'pipedrive option: % must have a column', one.relname
+                  USING DETAIL = 'A query of a foreign table of Multicorn without columns crashes the server.',
+                        HINT = 'IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.',
                         ERRCODE = 'feature_not_supported';
         END IF;
         PERFORM pipedrive._guard(one.relation);
@@ -730,6 +772,12 @@ BEGIN
         LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', one.tgname, one.tgrelid::regclass);
         END LOOP;
+        -- One that replaces the guard leaves the table without.
+        PERFORM pipedrive._guard(t.relation)
+           FROM pg_event_trigger_ddl_commands() d
+           JOIN pg_trigger r ON r.oid = d.objid AND r.tgfoid <> 'pipedrive._refuse_copy'::regproc
+           JOIN pipedrive._foreign_tables t ON t.relation = r.tgrelid
+          WHERE d.classid = 'pg_trigger'::regclass;
     END IF;
 END
 $function$;
@@ -741,13 +789,96 @@ CREATE EVENT TRIGGER pipedrive_guard ON ddl_command_end
     EXECUTE FUNCTION pipedrive._on_ddl();
 ALTER EVENT TRIGGER pipedrive_guard ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_guard IS
-    'Gives each foreign table of Pipedrive a trigger that refuses COPY, and lets none become a partition.';
+    'Gives each foreign table of Pipedrive a trigger that refuses COPY; lets none become a partition, or be '
+    'without columns.';
+
+CREATE FUNCTION pipedrive._on_drop()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    one record;
+BEGIN
+    -- Of a table that is dropped itself nothing is left to be found.
+    FOR one IN
+        SELECT t.relation::regclass AS name, d.address_names[3] AS column_name
+          FROM pg_event_trigger_dropped_objects() d
+          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
+         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0
+    LOOP
+        RAISE EXCEPTION 'pipedrive option: column % of % cannot be dropped', one.column_name, one.name
+              USING DETAIL = 'A whole row of a foreign table of Multicorn that has a dropped column crashes the '
+                             'server, and an UPDATE reads whole rows.',
+                    HINT = 'Make the table anew without it: DROP FOREIGN TABLE, then CREATE FOREIGN TABLE or '
+                           'IMPORT FOREIGN SCHEMA. Or leave it: the column of a field that is gone reads NULL.',
+                    ERRCODE = 'feature_not_supported';
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_trigger'::regclass) THEN
+        PERFORM pipedrive._guard(t.relation)
+           FROM pipedrive._foreign_tables t
+          WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                             WHERE g.tgrelid = t.relation AND g.tgfoid = 'pipedrive._refuse_copy'::regproc
+                               AND g.tgenabled = 'A');
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._on_drop() IS
+    'Keeps the columns and the guards of foreign tables. Part of the extension.';
+
+CREATE EVENT TRIGGER pipedrive_keep ON sql_drop EXECUTE FUNCTION pipedrive._on_drop();
+ALTER EVENT TRIGGER pipedrive_keep ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pipedrive_keep IS
+    'Refuses to drop a column of a foreign table of Pipedrive, and makes its guard anew when that is dropped.';
 
 -- Options, looked at when they are given: at run time Multicorn has merged those of server, mapping and table.
 --
 -- Everybody can read the options of servers and tables, so no secret may stand there. The owner of a table must
 -- not send its readers' tokens elsewhere by an option of the server. And the file that a mapping names is read as
 -- the server's operating system user, so naming one takes the rights of pg_read_server_files.
+--
+-- Names and places are looked at here. Values are read by the wrapper's own code: a foreign table of the server, made
+-- with the same options and planned, fails as a query would.
+
+CREATE VIEW pipedrive._options (name, places) AS VALUES
+    ('wrapper', ARRAY['server']),
+    -- generated: options
+    ('company_domain', '{server}'),
+    ('base_url', '{server}'),
+    ('oauth_url', '{server}'),
+    ('api_version', '{server}'),
+    ('page_size', '{server,table}'),
+    ('connect_timeout', '{server}'),
+    ('read_timeout', '{server}'),
+    ('api_token', '{user mapping}'),
+    ('client_id', '{user mapping}'),
+    ('client_secret', '{user mapping}'),
+    ('refresh_token', '{user mapping}'),
+    ('secrets_file', '{user mapping}'),
+    ('table', '{table}'),
+    ('archived', '{server,table}'),
+    ('suppress_extended_requests', '{server,table}'),
+    ('extended_cache_ttl', '{server,table}'),
+    ('custom_fields', '{server,table,import}'),
+    ('custom_field_names', '{server,table,import}'),
+    ('custom_field_options', '{server,table,import}'),
+    ('require_fields', '{import}'),
+    ('fields_cache_ttl', '{server,table}'),
+    ('narrow', '{server,table}'),
+    ('expand_related', '{server,table}'),
+    ('statement_memory', '{server}'),
+    ('cache_ttl', '{server,table}'),
+    ('max_tokens_per_query', '{server,table}'),
+    ('reserve_tokens', '{server,table}'),
+    ('parallel', '{server}'),
+    ('push_text_sort', '{server,table}'),
+    ('write_mode', '{server,table}'),
+    ('updatable', '{server,table}'),
+    ('rows', '{table}')
+    -- end
+;
+COMMENT ON VIEW pipedrive._options IS 'Which options there are, and on what they stand. Part of the extension.';
 
 CREATE FUNCTION pipedrive._on_options_begin()
 RETURNS event_trigger
@@ -761,6 +892,23 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive._on_options_begin() IS 'Notes who gives options. Part of the extension.';
 
+CREATE FUNCTION pipedrive._check_values(server name, options text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    door text := format('pg_temp.%I', 'pipedrive options ' || md5(random()::text || clock_timestamp()));
+BEGIN
+    EXECUTE format('CREATE FOREIGN TABLE %s (comment text) SERVER %I OPTIONS (table ''catalogue''%s)',
+                   door, server, options);
+    EXECUTE format('SELECT FROM %s LIMIT 0', door);
+    EXECUTE format('DROP FOREIGN TABLE %s', door);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive._check_values(name, text) IS
+    'Refuses options of servers and tables that cannot be read. Part of the extension.';
+
 CREATE FUNCTION pipedrive._on_options()
 RETURNS event_trigger
 LANGUAGE plpgsql
@@ -771,45 +919,11 @@ AS $function$
 DECLARE
     one record;
     mine text := 'user mapping';
+    -- What is asked of the wrapper fires this trigger again.
+    caller name := current_setting('pipedrive.caller');
 BEGIN
     FOR one IN
-        WITH known (name, places) AS (VALUES
-            -- generated: options
-            ('company_domain', '{server}'),
-            ('base_url', '{server}'),
-            ('oauth_url', '{server}'),
-            ('api_version', '{server}'),
-            ('page_size', '{server,table}'),
-            ('connect_timeout', '{server}'),
-            ('read_timeout', '{server}'),
-            ('api_token', '{user mapping}'),
-            ('client_id', '{user mapping}'),
-            ('client_secret', '{user mapping}'),
-            ('refresh_token', '{user mapping}'),
-            ('secrets_file', '{user mapping}'),
-            ('table', '{table}'),
-            ('archived', '{server,table}'),
-            ('suppress_extended_requests', '{server,table}'),
-            ('extended_cache_ttl', '{server,table}'),
-            ('custom_fields', '{server,table,import}'),
-            ('custom_field_names', '{server,table,import}'),
-            ('custom_field_options', '{server,table,import}'),
-            ('require_fields', '{import}'),
-            ('fields_cache_ttl', '{server,table}'),
-            ('narrow', '{server,table}'),
-            ('expand_related', '{server,table}'),
-            ('statement_memory', '{server}'),
-            ('cache_ttl', '{server,table}'),
-            ('max_tokens_per_query', '{server,table}'),
-            ('reserve_tokens', '{server,table}'),
-            ('parallel', '{server}'),
-            ('push_text_sort', '{server,table}'),
-            ('write_mode', '{server,table}'),
-            ('updatable', '{server,table}'),
-            ('rows', '{table}')
-            -- end
-        ),
-        commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
+        WITH commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
         given (place, server, options) AS (
             SELECT 'server', s.oid, s.srvoptions
               FROM commands d JOIN pg_foreign_server s ON s.oid = d.objid
@@ -823,15 +937,21 @@ BEGIN
               FROM commands d JOIN pg_foreign_table t ON t.ftrelid = d.objid
              WHERE d.classid = 'pg_class'::regclass
         )
-        SELECT g.place, o.option_name AS name, k.places::text[] AS places
+        SELECT g.place, o.option_name AS name, k.places,
+               (SELECT string_agg(v.name, ', ' ORDER BY v.name) FROM pipedrive._options v
+                 WHERE g.place = ANY (v.places)) AS valid
           FROM given g
           JOIN pg_foreign_server s ON s.oid = g.server,
                pg_options_to_table(s.srvoptions) w,
                pg_options_to_table(g.options) o
-          JOIN known k ON k.name = o.option_name
+          LEFT JOIN pipedrive._options k ON k.name = o.option_name
          WHERE w.option_name = 'wrapper' AND w.option_value = 'pipedrive_fdw.PipedriveFdw'
     LOOP
-        IF one.places = ARRAY[mine] AND one.place <> mine THEN
+        IF one.places IS NULL THEN
+            RAISE EXCEPTION 'pipedrive option: there is no option "%" for a %', one.name, one.place
+                  USING HINT = format('Valid options: %s.', one.valid),
+                        ERRCODE = 'fdw_invalid_option_name';
+        ELSIF one.places = ARRAY[mine] AND one.place <> mine THEN
             RAISE EXCEPTION 'pipedrive option: % belongs in the user mapping', one.name
                   USING DETAIL = format('Everybody can read the options of a %s.', one.place),
                         HINT = format('CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (%s ...).', one.name),
@@ -841,12 +961,52 @@ BEGIN
                   USING HINT = 'It stands on: ' || array_to_string(one.places, ', ') || '.',
                         ERRCODE = 'fdw_invalid_option_name';
         ELSIF one.name = 'secrets_file'
-              AND NOT pg_has_role(current_setting('pipedrive.caller'), 'pg_read_server_files', 'USAGE') THEN
-            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', current_setting('pipedrive.caller')
+              AND NOT pg_has_role(caller, 'pg_read_server_files', 'USAGE') THEN
+            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', caller
                   USING DETAIL = 'The file is read as the operating system user of the server.',
                         HINT = 'A superuser, or a role with the rights of pg_read_server_files, can make the mapping.',
                         ERRCODE = 'insufficient_privilege';
         END IF;
+    END LOOP;
+    -- Multicorn merges the options of a table with those of its server, and takes the server's. Those that an
+    -- import reads are merged by the import.
+    FOR one IN
+        SELECT t.relation::regclass AS relation, t.server, o.option_name AS name
+          FROM pipedrive._foreign_tables t
+          JOIN pg_foreign_table f ON f.ftrelid = t.relation
+          JOIN pg_foreign_server s ON s.oid = f.ftserver,
+               pg_options_to_table(f.ftoptions) o
+          JOIN pipedrive._options k ON k.name = o.option_name AND 'import' <> ALL (k.places),
+               pg_options_to_table(s.srvoptions) p
+         WHERE p.option_name = o.option_name AND p.option_value <> o.option_value
+           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d
+                        WHERE (d.classid = 'pg_class'::regclass AND d.objid = t.relation)
+                           OR (d.classid = 'pg_foreign_server'::regclass AND d.objid = s.oid))
+    LOOP
+        RAISE EXCEPTION 'pipedrive option: % stands on the server % and on its table %, with different values',
+                        one.name, one.server, one.relation
+              USING DETAIL = 'The server''s would hold for the table.',
+                    HINT = format('Give it to tables only, or to the server only: ALTER SERVER %I OPTIONS (DROP %s), '
+                                  'or ALTER FOREIGN TABLE %s OPTIONS (DROP %s).',
+                                  one.server, one.name, one.relation, one.name),
+                    ERRCODE = 'fdw_invalid_attribute_value';
+    END LOOP;
+    FOR one IN
+        SELECT DISTINCT s.srvname, o.texts
+          FROM pg_event_trigger_ddl_commands() d
+          LEFT JOIN pipedrive._foreign_tables t ON d.classid = 'pg_class'::regclass AND t.relation = d.objid
+          LEFT JOIN pg_foreign_table f ON f.ftrelid = t.relation
+          JOIN pg_foreign_server s ON s.oid = f.ftserver
+                                   OR d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid,
+               LATERAL (SELECT coalesce(string_agg(format(', %I %L', option_name, option_value), ''
+                                                   ORDER BY option_name), '') AS texts
+                          FROM pg_options_to_table(f.ftoptions) WHERE option_name <> 'table') o
+         WHERE (t.relation IS NULL AND EXISTS (
+                    SELECT FROM pg_options_to_table(s.srvoptions)
+                     WHERE option_name = 'wrapper' AND option_value = 'pipedrive_fdw.PipedriveFdw'))
+            OR (o.texts <> '' AND t.source IS DISTINCT FROM 'catalogue')
+    LOOP
+        PERFORM pipedrive._check_values(one.srvname, one.texts);
     END LOOP;
 END
 $function$;
@@ -866,7 +1026,19 @@ COMMENT ON EVENT TRIGGER pipedrive_options_2 IS
     'Refuses secrets outside of user mappings, options where they do not belong, and files of others.';
 
 -- Tables that were imported before the extension came.
-SELECT pipedrive._guard(relation) FROM pipedrive.foreign_tables;
+SELECT pipedrive._guard(relation) FROM pipedrive._foreign_tables;
+DO $script$
+DECLARE
+    one text;
+BEGIN
+    FOR one IN SELECT format('%I.%I', t.table_schema, t.table_name) FROM pipedrive._foreign_tables t
+                WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attisdropped)
+    LOOP
+        RAISE WARNING 'pipedrive: % has a dropped column, and its whole rows crash the server', one
+              USING HINT = 'Make the table anew: DROP FOREIGN TABLE, then IMPORT FOREIGN SCHEMA.';
+    END LOOP;
+END
+$script$;
 
 -- Rights: the owner of the extension may execute everything, others what they are granted.
 DO $script$

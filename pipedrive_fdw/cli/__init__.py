@@ -31,7 +31,11 @@ _COMMANDS = (check, authorize, tables, demo)
 def main(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
     """Runs one command; the exit code."""
     terminal = terminal or Terminal()
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.run is None:
+        terminal.say(parser.format_help().rstrip())
+        return 2
     try:
         code: int = given.run(given, terminal)
     except PipedriveError as error:
@@ -54,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"pipedrive_fdw {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...", required=True)
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...")
     for command in _COMMANDS:
         name = command.__name__.rpartition(".")[2]
         sub = commands.add_parser(

@@ -18,10 +18,9 @@ DESCRIPTION = """\
 Shows what the tables are good for: some queries, each with its meaning and its result.
 
 With --dsn they run in that database, where the tables stand in the schema pipedrive; it needs psql.
-Nothing is changed there, and reading spends API tokens of the account, which EXPLAIN shows before each
-query. Without it, in a
-checkout of the sources, it is the same as `make demo`: a PostgreSQL and a made-up company on this
-machine, installing nothing."""
+Nothing is changed there, and reading spends API tokens of the account, which EXPLAIN shows before
+each query. Without it, in a checkout of the sources, it is the same as `make demo`: a PostgreSQL and
+a made-up company on this machine, installing nothing."""
 EPILOG = "Leave the password out of --dsn: psql reads it from PGPASSWORD, ~/.pgpass, or asks."
 
 _PACKAGE = Path(pipedrive_fdw.__file__).parent

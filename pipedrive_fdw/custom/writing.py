@@ -72,7 +72,7 @@ def changes(
                 raise WriteError(
                     f"column {change.name(min(change.changed))} cannot be set",
                     detail="Pipedrive has no such field any more. Nothing was sent for this row.",
-                    hint="pipedrive.refresh_columns drops the column; or leave it out of the statement.",
+                    hint="Leave it out of the statement; pipedrive.refresh_columns names such columns.",
                 )
             body.update(change.body(definitions))
     if flat:

@@ -7,9 +7,13 @@ from typing import Protocol
 
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.codec import Codec, codec_for
+from pipedrive_fdw.codec import CODECS, Codec, codec_for
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.run.rows import Binding, BoundColumn, bind_custom
+
+# The OPTIONS of a column, and those of one that shows a custom field.
+_OPTIONS = ("column",)
+_CUSTOM_OPTIONS = ("field", "type", "part")
 
 
 class ColumnDefinition(Protocol):
@@ -42,13 +46,14 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
     bound = []
     for name, definition in columns.items():
         options = definition.options or {}
+        _check_options(table, name, options)
         if "field" in options:
             bound.append(bind_custom(table, name, _codec(table, definition), options))
             continue
         source = options.get("column", name)
         column = ATTRS if source == ATTRS.name else table.column(source)
         if column is None:
-            known = ", ".join(c.name for c in table.columns)
+            known = ", ".join(c.name for c in (*table.columns, ATTRS))
             raise OptionError(
                 f'table {table.name} has no column "{source}"', hint=f"Its columns are: {known}."
             )
@@ -56,8 +61,23 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
     return Binding(table, tuple(bound))
 
 
+def _check_options(table: Table, name: str, options: Mapping[str, str]) -> None:
+    """Raises OptionError for an option that the column does not have."""
+    known = _CUSTOM_OPTIONS if "field" in options else _OPTIONS
+    for option in options:
+        if option not in known:
+            raise OptionError(
+                f'column {name} of {table.name} cannot have the option "{option}"',
+                hint="The options of a column are column, or for a custom field "
+                f"{', '.join(_CUSTOM_OPTIONS[:-1])} and {_CUSTOM_OPTIONS[-1]}.",
+            )
+
+
 def _codec(table: Table, definition: ColumnDefinition) -> Codec:
     try:
         return codec_for(definition.base_type_name or definition.type_name)
     except ValueError as error:
-        raise OptionError(f"column {definition.column_name} of {table.name}: {error}") from None
+        raise OptionError(
+            f"column {definition.column_name} of {table.name}: {error}",
+            hint=f"The types are: {', '.join(sorted(CODECS))}; a domain over one of them is not.",
+        ) from None

@@ -14,7 +14,7 @@ from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
-from pipedrive_fdw.codec import CODECS, Codec, same
+from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options
@@ -31,8 +31,8 @@ from pipedrive_fdw.plan.modify import (
     updates,
 )
 from pipedrive_fdw.run.backend import command_mark, setting, statement_mark
-from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
+from pipedrive_fdw.run.given import Given
 from pipedrive_fdw.run.parents import Parents
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
@@ -40,8 +40,6 @@ from pipedrive_fdw.run.scanned import Scan, ScannedRows
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
-# Settings of the session in which every value can be read.
-_SETTINGS = {"timestamptz": "SET DateStyle = 'ISO'.", "interval": "SET IntervalStyle = 'postgres'."}
 Values = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,6 +88,7 @@ class Writer:
         self._parents = Parents(target.table, tables_of(target.options["api_version"]))
         self._shared: set[tuple[str, str, int]] = set()
         self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
+        self._given = Given(self.binding)
 
     # ---- what PostgreSQL asks first
 
@@ -162,7 +161,7 @@ class Writer:
         self._check_updatable()
         work = self.target.begin_work()
         try:
-            row, custom_row = self._canonical(values)
+            row, custom_row = self._given.canonical(values)
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
             self._parents.check(row, work)
@@ -177,8 +176,9 @@ class Writer:
         work = self.target.begin_work()
         try:
             scanned = self._old(row_id, values)
-            old, old_custom = self._canonical(self._named(scanned))
-            new, new_custom = self._canonical(values)
+            before = self._named(scanned)
+            old, old_custom = self._given.canonical(before, before)
+            new, new_custom = self._given.canonical(values, before)
             old = {**self._keys(row_id), **old}
             changed = difference(self.table, old, new)
             custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
@@ -208,7 +208,8 @@ class Writer:
             keys = self._keys(row_id)
             old: Values = keys
             if self.table.nested or not always(self.table, "delete") <= keys.keys():
-                old = {**self._canonical(self._named(self._old(row_id, {})))[0], **keys}
+                found = self._named(self._old(row_id, {}))
+                old = {**self._given.canonical(found, found)[0], **keys}
             change = deletion(self.table, old)
             if not self._seen("delete", old):
                 self._parents.check(old, work)
@@ -219,42 +220,13 @@ class Writer:
 
     # ---- values
 
-    def _canonical(self, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
-        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'."""
-        base: dict[str, Any] = {}
-        custom: dict[str, Any] = {}
-        for bound in self.binding.columns:
-            if bound.name not in values:
-                continue
-            raw = values[bound.name]
-            name = bound.column.name if bound.custom is None else bound.custom.name
-            value = None if raw is None else self._parsed(bound.name, bound.codec, raw)
-            (base if bound.custom is None else custom)[name] = value
-        return base, custom
-
-    def _parsed(self, name: str, codec: Codec, raw: Any) -> Any:
-        try:
-            return codec.parse(raw)
-        except (ValueError, TypeError, ArithmeticError) as error:
-            reason = error
-        if codec.name == "timestamptz" and isinstance(raw, str):
-            try:
-                return parse_local_time(raw, setting("DateStyle") or "", setting("TimeZone") or "UTC")
-            except ValueError as error:
-                reason = error
-        raise WriteError(
-            f"column {name} of {self.table.name} cannot be sent",
-            detail=f"{reason}.",
-            hint=_SETTINGS.get(codec.name, ""),
-        )
-
     def _named(self, row: Row) -> dict[str, Any]:
         return {b.name: value for b, value in zip(self.binding.columns, row)}
 
     def _custom(
         self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
     ) -> dict[str, Any]:
-        columns = self.binding.custom
+        columns = self._given.custom_columns(old, new)
         if not columns:
             return {}
         found = custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
@@ -271,7 +243,7 @@ class Writer:
         if len(parts) != len(self.table.key) or None in parts:
             raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
         types = {c.name: c.type for c in self.table.columns}
-        return {n: self._parsed(n, CODECS[types[n]], p) for n, p in zip(self.table.key, parts)}
+        return {n: self._given.parsed(n, CODECS[types[n]], p) for n, p in zip(self.table.key, parts)}
 
     def _unchanged(self, row: Row, changed: Values) -> dict[str, Any]:
         """*row* without the columns that are *changed*, and without custom fields."""
@@ -283,7 +255,7 @@ class Writer:
         out = {}
         for bound, before in zip(self.binding.columns, row):
             raw, codec = values.get(bound.name), bound.codec
-            new = None if raw is None else self._parsed(bound.name, codec, raw)
+            new = self._given.parsed(bound.name, codec, raw)
             if not same(None if before is None else codec.parse(before), new):
                 out[bound.name] = None if new is None else codec.load(codec.dump(new))
         return out

@@ -13,17 +13,18 @@ from typing import Any
 
 import orjson
 
+from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
-from pipedrive_fdw.catalog.model import Operation, Table
+from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
-from pipedrive_fdw.run.session import Guards, Params
+from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
 REQUEST, CATALOGUE = "request", "catalogue"
@@ -31,6 +32,8 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
 # Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
 _PRICES = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+# What a page of a search can hold (FACTS 3).
+_HITS = 100
 Values = Mapping[str, Any]
 
 
@@ -71,7 +74,7 @@ class CatalogueTable(_NoScan):
 
 
 class RequestTable(_NoScan):
-    """INSERT (method, path, query, body, tokens) … RETURNING answer."""
+    """INSERT (method, path, query, body, tokens, pages) … RETURNING answer."""
 
     row_id = "answer"
 
@@ -101,8 +104,9 @@ class RequestTable(_NoScan):
         query, body = _json(values, "query"), _json(values, "body")
         tokens = values.get("tokens")
         price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
+        whole = CODECS["boolean"].parse(values.get("pages") or "f")
         try:
-            data = self._send(Operation(path, price, version, method), _parameters(query), body)
+            data = self._send(Operation(path, price, version, method), _parameters(query), body, whole)
         except PipedriveError as error:
             error.detail = sentences(error.detail, TRANSACTION.statement_report())
             raise self._explained(error, path) from None
@@ -111,11 +115,13 @@ class RequestTable(_NoScan):
             TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
         return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
 
-    def _send(self, op: Operation, params: Params, body: Any) -> Any:
+    def _send(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
         options = with_session(self._options, setting)
         guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
         work = session_for(self._options).work(guards)
         try:
+            if whole:
+                return _every_page(work, op, params)
             return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
         finally:
             work.close()
@@ -127,6 +133,20 @@ class RequestTable(_NoScan):
                 if table.removed and _family(table) == path.split("/")[1]:
                     error.hint = f"{table.needs}."
         return error
+
+
+def _every_page(work: Work, op: Operation, params: Params) -> Any:
+    """The ``data`` of a search with the ``items`` of all its pages."""
+    answers: list[Mapping[str, Any]] = []
+
+    def ask(asked: Params) -> Mapping[str, Any]:
+        answers.append(work.ask(op, op.path, asked))
+        return answers[-1]
+
+    listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
+    found = pages(ask, listing, (*params, ("limit", str(_HITS))), f"GET {op.path}")
+    items = [item for page in found for item in page]
+    return {**answers[0]["data"], "items": items}
 
 
 def _family(table: Table) -> str:

@@ -150,7 +150,7 @@ def references_part() -> str:
 
 def option_places_part() -> str:
     """Where each option may stand, as lines of VALUES."""
-    lines = (f"            ('{option.name}', '{{{','.join(option.where)}}}')" for option in OPTIONS)
+    lines = (f"    ('{option.name}', '{{{','.join(option.where)}}}')" for option in OPTIONS)
     return ",\n".join(lines) + "\n"
 
 

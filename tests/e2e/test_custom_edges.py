@@ -438,15 +438,15 @@ def test_every_choice_of_an_import_can_be_written_and_refreshed(
     assert [line.split()[6].strip('"') for line in refreshed(account, "deals")] == [base, f"{base}_currency"]
 
 
-def test_a_field_of_another_type_is_another_column(account: LiveAccount) -> None:
+def test_the_column_of_a_field_gets_the_type_that_the_field_has_now(account: LiveAccount) -> None:
     """Pipedrive changes no type, but may name one that it gave as text before."""
     fields = account.simulator.account["deal_fields"]
     field = field_of(account, "deal", "varchar_auto")
     fields.put({**field, "field_type": "monetary"})
     table, key = f"ALTER FOREIGN TABLE {account.name}.deals", field["field_code"]
     lines = [
-        f"{table} DROP COLUMN deal_varchar_auto;",
-        f"{table} ADD COLUMN deal_varchar_auto numeric OPTIONS (field '{key}', type 'monetary');",
+        f"{table} ALTER COLUMN deal_varchar_auto TYPE numeric, "
+        "ALTER COLUMN deal_varchar_auto OPTIONS (SET type 'monetary');",
         f"{table} ADD COLUMN deal_varchar_auto_currency text "
         f"OPTIONS (field '{key}', part 'currency', type 'monetary');",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -11,28 +10,6 @@ import pytest
 from tests.e2e.extension import TOKEN, Extended
 from tests.engine import Server
 from tests.simulator import Simulator
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    running = Simulator(token=TOKEN, deals=40)
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def database(server: Server, simulator: Simulator) -> Iterator[Extended]:
-    made = Extended(server, simulator)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def extended(database: Extended) -> Extended:
-    database.simulator.faults([])
-    database.simulator.reset()
-    return database
 
 
 def test_connect_makes_every_table(extended: Extended) -> None:
@@ -270,6 +247,39 @@ def test_search_and_any_request(extended: Extended) -> None:
     assert extended.simulator.requests()[0]["query"] == {"pipeline_id": "1", "sort_by": "order_nr"}
 
 
+def test_a_search_reads_every_page(extended: Extended) -> None:
+    deals = extended.simulator.account["deals"]
+    like = deals.get(1)
+    for number in range(90_000, 90_250):
+        deals.put({**like, "id": number, "title": f"Haystack {number}"})
+    titles = extended.rows(
+        "SELECT found #>> '{item,title}' FROM jsonb_array_elements("
+        "pipedrive.search('haystack', 'deal') -> 'items') AS found"
+    )
+    assert sorted(title for (title,) in titles) == [f"Haystack {n}" for n in range(90_000, 90_250)]
+    asked = extended.simulator.requests()
+    assert [(r["query"]["limit"], "cursor" in r["query"]) for r in asked] == [
+        ("100", False),
+        ("100", True),
+        ("100", True),
+    ]
+    first = extended.value("SELECT pipedrive.request('GET', '/v2/itemSearch', '{\"term\": \"haystack\"}')")
+    assert len(first["items"]) == 100
+    extended.run("SET pipedrive.max_tokens_per_query = 59")
+    try:
+        with pytest.raises(psycopg.Error, match="would spend more than 59 API tokens"):
+            extended.run("SELECT pipedrive.search('haystack', 'deal')")
+    finally:
+        extended.run("RESET pipedrive.max_tokens_per_query")
+    assert set(first) == set(extended.value("SELECT pipedrive.search('nothing like it')"))
+
+
+def test_the_tables_that_functions_make_are_not_listed(extended: Extended) -> None:
+    before = extended.rows("SELECT * FROM pipedrive.foreign_tables")
+    extended.run("SELECT pipedrive.search('anything'), pipedrive.describe()")
+    assert extended.rows("SELECT * FROM pipedrive.foreign_tables") == before
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -279,6 +289,7 @@ def test_search_and_any_request(extended: Extended) -> None:
         ("request('TRACE', '/v2/deals')", "is no method"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object"),
         ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent"),
+        ("add_deal_installments(1, '{}')", "pipedrive write: installments must be a jsonb array"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"'),
         ("duplicate_deal(123456789)", "404"),
@@ -452,6 +463,10 @@ def test_the_extension_comes_later_and_goes_again(server: Server, simulator: Sim
     database.run("DROP EXTENSION pipedrive_fdw")
     assert database.value(guards) == 0
     assert database.value("SELECT count(*) FROM pipedrive.stages") > 0
+    database.run("ALTER FOREIGN TABLE pipedrive.notes DROP COLUMN attrs")
+    said: list[str] = []
+    database.connection.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
     database.run("CREATE EXTENSION pipedrive_fdw")
+    assert said == ["pipedrive: pipedrive.notes has a dropped column, and its whole rows crash the server"]
     assert database.value(guards) == 77
     database.close()

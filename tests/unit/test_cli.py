@@ -67,6 +67,12 @@ class Session:
         return self.err.getvalue()
 
 
+def test_no_command_lists_the_commands() -> None:
+    session = Session()
+    assert (session.code, session.given) == (2, "")
+    assert re.findall(r"^    (\w+)  ", session.said, re.MULTILINE) == ["check", "authorize", "tables", "demo"]
+
+
 def test_check_tells_user_plan_budget_and_tables(simulator: Simulator) -> None:
     session = Session("check", "--base-url", simulator.url, environment={"PIPEDRIVE_API_TOKEN": TOKEN})
     me = simulator.records("users")[0]

@@ -1,0 +1,107 @@
+"""What PostgreSQL gives to a write → canonical values.
+
+Two columns of a foreign table may show the same field of Pipedrive. Reading it twice is harmless. Writing it
+sends one value, so that two values are an error, and none of them is ever lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pipedrive_fdw.codec import Codec, same
+from pipedrive_fdw.custom.columns import CustomColumn
+from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.run.backend import setting
+from pipedrive_fdw.run.datestyle import parse_local_time
+from pipedrive_fdw.run.rows import Binding
+
+# Settings of the session in which every value can be read.
+_SETTINGS = {"timestamptz": "SET DateStyle = 'ISO'.", "interval": "SET IntervalStyle = 'postgres'."}
+Values = Mapping[str, Any]
+
+
+class Given:
+    """The values that are given to the columns of one foreign table."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._table, self._columns, self._custom = binding.table.name, binding.columns, binding.custom
+        self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
+        self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
+
+    def canonical(
+        self, values: Values, before: Values | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
+
+        *before* is the row that they change: of columns of one field the changed one counts.
+        """
+        base: dict[str, Any] = {}
+        custom: dict[str, Any] = {}
+        for bound in self._columns:
+            if bound.name not in values:
+                continue
+            raw = values[bound.name]
+            name = bound.column.name if bound.custom is None else bound.custom.name
+            value = self.parsed(bound.name, bound.codec, raw)
+            (base if bound.custom is None else custom)[name] = value
+        for names in self._doubled:
+            several = [b for b in self._columns if b.name in names]
+            new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
+            old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
+            base[several[0].column.name] = new[_meant(self._table, names, old, new)]
+        return base, custom
+
+    def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
+        """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""
+        if raw is None:
+            return None
+        try:
+            return codec.parse(raw)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            reason = error
+        if codec.name == "timestamptz" and isinstance(raw, str):
+            try:
+                return parse_local_time(raw, setting("DateStyle") or "", setting("TimeZone") or "UTC")
+            except ValueError as error:
+                reason = error
+        raise WriteError(
+            f"column {name} of {self._table} cannot be sent",
+            detail=f"{reason}.",
+            hint=_SETTINGS.get(codec.name, ""),
+        )
+
+    def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
+        """The columns of custom fields, one for each part of a field: of several, the one that changes.
+
+        *old* and *new* are canonical values by column. Raises WriteError as ``canonical`` does.
+        """
+        left_out = {name for names in self._doubled_custom for name in names}
+        left_out -= {_meant(self._table, names, old or {}, new) for names in self._doubled_custom}
+        return [column for column in self._custom if column.name not in left_out]
+
+
+def _doubled(fields: Iterable[tuple[Hashable, str]]) -> list[list[str]]:
+    """Of pairs (field, column): the columns of each field that has several."""
+    columns: dict[Hashable, list[str]] = {}
+    for field, column in fields:
+        columns.setdefault(field, []).append(column)
+    return [names for names in columns.values() if len(names) > 1]
+
+
+def _meant(table: str, names: Sequence[str], old: Values, new: Values) -> str:
+    """The one of the columns *names*, which show one field, whose value is sent.
+
+    *old* are the canonical values before an UPDATE, *new* those that were given, both by column. Raises
+    WriteError when two columns were given different values.
+    """
+    given = [name for name in names if name in new and not same(old.get(name), new[name])]
+    for other in given[1:]:
+        if not same(new[given[0]], new[other]):
+            raise WriteError(
+                f"columns {given[0]} and {other} of {table} are the same field of Pipedrive",
+                detail="They were given different values, and only one can be sent. "
+                "Nothing was sent for this row.",
+                hint="Set one of them, or both to the same value.",
+            )
+    return (given or names)[0]
