@@ -397,6 +397,7 @@ def test_foreign_keys_follow_the_tables_that_there_are(extended: Extended) -> No
     assert custom == [("organizations",), ("persons",), ("users",)]
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_copy_is_refused_and_the_server_goes_on(extended: Extended) -> None:
     pid = extended.value("SELECT pg_backend_pid()")
     cursor = extended.connection.cursor()
@@ -411,11 +412,13 @@ def test_copy_is_refused_and_the_server_goes_on(extended: Extended) -> None:
     assert extended.rows("INSERT INTO pipedrive.persons (name) VALUES ('Anna') RETURNING name") == [("Anna",)]
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_copy_in_a_function_is_refused(extended: Extended) -> None:
     with pytest.raises(psycopg.Error, match="COPY into persons is not possible"):
         extended.run("DO $$ BEGIN EXECUTE 'COPY pipedrive.persons (name) FROM PROGRAM ''echo Anna'''; END $$")
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_a_table_made_by_hand_is_guarded(extended: Extended) -> None:
     extended.run(
         "CREATE FOREIGN TABLE public.few (id bigint, name text) SERVER pipedrive OPTIONS (table 'persons')"

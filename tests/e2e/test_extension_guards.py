@@ -97,6 +97,7 @@ def test_a_table_without_columns_is_refused(stages: Extended) -> None:
         "DROP TRIGGER IF EXISTS {guard} ON made.stages CASCADE",
     ],
 )
+@pytest.mark.usefixtures("copy_is_caught")
 def test_copy_stays_refused(stages: Extended, command: str) -> None:
     guards = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'made.stages'::regclass"
     stages.run(command.format(guard=stages.value(guards)))
@@ -105,6 +106,7 @@ def test_copy_stays_refused(stages: Extended, command: str) -> None:
     assert len(stages.rows(guards)) == 1
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_copy_stays_refused_when_the_guard_is_replaced(stages: Extended) -> None:
     if stages.connection.info.server_version < 140000:
         pytest.skip("CREATE OR REPLACE TRIGGER came with PostgreSQL 14")

@@ -41,6 +41,7 @@ def test_the_guard_reads_its_context_in_english(database: Extended) -> None:
     assert found == [(True, ["lc_messages=C", "search_path=pg_catalog, pg_temp"])]
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_a_table_without_options_is_guarded_too(database: Extended) -> None:
     database.run("CREATE FOREIGN TABLE public.bare (name text) SERVER pipedrive")
     with pytest.raises(psycopg.Error, match="COPY into bare is not possible"):
@@ -48,6 +49,7 @@ def test_a_table_without_options_is_guarded_too(database: Extended) -> None:
     database.run("DROP FOREIGN TABLE public.bare")
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_the_guards_hold_while_replication_is_played(database: Extended) -> None:
     database.run("SET session_replication_role = replica")
     try:
@@ -73,6 +75,7 @@ def test_a_role_refreshes_and_describes_its_own_tables(analyst: Extended) -> Non
     assert analyst.value("SELECT pipedrive.describe('an_analyst')") > 80
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_a_role_writes_rows_and_not_by_copy(analyst: Extended) -> None:
     """The guard runs with other rights than the role's, for the language of messages alone."""
     analyst.run("GRANT INSERT, SELECT ON pipedrive.persons TO an_analyst; SET ROLE an_analyst")
@@ -184,6 +187,7 @@ def test_a_table_put_in_the_way_runs_nothing_for_the_caller(analyst: Extended) -
         analyst.run("DROP FUNCTION public.stages")
 
 
+@pytest.mark.usefixtures("copy_is_caught")
 def test_an_update_leads_to_the_next_version(server: Server, simulator: Simulator) -> None:
     folder = overlay.extension_folder(server.engine, server.folder / "engine")
     script = folder / "pipedrive_fdw--1.0--1.999.sql"

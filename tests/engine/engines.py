@@ -40,6 +40,11 @@ class Engine:
         number = re.search(r"\d+(\.\d+)*", shown)
         return f"PostgreSQL {number[0] if number else '?'}, Multicorn {self.multicorn}, Python {self.python}"
 
+    @property
+    def major(self) -> int:
+        """The major version of the server, 15."""
+        return int(self.version.split(" ")[1].split(".")[0])
+
     @cached_property
     def multicorn(self) -> str:
         """The version of the extension."""
