@@ -160,9 +160,12 @@ def _bound(codec: Codec, operator: str, value: Any) -> tuple[str, Any] | None:
             return operator, midnight.replace(tzinfo=dt.timezone.utc) + slack
         except OverflowError:
             return None
-    if codec.name == "date" and isinstance(value, dt.datetime) and value.time() != dt.time():
-        # The day itself, which is its midnight, is before a time of that day
-        return "<=" if operator in ("<", "<=") else ">", value.date()
+    if codec.name == "date" and isinstance(value, dt.datetime):
+        # The day itself, which is its midnight, is before a time of that day. Multicorn drops parts of a
+        # second, so that what comes as midnight may be a little later
+        if operator in ("<", "<="):
+            return "<=", value.date()
+        return operator if value.time() == dt.time() else ">", value.date()
     bound = _parsed(codec, value)
     return None if bound is None else (operator, bound)
 

@@ -104,4 +104,8 @@ def test_repeated_quals_are_shown_once() -> None:
 def test_a_day_is_before_the_times_of_that_day() -> None:
     assert predicates(("expected_close_date", ">", NOON), ("expected_close_date", "=", DAY)).impossible
     midnight = dt.datetime.combine(DAY, dt.time())
-    assert predicates(("expected_close_date", "<", midnight), ("expected_close_date", "=", DAY)).impossible
+    # which may be a part of a second later: Multicorn drops it
+    assert not predicates(
+        ("expected_close_date", "<", midnight), ("expected_close_date", "=", DAY)
+    ).impossible
+    assert predicates(("expected_close_date", ">", midnight), ("expected_close_date", "=", DAY)).impossible
