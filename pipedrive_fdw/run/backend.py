@@ -74,6 +74,25 @@ def setting(name: str) -> str | None:
     return None if value is None else value.decode()
 
 
+# GucContext, GucSource, GucAction (utils/guc.h) and a level of messages below an error, the same from 13 on
+_USER_SETS, _IN_SESSION, _LOCALLY, _NO_ERROR = 6, 13, 1, 14
+
+
+def set_local(name: str, value: str) -> None:
+    """SET LOCAL: after the transaction the setting is again what it was."""
+    kinds = (
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        *(ctypes.c_int,) * 3,
+        ctypes.c_bool,
+        ctypes.c_int,
+        ctypes.c_bool,
+    )
+    change = _function("set_config_option", ctypes.c_int, *kinds)
+    if change is not None:
+        change(name.encode(), value.encode(), _USER_SETS, _IN_SESSION, _LOCALLY, True, _NO_ERROR, False)
+
+
 def check_encoding() -> None:
     """Raises OptionError in a database that is not UTF8.
 

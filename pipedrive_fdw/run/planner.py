@@ -17,7 +17,7 @@ import ctypes
 from collections.abc import Sequence
 
 from pipedrive_fdw.errors import PlanError
-from pipedrive_fdw.run.backend import setting
+from pipedrive_fdw.run.backend import set_local, setting
 from pipedrive_fdw.run.lookups import Keys, LookupPaths
 from pipedrive_fdw.run.operands import Operands, elements
 from pipedrive_fdw.run.textorder import TextOrder
@@ -63,6 +63,8 @@ class Planner:
             return
         assert self._tools is not None  # noqa: S101 - loaded
         self._keys, self._fault = keys, None
+        if setting("jit") == "on":  # Multicorn's scans would be compiled anew for each key that is looked up
+            set_local("jit", "off")
         if self._tools.slot.value != self._own:
             self._other, self._tools.slot.value = self._tools.slot.value, self._own
 
