@@ -106,7 +106,15 @@ class AccessError(ApiError):
 
 
 class NotFoundError(ApiError):
+    """*enveloped*: the answer has the form of Pipedrive's refusals, ``success: false``."""
+
     word = "not found"
+
+    def __init__(
+        self, message: str, detail: str = "", hint: str = "", status: int = 0, enveloped: bool = False
+    ) -> None:
+        super().__init__(message, detail, hint, status)
+        self.enveloped = enveloped
 
 
 class BurstLimitError(ApiError):

@@ -322,7 +322,7 @@ def status_error(request: Request, response: Response) -> PipedriveError:
         return AccessError(f"access refused ({status})", detail, status=status)
     if status == 404 and isinstance(payload, dict):
         hint = "" if why else "Check company_domain and base_url."
-        return NotFoundError("not found (404)", detail, hint, status)
+        return NotFoundError("not found (404)", detail, hint, status, payload.get("success") is False)
     if 300 <= status < 400:
         return ProtocolError(
             "the API answered with a redirect, which is not followed with a credential",

@@ -32,6 +32,13 @@ def names_record(error: NotFoundError) -> bool:
     return bool(_NO_RECORD.search(_said(error)))
 
 
+def means_absence(error: NotFoundError, table: Table) -> bool:
+    """Whether a 404 of a look-up means that the record is not there, and not the operation: it says so, or is
+    Pipedrive's own answer about a table that every account has."""
+    everywhere = not table.needs and V1_TABLES.get(table.name) is not table
+    return names_record(error) or (everywhere and error.enveloped and not is_gone(error))
+
+
 def explained(error: PipedriveError, table: Table) -> PipedriveError:
     """*error* with what the account or token needs for *table*."""
     if isinstance(error, (AccessError, NotFoundError)):

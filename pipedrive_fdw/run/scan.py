@@ -32,7 +32,7 @@ from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.run.extended import Extender, Extension
 from pipedrive_fdw.run.fields import FieldLookups
 from pipedrive_fdw.run.order import in_order, sort_key
-from pipedrive_fdw.run.refusals import explained, is_final, is_gone, names_record
+from pipedrive_fdw.run.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
 from pipedrive_fdw.run.seen import Seen, meets_twice
 from pipedrive_fdw.run.session import Params, Work
@@ -228,7 +228,7 @@ class _Scan:
         operation that is not."""
         refused: ApiError | None = None
         for call, answer in self._parallel(get, calls):
-            if isinstance(answer, NotFoundError) and names_record(answer):
+            if isinstance(answer, NotFoundError) and means_absence(answer, self.table):
                 continue
             if isinstance(answer, (NotFoundError, AccessError)) and not self._is_whole(answer):
                 refused = refused or answer

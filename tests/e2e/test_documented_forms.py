@@ -172,8 +172,12 @@ def test_an_operation_that_is_not_there_is_no_absence_of_rows(server: Server, wh
             account.run(f"UPDATE persons SET name = 'x' WHERE {where}")
 
 
-def test_a_404_that_names_nothing_is_asked_about_once(server: Server) -> None:
-    answers: dict[str, Answer] = {"/v2/persons": whole(records(1, 1)), "/v2/persons/1": one({"id": 1})}
+def test_a_404_that_tells_nothing_is_asked_about_once(server: Server) -> None:
+    answers: dict[str, Answer] = {
+        "/v2/persons": whole(records(1, 1)),
+        "/v2/persons/1": one({"id": 1}),
+        "/v2/persons/5": refused(404, {"message": "Not Found"}),
+    }
     with account_of(server, answers, tables=["persons"]) as account:
         account.simulator.reset()
         assert ids(account, "SELECT id FROM persons WHERE id = 5") == []
@@ -181,14 +185,22 @@ def test_a_404_that_names_nothing_is_asked_about_once(server: Server) -> None:
         account.simulator.reset()
         assert ids(account, "SELECT id FROM persons WHERE id IN (1, 5)") == [1]
         assert sorted(asked(account)) == ["/v2/persons/1", "/v2/persons/5"]
-        answers["/v2/persons/5"] = refused(404, {"success": False, "error": "Person not found"})
+        answers["/v2/persons"] = answers["/v2/persons/5"]
+        with pytest.raises(psycopg.Error, match="persons cannot be read"):
+            account.rows("SELECT id FROM persons WHERE id = 5")
+
+
+@pytest.mark.parametrize("error", ["Not found", "Person not found", ""])
+def test_a_404_of_pipedrive_is_believed_where_every_account_has_the_table(server: Server, error: str) -> None:
+    answer = refused(404, {"success": False, "error": error})
+    answers = {"/v2/persons/5": answer, "/v2/projects/5": answer}
+    with account_of(server, answers, tables=["persons", "projects"]) as account:
         account.simulator.reset()
         assert ids(account, "SELECT id FROM persons WHERE id = 5") == []
         assert asked(account) == ["/v2/persons/5"]
-        answers.pop("/v2/persons")
-        answers.pop("/v2/persons/5")
-        with pytest.raises(psycopg.Error, match="persons cannot be read"):
-            account.rows("SELECT id FROM persons WHERE id = 5")
+        if "Person" not in error:
+            with pytest.raises(psycopg.Error, match="projects cannot be read"):
+                account.rows("SELECT id FROM projects WHERE id = 5")
 
 
 @pytest.mark.parametrize(
