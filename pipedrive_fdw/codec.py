@@ -252,6 +252,8 @@ def _parse_time(value: Any) -> dt.time:
     if isinstance(value, dt.time):
         return value
     clock, _, fraction = value.partition(".")  # fromisoformat of 3.9 wants 3 or 6 digits
+    if clock.startswith("24:"):  # midnight at a day's end, which Python from 3.14 on takes for its beginning
+        raise ValueError(f"{value!r} is not a time of a day")
     exact = dt.time.fromisoformat(clock if clock[2:3] == ":" else f"0{clock}")
     return exact.replace(microsecond=int(f"{fraction}000000"[:6]))
 
