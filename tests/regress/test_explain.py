@@ -31,7 +31,7 @@ def account(server: Server) -> Iterator[LiveAccount]:
 def alike(line: str) -> str:
     """*line* of a plan as any version of PostgreSQL could show it: whole rows, "=" in one order."""
     line = re.sub(r"(rows=\d+)\.00\b", r"\1", line)
-    return re.sub(r"^( *Filter: )\(([^=]*) = (\w+)\)$", r"\1(\3 = \2)", line)
+    return re.sub(r"^( *Filter: )\(([^=]*) = ([a-z_]\w*)\)$", r"\1(\3 = \2)", line)
 
 
 def shown(account: LiveAccount, topic: str) -> str:
