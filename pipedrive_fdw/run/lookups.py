@@ -66,9 +66,10 @@ class LookupPaths:
         """Adds the paths of *relation* (a RelOptInfo), which has *number* in the range table and is described
         by *table*, the text form of its entry there."""
         found = _TABLE.search(table)
+        if found is None:
+            raise ValueError("an entry of the range table without a table")
         wanted: dict[frozenset[int], int] = {}
-        for columns, rows in keys if found is not None else ():
-            assert found is not None  # noqa: S101 - else there are none
+        for columns, rows in keys:
             attributes = [self._attribute(int(found[1]), name.encode()) for name in columns]
             givers = [self._givers(root, relation, number, attribute) for attribute in attributes]
             for each in itertools.product(*givers):
@@ -103,7 +104,7 @@ class LookupPaths:
         conditions = (
             each for each in (*elements(equal), *joined) if not self._operands.is_hidden(each, number)
         )
-        return {self._outer(each) - {number} for each in conditions}
+        return {outer for each in conditions if (outer := self._outer(each) - {number})}
 
     def _joined(self, relation: int, number: int, attribute: int) -> Iterator[int]:
         """The join conditions ``column = value of others`` that may be checked at the scan."""
