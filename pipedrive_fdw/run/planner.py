@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 from pipedrive_fdw.errors import PlanError
-from pipedrive_fdw.run.backend import set_local, setting
+from pipedrive_fdw.run.backend import set_local, setting, statement_mark
 from pipedrive_fdw.run.lookups import Keys, LookupPaths
 from pipedrive_fdw.run.operands import Operands, elements
 from pipedrive_fdw.run.textorder import TextOrder
@@ -51,6 +52,7 @@ class Planner:
         self._own = ctypes.cast(self._hook, ctypes.c_void_p).value or 0
         self._other: int | None = None
         self._keys: Keys = ()
+        self._statement: Any = None
         self._fault: Exception | None = None
 
     def expect(self, keys: Sequence[tuple[tuple[str, ...], int]]) -> None:
@@ -62,7 +64,7 @@ class Planner:
         if self._tools is None and not self._load():
             return
         assert self._tools is not None  # noqa: S101 - loaded
-        self._keys, self._fault = keys, None
+        self._keys, self._fault, self._statement = keys, None, statement_mark()
         if setting("jit") == "on":  # Multicorn's scans would be compiled anew for each key that is looked up
             set_local("jit", "off")
         if self._tools.slot.value != self._own:
@@ -110,7 +112,7 @@ class Planner:
         try:
             described = tools.text(entry)
             # An error between expect() and here leaves us the next relation that is planned, whatever it is
-            if _FOREIGN not in described:
+            if _FOREIGN not in described or self._statement != statement_mark():
                 return
             tools.operands.mend_scan(relation, number)
             head = ctypes.c_void_p.from_address(relation + _PATHS)
