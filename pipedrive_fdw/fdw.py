@@ -12,19 +12,17 @@ from typing import Any, Callable, TypeVar
 
 import multicorn
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
-from multicorn.utils import log_to_postgres
 
 from pipedrive_fdw.errors import Cancelled, PipedriveError
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
 from pipedrive_fdw.run.asked import Asked, Loop
-from pipedrive_fdw.run.backend import WORDS, check_encoding
+from pipedrive_fdw.run.backend import WORDS, check_encoding, warn
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.planner import PLANNER
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WARNING = 30
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _CLEAN = hasattr(multicorn, "MulticornException")
@@ -50,7 +48,7 @@ def _raise(error: PipedriveError) -> None:
 
 def _warn(report: str) -> None:
     if report:
-        log_to_postgres(f"pipedrive write: ROLLBACK cannot take back what was sent: {report}", _WARNING)
+        warn(f"pipedrive write: ROLLBACK cannot take back what was sent: {report}")
 
 
 def shown(function: F) -> F:

@@ -233,3 +233,25 @@ class Words:
 
 
 WORDS = Words()
+_WARNING = 19  # utils/elog.h, the same from 13 on
+
+
+def warn(message: str) -> None:
+    """A WARNING to the client; main thread only.
+
+    Multicorn's ``log_to_postgres`` releases objects that are not its own, and with Python 3.14 the backend
+    crashes some calls later.
+    """
+    server = ctypes.PyDLL(None)
+    try:
+        held = ctypes.c_uint.in_dll(server, "InterruptHoldoffCount")
+    except ValueError:
+        return
+    server.errstart.restype = ctypes.c_bool
+    held.value += 1  # a cancel would be looked for at the end, and jump over Python's frames
+    try:
+        if server.errstart(_WARNING, None):
+            server.errmsg_internal(b"%s", message.encode())
+            server.errfinish(b"", 0, b"")
+    finally:
+        held.value -= 1
