@@ -80,7 +80,7 @@ class PipedriveFdw(ForeignDataWrapper):
 
     @shown
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """None for Multicorn, which would make them into wrong paths; the planner's hook makes the paths."""
+        """No keys for Multicorn, which would make wrong paths of them: run/planner.py makes the paths."""
         PLANNER.expect(self._table.path_keys())
         return []
 
