@@ -1,6 +1,6 @@
 """Every error that a user can see, and the one place that keeps secrets out of them.
 
-    PipedriveError            message, detail, hint; ``word`` stands first in the message as an SQLSTATE would
+    PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
     ├── CatalogError          a declaration of this package is wrong (a programming error)
     ├── PlanError             the statement cannot be answered as asked
@@ -19,8 +19,8 @@
     ├── StateError            the files that backends share cannot be used
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
-PostgreSQL gives every error of a Multicorn wrapper the SQLSTATE XX000, so a program tells them apart by
-``word``, which is stable: ``pipedrive option: …``, ``pipedrive auth: …``.
+Each class has an SQLSTATE that programs can act on, and a stable word that stands first in the message:
+``pipedrive option: …``, ``pipedrive auth: …``.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ class PipedriveError(Exception):
 
     word = "error"
 
+    # What PostgreSQL reports; the classes are those of its own errors
+    sqlstate = "HV000"
+
     def __init__(self, message: str, detail: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.message = redact(f"pipedrive {self.word}: {message}")
@@ -67,26 +70,32 @@ class PipedriveError(Exception):
 
 class OptionError(PipedriveError):
     word = "option"
+    sqlstate = "HV00D"
 
 
 class CatalogError(PipedriveError):
     word = "catalogue"
+    sqlstate = "XX000"
 
 
 class PlanError(PipedriveError):
     word = "query"
+    sqlstate = "HV00L"
 
 
 class BudgetError(PlanError):
     word = "budget"
+    sqlstate = "53400"
 
 
 class DataError(PipedriveError):
     word = "data"
+    sqlstate = "22000"
 
 
 class WriteError(PipedriveError):
     word = "write"
+    sqlstate = "22000"
 
 
 class ApiError(PipedriveError):
@@ -99,10 +108,12 @@ class ApiError(PipedriveError):
 
 class AuthError(ApiError):
     word = "auth"
+    sqlstate = "28000"
 
 
 class AccessError(ApiError):
     word = "access"
+    sqlstate = "42501"
 
 
 class NotFoundError(ApiError):
@@ -119,14 +130,17 @@ class NotFoundError(ApiError):
 
 class BurstLimitError(ApiError):
     word = "burst limit"
+    sqlstate = "53400"
 
 
 class DailyLimitError(ApiError):
     word = "daily limit"
+    sqlstate = "53400"
 
 
 class ProtocolError(PipedriveError):
     word = "protocol"
+    sqlstate = "08P01"
 
 
 class ConnectError(PipedriveError):
@@ -134,6 +148,7 @@ class ConnectError(PipedriveError):
     would fail likewise."""
 
     word = "connection"
+    sqlstate = "08006"
 
     def __init__(
         self, message: str, detail: str = "", hint: str = "", arrived: bool = True, lasting: bool = False
@@ -144,11 +159,14 @@ class ConnectError(PipedriveError):
 
 class OutcomeUnknownError(ConnectError):
     word = "outcome unknown"
+    sqlstate = "08007"
 
 
 class StateError(PipedriveError):
     word = "state"
+    sqlstate = "58030"
 
 
 class Cancelled(PipedriveError):
     word = "cancelled"
+    sqlstate = "57014"

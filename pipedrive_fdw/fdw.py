@@ -1,174 +1,99 @@
-"""The glue to Multicorn: its calls in, ours out, and every error as PostgreSQL shows it best.
+"""The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
-The only module that imports multicorn. Nothing is decided here.
+The only module that imports multicorn. Nothing is decided here, and nothing is raised: an error is told to the
+C part, which raises it when Python has returned.
 """
 
 from __future__ import annotations
 
 import encodings.aliases
-import functools
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
-import multicorn
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
-from pipedrive_fdw.errors import Cancelled, PipedriveError
-from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, check_server, read_options
-from pipedrive_fdw.run.asked import Asked, Loop
-from pipedrive_fdw.run.backend import WORDS, check_encoding, warn
-from pipedrive_fdw.run.foreign import ForeignTable, open_table
-from pipedrive_fdw.run.planner import PLANNER
+from pipedrive_fdw.errors import OptionError, PipedriveError
+from pipedrive_fdw.jsontext import parse_row
+from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, SESSION, check_given, check_server, read_options
+from pipedrive_fdw.plan.explain import explain_write
+from pipedrive_fdw.postgres.channel import Question, answer, fail, question
+from pipedrive_fdw.run.foreign import ForeignTable
+from pipedrive_fdw.run.procedures import send
+from pipedrive_fdw.run.scan_request import explained_parameters, read_request
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
-_CLEAN = hasattr(multicorn, "MulticornException")
+_STARTUP_COST = 20
+_VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 
-class _Shown(Exception):  # noqa: N818 - the name that Multicorn 2 shows is the message, not the class
-    """What Multicorn 2 turns into an ERROR with DETAIL and HINT."""
-
-    _is_multicorn_exception = True
-    code = 3
-
-    def __init__(self, error: PipedriveError) -> None:
-        super().__init__(error.message)
-        self.message, self.detail, self.hint = error.message, error.detail, error.hint
-
-
-def _raise(error: PipedriveError) -> None:
-    cancelled = isinstance(error, Cancelled)
-    if cancelled or not _CLEAN:
-        WORDS.instead(error.message, error.detail, error.hint, cancelled)
-    raise _Shown(error) from None
-
-
-def _warn(report: str) -> None:
-    if report:
-        warn(f"pipedrive write: ROLLBACK cannot take back what was sent: {report}")
-
-
-def shown(function: F) -> F:
-    """*function* with our errors turned into PostgreSQL's."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except PipedriveError as error:
-            caught = error
-        return _raise(caught)
-
-    return call  # type: ignore[return-value]
+def told(function: Callable[[], T], otherwise: T) -> T:
+    """What *function* returns. An error is told to the C part, and *otherwise* returned."""
+    try:
+        return function()
+    except PipedriveError as error:
+        fail(error)
+    except Exception as error:  # noqa: BLE001 - a fault of this package, which Multicorn would keep in memory
+        fail(_fault(error))
+    return otherwise
 
 
 class PipedriveFdw(ForeignDataWrapper):
     """``wrapper 'pipedrive_fdw.PipedriveFdw'``: one object for each foreign table and backend."""
 
-    @shown
     def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         super().__init__(options, columns)
-        check_encoding()
-        self._table: ForeignTable = open_table(read_options(options), columns)
-
-    @shown
-    def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
-        return self._table.size(quals, columns)
-
-    @shown
-    def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """No keys for Multicorn, which would make wrong paths of them: run/planner.py makes the paths."""
-        PLANNER.expect(self._table.path_keys())
-        return []
-
-    @shown
-    def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
-        return self._table.sortable(sortkeys)
-
-    @shown
-    def can_limit(self, limit: int | None, offset: int | None) -> bool:
-        return self._table.limitable(limit)
-
-    def execute(
-        self,
-        quals: Sequence[Any],
-        columns: Sequence[str],
-        sortkeys: Sequence[Any] | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> Iterator[Any]:
-        loop = Loop(Asked(quals, columns, sortkeys or (), limit, offset))
-        rows = self._rows(loop)
-        loop.follow(rows)
-        return rows
-
-    def _rows(self, loop: Loop) -> Iterator[Any]:
-        rows = self._table.scan(loop)
+        self._table: ForeignTable | None = None
+        self._fault: PipedriveError | None = None
+        asked = question()
         try:
-            PLANNER.check()
-            yield from rows
-            return
+            if asked is None:
+                raise OptionError(
+                    "the server is made on multicorn directly",
+                    hint="Make it anew: CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw.",
+                )
+            # Multicorn lets the options of the server count before those of the table
+            self._table = ForeignTable(read_options({**options, **asked.options}), columns)
         except PipedriveError as error:
-            caught = error
-        finally:
-            rows.close()
-        _raise(caught)
-
-    @shown
-    def explain(
-        self,
-        quals: Sequence[Any],
-        columns: Sequence[str],
-        sortkeys: Sequence[Any] | None = None,
-        verbose: bool = False,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> list[str]:
-        return list(self._table.explain(Asked(quals, columns, sortkeys or (), limit, offset), verbose))
-
-    # ---- writing
+            self._fault = error  # Multicorn cannot do without the object
 
     @property
-    def rowid_column(self) -> str:
-        return self._row_id()
+    def table(self) -> ForeignTable:
+        """Raises the error that making it met."""
+        if self._table is None:
+            raise self._fault or OptionError("the foreign table could not be made")
+        return self._table
 
-    @shown
-    def _row_id(self) -> str:
-        return self._table.writer.row_id
+    def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
+        """Answers any question about the table; the C part reads the size from the answer."""
+        asked = question()
+        if asked is None:  # not asked by the C part
+            raise self._fault or OptionError("the foreign table has no handler of pipedrive_fdw")
+        answer(told(lambda: _ANSWERS[asked.call](self.table, asked), ""))
+        return 1, 1
 
-    @shown
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return self._table.writer.insert(values)
+    def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
+        asked = question()
+        rows: Iterator[Any] = iter(())
+        if asked is not None:
+            rows = told(lambda: _scan(self.table, asked), rows)
+        return _rows(rows)
 
-    @shown
-    def update(self, rowid: Any, newvalues: Mapping[str, Any]) -> dict[str, Any]:
-        return self._table.writer.update(rowid, newvalues)
+    rowid_column = "-"  # the C part carries the row itself
 
-    @shown
-    def delete(self, rowid: Any) -> None:
-        self._table.writer.delete(rowid)
-
-    @shown
-    def pre_commit(self) -> None:
-        TRANSACTION.pre_commit()
-
-    def commit(self) -> None:
-        TRANSACTION.ended()
-
-    def rollback(self) -> None:
-        _warn(TRANSACTION.rolled_back())
-
-    def sub_commit(self, level: int) -> None:
-        TRANSACTION.savepoint_released(level)
-
-    def sub_rollback(self, level: int) -> None:
-        _warn(TRANSACTION.savepoint_rolled_back(level))
+    def insert(self, values: Mapping[str, Any]) -> Any:
+        """Carries out any write; the C part tells which, and *values* are empty."""
+        asked = question()
+        row = None if asked is None else told(lambda: _write(self.table, asked), None)
+        if row is None:
+            answer("skip")
+        return row
 
     @classmethod
-    @shown
     def import_schema(
         cls,
         schema: str,
@@ -177,19 +102,148 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
-        check_encoding()
-        check_server(read_options(srv_options, (SERVER, MAPPING)))
-        read_options(options, (IMPORT,))
-        merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
-        return [
-            TableDefinition(
-                table.name,
-                columns=[
-                    ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns
-                ],
-                options=dict(table.options),
-            )
-            for table in import_schema(
-                schema, restriction_type or "", restricts, merged, options, account_fields(merged)
-            )
-        ]
+        def tables() -> list[TableDefinition]:
+            check_server(read_options(srv_options, (SERVER, MAPPING)))
+            read_options(options, (IMPORT,))
+            merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
+            fields = account_fields(merged)
+            found = import_schema(schema, restriction_type or "", restricts, merged, options, fields)
+            return [_definition(table) for table in found]
+
+        return told(tables, [])
+
+
+def _definition(table: Any) -> TableDefinition:
+    columns = [ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns]
+    return TableDefinition(table.name, columns=columns, options=dict(table.options))
+
+
+def _rows(rows: Iterator[Any]) -> Iterator[Any]:
+    """*rows*, ended by an error that is told to the C part."""
+    try:
+        yield from rows
+    except PipedriveError as error:
+        fail(error)
+    except Exception as error:  # noqa: BLE001 - as in told()
+        fail(_fault(error))
+
+
+def _fault(error: Exception) -> PipedriveError:
+    """What is told of a fault of this package."""
+    traceback.print_exc()
+    return PipedriveError(f"internal fault: {type(error).__name__}", "The server's log has the details.")
+
+
+# ---- questions about a foreign table
+
+
+def _plan(table: ForeignTable, asked: Question) -> str:
+    rows, width, ordered = table.size(read_request(asked.members, None))
+    return f"{rows} {width} {_STARTUP_COST} {ordered}"
+
+
+def _keys(table: ForeignTable, asked: Question) -> str:
+    keys = table.path_keys()
+    return "\n".join("\t".join((str(rows), *columns)) for columns, rows in keys)
+
+
+def _begin(table: ForeignTable, asked: Question) -> str:
+    table.note(read_request(asked["plan"], None))
+    return ""
+
+
+def _explain(table: ForeignTable, asked: Question) -> str:
+    request = read_request(asked["plan"], explained_parameters(asked["expressions"]))
+    return "\n".join(table.explain(request, asked["scan"], asked["verbose"]))
+
+
+def _plan_modify(table: ForeignTable, asked: Question) -> str:
+    table.writer.check(asked["verb"])
+    return "\n".join(explain_write(table.table, asked["verb"]))
+
+
+def _begin_write(table: ForeignTable, asked: Question) -> str:
+    table.writer.begin(asked["write"], asked["command"])
+    return ""
+
+
+def _updatable(table: ForeignTable, asked: Question) -> str:
+    return str(sum(_VERBS[verb] for verb in table.writer.verbs()))
+
+
+_ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
+    "plan": _plan,
+    "keys": _keys,
+    "begin": _begin,
+    "explain": _explain,
+    "plan modify": _plan_modify,
+    "begin write": _begin_write,
+    "updatable": _updatable,
+}
+
+
+def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
+    return table.scan(read_request(asked["plan"], asked["values"]), asked["scan"], asked["command"])
+
+
+def _write(table: ForeignTable, asked: Question) -> Any:
+    old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
+    return table.writer.write(asked["verb"], asked["write"], old, new)
+
+
+# ---- questions about none
+
+
+def serve() -> None:
+    """Answers a question that is about no foreign table."""
+    asked = question()
+    if asked is not None:
+        answer(told(lambda: _SERVICES[asked.call](asked), ""))
+
+
+def _settings(asked: Question) -> str:
+    return "\n".join(f"pipedrive.{name}" for name in SESSION)
+
+
+def _validate(asked: Question) -> str:
+    check_given(asked["place"], asked["given"], asked["reads_files"])
+    return ""
+
+
+def _pre_commit(asked: Question) -> str:
+    TRANSACTION.pre_commit()
+    return ""
+
+
+def _commit(asked: Question) -> str:
+    TRANSACTION.ended()
+    return ""
+
+
+def _rollback(asked: Question) -> str:
+    return _warning(TRANSACTION.rolled_back())
+
+
+def _release(asked: Question) -> str:
+    TRANSACTION.savepoint_released(asked["depth"])
+    return ""
+
+
+def _rollback_to(asked: Question) -> str:
+    return _warning(TRANSACTION.savepoint_rolled_back(asked["depth"]))
+
+
+def _warning(report: str) -> str:
+    return f"pipedrive write: ROLLBACK cannot take back what was sent: {report}" if report else ""
+
+
+_SERVICES: Mapping[str, Callable[[Question], str]] = {
+    "settings": _settings,
+    "validate": _validate,
+    "send": lambda asked: send(asked["server"], asked["mapping"], asked["request"]),
+    "pre commit": _pre_commit,
+    "commit": _commit,
+    "rollback": _rollback,
+    "release": _release,
+    "rollback to": _rollback_to,
+}

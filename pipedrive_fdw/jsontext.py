@@ -64,3 +64,22 @@ def _exact_float(text: str) -> float:
 
 def _exact_int(text: str) -> int | float:
     return int(text) if abs(int(text)) < 2**63 else _exact_float(text)
+
+
+def parse_row(text: str) -> dict[str, Any]:
+    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal."""
+    row: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return row
+
+
+def exact(value: Any) -> Any:
+    """A JSON value of parse_row() as one that can be sent. Raises ValueError as parse_exact() does."""
+    if isinstance(value, Decimal):
+        return _exact_float(str(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _exact_int(str(value))
+    if isinstance(value, list):
+        return [exact(v) for v in value]
+    if isinstance(value, dict):
+        return {k: exact(v) for k, v in value.items()}
+    return value

@@ -189,6 +189,8 @@ def kept_by_tables(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if TABLE in _BY_NAME[name].where}
 
 
+# The class that Multicorn loads for a server.
+WRAPPER = "pipedrive_fdw.PipedriveFdw"
 # Options that PostgreSQL or Multicorn itself reads.
 _FOREIGN = frozenset(("wrapper", "usermapping"))
 
@@ -233,6 +235,44 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
             shown = "***" if option.secret else repr(value)
             raise OptionError(f'option "{name}" cannot be {shown}', hint=f"{name}: {error}.") from None
     return Options(values)
+
+
+def check_given(place: str, given: Mapping[str, str], reads_files: bool) -> None:
+    """Checks the options that are *given* at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they are kept.
+
+    *reads_files*: who gives them has the rights of pg_read_server_files. Raises OptionError for an unknown name,
+    one that does not belong there, a value that cannot be read, and a secrets_file without those rights.
+    """
+    if place not in (SERVER, MAPPING, TABLE):
+        return
+    wrapper = given.get("wrapper", WRAPPER)
+    if place != SERVER and "wrapper" in given or wrapper != WRAPPER:
+        raise OptionError(
+            f"the wrapper is {WRAPPER} and no other", hint="Leave the option out: the extension sets it."
+        )
+    for name in given:
+        option = _BY_NAME.get(name)
+        if option is not None and place not in option.where:
+            raise _misplaced(option, place)
+    read_options(given, (place,))
+    if "secrets_file" in given and not reads_files:
+        raise OptionError(
+            "this role may not name a secrets_file",
+            detail="The file is read as the operating system user of the server.",
+            hint="A superuser, or a role with the rights of pg_read_server_files, can make the mapping.",
+        )
+
+
+def _misplaced(option: Option, place: str) -> OptionError:
+    if option.where == (MAPPING,):
+        return OptionError(
+            f'the option "{option.name}" belongs in the user mapping',
+            detail=f"Everybody can read the options of a {place}.",
+            hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({option.name} '…').",
+        )
+    return OptionError(
+        f'"{option.name}" is no option of a {place}', hint=f"It stands on: {', '.join(option.where)}."
+    )
 
 
 def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:

@@ -1,6 +1,14 @@
 -- The extension's script: functions over the API, help for whoever installs and describes, and the guards.
 \echo Use "CREATE EXTENSION pipedrive_fdw CASCADE" to load this file. \quit
 
+CREATE FUNCTION pipedrive._handler() RETURNS fdw_handler LANGUAGE C STRICT
+    AS 'MODULE_PATHNAME', 'pipedrive_fdw_handler';
+CREATE FUNCTION pipedrive._validator(text[], oid) RETURNS void LANGUAGE C STRICT
+    AS 'MODULE_PATHNAME', 'pipedrive_fdw_validator';
+CREATE FUNCTION pipedrive._send(server name, request jsonb) RETURNS jsonb LANGUAGE C STRICT
+    AS 'MODULE_PATHNAME', 'pipedrive_fdw_send';
+CREATE FOREIGN DATA WRAPPER pipedrive_fdw HANDLER pipedrive._handler VALIDATOR pipedrive._validator;
+
 -- Functions over the API
 --
 -- Each is a line of the table below. Its code is the same for all: it finds the server, makes a foreign table
@@ -97,7 +105,6 @@ AS $function$
 DECLARE
     servers name[];
     door text;
-    send text;
     sent jsonb;
     answer jsonb;
     answers jsonb := '[]';
@@ -108,8 +115,8 @@ BEGIN
     END IF;
     %11$s
     SELECT array_agg(s.srvname ORDER BY s.srvname) INTO servers
-      FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o
-     WHERE o.option_name = 'wrapper' AND o.option_value = 'pipedrive_fdw.PipedriveFdw'
+      FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+     WHERE w.fdwname = 'pipedrive_fdw'
        AND s.srvname = coalesce(server, s.srvname)
        AND has_server_privilege(s.oid, 'USAGE');
     IF servers IS NULL THEN
@@ -121,18 +128,9 @@ BEGIN
               array_to_string(servers, ', ')
               USING HINT = format('Say which: %1$s(..., server => %%L)', servers[1]);
     END IF;
-    door := format('pg_temp.%%I', format('pipedrive request by %%s to %%s', current_user, servers[1]));
-    -- Only a table of one's own: another's of that name, with a trigger, would run as whoever is calling.
-    IF NOT EXISTS (SELECT FROM pg_class
-                    WHERE oid = to_regclass(door) AND pg_get_userbyid(relowner) = current_user) THEN
-        EXECUTE format('CREATE FOREIGN TABLE %%s (method text, path text, query jsonb, body jsonb, '
-                       'pages boolean, tokens bigint, answer jsonb) SERVER %%I OPTIONS (table ''request'')',
-                       door, servers[1]);
-    END IF;
-    send := format('INSERT INTO %%s (method, path, query, body, tokens, pages) VALUES ($1, $2, $3, $4, $5, $6) '
-                   'RETURNING answer', door);
     FOR sent IN %4$s LOOP
-        EXECUTE send INTO answer USING %5$s, %6$s, %7$s, sent, %8$L::bigint, %12$L::boolean;
+        answer := pipedrive._send(servers[1], jsonb_build_object('method', %5$s, 'path', %6$s, 'query', %7$s,
+                                                                'body', sent, 'pages', %12$L::boolean));
         answers := answers || jsonb_build_array(answer);
     END LOOP;
     %10$s
@@ -145,7 +143,7 @@ $define$,
             CASE WHEN one.follow = '' THEN '' ELSE format($follow$
     door := %1$s || (answer ->> 'conversion_id');
     LOOP
-        EXECUTE send INTO answer USING 'GET', door, NULL::jsonb, NULL::jsonb, 1, false;
+        answer := pipedrive._send(servers[1], jsonb_build_object('method', 'GET', 'path', door));
         EXIT WHEN answer ->> 'status' = 'completed';
         IF answer ->> 'status' IN ('failed', 'rejected') THEN
             RAISE EXCEPTION 'pipedrive write: the conversion %%', answer ->> 'status'
@@ -195,7 +193,6 @@ DECLARE
 BEGIN
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_server
       FROM jsonb_each_text(jsonb_strip_nulls(server_options) || jsonb_strip_nulls(jsonb_build_object(
-               'wrapper', 'pipedrive_fdw.PipedriveFdw',
                'company_domain', company_domain,
                'base_url', base_url)));
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_mapping
@@ -209,7 +206,7 @@ BEGIN
                     ERRCODE = 'null_value_not_allowed';
     END IF;
     BEGIN
-        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER multicorn OPTIONS (%s)', server, for_server);
+        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (%s)', server, for_server);
         EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
     EXCEPTION WHEN OTHERS THEN
         -- An error shows the statement that failed, which holds secrets: it is raised anew, without.
@@ -246,11 +243,10 @@ SELECT t.ftrelid AS relation,
   FROM pg_catalog.pg_foreign_table t
   JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
   JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid
+  JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pipedrive_fdw'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
-       pg_catalog.pg_options_to_table(s.srvoptions) wrappers,
        LATERAL (SELECT max(option_value) AS option_value FROM pg_catalog.pg_options_to_table(t.ftoptions)
-                 WHERE option_name = 'table') tables
- WHERE wrappers.option_name = 'wrapper' AND wrappers.option_value = 'pipedrive_fdw.PipedriveFdw';
+                 WHERE option_name = 'table') tables;
 COMMENT ON VIEW pipedrive._foreign_tables IS
     'Every foreign table of this wrapper, those that functions of the extension make too. Part of the extension.';
 
@@ -271,14 +267,7 @@ DECLARE
     one record;
     number bigint := 0;
 BEGIN
-    FOR one IN SELECT DISTINCT t.server FROM pipedrive.foreign_tables t WHERE t.table_schema = describe.schema LOOP
-        door := format('pg_temp.%I', format('pipedrive catalogue by %s to %s', current_user, one.server));
-        IF to_regclass(door) IS NOT NULL THEN
-            EXECUTE format('DROP FOREIGN TABLE %s', door);
-        END IF;
-        EXECUTE format('CREATE FOREIGN TABLE %s (table_name text, column_name text, comment text) '
-                       'SERVER %I OPTIONS (table ''catalogue'')', door, one.server);
-    END LOOP;
+    SELECT min(t.server) INTO door FROM pipedrive.foreign_tables t WHERE t.table_schema = describe.schema;
     IF door IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
               USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...';
@@ -288,7 +277,8 @@ BEGIN
                     THEN format('COMMENT ON FOREIGN TABLE %%s IS %%L', t.relation::regclass, words.comment)
                     ELSE format('COMMENT ON COLUMN %%s.%%I IS %%L', t.relation::regclass, a.attname, words.comment)
                 END AS command
-          FROM %1$s AS words
+          FROM jsonb_to_recordset(pipedrive._send(%1$L, '{"catalogue": true}'))
+               AS words (table_name text, column_name text, comment text)
           JOIN pipedrive.foreign_tables t ON t.source = words.table_name AND t.table_schema = %2$L
           LEFT JOIN (SELECT a.attrelid, a.attname,
                             coalesce((SELECT option_value FROM pg_options_to_table(a.attfdwoptions)
@@ -666,379 +656,29 @@ COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
     'The ALTER FOREIGN TABLE statements that give a table the custom fields that Pipedrive has now; runs them '
     'when the second argument is true.';
 
--- Guards
---
--- Multicorn crashes the server at COPY into a foreign table, at rows routed into one that is a partition, at a
--- table without columns, and at the whole row of a table with a dropped column, which from PostgreSQL 14 on every
--- UPDATE reads: it leaves the place of that column as it found it in memory. So each foreign table of this wrapper
--- gets a trigger that refuses COPY, and keeps it; none can become a partition; all have columns, and keep them.
+-- What Multicorn needs to be told
 
-CREATE FUNCTION pipedrive._refuse_copy()
-RETURNS trigger
-LANGUAGE plpgsql
--- The context is translated, and only a superuser may choose its language.
-SECURITY DEFINER
-SET lc_messages = 'C'
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    context text;
-BEGIN
-    -- The server's own line of context tells a COPY wherever it stands, in a function too.
-    GET DIAGNOSTICS context = PG_CONTEXT;
-    IF context ~ ('(^|\n)COPY ' || regexp_replace(TG_TABLE_NAME, '(\W)', '\\\1', 'g') || ', line \d+') THEN
-        RAISE EXCEPTION 'pipedrive write: COPY into % is not possible', TG_TABLE_NAME
-              USING HINT = 'COPY into a temporary table, then INSERT INTO ' || TG_TABLE_NAME || ' SELECT from it.',
-                    ERRCODE = 'feature_not_supported';
-    END IF;
-    RETURN NEW;
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._refuse_copy() IS 'Refuses COPY into foreign tables. Part of the extension.';
-
-CREATE FUNCTION pipedrive._guard(relation oid)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    guard name;
-    enabled "char";
-BEGIN
-    SELECT tgname, tgenabled INTO guard, enabled FROM pg_trigger
-     WHERE tgrelid = relation AND tgfoid = 'pipedrive._refuse_copy'::regproc;
-    IF enabled = 'A' THEN
-        RETURN;
-    ELSIF guard IS NULL THEN
-        -- A restored dump brings the triggers of its tables: a name of its own for each keeps them apart.
-        guard := 'pipedrive_guard_' || left(md5(random()::text || clock_timestamp()), 8);
-        EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s '
-                       'FOR EACH ROW EXECUTE FUNCTION pipedrive._refuse_copy()', guard, relation::regclass);
-        EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION pipedrive_fdw', guard, relation::regclass);
-    END IF;
-    EXECUTE format('ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, guard);
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._guard(oid) IS 'Gives a foreign table its guard, or awakes it. Part of the extension.';
-
-CREATE FUNCTION pipedrive._on_ddl()
+CREATE FUNCTION pipedrive._add_wrapper()
 RETURNS event_trigger
 LANGUAGE plpgsql
--- Whoever makes a table need not have rights on the guard.
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT DISTINCT t.relation, c.relispartition, c.relname,
-               EXISTS (SELECT FROM pg_attribute a
-                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS has_columns
+        SELECT s.srvname
           FROM pg_event_trigger_ddl_commands() d
-          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
-          JOIN pg_class c ON c.oid = t.relation
-         WHERE d.classid = 'pg_class'::regclass
-        UNION
-        SELECT t.relation, true, c.relname, true
-          FROM pg_event_trigger_ddl_commands() d
-          JOIN pg_inherits i ON i.inhparent = d.objid
-          JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
-          JOIN pipedrive._foreign_tables t ON t.relation = c.oid
-         WHERE d.classid = 'pg_class'::regclass
+          JOIN pg_foreign_server s ON d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid
+          JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pipedrive_fdw'
+         WHERE NOT EXISTS (SELECT FROM pg_options_to_table(s.srvoptions) WHERE option_name = 'wrapper')
     LOOP
-        IF one.relispartition THEN
-            RAISE EXCEPTION 'pipedrive write: % cannot be a partition', one.relname
-                  USING DETAIL = 'A row that PostgreSQL routes into a foreign table of Multicorn crashes the server.',
-                        HINT = 'Use a view with UNION ALL.',
-                        ERRCODE = 'feature_not_supported';
-        ELSIF NOT one.has_columns THEN
-            RAISE EXCEPTION 'pipedrive option: % must have a column', one.relname
-                  USING DETAIL = 'A query of a foreign table of Multicorn without columns crashes the server.',
-                        HINT = 'IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.',
-                        ERRCODE = 'feature_not_supported';
-        END IF;
-        PERFORM pipedrive._guard(one.relation);
-    END LOOP;
-    IF tg_tag = 'CREATE TRIGGER' THEN
-        -- A dump brings a guard that the table has already: the newer one stays.
-        FOR one IN
-            SELECT older.tgname, older.tgrelid
-              FROM pg_event_trigger_ddl_commands() d
-              JOIN pg_trigger newer ON newer.oid = d.objid AND newer.tgfoid = 'pipedrive._refuse_copy'::regproc
-              JOIN pg_trigger older ON older.tgrelid = newer.tgrelid AND older.tgfoid = newer.tgfoid
-                                   AND older.oid <> newer.oid
-             WHERE d.classid = 'pg_trigger'::regclass
-        LOOP
-            EXECUTE format('DROP TRIGGER %I ON %s', one.tgname, one.tgrelid::regclass);
-        END LOOP;
-        -- One that replaces the guard leaves the table without.
-        PERFORM pipedrive._guard(t.relation)
-           FROM pg_event_trigger_ddl_commands() d
-           JOIN pg_trigger r ON r.oid = d.objid AND r.tgfoid <> 'pipedrive._refuse_copy'::regproc
-           JOIN pipedrive._foreign_tables t ON t.relation = r.tgrelid
-          WHERE d.classid = 'pg_trigger'::regclass;
-    END IF;
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._on_ddl() IS 'Guards each new foreign table. Part of the extension.';
-
-CREATE EVENT TRIGGER pipedrive_guard ON ddl_command_end
-    WHEN TAG IN ('CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE TABLE', 'ALTER TABLE',
-                 'ALTER FOREIGN TABLE', 'CREATE TRIGGER')
-    EXECUTE FUNCTION pipedrive._on_ddl();
-ALTER EVENT TRIGGER pipedrive_guard ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER pipedrive_guard IS
-    'Gives each foreign table of Pipedrive a trigger that refuses COPY; lets none become a partition, or be '
-    'without columns.';
-
-CREATE FUNCTION pipedrive._on_drop()
-RETURNS event_trigger
-LANGUAGE plpgsql
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    one record;
-BEGIN
-    -- Of a table that is dropped itself nothing is left to be found.
-    FOR one IN
-        SELECT t.relation::regclass AS name, d.address_names[3] AS column_name
-          FROM pg_event_trigger_dropped_objects() d
-          JOIN pipedrive._foreign_tables t ON t.relation = d.objid
-         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0
-    LOOP
-        RAISE EXCEPTION 'pipedrive option: column % of % cannot be dropped', one.column_name, one.name
-              USING DETAIL = 'A whole row of a foreign table of Multicorn that has a dropped column crashes the '
-                             'server, and an UPDATE reads whole rows.',
-                    HINT = 'Make the table anew without it: DROP FOREIGN TABLE, then CREATE FOREIGN TABLE or '
-                           'IMPORT FOREIGN SCHEMA. Or leave it: the column of a field that is gone reads NULL.',
-                    ERRCODE = 'feature_not_supported';
-    END LOOP;
-    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_trigger'::regclass) THEN
-        PERFORM pipedrive._guard(t.relation)
-           FROM pipedrive._foreign_tables t
-          WHERE NOT EXISTS (SELECT FROM pg_trigger g
-                             WHERE g.tgrelid = t.relation AND g.tgfoid = 'pipedrive._refuse_copy'::regproc
-                               AND g.tgenabled = 'A');
-    END IF;
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._on_drop() IS
-    'Keeps the columns and the guards of foreign tables. Part of the extension.';
-
-CREATE EVENT TRIGGER pipedrive_keep ON sql_drop EXECUTE FUNCTION pipedrive._on_drop();
-ALTER EVENT TRIGGER pipedrive_keep ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER pipedrive_keep IS
-    'Refuses to drop a column of a foreign table of Pipedrive, and makes its guard anew when that is dropped.';
-
--- Options, looked at when they are given: at run time Multicorn has merged those of server, mapping and table.
---
--- Everybody can read the options of servers and tables, so no secret may stand there. The owner of a table must
--- not send its readers' tokens elsewhere by an option of the server. And the file that a mapping names is read as
--- the server's operating system user, so naming one takes the rights of pg_read_server_files.
---
--- Names and places are looked at here. Values are read by the wrapper's own code: a foreign table of the server, made
--- with the same options and planned, fails as a query would.
-
-CREATE VIEW pipedrive._options (name, places) AS VALUES
-    ('wrapper', ARRAY['server']),
-    -- generated: options
-    ('company_domain', '{server}'),
-    ('base_url', '{server}'),
-    ('oauth_url', '{server}'),
-    ('api_version', '{server}'),
-    ('page_size', '{server,table}'),
-    ('connect_timeout', '{server}'),
-    ('read_timeout', '{server}'),
-    ('api_token', '{user mapping}'),
-    ('client_id', '{user mapping}'),
-    ('client_secret', '{user mapping}'),
-    ('refresh_token', '{user mapping}'),
-    ('secrets_file', '{user mapping}'),
-    ('table', '{table}'),
-    ('archived', '{server,table}'),
-    ('suppress_extended_requests', '{server,table}'),
-    ('extended_cache_ttl', '{server,table}'),
-    ('custom_fields', '{server,table,import}'),
-    ('custom_field_names', '{server,table,import}'),
-    ('custom_field_options', '{server,table,import}'),
-    ('require_fields', '{import}'),
-    ('fields_cache_ttl', '{server,table}'),
-    ('narrow', '{server,table}'),
-    ('expand_related', '{server,table}'),
-    ('statement_memory', '{server}'),
-    ('cache_ttl', '{server,table}'),
-    ('max_tokens_per_query', '{server,table}'),
-    ('reserve_tokens', '{server,table}'),
-    ('parallel', '{server}'),
-    ('push_text_sort', '{server,table}'),
-    ('write_mode', '{server,table}'),
-    ('updatable', '{server,table}'),
-    ('rows', '{table}')
-    -- end
-;
-COMMENT ON VIEW pipedrive._options IS 'Which options there are, and on what they stand. Part of the extension.';
-
-CREATE FUNCTION pipedrive._on_options_begin()
-RETURNS event_trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    -- Who gives them; the next trigger runs with other rights.
-    PERFORM set_config('pipedrive.caller', current_user, true);
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._on_options_begin() IS 'Notes who gives options. Part of the extension.';
-
-CREATE FUNCTION pipedrive._check_values(server name, options text)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    door text := format('pg_temp.%I', 'pipedrive options ' || md5(random()::text || clock_timestamp()));
-BEGIN
-    EXECUTE format('CREATE FOREIGN TABLE %s (comment text) SERVER %I OPTIONS (table ''catalogue''%s)',
-                   door, server, options);
-    EXECUTE format('SELECT FROM %s LIMIT 0', door);
-    EXECUTE format('DROP FOREIGN TABLE %s', door);
-END
-$function$;
-COMMENT ON FUNCTION pipedrive._check_values(name, text) IS
-    'Refuses options of servers and tables that cannot be read. Part of the extension.';
-
-CREATE FUNCTION pipedrive._on_options()
-RETURNS event_trigger
-LANGUAGE plpgsql
--- Whoever gives options need not be able to read those of mappings.
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    one record;
-    mine text := 'user mapping';
-    -- What is asked of the wrapper fires this trigger again.
-    caller name := current_setting('pipedrive.caller');
-BEGIN
-    FOR one IN
-        WITH commands AS (SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()),
-        given (place, server, options) AS (
-            SELECT 'server', s.oid, s.srvoptions
-              FROM commands d JOIN pg_foreign_server s ON s.oid = d.objid
-             WHERE d.classid = 'pg_foreign_server'::regclass
-            UNION ALL
-            SELECT mine, m.umserver, m.umoptions
-              FROM commands d JOIN pg_user_mapping m ON m.oid = d.objid
-             WHERE d.classid = 'pg_user_mapping'::regclass
-            UNION ALL
-            SELECT 'table', t.ftserver, t.ftoptions
-              FROM commands d JOIN pg_foreign_table t ON t.ftrelid = d.objid
-             WHERE d.classid = 'pg_class'::regclass
-        )
-        SELECT g.place, o.option_name AS name, k.places,
-               (SELECT string_agg(v.name, ', ' ORDER BY v.name) FROM pipedrive._options v
-                 WHERE g.place = ANY (v.places)) AS valid
-          FROM given g
-          JOIN pg_foreign_server s ON s.oid = g.server,
-               pg_options_to_table(s.srvoptions) w,
-               pg_options_to_table(g.options) o
-          LEFT JOIN pipedrive._options k ON k.name = o.option_name
-         WHERE w.option_name = 'wrapper' AND w.option_value = 'pipedrive_fdw.PipedriveFdw'
-    LOOP
-        IF one.places IS NULL THEN
-            RAISE EXCEPTION 'pipedrive option: there is no option "%" for a %', one.name, one.place
-                  USING HINT = format('Valid options: %s.', one.valid),
-                        ERRCODE = 'fdw_invalid_option_name';
-        ELSIF one.places = ARRAY[mine] AND one.place <> mine THEN
-            RAISE EXCEPTION 'pipedrive option: % belongs in the user mapping', one.name
-                  USING DETAIL = format('Everybody can read the options of a %s.', one.place),
-                        HINT = format('CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (%s ...).', one.name),
-                        ERRCODE = 'fdw_invalid_option_name';
-        ELSIF one.place <> ALL (one.places) THEN
-            RAISE EXCEPTION 'pipedrive option: % is no option of a %', one.name, one.place
-                  USING HINT = 'It stands on: ' || array_to_string(one.places, ', ') || '.',
-                        ERRCODE = 'fdw_invalid_option_name';
-        ELSIF one.name = 'secrets_file'
-              AND NOT pg_has_role(caller, 'pg_read_server_files', 'USAGE') THEN
-            RAISE EXCEPTION 'pipedrive option: % may not name a secrets_file', caller
-                  USING DETAIL = 'The file is read as the operating system user of the server.',
-                        HINT = 'A superuser, or a role with the rights of pg_read_server_files, can make the mapping.',
-                        ERRCODE = 'insufficient_privilege';
-        END IF;
-    END LOOP;
-    -- Multicorn merges the options of a table with those of its server, and takes the server's. Those that an
-    -- import reads are merged by the import.
-    FOR one IN
-        SELECT t.relation::regclass AS relation, t.server, o.option_name AS name
-          FROM pipedrive._foreign_tables t
-          JOIN pg_foreign_table f ON f.ftrelid = t.relation
-          JOIN pg_foreign_server s ON s.oid = f.ftserver,
-               pg_options_to_table(f.ftoptions) o
-          JOIN pipedrive._options k ON k.name = o.option_name AND 'import' <> ALL (k.places),
-               pg_options_to_table(s.srvoptions) p
-         WHERE p.option_name = o.option_name AND p.option_value <> o.option_value
-           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d
-                        WHERE (d.classid = 'pg_class'::regclass AND d.objid = t.relation)
-                           OR (d.classid = 'pg_foreign_server'::regclass AND d.objid = s.oid))
-    LOOP
-        RAISE EXCEPTION 'pipedrive option: % stands on the server % and on its table %, with different values',
-                        one.name, one.server, one.relation
-              USING DETAIL = 'The server''s would hold for the table.',
-                    HINT = format('Give it to tables only, or to the server only: ALTER SERVER %I OPTIONS (DROP %s), '
-                                  'or ALTER FOREIGN TABLE %s OPTIONS (DROP %s).',
-                                  one.server, one.name, one.relation, one.name),
-                    ERRCODE = 'fdw_invalid_attribute_value';
-    END LOOP;
-    FOR one IN
-        SELECT DISTINCT s.srvname, o.texts
-          FROM pg_event_trigger_ddl_commands() d
-          LEFT JOIN pipedrive._foreign_tables t ON d.classid = 'pg_class'::regclass AND t.relation = d.objid
-          LEFT JOIN pg_foreign_table f ON f.ftrelid = t.relation
-          JOIN pg_foreign_server s ON s.oid = f.ftserver
-                                   OR d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid,
-               LATERAL (SELECT coalesce(string_agg(format(', %I %L', option_name, option_value), ''
-                                                   ORDER BY option_name), '') AS texts
-                          FROM pg_options_to_table(f.ftoptions) WHERE option_name <> 'table') o
-         WHERE (t.relation IS NULL AND EXISTS (
-                    SELECT FROM pg_options_to_table(s.srvoptions)
-                     WHERE option_name = 'wrapper' AND option_value = 'pipedrive_fdw.PipedriveFdw'))
-            OR (o.texts <> '' AND t.source IS DISTINCT FROM 'catalogue')
-    LOOP
-        PERFORM pipedrive._check_values(one.srvname, one.texts);
+        EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', one.srvname, 'pipedrive_fdw.PipedriveFdw');
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive._on_options() IS 'Refuses options where they must not stand. Part of the extension.';
-
--- They fire in the order of their names.
-CREATE EVENT TRIGGER pipedrive_options_1 ON ddl_command_end
-    WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING',
-                 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
-    EXECUTE FUNCTION pipedrive._on_options_begin();
-COMMENT ON EVENT TRIGGER pipedrive_options_1 IS 'Notes who gives options, for the next.';
-CREATE EVENT TRIGGER pipedrive_options_2 ON ddl_command_end
-    WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING',
-                 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
-    EXECUTE FUNCTION pipedrive._on_options();
-COMMENT ON EVENT TRIGGER pipedrive_options_2 IS
-    'Refuses secrets outside of user mappings, options where they do not belong, and files of others.';
-
--- Tables that were imported before the extension came.
-SELECT pipedrive._guard(relation) FROM pipedrive._foreign_tables;
-DO $script$
-DECLARE
-    one text;
-BEGIN
-    FOR one IN SELECT format('%I.%I', t.table_schema, t.table_name) FROM pipedrive._foreign_tables t
-                WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attisdropped)
-    LOOP
-        RAISE WARNING 'pipedrive: % has a dropped column, and its whole rows crash the server', one
-              USING HINT = 'Make the table anew: DROP FOREIGN TABLE, then IMPORT FOREIGN SCHEMA.';
-    END LOOP;
-END
-$script$;
+CREATE EVENT TRIGGER pipedrive_wrapper ON ddl_command_end WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER')
+    EXECUTE FUNCTION pipedrive._add_wrapper();
 
 -- Rights: the owner of the extension may execute everything, others what they are granted.
 DO $script$

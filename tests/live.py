@@ -58,14 +58,8 @@ class LiveAccount:
             self.simulator.start()
         self.connect()
         self.run(
-            f"CREATE SERVER {self.name} FOREIGN DATA WRAPPER multicorn OPTIONS ("
-            + options(
-                {
-                    "wrapper": "pipedrive_fdw.PipedriveFdw",
-                    "base_url": self.simulator.url,
-                    **self.server_options,
-                }
-            )
+            f"CREATE SERVER {self.name} FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS ("
+            + options({"base_url": self.simulator.url, **self.server_options})
             + ")"
         )
         self.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER {self.name} OPTIONS ({options(self.mapping)})")

@@ -8,7 +8,6 @@ flags in between. A thread lives for one request: nothing stays behind when a st
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import threading
 from collections import deque
@@ -21,31 +20,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SLICE_SECONDS = 0.05
-# The flags by which PostgreSQL tells a backend to end a statement or itself. Their names are the same
-# from 13 on; TransactionTimeoutPending came with 17.
-_FLAGS = ("QueryCancelPending", "ProcDiePending", "TransactionTimeoutPending")
 
 
-def _postgres_flags() -> list[ctypes.c_int]:
-    backend = ctypes.CDLL(None)
-    found = []
-    for name in _FLAGS:
-        try:
-            found.append(ctypes.c_int.in_dll(backend, name))
-        except ValueError:
-            continue  # not in a backend, or an older server
-    return found
+def _never() -> bool:
+    return False
 
 
 class Interrupts:
-    """PostgreSQL's wish to end the statement; outside a backend there is never one."""
+    """PostgreSQL's wish to end the statement, which *pending* tells; without it there is never one."""
 
-    def __init__(self) -> None:
-        self._flags = _postgres_flags()
+    def __init__(self, pending: Callable[[], bool] = _never) -> None:
+        self._pending = pending
 
     def check(self) -> None:
         """Raises Cancelled when the statement is to end."""
-        if any(flag.value for flag in self._flags):
+        if self._pending():
             raise Cancelled(
                 "canceling statement due to user request or timeout", "It was waiting for Pipedrive."
             )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
 
 # More keys than this custom_fields= does not take; it then returns all of them.
@@ -17,14 +18,19 @@ MOST_KEYS = 15
 
 @dataclass(frozen=True)
 class Parts:
-    """What of a record is asked for by name, beyond what comes anyway: fields, and labels of options."""
+    """What of a record is asked for by name: fields, labels of options, and the keys of *custom* fields, None
+    for all of them."""
 
     include: tuple[str, ...] = ()
     labels: bool = False
+    custom: tuple[str, ...] | None = ()
 
     def __or__(self, other: Parts) -> Parts:
-        more = (name for name in other.include if name not in self.include)
-        return Parts((*self.include, *more), self.labels or other.labels)
+        both = None
+        if self.custom is not None and other.custom is not None:
+            both = tuple(sorted({*self.custom, *other.custom}))
+        include = tuple(dict.fromkeys((*self.include, *other.include)))
+        return Parts(include, self.labels or other.labels, both)
 
 
 # What the tables of a statement together ask of an operation, by ``place``.
@@ -41,9 +47,8 @@ class Settings:
     sizes      how many records lists had when they were last read whole, by ``sizes.list_name``
     archived   'include', 'exclude' or 'only'
     labels     ask for the labels of options, which a column shows
-    named      under the option narrow: the columns of the catalogue whose fields are needed, None for all
+    named      the columns of the catalogue whose fields are needed, None for all
     custom     the keys of the custom fields that are needed, None for all
-    explained  the plan is for EXPLAIN, where Multicorn passes 0 for a value known only at run time
     shared     what the statement's other scans ask for: a request that is the same is sent once
     """
 
@@ -55,14 +60,14 @@ class Settings:
     labels: bool = False
     named: frozenset[str] | None = None
     custom: tuple[str, ...] | None = None
-    explained: bool = False
     shared: Shared = field(default_factory=dict)
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:
     """*path* with its placeholders replaced by URL-quoted *values*."""
     for name, value in values.items():
-        path = path.replace("{" + name + "}", quote(str(value), safe=""))
+        text = str(value) if isinstance(value, RuntimeValue) else quote(str(value), safe="")
+        path = path.replace("{" + name + "}", text)
     return path
 
 
@@ -77,26 +82,24 @@ def place(op: Operation) -> tuple[int, str]:
 
 
 def parts_of(table: Table, op: Any, settings: Settings) -> Parts:
-    """What the rows of *table* need of the records of *op*, under narrow for the named columns alone."""
+    """What the columns of *settings* need of the records of *op*."""
     names: tuple[str, ...] = ()
     if getattr(op, "include", False):
         named = settings.named
         shown = (c.path[0] for c in table.columns if c.include and (named is None or c.name in named))
         names = tuple(dict.fromkeys((*table.asks, *shown)))
-    return Parts(names, settings.labels and getattr(op, "labels", False))
+    return Parts(names, settings.labels and getattr(op, "labels", False), settings.custom)
 
 
 def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:
-    """What makes the operation return whole records, or under narrow what is needed of them:
+    """What makes the operation return what is needed of records, here and by the statement's other scans:
     include_fields, custom_fields and option labels."""
     params: list[tuple[str, str]] = list(op.params.items()) if isinstance(op, Get) else []
-    parts = parts_of(table, op, settings)
-    if settings.custom is None:  # nothing of what others need is left out
-        parts = settings.shared.get(place(op), Parts()) | parts
+    parts = settings.shared.get(place(op), Parts()) | parts_of(table, op, settings)
     if parts.include:
         params.append(("include_fields", ",".join(parts.include)))
-    if settings.custom and len(settings.custom) <= MOST_KEYS and getattr(op, "custom", False):
-        params.append(("custom_fields", ",".join(settings.custom)))
+    if parts.custom and len(parts.custom) <= MOST_KEYS and getattr(op, "custom", False):
+        params.append(("custom_fields", ",".join(parts.custom)))
     if parts.labels:
         params.append(("include_option_labels", "true"))
     return params
@@ -128,6 +131,10 @@ def sort_params(listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, st
 
 def filter_text(table: Table, filt: Filter, value: Any) -> str:
     """*value* as the parameter of *filt*."""
+    if isinstance(value, RuntimeValue):
+        return value
+    if isinstance(value, tuple) and any(isinstance(v, RuntimeValue) for v in value):
+        return RuntimeValue(",".join(dict.fromkeys(map(str, value))))
     column = table.column(filt.column)
     codec = CODECS[column.type if column else "text"]
     if filt.shape == "flag":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipedrive_fdw.catalog.model import Operation, Table
 from pipedrive_fdw.plan.paths import Batches, Children, Gets, Lists, ScanPlan, Step
 
 _SHOWN_CALLS = 5
@@ -32,11 +33,12 @@ def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
 def _step(step: Step, verbose: bool) -> Iterator[str]:
     if isinstance(step, (Lists, Gets, Batches)):
         stop = step.stop if isinstance(step, Lists) else None
-        shown = step.calls if verbose else step.calls[:_SHOWN_CALLS]
-        for call in shown:
-            yield call.text(verbose)
-        if len(step.calls) > len(shown):
-            yield f"… and {len(step.calls) - len(shown)} more like it"
+        # Calls with values that are known only when the scan runs look all alike
+        lines = list(dict.fromkeys(call.text(verbose) for call in step.calls))
+        shown = lines if verbose else lines[:_SHOWN_CALLS]
+        yield from shown
+        if len(lines) > len(shown):
+            yield f"… and {len(lines) - len(shown)} more like it"
         if isinstance(step, Batches) and step.others:
             yield "Ids that were not found are looked for among the archived"
         if stop is not None:
@@ -58,6 +60,19 @@ def _tokens(plan: ScanPlan) -> str:
         prices += _prices(step)
     prices += (more.price for more in plan.further)
     return "Tokens: " + ", ".join(dict.fromkeys(prices)) + f", about {plan.tokens}"
+
+
+def explain_write(table: Table, verb: str) -> Iterator[str]:
+    """What a write of *table* sends for each row, and what that costs."""
+    op = {"INSERT": table.insert, "UPDATE": table.update, "DELETE": table.delete}[verb]
+    sent: list[Operation] = [] if op is None else [op]
+    if op is not None and op.array:
+        sent.insert(0, table.get or table.listings[0])
+    for one in sent:
+        yield f"For each row: {one.method} /api/v{one.version}{one.path}"
+    for column, instead in table.instead.items() if verb == "UPDATE" else ():
+        yield f"For each row that sets {column}: {instead.method} /api/v{instead.version}{instead.path}"
+    yield f"Tokens: {sum(one.tokens for one in sent)} a row"
 
 
 def _prices(step: Step) -> Iterator[str]:

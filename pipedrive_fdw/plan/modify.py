@@ -42,13 +42,27 @@ class Change:
     key: Row = field(default_factory=dict)
 
 
+def check_possible(table: Table, verb: str) -> None:
+    """Raises WriteError where no row of the table takes *verb*."""
+    if verb == "INSERT":
+        if table.insert is None:
+            raise WriteError(f"{table.name} takes no INSERT", detail="Pipedrive has no operation for it.")
+    elif table.update is None and table.delete is None and not table.instead:
+        more = "" if table.insert is None else " Rows can be inserted."
+        raise WriteError(f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}")
+    elif verb == "UPDATE":
+        _check_update(table)
+    elif table.delete is None:
+        raise WriteError(f"{table.name} takes no DELETE", detail="Pipedrive has no operation for it.")
+
+
 def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
     """The request for INSERT; *custom* are the body's properties for custom fields.
 
     Raises WriteError for a table that takes none, columns that cannot be given, and missing ones.
     """
-    if table.insert is None:
-        raise WriteError(f"{table.name} takes no INSERT", detail="Pipedrive has no operation for it.")
+    check_possible(table, "INSERT")
+    assert table.insert is not None  # noqa: S101 - just checked
     given = {name: value for name, value in row.items() if value is not None}
     settable = [c.name for c in table.columns if c.insert]
     refused = [name for name in given if name not in settable]
@@ -152,9 +166,9 @@ def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> 
 
 def deletion(table: Table, old: Row) -> Change:
     """The request for DELETE of a row."""
+    check_possible(table, "DELETE")
     op = table.delete
-    if op is None:
-        raise WriteError(f"{table.name} takes no DELETE", detail="Pipedrive has no operation for it.")
+    assert op is not None  # noqa: S101 - just checked
     for name, value in _kept_for_good(table):
         if old.get(name) == value:
             raise WriteError(f"a row of {table.name} with {name} = {_literal(value)} cannot be deleted")

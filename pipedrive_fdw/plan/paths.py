@@ -11,6 +11,7 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from pipedrive_fdw.catalog.model import Get, Listing, Operation, Table
+from pipedrive_fdw.plan.conditions import RuntimeValue
 
 _SHOWN = 60
 
@@ -33,7 +34,7 @@ class Call:
         """The request as EXPLAIN shows it; long values are cut unless *full*."""
         parts = []
         for name, value in self.params:
-            shown = quote(value, safe=",:.*-_")
+            shown = value if isinstance(value, RuntimeValue) else quote(value, safe=",:.*-_")
             if not full and len(shown) > _SHOWN and "," in value:
                 items = value.split(",")
                 shown = quote(items[0], safe=":.*-_") + f",…({len(items)})"

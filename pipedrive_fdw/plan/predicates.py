@@ -1,28 +1,22 @@
-"""Quals of Multicorn → typed predicates: merged for each column, in one normal form.
+"""Conditions → typed predicates: merged for each column, in one normal form.
 
-Pure. A qual that cannot be understood (a type that does not convert, a text in another DateStyle, an
-operator that nothing sends) is left out: PostgreSQL rechecks every row, so leaving one out only makes the
-request wider. What is certain in the other direction, that no row can satisfy the quals, is said by
-``Predicates.impossible``.
+Pure. A condition that cannot be understood (a type that does not convert, an operator that nothing sends) is left
+out: PostgreSQL rechecks every row, so leaving one out only makes the request wider. What is certain in the other
+direction, that no row can satisfy the conditions, is said by ``Predicates.impossible``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
-from pipedrive_fdw.codec import Codec
-
-
-class Qual(Protocol):
-    """What Multicorn passes: operator is text, or ('=', True) for = ANY, ('<>', False) for <> ALL."""
-
-    field_name: str
-    operator: Any
-    value: Any
+from pipedrive_fdw.codec import Codec, codec_for
+from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
+from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
 
 
 @dataclass(frozen=True)
@@ -36,18 +30,39 @@ class Range:
 
     @property
     def empty(self) -> bool:
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self._is_open:
             return False
         if self.low == self.high:
             return not (self.low_inclusive and self.high_inclusive)
         return bool(self.low > self.high)
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether a bound is known only when the scan runs."""
+        return isinstance(self.low, RuntimeValue) or isinstance(self.high, RuntimeValue)
+
     def holds(self, value: Any) -> bool:
+        """Whether *value* can be in the range."""
+        if self._is_open or isinstance(value, RuntimeValue):
+            return True
         if self.low is not None and (value < self.low or (value == self.low and not self.low_inclusive)):
             return False
         return not (
             self.high is not None and (value > self.high or (value == self.high and not self.high_inclusive))
         )
+
+    def narrowed(self, operator: str, bound: Any) -> Range:
+        """This range with one more bound. A bound that is known only at run time takes the place of another."""
+        late = isinstance(bound, RuntimeValue) or self._is_open
+        if operator in (">", ">="):
+            inclusive = operator == ">="
+            if self.low is None or late or bound > self.low or (bound == self.low and not inclusive):
+                return Range(bound, inclusive, self.high, self.high_inclusive)
+            return self
+        inclusive = operator == "<="
+        if self.high is None or late or bound < self.high or (bound == self.high and not inclusive):
+            return Range(self.low, self.low_inclusive, bound, inclusive)
+        return self
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Predicates:
     ranges      column → Range
     not_null    columns that cannot be NULL in a row that is kept
     impossible  no row can be kept
-    texts       every qual as SQL-like text, in order, with its column, for EXPLAIN
+    texts       every condition as SQL-like text, in order, with its column and operator, for EXPLAIN
     """
 
     equal: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -69,164 +84,285 @@ class Predicates:
 
     def allows(self, column: str, value: Any) -> bool:
         """Whether a row whose *column* is *value* (not NULL) can be kept."""
-        if column in self.equal and value not in self.equal[column]:
+        if column in self.equal and not _among(value, self.equal[column]):
             return False
         return column not in self.ranges or self.ranges[column].holds(value)
 
 
-_COMPARISONS = {"<": (None, False), "<=": (None, True), ">": (False, None), ">=": (True, None)}
-# Types whose values compare in Python as in PostgreSQL (text does not: collations)
-# and that Multicorn hands over exactly (numeric arrives as float)
-_ORDERED = frozenset(("bigint", "timestamptz", "date", "boolean"))
-# A date or a timestamp without zone against timestamptz means the session's zone: less than a day off UTC.
-_ZONE_SLACK = dt.timedelta(days=1)
+def _among(value: Any, values: tuple[Any, ...]) -> bool:
+    return value in values or any(isinstance(v, RuntimeValue) for v in (value, *values))
+
+
+_COMPARISONS = ("<", "<=", ">", ">=")
+# Types whose values compare in Python as in PostgreSQL; text does not, because of collations
+_ORDERED = frozenset(("bigint", "numeric", "timestamptz", "date", "boolean"))
+# A floating-point number beyond this stands for several whole numbers
+_EXACT_FLOAT = 1 << 53
 _SHOWN_VALUES = 5
+_TRUTHS = {
+    "IS TRUE": (True,),
+    "IS FALSE": (False,),
+}
 
 
-def normalise(quals: Iterable[Qual], codecs: Mapping[str, Codec], never_null: frozenset[str]) -> Predicates:
-    """Predicates of *quals*; *codecs* of the table's columns, *never_null* the columns without NULLs."""
-    equal: dict[str, tuple[Any, ...]] = {}
-    ranges: dict[str, Range] = {}
-    not_null: set[str] = set()
-    texts: list[tuple[str, str, str]] = []
-    impossible = False
-    for qual in quals:
-        column, operator, value = qual.field_name, qual.operator, qual.value
-        text = _show(column, operator, value, codecs.get(column))
-        if (column, _operator(operator), text) not in texts:
-            texts.append((column, _operator(operator), text))
-        codec = codecs.get(column)
+class _Collector:
+    """Gathers what conditions say of the columns of one table."""
+
+    def __init__(self, codecs: Mapping[str, Codec], never_null: frozenset[str], zone: str) -> None:
+        self.codecs, self.never_null, self.zone = codecs, never_null, zone
+        self.equal: dict[str, tuple[Any, ...]] = {}
+        self.ranges: dict[str, Range] = {}
+        self.not_null: set[str] = set()
+        self.texts: list[tuple[str, str, str]] = []
+        self.impossible = False
+
+    def add(self, condition: Condition) -> None:
+        column, operator = condition.column, condition.operator
+        codec = self.codecs.get(column)
+        text = (column, operator, _show(condition, codec))
+        if text not in self.texts:
+            self.texts.append(text)
         if codec is None:
-            continue
-        values = _values(operator, value, codec)
-        if values is not None:
-            not_null.add(column)
-            known = equal.get(column)
-            equal[column] = values if known is None else tuple(v for v in known if v in values)
-            continue
-        if operator == "=" and value is None:
-            # IS NULL, or a comparison with a NULL parameter: the column is NULL, or nothing is kept
-            impossible = impossible or column in never_null
-            continue
-        if operator == ("=", True) and value is None:
-            impossible = True  # = ANY (NULL)
-            continue
-        if operator in ("<>", "IS NOT") and value is None:
-            not_null.add(column)
-            continue
-        if operator in _COMPARISONS:
-            not_null.add(column)
-            if value is None:
-                impossible = True
-            elif codec.name in _ORDERED:
-                bound = _bound(codec, operator, value)
+            return
+        if operator == "IS NULL":
+            self.impossible = self.impossible or column in self.never_null
+            return
+        if operator in ("IS NOT TRUE", "IS NOT FALSE"):
+            return
+        self.not_null.add(column)
+        if operator in _TRUTHS:
+            self._add_values(column, _TRUTHS[operator])
+        elif operator == "<> ALL" or operator == "IS NOT NULL":
+            return
+        elif condition.value is None:
+            self.impossible = True  # a comparison with NULL keeps nothing
+        elif condition.through:
+            self._add_implied(condition, codec)
+        elif operator in ("=", "= ANY"):
+            values = _values(condition, codec, self.zone)
+            if values is not None:
+                self._add_values(column, values)
+        elif operator == "<>" and codec.name == "boolean":
+            truth = _parsed(codec, condition)
+            if isinstance(truth, bool):
+                self._add_values(column, (not truth,))
+        elif operator in _COMPARISONS and codec.name in _ORDERED:
+            bound = _bound(condition, codec, self.zone)
+            if bound is not None:
+                self._add_bound(column, *bound)
+
+    def _add_values(self, column: str, values: tuple[Any, ...]) -> None:
+        known = self.equal.get(column)
+        if known is None:
+            self.equal[column] = values
+        elif any(isinstance(v, RuntimeValue) for v in values):
+            return  # the known ones say enough
+        elif any(isinstance(v, RuntimeValue) for v in known):
+            self.equal[column] = values
+        else:
+            self.equal[column] = tuple(v for v in known if v in values)
+
+    def _add_bound(self, column: str, operator: str, bound: Any) -> None:
+        self.ranges[column] = self.ranges.get(column, Range()).narrowed(operator, bound)
+
+    def _add_implied(self, condition: Condition, codec: Codec) -> None:
+        column, operator = condition.column, condition.operator
+        if codec.name == "bigint" and condition.through in ((("numeric",),), (("float8",),)):
+            value = _operand(condition)
+            if isinstance(value, Decimal) and not abs(value) < _EXACT_FLOAT:
+                return  # NaN too
+            plain = Condition(column, operator, condition.value, condition.type)
+            if operator == "=":
+                values = _values(plain, codec, self.zone)
+                if values is not None:
+                    self._add_values(column, values)
+            elif operator in _COMPARISONS:
+                bound = _bound(plain, codec, self.zone)
                 if bound is not None:
-                    ranges[column] = _narrow(ranges.get(column, Range()), *bound)
-        elif codec.name == "boolean" and operator == "<>" and value is not None:
-            truth = _parsed(codec, value)
-            if truth is not None:
-                not_null.add(column)
-                equal[column] = tuple(v for v in equal.get(column, (True, False)) if v is not truth)
-        elif isinstance(operator, str) and operator in ("~~", "~~*", "!~~", "!~~*", "~", "<>"):
-            not_null.add(column)
-    for column, allowed in equal.items():
-        limits = ranges.get(column)
-        if limits is not None:
-            equal[column] = tuple(v for v in allowed if limits.holds(v))
-        impossible = impossible or not equal[column]
-    impossible = impossible or any(r.empty for r in ranges.values())
-    return Predicates(equal, ranges, frozenset(not_null), impossible, tuple(texts))
+                    self._add_bound(column, *bound)
+            return
+        if codec.name not in ("timestamptz", "date"):
+            return
+        for low_or_high, bound in _implied_bounds(condition, codec, self.zone):
+            self._add_bound(column, low_or_high, bound)
+
+    def found(self) -> Predicates:
+        for column, allowed in self.equal.items():
+            limits = self.ranges.get(column)
+            if limits is not None:
+                self.equal[column] = tuple(v for v in allowed if limits.holds(v))
+            self.impossible = self.impossible or not self.equal[column]
+        self.impossible = self.impossible or any(r.empty for r in self.ranges.values())
+        return Predicates(
+            self.equal, self.ranges, frozenset(self.not_null), self.impossible, tuple(self.texts)
+        )
 
 
-def _operator(operator: Any) -> str:
-    if isinstance(operator, tuple):
-        return {("=", True): "IN", ("<>", False): "NOT IN"}.get(operator, str(operator[0]))
-    return str(operator)
+def normalise(
+    conditions: Iterable[Condition],
+    codecs: Mapping[str, Codec],
+    never_null: frozenset[str],
+    zone: str = "UTC",
+) -> Predicates:
+    """Predicates of *conditions*; *codecs* of the table's columns, *never_null* the columns without NULLs, *zone*
+    the session's time zone."""
+    collector = _Collector(codecs, never_null, zone)
+    for condition in conditions:
+        collector.add(condition)
+    return collector.found()
 
 
-def _parsed(codec: Codec, value: Any) -> Any:
+# ---- values
+
+
+def _operand(condition: Condition) -> Any:
+    """The canonical value of the operand by its own type, None where it has none that is understood."""
+    if isinstance(condition.value, RuntimeValue):
+        return condition.value
     try:
-        return codec.parse(value)
+        if condition.type == "timestamp without time zone":
+            return dt.datetime.fromisoformat(_six_digits(condition.value))
+        return codec_for(condition.type).parse(condition.value)
     except (ValueError, TypeError, ArithmeticError):
         return None
 
 
-def _bound(codec: Codec, operator: str, value: Any) -> tuple[str, Any] | None:
-    """The comparison as one with a value of the column's type; None when it is not understood."""
-    if codec.name == "timestamptz" and isinstance(value, dt.date) and getattr(value, "tzinfo", None) is None:
-        midnight = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
-        slack = -_ZONE_SLACK if operator in (">", ">=") else _ZONE_SLACK
-        try:
-            return operator, midnight.replace(tzinfo=dt.timezone.utc) + slack
-        except OverflowError:
+def _six_digits(text: str) -> str:
+    head, dot, fraction = text.partition(".")
+    return f"{head}.{fraction}000000"[: len(head) + 7] if dot else text
+
+
+def _parsed(codec: Codec, condition: Condition) -> Any:
+    """The operand as a value of the column's type, None where it is no such value."""
+    value = _operand(condition)
+    if value is None or isinstance(value, RuntimeValue):
+        return value
+    if codec.name == "bigint":
+        return _whole(value)
+    if codec.name == "numeric":
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             return None
-    if codec.name == "date" and isinstance(value, dt.datetime):
-        # The day itself, which is its midnight, is before a time of that day. Multicorn drops parts of a
-        # second, so that what comes as midnight may be a little later
-        if operator in ("<", "<="):
-            return "<=", value.date()
-        return operator if value.time() == dt.time() else ">", value.date()
-    bound = _parsed(codec, value)
-    return None if bound is None else (operator, bound)
+        return Decimal(value) if Decimal(value).is_finite() else None
+    if codec.name in ("text", "uuid", "boolean", "time"):
+        return value if codec_for(condition.type).name == codec.name else None
+    if codec.name == "timestamptz":
+        return value if isinstance(value, dt.datetime) and value.tzinfo else None
+    if codec.name == "date":
+        return value if type(value) is dt.date else None
+    return None
 
 
-def _values(operator: Any, value: Any, codec: Codec) -> tuple[Any, ...] | None:
-    """The values that ``=``, ``IN`` and ``IS TRUE`` allow; None for anything else or not understood."""
-    if operator == ("=", True) and isinstance(value, (list, tuple)):
-        items = [v for v in value if v is not None]
-    elif operator in ("=", "IS") and value is not None:
-        items = [value]
-    else:
+def _whole(value: Any) -> int | None:
+    """A number as a whole one, None where it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return None
+
+
+def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | None:
+    """The values that ``=`` and ``= ANY`` allow; None where they are not understood."""
+    if codec.is_array or codec.name in ("jsonb", "interval", "bytea"):
         return None
-    if codec.is_array or codec.name in ("jsonb", "interval"):
-        return None
+    several = condition.value if isinstance(condition.value, list) else [condition.value]
     out: list[Any] = []
-    for item in items:
-        parsed = _parsed(codec, item)
+    for one in several:
+        if one is None:
+            continue
+        single = Condition(condition.column, "=", one, condition.type)
+        parsed = _parsed(codec, single)
         if parsed is None:
-            if codec.name == "bigint" and isinstance(item, (float, Decimal)):
-                continue  # 1.5 equals no integer
+            if codec.name == "bigint" and isinstance(_operand(single), Decimal):
+                continue  # 1.5 equals no whole number
             return None
-        if parsed not in out:
+        if isinstance(parsed, RuntimeValue) or parsed not in out:
             out.append(parsed)
     return tuple(out)
 
 
-def _narrow(known: Range, operator: str, bound: Any) -> Range:
-    if operator in (">", ">="):
-        inclusive = operator == ">="
-        if known.low is None or bound > known.low or (bound == known.low and not inclusive):
-            return Range(bound, inclusive, known.high, known.high_inclusive)
-        return known
-    inclusive = operator == "<="
-    if known.high is None or bound < known.high or (bound == known.high and not inclusive):
-        return Range(known.low, known.low_inclusive, bound, inclusive)
-    return known
+def _bound(condition: Condition, codec: Codec, zone: str) -> tuple[str, Any] | None:
+    """The comparison as one with a value of the column's type, perhaps a wider one; None when not understood."""
+    operator = condition.operator
+    upper = operator in ("<", "<=")
+    value = _operand(condition)
+    if value is None or isinstance(value, RuntimeValue):
+        return None if value is None else (operator, value)
+    exact = _parsed(codec, condition)
+    if exact is not None:
+        return operator, exact
+    if codec.name == "bigint" and isinstance(value, Decimal) and value.is_finite():
+        # id > 3.5 is id >= 4
+        return ("<=", math.floor(value)) if upper else (">=", math.ceil(value))
+    if codec.name == "timestamptz" and isinstance(value, dt.date):
+        local = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
+        return _safely(lambda: (operator, session_midnights(local, zone)[1 if upper else 0]))
+    if codec.name == "date" and isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            # The day itself, which is its midnight, is before a time of that day
+            if upper:
+                return "<=", value.date()
+            return operator if value.time() == dt.time() else ">", value.date()
+        slack = dt.timedelta(days=1) if upper else -dt.timedelta(days=1)
+        return _safely(lambda: ("<=" if upper else ">=", (value + slack).astimezone(UTC).date()))
+    return None
 
 
-def _show(column: str, operator: Any, value: Any, codec: Codec | None) -> str:
-    name = _operator(operator)
-    if name in ("IN", "NOT IN") and isinstance(value, (list, tuple)):
-        shown = [_literal(v, codec) for v in value[:_SHOWN_VALUES]]
-        if len(value) > _SHOWN_VALUES:
-            shown.append(f"… {len(value)} values")
-        return f"{column} {name} ({', '.join(shown)})"
-    if value is None and name in ("=", "IS"):
-        return f"{column} IS NULL"
-    if value is None and name in ("<>", "IS NOT"):
-        return f"{column} IS NOT NULL"
-    return f"{column} {name} {_literal(value, codec)}"
+def _safely(bound: Any) -> tuple[str, Any] | None:
+    """*bound*, None beyond the years that Python knows."""
+    try:
+        return bound()  # type: ignore[no-any-return]
+    except OverflowError:
+        return None
 
 
-def _literal(value: Any, codec: Codec | None) -> str:
-    """*value* as SQL; Multicorn hands numbers and booleans over as text."""
+def _implied_bounds(condition: Condition, codec: Codec, zone: str) -> list[tuple[str, Any]]:
+    """Bounds of the column that follow from a condition on a function of it."""
+    value = _operand(condition)
+    if isinstance(value, RuntimeValue):
+        operators = {"=": (">=", "<=")}.get(condition.operator, (condition.operator,))
+        return [(operator, value) for operator in operators if operator in _COMPARISONS]
+    zoned = codec.name == "timestamptz"
+    span = None if value is None else implied_span(condition.through, condition.operator, value, zone, zoned)
+    bounds = () if span is None else ((">=", span.low), ("<=", span.high))
+    if zoned:
+        return [(operator, time.replace(tzinfo=UTC)) for operator, time in bounds if time is not None]
+    return [(operator, time.date()) for operator, time in bounds if time is not None]
+
+
+# ---- words
+
+
+def _show(condition: Condition, codec: Codec | None) -> str:
+    """The condition as SQL."""
+    column = condition.column
+    for name, *arguments in condition.through:
+        column = f"{name}({', '.join([*(_quoted(a) for a in arguments), column])})"
+    operator = {"= ANY": "IN", "<> ALL": "NOT IN"}.get(condition.operator, condition.operator)
+    if not condition.type:
+        return f"{column} {operator}"
+    if isinstance(condition.value, list) and not isinstance(next(iter(condition.value), None), RuntimeValue):
+        shown = [_literal(v, condition.type) for v in condition.value[:_SHOWN_VALUES]]
+        if len(condition.value) > _SHOWN_VALUES:
+            shown.append(f"… {len(condition.value)} values")
+        return f"{column} {operator} ({', '.join(shown)})"
+    value = condition.value[0] if isinstance(condition.value, list) else condition.value
+    return f"{column} {operator} {_literal(value, condition.type)}"
+
+
+_BARE = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
+
+
+def _literal(value: Any, kind: str) -> str:
+    """*value* of the type *kind* as SQL."""
     if value is None:
         return "NULL"
-    parsed = _parsed(codec, value) if codec is not None else value
-    if isinstance(parsed, bool):
-        return str(parsed).lower()
-    if isinstance(parsed, (int, float, Decimal)):
-        return str(parsed)
-    if isinstance(value, (dt.date, dt.time)):
-        value = value.isoformat()
-    return "'" + str(value).replace("'", "''") + "'"
+    if isinstance(value, RuntimeValue):
+        return str(value)
+    if kind == "boolean":
+        return "true" if value in ("t", "true") else "false"
+    return value if kind in _BARE else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -18,6 +18,7 @@ from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import Settings, fill, filter_text, held_values, record_params, sort_params
 from pipedrive_fdw.plan.lookups import Lookups, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
+from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.sizes import is_known, list_size
 from pipedrive_fdw.plan.stops import SHARE, stop_of
@@ -44,7 +45,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
-    predicates = possible_keys(table, predicates, settings.explained)
+    predicates = possible_keys(table, predicates)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
     needed = None if limit is None else limit + offset
@@ -178,11 +179,9 @@ class _Builder:
             values = self.predicates.equal.get(filt.column)
             if values is None or filt.shape in ("since", "until"):
                 continue
-            if filt.values and not set(values) <= set(filt.values):
+            if filt.values and not all(v in filt.values or isinstance(v, RuntimeValue) for v in values):
                 continue
-            if self._is_reference(filt.column) and not all(
-                can_be_key(value, self.settings.explained) for value in values
-            ):
+            if self._is_reference(filt.column) and not all(map(can_be_key, values)):
                 continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
                 continue  # the batch look-up weighs it

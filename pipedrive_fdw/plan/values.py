@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Filter, Table
+from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.predicates import Predicates
 
 _LARGEST_ID = 1 << 53
@@ -15,7 +16,7 @@ _OLDEST = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LATEST = dt.datetime(9999, 1, 1, tzinfo=dt.timezone.utc)
 
 
-def possible_keys(table: Table, predicates: Predicates, explained: bool) -> Predicates:
+def possible_keys(table: Table, predicates: Predicates) -> Predicates:
     """*predicates* without keys that no record can have, which would make another request of a path.
 
     What tells the elements of one record apart is no such key: it may be empty.
@@ -29,7 +30,7 @@ def possible_keys(table: Table, predicates: Predicates, explained: bool) -> Pred
         keys.add(table.parent.column)
     equal = dict(predicates.equal)
     for name in keys & equal.keys():
-        equal[name] = tuple(v for v in equal[name] if can_be_key(v, explained))
+        equal[name] = tuple(v for v in equal[name] if can_be_key(v))
     impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
     return replace(predicates, equal=equal, impossible=impossible)
 
@@ -38,14 +39,14 @@ def _tells_elements(column: Column, table: Table) -> bool:
     return bool(table.nested) and not column.outer
 
 
-def can_be_key(value: Any, explained: bool) -> bool:
+def can_be_key(value: Any) -> bool:
     """Ids are positive; a path's part is neither empty nor dots."""
     if isinstance(value, int):
-        return 0 < value < _LARGEST_ID or (explained and value == 0)
+        return 0 < value < _LARGEST_ID
     return str(value).strip(".") != ""
 
 
-def time_bound(filt: Filter, predicates: Predicates) -> dt.datetime | None:
+def time_bound(filt: Filter, predicates: Predicates) -> dt.datetime | RuntimeValue | None:
     """The time that a ``since`` or ``until`` filter is given, None when it is not to be sent.
 
     Rounded outwards to whole seconds, and kept to years that any API reads: nothing in an account is older
@@ -54,13 +55,25 @@ def time_bound(filt: Filter, predicates: Predicates) -> dt.datetime | None:
     limits = predicates.ranges.get(filt.column)
     equal = predicates.equal.get(filt.column)
     if filt.shape == "since":
-        low = min(equal) if equal else limits.low if limits else None
-        return None if low is None or low < _OLDEST else low.replace(microsecond=0)
+        low = _least(equal) if equal else limits.low if limits else None
+        if low is None or isinstance(low, RuntimeValue):
+            return low
+        return None if low < _OLDEST else low.replace(microsecond=0)
     if filt.shape != "until":
         return None
-    high = max(equal) if equal else limits.high if limits else None
-    if high is None or high > _LATEST:
+    high = _greatest(equal) if equal else limits.high if limits else None
+    if high is None or isinstance(high, RuntimeValue):
+        return high
+    if high > _LATEST:
         return None
     whole: dt.datetime = max(high, _OLDEST).replace(microsecond=0)
     exact = not equal and limits is not None and not limits.high_inclusive and whole == high
     return whole if exact else whole + dt.timedelta(seconds=1)
+
+
+def _least(values: tuple[Any, ...]) -> Any:
+    return values[0] if any(isinstance(v, RuntimeValue) for v in values) else min(values)
+
+
+def _greatest(values: tuple[Any, ...]) -> Any:
+    return values[0] if any(isinstance(v, RuntimeValue) for v in values) else max(values)

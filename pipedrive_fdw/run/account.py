@@ -22,7 +22,8 @@ from pipedrive_fdw.options import (
     read_url,
     uses_oauth,
 )
-from pipedrive_fdw.run.backend import state_folder, statement_mark
+from pipedrive_fdw.postgres.channel import interrupted, statement
+from pipedrive_fdw.postgres.settings import state_folder
 from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.secrets import with_secrets
 from pipedrive_fdw.run.session import Session, StatementMemory, sleep_unless_aborted
@@ -50,11 +51,11 @@ def session_for(options: Options) -> Session:
         client = Client(credential(options, name, transport), transport, limits, sleep_unless_aborted)
         session = Session(
             client,
-            Interrupts(),
-            StatementMemory(capacity, statement_mark),
+            Interrupts(interrupted),
+            StatementMemory(capacity, statement),
             SharedCache(state_folder(), name, company),
             Definitions(SharedCache(state_folder(), name, f"fields-{company}")),
-            statement_mark,
+            statement,
             options["parallel"],
         )
         _sessions[key] = session

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
-from pipedrive_fdw.run.backend import state_folder
+from pipedrive_fdw.postgres.settings import state_folder
 
 _SIGNS_IN = tuple(option.name for option in OPTIONS if option.where == (MAPPING,))
 

@@ -126,16 +126,14 @@ def _shown(work: Work, table: Table) -> set[str]:
     return found
 
 
-def _labelled(binding: Binding, named: frozenset[str], options: Options) -> frozenset[str]:
-    """The keys of fields whose labels a scan shows: under the option narrow, of the columns *named* alone."""
-    narrow = options["narrow"] and named
-    columns = (c for c in binding.custom if c.labelled and (not narrow or c.name in named))
-    return frozenset(column.field for column in columns)
+def _labelled(binding: Binding, named: frozenset[str]) -> frozenset[str]:
+    """The keys of fields whose labels the columns *named* show."""
+    return frozenset(column.field for column in binding.custom if column.labelled and column.name in named)
 
 
 def labels_note(plan: ScanPlan, binding: Binding, named: frozenset[str], options: Options) -> Iterator[str]:
     """The line of EXPLAIN for a plan whose answers may come without the labels that rows show."""
-    if not plan.steps or not _labelled(binding, named, options):
+    if not plan.steps or not _labelled(binding, named):
         return
     ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
     if not all(op.labels for op in ops):
@@ -211,11 +209,11 @@ class FieldLookups:
 def lookups_for_rows(
     binding: Binding, named: frozenset[str], work: Work, options: Options
 ) -> FieldLookups | None:
-    """What a scan's rows look up, related objects included for the columns that are *named* (all when none
-    is); None for a table without custom columns."""
+    """What the columns *named* of a scan's rows look up, related objects included; None for a table without
+    custom columns."""
     if not binding.custom:
         return None
-    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named, options))
+    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named))
     fields = related_fields(binding, named, options)
     if fields:
         look.expand(Related(work, fields, options["extended_cache_ttl"]))

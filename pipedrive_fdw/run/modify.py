@@ -12,9 +12,8 @@ import orjson
 from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
-from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Table, Write
-from pipedrive_fdw.codec import CODECS, same
+from pipedrive_fdw.catalog.model import NONE, Table, Write
+from pipedrive_fdw.codec import Codec, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options
@@ -24,19 +23,21 @@ from pipedrive_fdw.plan.modify import (
     Change,
     always,
     check_frozen,
+    check_possible,
     deletion,
     difference,
     encoded,
     insertion,
     updates,
 )
-from pipedrive_fdw.run.backend import command_mark, setting, statement_mark
+from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
-from pipedrive_fdw.run.given import Given
+from pipedrive_fdw.run.incoming_values import IncomingValues
 from pipedrive_fdw.run.parents import Parents
 from pipedrive_fdw.run.returning import key_of, returned_row
+from pipedrive_fdw.run.row_images import RowImages, read_ahead
 from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
-from pipedrive_fdw.run.scanned import Scan, ScannedRows
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
@@ -76,47 +77,55 @@ def _reporting(verb: F) -> F:
     return call  # type: ignore[return-value]
 
 
+class Command:
+    """A write that runs: what it has done with the rows of its table."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.done: set[str] = set()  # identities of rows
+        self.shared: set[str] = set()  # records that several rows show
+
+
 class Writer:
-    """Writes one foreign table. Keeps the rows that a statement scans, to send only what differs."""
+    """Writes one foreign table."""
 
     def __init__(self, target: Written) -> None:
         self.target = target
         self.table, self.binding = target.table, target.binding
-        self._identity: str | None = None
-        self._modifies: Any = None
-        self._scanned = ScannedRows((b.name for b in self.binding.columns), not self.table.nested)
         self._parents = Parents(target.table, tables_of(target.options["api_version"]))
-        self._shared: set[tuple[str, str, int]] = set()
-        self._bound = {b.column.name: b for b in self.binding.columns if b.custom is None}
-        self._given = Given(self.binding)
+        self._incoming = IncomingValues(self.binding)
+        self._images = RowImages(tuple(b.name for b in self.binding.columns))
+        self._commands: dict[int, Command] = {}
+        self._numbers: dict[int, int] = {}
+        self._statement: Any = None
+        names = [b.column.name if b.custom is None else "" for b in self.binding.columns]
+        self._places = [names.index(key) for key in self.table.key if key in names]
 
     # ---- what PostgreSQL asks first
 
-    @property
-    def row_id(self) -> str:
-        """The foreign table's column that identifies a row.
-
-        Raises WriteError where rows can be neither changed nor deleted, and where the column is missing.
-        """
-        self._check_updatable()
+    def verbs(self) -> list[str]:
+        """What can be done with rows, as far as the table's declaration and options say."""
+        if not self.target.options["updatable"]:
+            return []
         table = self.table
-        if table.update is None and table.delete is None:
-            more = "" if table.insert is None else " Rows can be inserted."
+        possible = {
+            "INSERT": table.insert is not None,
+            "UPDATE": table.update is not None or bool(table.instead),
+            "DELETE": table.delete is not None,
+        }
+        return [verb for verb, can in possible.items() if can]
+
+    def check(self, verb: str) -> None:
+        """Raises WriteError where a statement that does *verb* cannot be done, whatever its rows are."""
+        self._check_updatable()
+        check_possible(self.table, verb)
+        if verb != "INSERT" and len(self._places) < len(self.table.key):
+            missing = [key for key in self.table.key if key not in {b.column.name for b in self.binding.columns}]
             raise WriteError(
-                f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}"
+                f"the foreign table of {self.table.name} has no column {', '.join(missing)}, "
+                "which identifies its rows",
+                hint=f"ALTER FOREIGN TABLE … ADD COLUMN {missing[0]} …, or import it again.",
             )
-        name = table.key[0] if len(table.key) == 1 else "row_id"
-        if name not in self._bound:
-            raise WriteError(
-                f"the foreign table of {table.name} has no column {name}, which identifies its rows",
-                hint=f"ALTER FOREIGN TABLE … ADD COLUMN {name} …, or import it again.",
-            )
-        self._identity = self._bound[name].name
-        mark = statement_mark()
-        if mark != self._modifies:
-            self._modifies = mark
-            self._shared.clear()
-        return self._identity
 
     def _check_updatable(self) -> None:
         if not self.target.options["updatable"]:
@@ -137,96 +146,128 @@ class Writer:
     def _waits(self) -> bool:
         return bool(self.target.options["write_mode"] == "commit")
 
-    @property
-    def follows(self) -> bool:
-        """Whether an UPDATE, DELETE or INSERT of the table runs: PostgreSQL asks for the row id before."""
-        return self._identity is not None and self._modifies == statement_mark()
+    def begin(self, number: int, command: int) -> None:
+        """The write *number* begins, of the *command* that PostgreSQL counts so in the transaction."""
+        mark = statement()
+        if mark != self._statement:
+            self._statement, self._commands, self._numbers = mark, {}, {}
+        self._commands[number] = Command(command)
+        self._numbers[command] = number
 
-    def kept(
-        self, rows: Iterator[Row], columns: frozenset[str], admits: Callable[[Row], bool] | None
+    def end(self, number: int) -> None:
+        self._commands.pop(number, None)
+
+    def takes_part(self, command: int) -> bool:
+        """Whether *command* writes this table."""
+        return self._statement == statement() and command in self._numbers
+
+    @property
+    def key_columns(self) -> frozenset[str]:
+        """The foreign table's columns that identify its rows."""
+        return frozenset(self.binding.columns[place].name for place in self._places)
+
+    def seen_by(
+        self, command: int, rows: Iterator[Row], target: bool, admits: Callable[[Row], bool] | None
     ) -> Iterator[Row]:
-        """*rows* of a scan of *columns*, each kept for the change that may follow; *admits*: see Scan."""
-        assert self._identity is not None  # noqa: S101 - follows
-        extended = [b.name for b in self.binding.columns if b.column.extended and b.column.update]
-        # The scan of an UPDATE names most columns, a sub-select, which a LIMIT may end early, rarely does
-        most = 2 * len(columns) > len(self.binding.columns)
-        ahead = most or any(listing.paging == OFFSET for listing in self.table.listings)
-        scan = Scan(columns.issuperset(extended), ahead, TRANSACTION.waiting_rows(self), admits)
-        return self._scanned.kept(rows, self._identity, scan)
+        """*rows* of a scan as *command*, which writes the table, is to see them; *target*: it changes them."""
+        waiting = TRANSACTION.waiting_rows(self) if target else {}
+        seen = self._images.seen_by(command, rows, self._row_id_of, waiting, admits)
+        return read_ahead(seen) if target else seen
+
+    def _row_id_of(self, row: Row) -> str:
+        return ":".join(str(row[place]) for place in self._places)
 
     # ---- the three verbs
 
+    def write(self, verb: str, number: int, old: Values, new: Values) -> Row | None:
+        """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of
+        PostgreSQL has them; the row as it is then, None where it is passed over: the command has written it
+        already, as a join may give it several times."""
+        command = self._commands[number]
+        if verb == "INSERT":
+            return self._insert(new)
+        identity = self._identity(old)
+        if identity in command.done:
+            return None
+        row = self._update(command, old, new) if verb == "UPDATE" else self._delete(command, old)
+        command.done.add(identity)
+        return row
+
+    def _identity(self, old: Values) -> str:
+        """What tells rows of the scan apart; elements of one record may have the same key."""
+        return repr(old) if self.table.nested else self._row_id(old)
+
+    def _row_id(self, old: Values) -> str:
+        return self._row_id_of(self._incoming.row(old))
+
     @_reporting
-    def insert(self, values: Values) -> dict[str, Any]:
-        self._check_updatable()
+    def _insert(self, new: Values) -> Row:
         work = self.target.begin_work()
         try:
-            row, custom_row = self._given.canonical(values)
+            row, custom_row = self._incoming.canonical(new)
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
             self._parents.check(row, work)
-            return self._perform("INSERT", change, dict(values), row, None, work)
+            return self._in_order(self._perform("INSERT", change, self._named(new), row, None, work))
         finally:
             work.close()
 
     @_reporting
-    def update(self, row_id: Any, values: Values) -> dict[str, Any]:
-        if self._scanned.is_written(row_id):
-            return dict(values)
+    def _update(self, command: Command, before: Values, values: Values) -> Row:
         work = self.target.begin_work()
         try:
-            scanned = self._old(row_id, values)
-            before = self._named(scanned)
-            old, old_custom = self._given.canonical(before, before)
-            new, new_custom = self._given.canonical(values, before)
-            old = {**self._keys(row_id), **old}
+            old, old_custom = self._incoming.canonical(before, before)
+            new, new_custom = self._incoming.canonical(values, before)
             changed = difference(self.table, old, new)
             custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
             if custom:
                 check_frozen(self.table, old, changed)
-            base = {**values, **self._unchanged(scanned, changed)}
+            scanned = self._named(before)
             if not changed and not custom:
-                return self._named(scanned)
-            if self._seen("update", old):
-                return base
+                return self._in_order(scanned)
+            base = {**self._named(values), **self._unchanged(scanned, changed)}
+            if self._seen(command, old):
+                return self._in_order(base)
             self._parents.check(old, work)
-            waiting = (row_id, self._reloaded(scanned, values)) if self._waits else None
+            old = self._completed(old, "update")
+            row_id = self._row_id(before)
+            waiting = (row_id, self._reloaded(before, values)) if self._waits else None
             for change in updates(self.table, old, changed, custom):
                 base = self._perform("UPDATE", change, base, {**old, **changed}, old, work, waiting)
-            self._scanned.written(row_id)
-            return base
+            self._images.changed(command.number, row_id, self._incoming.row(before))
+            return self._in_order(base)
         finally:
             work.close()
 
     @_reporting
-    def delete(self, row_id: Any) -> None:
-        self._check_updatable()
-        if self._scanned.is_written(row_id):
-            return
+    def _delete(self, command: Command, before: Values) -> Row:
         work = self.target.begin_work()
         try:
-            keys = self._keys(row_id)
-            old: Values = keys
-            if self.table.nested or not always(self.table, "delete") <= keys.keys():
-                found = self._named(self._old(row_id, {}))
-                old = {**self._given.canonical(found, found)[0], **keys}
+            old = self._completed(self._incoming.canonical(before, before)[0], "delete")
             change = deletion(self.table, old)
-            if not self._seen("delete", old):
+            row_id = self._row_id(before)
+            if not self._seen(command, old):
                 self._parents.check(old, work)
                 self._perform("DELETE", change, {}, old, old, work, (row_id, None))
-            self._scanned.written(row_id)
+            if not self.table.nested:
+                self._images.changed(command.number, row_id, self._incoming.row(before))
+            return self._incoming.row(before)
         finally:
             work.close()
 
     # ---- values
 
-    def _named(self, row: Row) -> dict[str, Any]:
-        return {b.name: value for b, value in zip(self.binding.columns, row)}
+    def _named(self, values: Values) -> dict[str, Any]:
+        """*values* by column as PostgreSQL's input functions read them."""
+        return {b.name: v for b, v in zip(self.binding.columns, self._incoming.row(values))}
+
+    def _in_order(self, values: Values) -> Row:
+        return [values.get(b.name) for b in self.binding.columns]
 
     def _custom(
         self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
     ) -> dict[str, Any]:
-        columns = self._given.custom_columns(old, new)
+        columns = self._incoming.custom_columns(old, new)
         if not columns:
             return {}
         found = custom_changes(old, new, columns, self.target.lookups(work), self.binding.flat, present)
@@ -237,53 +278,45 @@ class Writer:
             )
         return found
 
-    def _keys(self, row_id: Any) -> dict[str, Any]:
-        """The key columns that a row id carries; where there are several, the last may hold colons itself."""
-        parts = [row_id] if len(self.table.key) == 1 else str(row_id).split(":", len(self.table.key) - 1)
-        if len(parts) != len(self.table.key) or None in parts:
-            raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
-        types = {c.name: c.type for c in self.table.columns}
-        return {n: self._given.parsed(n, CODECS[types[n]], p) for n, p in zip(self.table.key, parts)}
+    def _unchanged(self, named: Values, changed: Values) -> dict[str, Any]:
+        """*named* without the columns that are *changed*, and without custom fields."""
+        bound = (b for b in self.binding.columns if b.custom is None and b.column.name not in changed)
+        return {b.name: named[b.name] for b in bound}
 
-    def _unchanged(self, row: Row, changed: Values) -> dict[str, Any]:
-        """*row* without the columns that are *changed*, and without custom fields."""
-        bound = zip(self.binding.columns, row)
-        return {b.name: v for b, v in bound if b.custom is None and b.column.name not in changed}
-
-    def _reloaded(self, row: Row, values: Values) -> dict[str, Any]:
-        """The columns that *values* change in *row*, as a scan would give them."""
+    def _reloaded(self, before: Values, values: Values) -> dict[str, Any]:
+        """The columns that *values* change in the row, as a scan would give them."""
         out = {}
-        for bound, before in zip(self.binding.columns, row):
-            raw, codec = values.get(bound.name), bound.codec
-            new = self._given.parsed(bound.name, codec, raw)
-            if not same(None if before is None else codec.parse(before), new):
-                out[bound.name] = None if new is None else codec.load(codec.dump(new))
+        for bound in self.binding.columns:
+            old, new = (self._incoming.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values))
+            if not same(old, new):
+                out[bound.name] = None if new is None else bound.codec.load(bound.codec.dump(new))
         return out
 
-    def _old(self, row_id: Any, values: Values) -> Row:
-        """The row as it was scanned; what of it was not, and all of it when it is not kept, is read afresh.
-
-        *values* are those to be written: attrs, which a fresh look-up has in another form, is theirs then.
-        """
-        scanned, whole = self._scanned.get(row_id)
-        if scanned is not None and whole:
-            return scanned
-        found = self.target.find(self._keys(row_id))
+    def _completed(self, old: Values, verb: str) -> Values:
+        """*old* with what the operation wants of the row and the scan did not give: extended columns, and
+        columns that the foreign table does not have."""
+        known = {b.column.name for b in self.binding.columns if not b.column.extended or old.get(b.column.name)}
+        if always(self.table, verb) <= known:
+            return old
+        keys = {name: old[name] for name in self.table.key}
+        found = self.target.find(keys)
         if found is None:
-            raise WriteError(f"row {row_id} of {self.table.name} is not there any more")
-        if scanned is None:
-            scanned = [values.get(b.name) if b.column is ATTRS else None for b in self.binding.columns]
-            return [fresh if given is None else given for fresh, given in zip(found, scanned)]
-        pairs = zip(self.binding.columns, scanned, found)
-        return [fresh if b.column.extended else before for b, before, fresh in pairs]
+            raise WriteError(f"row {':'.join(map(str, keys.values()))} of {self.table.name} is not there any more")
+        columns = [b for b in self.binding.columns if b.custom is None]
+        fresh = {b.column.name: v for b, v in zip(self.binding.columns, found) if b in columns}
+        parsed = {n: None if v is None else self._codec(n).parse(v) for n, v in fresh.items()}
+        return {**parsed, **{n: v for n, v in old.items() if n in known}}
 
-    def _seen(self, verb: str, old: Values) -> bool:
-        """Whether this command has written the record already that several rows show."""
+    def _codec(self, name: str) -> Codec:
+        return next(b.codec for b in self.binding.columns if b.column.name == name)
+
+    def _seen(self, command: Command, old: Values) -> bool:
+        """Whether the command has written the record already that several rows show."""
         if not self.table.shared:
             return False
-        mark = (verb, str(old.get(self.table.shared)), command_mark())
-        seen = mark in self._shared
-        self._shared.add(mark)
+        record = str(old.get(self.table.shared))
+        seen = record in command.shared
+        command.shared.add(record)
         return seen
 
     # ---- requests

@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.plan.calls import Settings, get_call
 from pipedrive_fdw.plan.modify import thawing
-from pipedrive_fdw.run.backend import statement_mark
+from pipedrive_fdw.postgres.channel import statement
 from pipedrive_fdw.run.refusals import explained_write
 from pipedrive_fdw.run.rows import column_value
 from pipedrive_fdw.run.session import Work
@@ -40,8 +40,8 @@ class Parents:
         key = row.get(self._column)
         if self.table is None or self._get is None or key is None:
             return
-        if self._statement != statement_mark():
-            self._statement = statement_mark()
+        if self._statement != statement():
+            self._statement = statement()
             self._fine.clear()
         if key in self._fine or TRANSACTION.is_waiting(self.table.name, str(key)):
             return

@@ -1,14 +1,9 @@
-"""The two foreign tables that the extension's functions work through (sql/pipedrive_fdw--1.0.sql).
-
-They are no tables of Pipedrive, an import does not make them: a function makes what it needs in the session's
-temporary schema. An INSERT into ``request`` sends one request and RETURNING gives the API's answer; a SELECT
-of ``catalogue`` gives the words for COMMENTs and costs no request.
-"""
+"""The requests that the extension's functions send, by the C function that they all call."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -18,16 +13,13 @@ from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
-from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
-from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
+from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.asked import Asked, Loop
-from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
-REQUEST, CATALOGUE = "request", "catalogue"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
 # Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
@@ -37,102 +29,67 @@ _HITS = 100
 Values = Mapping[str, Any]
 
 
-class _NoScan:
-    """What PostgreSQL's planner asks, answered for a table without conditions."""
+def send(server: Mapping[str, str], mapping: Mapping[str, str], request: Values) -> str:
+    """Sends one request to the account of *server* and *mapping*, the options of both, in every write mode at
+    once; the ``data`` of the API's answer as JSON, '' for none.
 
-    def size(self, quals: Sequence[Any], columns: Iterable[str]) -> tuple[int, int]:
-        return 1_000, 100
-
-    def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        return []
-
-    def sortable(self, sortkeys: Sequence[Any]) -> list[Any]:
-        return []
-
-    def limitable(self, limit: int | None) -> bool:
-        return False
-
-    def scan(self, loop: Loop) -> Iterator[Any]:
-        yield from ()
-
-    def explain(self, asked: Asked, verbose: bool) -> Iterator[str]:
-        yield "Part of the extension pipedrive_fdw: no request"
-
-
-class CatalogueTable(_NoScan):
-    """One row for each table (column_name is NULL) and each column: its COMMENT."""
-
-    def __init__(self, options: Options) -> None:
-        self._tables = tables_of(options["api_version"])
-
-    def scan(self, loop: Loop) -> Iterator[dict[str, Any]]:
-        for table in self._tables.values():
-            yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
-            for column in (*table.columns, ATTRS):
-                comment = column_comment(table, column)
-                yield {"table_name": table.name, "column_name": column.name, "comment": comment}
+    *request* has method and path, and may have query, body, and pages for the items of all pages of a search.
+    With ``catalogue`` alone it gives the words for COMMENTs instead, without any request. Raises WriteError for
+    what cannot be sent, and the API's error, which says what the statement has written before.
+    """
+    options = read_options({**server, **mapping}, (SERVER, MAPPING))
+    if "catalogue" in request:
+        return orjson.dumps(list(_comments(options))).decode()
+    method = str(request["method"]).upper()
+    if method not in _METHODS:
+        raise WriteError(f"{request['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
+    version, path = _parsed(str(request["path"]))
+    if method != "GET" and not options["updatable"]:
+        raise WriteError(
+            f"{method} {path} is not to be sent",
+            detail="The option updatable of the server is 'false'.",
+            hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+        )
+    op = Operation(path, _PRICES[method] * (3 - version), version, method)
+    whole = bool(request.get("pages"))
+    try:
+        data = _sent(options, op, _parameters(request.get("query")), request.get("body"), whole)
+    except PipedriveError as error:
+        error.detail = sentences(error.detail, TRANSACTION.statement_report())
+        raise _explained(error, options, path) from None
+    if method != "GET":
+        made = data.get("id") if isinstance(data, dict) else None
+        TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
+    return "" if data is None else orjson.dumps(data).decode()
 
 
-class RequestTable(_NoScan):
-    """INSERT (method, path, query, body, tokens, pages) … RETURNING answer."""
+def _comments(options: Options) -> Iterator[dict[str, str | None]]:
+    """The COMMENT of each table (column_name is None) and of each column."""
+    for table in tables_of(options["api_version"]).values():
+        yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
+        for column in (*table.columns, ATTRS):
+            comment = column_comment(table, column)
+            yield {"table_name": table.name, "column_name": column.name, "comment": comment}
 
-    row_id = "answer"
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+    options = with_session(options, setting)
+    work = session_for(options).work(Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+    try:
+        if whole:
+            return _every_page(work, op, params)
+        return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
+    finally:
+        work.close()
 
-    @property
-    def writer(self) -> RequestTable:
-        return self
 
-    def insert(self, values: Values) -> dict[str, Any]:
-        """Sends the request, at once in every write mode; ``answer`` is the ``data`` of the API's answer.
-
-        Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
-        written before.
-        """
-        method = str(values["method"]).upper()
-        if method not in _METHODS:
-            raise WriteError(f"{values['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
-        version, path = _parsed(str(values["path"]))
-        if method != "GET" and not self._options["updatable"]:
-            raise WriteError(
-                f"{method} {path} is not to be sent",
-                detail="The option updatable of the server is 'false'.",
-                hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
-            )
-        query, body = _json(values, "query"), _json(values, "body")
-        tokens = values.get("tokens")
-        price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
-        whole = CODECS["boolean"].parse(values.get("pages") or "f")
-        try:
-            data = self._send(Operation(path, price, version, method), _parameters(query), body, whole)
-        except PipedriveError as error:
-            error.detail = sentences(error.detail, TRANSACTION.statement_report())
-            raise self._explained(error, path) from None
-        if method != "GET":
-            made = data.get("id") if isinstance(data, dict) else None
-            TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
-        return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
-
-    def _send(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
-        options = with_session(self._options, setting)
-        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
-        work = session_for(self._options).work(guards)
-        try:
-            if whole:
-                return _every_page(work, op, params)
-            return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
-        finally:
-            work.close()
-
-    def _explained(self, error: PipedriveError, path: str) -> PipedriveError:
-        """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
-        if isinstance(error, (AccessError, NotFoundError)):
-            for table in tables_of(self._options["api_version"]).values():
-                if table.removed and _family(table) == path.split("/")[1]:
-                    error.hint = f"{table.needs}."
-        return error
+def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveError:
+    """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
+    if isinstance(error, (AccessError, NotFoundError)):
+        for table in tables_of(options["api_version"]).values():
+            if table.removed and _family(table) == path.split("/")[1]:
+                error.hint = f"{table.needs}."
+    return error
 
 
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
@@ -162,14 +119,6 @@ def _parsed(path: str) -> tuple[int, str]:
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
         )
     return int(found[1]), found[2]
-
-
-def _json(values: Values, name: str) -> Any:
-    raw = values.get(name)
-    try:
-        return None if raw is None else CODECS["jsonb"].parse(raw)
-    except ValueError as error:
-        raise WriteError(f"{name} cannot be sent", detail=f"{error}.") from None
 
 
 def _parameters(query: Any) -> Params:

@@ -1,8 +1,7 @@
 """Records of the API → rows of PostgreSQL, by a function that is compiled once for each foreign table.
 
 A row is a list in the order of the foreign table's columns, since Multicorn takes lists several times
-faster than dicts. Every declared column is filled in every row: PostgreSQL does not tell which columns a
-whole-row expression uses.
+faster than dicts. Columns that a scan does not use are NULL in it.
 """
 
 from __future__ import annotations
@@ -36,6 +35,10 @@ class BoundColumn:
     column: Column
     custom: CustomColumn | None = None
 
+    def empty(self) -> BoundColumn:
+        """The same column, always NULL."""
+        return replace(self, column=Column(self.column.name, self.column.type, source="-"), custom=None)
+
 
 @dataclass(frozen=True)
 class Binding:
@@ -44,13 +47,9 @@ class Binding:
     table: Table
     columns: tuple[BoundColumn, ...]
 
-    def without_attrs(self) -> Binding:
-        """The same table with attrs always NULL."""
-        nothing = replace(ATTRS, source="-")
-        return Binding(
-            self.table,
-            tuple(replace(b, column=nothing) if b.column is ATTRS else b for b in self.columns),
-        )
+    def filling(self, names: frozenset[str]) -> Binding:
+        """The same table whose other columns than *names* are always NULL."""
+        return Binding(self.table, tuple(b if b.name in names else b.empty() for b in self.columns))
 
     def codec(self, name: str) -> Codec | None:
         for bound in self.columns:

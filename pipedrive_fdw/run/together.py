@@ -15,7 +15,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.plan.calls import Parts, Settings, Shared, parts_of, place
 from pipedrive_fdw.plan.paths import Ahead
-from pipedrive_fdw.run.backend import statement_mark
+from pipedrive_fdw.postgres.channel import statement
 
 Record = Mapping[str, Any]
 Target = tuple[str, str]
@@ -27,7 +27,7 @@ _MOST_RECORDS = 5_000
 class Planned:
     """The tables of the statement that is being planned, or was planned last, by account."""
 
-    def __init__(self, statement: Callable[[], Any] = statement_mark) -> None:
+    def __init__(self, statement: Callable[[], Any] = statement) -> None:
         self._statement = statement
         self._mark: Any = None
         self._parts: dict[str, dict[tuple[int, str], Parts]] = {}
@@ -42,11 +42,13 @@ class Planned:
             for known in (self._parts, self._tables, self._targets):
                 known.clear()
         self._tables.setdefault(account, {})[table.name] = table
-        if settings.named is not None:
-            return  # under narrow a request is that table's own
         parts = self._parts.setdefault(account, {})
         for op in (*table.listings, *(() if table.get is None else (table.get,))):
             parts[place(op)] = parts.get(place(op), Parts()) | parts_of(table, op, settings)
+        # Parents that are walked are asked for without any part, so that all custom fields come
+        walked = () if table.parent is None else settings.tables[table.parent.table].listings
+        for op in walked:
+            parts[place(op)] = parts.get(place(op), Parts()) | Parts(custom=None)
 
     def shared(self, account: str) -> Shared:
         """What the statement's tables ask of each operation."""

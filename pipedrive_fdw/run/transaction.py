@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.run.backend import nest_level, statement_mark
+from pipedrive_fdw.postgres.channel import depth, statement
 
 _SHOWN = 200
 
@@ -70,7 +70,7 @@ class Transaction:
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(Written(table, verb, key, nest_level(), statement_mark()))
+        self.written.append(Written(table, verb, key, depth(), statement()))
 
     def wait(
         self,
@@ -81,7 +81,7 @@ class Transaction:
         place: Place | None = None,
     ) -> None:
         """*send* shall run at COMMIT; it gives the key of what it wrote."""
-        self.waiting.append(_Waiting(send, table, verb, nest_level(), many, place))
+        self.waiting.append(_Waiting(send, table, verb, depth(), many, place))
 
     def waiting_rows(self, owner: object) -> dict[str, dict[str, Any] | None]:
         """What waits for rows of *owner*, by row id: the columns as they will be, None for a deletion."""
@@ -99,7 +99,7 @@ class Transaction:
 
     def statement_report(self) -> str:
         """What the present statement has written so far, '' for nothing."""
-        mark = statement_mark()
+        mark = statement()
         return _report([w for w in self.written if w.statement == mark])
 
     def pre_commit(self) -> None:

@@ -25,6 +25,7 @@ class Engine:
     bindir: Path
     sharedir: Path
     pkglibdir: Path
+    includedir: Path  # of the server's headers
     root: Path  # what bindir, sharedir and pkglibdir are below, unpacked or "/"
     python: str  # the version of Python that Multicorn embeds, "3.9"
     libraries: Path  # our run-time dependencies for that Python
@@ -77,6 +78,7 @@ def embedded_at(prefix: Path) -> Engine:
         bindir=prefix / "usr/lib/postgresql" / assemble.VERSION / "bin",
         sharedir=prefix / "usr/share/postgresql" / assemble.VERSION,
         pkglibdir=prefix / "usr/lib/postgresql" / assemble.VERSION / "lib",
+        includedir=prefix / "usr/include/postgresql" / assemble.VERSION / "server",
         root=prefix,
         python=assemble.PYTHON,
         libraries=libraries.prepare(assemble.PYTHON, pip),
@@ -100,6 +102,7 @@ class Folders:
     bindir: Path
     sharedir: Path
     pkglibdir: Path
+    includedir: Path
 
 
 def server_folders(pg_config: Path) -> Folders:
@@ -107,7 +110,7 @@ def server_folders(pg_config: Path) -> Folders:
     found = shutil.which(str(pg_config))
     if found is None:
         raise EngineError(f"{VARIABLE} names {pg_config}, which is no program.")
-    names = ("bindir", "sharedir", "pkglibdir")
+    names = ("bindir", "sharedir", "pkglibdir", "includedir-server")
     try:
         shown = [run([found, f"--{name}"], f"{found} --{name}").strip() for name in names]
     except EngineError as error:
@@ -135,6 +138,7 @@ def installed(pg_config: Path) -> Engine:
         bindir=folders.bindir,
         sharedir=folders.sharedir,
         pkglibdir=folders.pkglibdir,
+        includedir=folders.includedir,
         root=Path("/"),
         python=version,
         libraries=libraries.prepare(version),

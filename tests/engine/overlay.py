@@ -36,6 +36,11 @@ def extension_folder(engine: Engine, folder: Path) -> Path:
     return folder / engine.sharedir.relative_to(engine.root) / "extension"
 
 
+def library_folder(engine: Engine, folder: Path) -> Path:
+    """Where an overlay at *folder* keeps its libraries."""
+    return folder / engine.pkglibdir.relative_to(engine.root)
+
+
 def _link_all(source: Path, target: Path, but: str = "") -> None:
     target.mkdir(parents=True, exist_ok=True)
     for entry in source.iterdir():

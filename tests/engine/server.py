@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from tests.engine import overlay
+from tests.engine import clibrary, overlay
 from tests.engine.engines import Engine, find_engine
 from tests.engine.places import ROOT, base, locked, server_account, usual_umask
 from tests.engine.process import Account, EngineError, clean_environment, run, tail
@@ -165,6 +165,9 @@ class Server:
                 scripts = self.extension / "sql"
                 for file in [*self.extension.glob("*.control"), *scripts.glob("*--*.sql")]:
                     shutil.copyfile(file, target / file.name)
+                library = overlay.library_folder(self.engine, self.folder / "engine") / clibrary.NAME
+                library.unlink(missing_ok=True)
+                shutil.copyfile(clibrary.build(self.engine), library)
 
     # -- inside
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL gives to a write → canonical values.
+"""Rows that PostgreSQL gives to a write → canonical values, and back to what its input functions read.
 
 Two columns of a foreign table may show the same field of Pipedrive. Reading it twice is harmless. Writing it
 sends one value, so that two values are an error, and none of them is ever lost.
@@ -7,21 +7,20 @@ sends one value, so that two values are an error, and none of them is ever lost.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from pipedrive_fdw.codec import Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.run.backend import setting
-from pipedrive_fdw.run.datestyle import parse_local_time
+from pipedrive_fdw.jsontext import exact, to_json
 from pipedrive_fdw.run.rows import Binding
 
-# Settings of the session in which every value can be read.
-_SETTINGS = {"timestamptz": "SET DateStyle = 'ISO'.", "interval": "SET IntervalStyle = 'postgres'."}
+# By the foreign table's columns, as row_to_json() of PostgreSQL has them.
 Values = Mapping[str, Any]
 
 
-class Given:
+class IncomingValues:
     """The values that are given to the columns of one foreign table."""
 
     def __init__(self, binding: Binding) -> None:
@@ -41,9 +40,8 @@ class Given:
         for bound in self._columns:
             if bound.name not in values:
                 continue
-            raw = values[bound.name]
             name = bound.column.name if bound.custom is None else bound.custom.name
-            value = self.parsed(bound.name, bound.codec, raw)
+            value = self.parsed(bound.name, bound.codec, values[bound.name])
             (base if bound.custom is None else custom)[name] = value
         for names in self._doubled:
             several = [b for b in self._columns if b.name in names]
@@ -57,19 +55,9 @@ class Given:
         if raw is None:
             return None
         try:
-            return codec.parse(raw)
+            return exact(raw) if codec.name == "jsonb" else codec.parse(raw)
         except (ValueError, TypeError, ArithmeticError) as error:
-            reason = error
-        if codec.name == "timestamptz" and isinstance(raw, str):
-            try:
-                return parse_local_time(raw, setting("DateStyle") or "", setting("TimeZone") or "UTC")
-            except ValueError as error:
-                reason = error
-        raise WriteError(
-            f"column {name} of {self._table} cannot be sent",
-            detail=f"{reason}.",
-            hint=_SETTINGS.get(codec.name, ""),
-        )
+            raise WriteError(f"column {name} of {self._table} cannot be sent", detail=f"{error}.") from None
 
     def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
         """The columns of custom fields, one for each part of a field: of several, the one that changes.
@@ -79,6 +67,21 @@ class Given:
         left_out = {name for names in self._doubled_custom for name in names}
         left_out -= {_meant(self._table, names, old or {}, new) for names in self._doubled_custom}
         return [column for column in self._custom if column.name not in left_out]
+
+    def row(self, values: Values) -> list[Any]:
+        """*values* as a row of a scan, which PostgreSQL's input functions read."""
+        return [input_value(b.codec, values.get(b.name)) for b in self._columns]
+
+
+def input_value(codec: Codec, raw: Any) -> Any:
+    """*raw* of row_to_json() as the type's input function reads it."""
+    if raw is None:
+        return None
+    if codec.name == "jsonb":
+        return to_json(exact(raw))
+    if isinstance(raw, Decimal):
+        return str(raw)
+    return codec.load(raw) if isinstance(raw, list) else raw
 
 
 def _doubled(fields: Iterable[tuple[Hashable, str]]) -> list[list[str]]:

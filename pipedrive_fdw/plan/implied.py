@@ -1,0 +1,177 @@
+"""What a condition on a function of a time says of the time itself: col::date = …, date_trunc('month', col) > …
+
+Pure. The range that is found holds every value that can satisfy the condition, and may hold others: PostgreSQL
+checks the condition on each row. It goes from the outer call to the inner one. A step that depends on a time
+zone takes the widest of the zone's offsets around that moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from dataclasses import dataclass
+from typing import Any
+
+UTC = dt.timezone.utc
+_DAY = dt.timedelta(days=1)
+# The longest that a unit of date_trunc() lasts.
+_LONGEST = {
+    "microseconds": dt.timedelta(microseconds=1),
+    "milliseconds": dt.timedelta(milliseconds=1),
+    "second": dt.timedelta(seconds=1),
+    "minute": dt.timedelta(minutes=1),
+    "hour": dt.timedelta(hours=1),
+    "day": _DAY,
+    "week": 7 * _DAY,
+    "month": 31 * _DAY,
+    "quarter": 92 * _DAY,
+    "year": 366 * _DAY,
+    "decade": 3653 * _DAY,
+}
+# A zone of unknown rules is at most this far from UTC.
+_FARTHEST = dt.timedelta(hours=26)
+# Some days are an hour longer than others, and PostgreSQL may have other rules of a zone than Python.
+_MARGIN = dt.timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Span:
+    """From *low* to *high*, both included, None for open; without zone, in *zone* or in UTC for None."""
+
+    low: dt.datetime | None
+    high: dt.datetime | None
+
+
+def implied_span(
+    through: tuple[tuple[str, ...], ...], operator: str, value: Any, session_zone: str, zoned: bool
+) -> Span | None:
+    """The times in UTC that a timestamptz column can have where ``through(column) operator value`` holds.
+
+    *value* is a date, a naive datetime, an aware datetime or a number, as the outermost call gives it. *zoned*
+    is False for a column without time zone (a date): its span has no zone either. None where nothing is known.
+    """
+    local = [zoned]  # before each call: whether the time has a zone
+    for name, *arguments in through:
+        local.append(_keeps_zone(name, arguments, local[-1]))
+    try:
+        span = _first_span(through[-1], operator, value)
+        for call, has_zone, gives_zone in zip(reversed(through), reversed(local[:-1]), reversed(local[1:])):
+            span = _undone(call, span, session_zone, has_zone, gives_zone)
+            if span is None:
+                return None
+    except (OverflowError, ValueError, TypeError):
+        return None
+    return span
+
+
+def _keeps_zone(name: str, arguments: list[str], zoned: bool) -> bool:
+    """Whether the result of a call has a time zone."""
+    if name == "timezone":
+        return not zoned
+    return zoned if name == "date_trunc" else name == "timestamptz"
+
+
+def _first_span(call: tuple[str, ...], operator: str, value: Any) -> Span | None:
+    """What the outermost call's result can be, as times."""
+    name, *arguments = call
+    if name in ("date_part", "extract"):
+        return _years(operator, value) if arguments == ["year"] else None
+    if isinstance(value, dt.datetime):
+        low = high = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    elif isinstance(value, dt.date):
+        low = high = dt.datetime.combine(value, dt.time())
+    else:
+        return None
+    if operator in ("<", "<="):
+        return Span(None, high)
+    if operator in (">", ">="):
+        return Span(low, None)
+    return Span(low, high) if operator == "=" else None
+
+
+def _years(operator: str, value: Any) -> Span | None:
+    """The times of the years that ``extract(year …)`` allows."""
+    year = float(value)
+    first, after = dt.datetime(int(year // 1), 1, 1), dt.datetime(int(year // 1) + 1, 1, 1)
+    if operator == "=":
+        return Span(first, after)
+    if operator in ("<", "<="):
+        return Span(None, after)
+    return Span(first, None) if operator in (">", ">=") else None
+
+
+def _undone(
+    call: tuple[str, ...], span: Span | None, session_zone: str, has_zone: bool, gives_zone: bool
+) -> Span | None:
+    """What the argument of *call* can be where its result is in *span*."""
+    if span is None:
+        return None
+    name, *arguments = call
+    if name in ("date_part", "extract"):
+        if arguments != ["year"]:
+            return None
+        return _to_utc(span, session_zone) if has_zone else span
+    if name == "date_trunc":
+        return _truncated(span, arguments, session_zone, has_zone)
+    if name == "date":
+        span = _later(span, _DAY)
+    elif name == "timezone":
+        if len(arguments) != 1:
+            return None
+        return _to_utc(span, arguments[0]) if has_zone else _from_utc(span, arguments[0])
+    elif name not in ("timestamp", "timestamptz"):
+        return None
+    if has_zone and not gives_zone:
+        return _to_utc(span, session_zone)
+    return span if has_zone == gives_zone else _from_utc(span, session_zone)
+
+
+def _truncated(span: Span, arguments: list[str], session_zone: str, has_zone: bool) -> Span | None:
+    longest = _LONGEST.get(arguments[0].rstrip("s") if arguments[0] not in _LONGEST else arguments[0])
+    if longest is None:
+        return None
+    # A day in which clocks are put back lasts longer
+    return _later(span, longest + _MARGIN if has_zone and longest >= _DAY else longest)
+
+
+def _later(span: Span, longest: dt.timedelta) -> Span:
+    """*span* with what is rounded down into it."""
+    return Span(span.low, None if span.high is None else span.high + longest)
+
+
+def _to_utc(span: Span, zone: str) -> Span:
+    """*span* of local times in *zone* as times of UTC, the widest that it can be."""
+    return Span(
+        None if span.low is None else span.low - max(_offsets(span.low, zone)),
+        None if span.high is None else span.high - min(_offsets(span.high, zone)),
+    )
+
+
+def _from_utc(span: Span, zone: str) -> Span:
+    """*span* of times of UTC as local times in *zone*."""
+    return Span(
+        None if span.low is None else span.low + min(_offsets(span.low, zone)),
+        None if span.high is None else span.high + max(_offsets(span.high, zone)),
+    )
+
+
+def _offsets(time: dt.datetime, zone: str) -> list[dt.timedelta]:
+    """Offsets from UTC between which that of *zone* is around *time*."""
+    if zone in ("UTC", "Etc/UTC", "GMT"):
+        return [dt.timedelta()]
+    try:
+        # A name like CET can be that of an abbreviation to PostgreSQL, which has other rules
+        found = zoneinfo.ZoneInfo(zone) if "/" in zone else None
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        found = None
+    if found is None:
+        return [-_FARTHEST, _FARTHEST]
+    around = [(time + delta).replace(tzinfo=found).utcoffset() for delta in (-_DAY, dt.timedelta(), _DAY)]
+    known = [offset for offset in around if offset is not None]
+    return [min(known) - _MARGIN, max(known) + _MARGIN]
+
+
+def session_midnights(day: dt.datetime, zone: str) -> tuple[dt.datetime, dt.datetime]:
+    """The earliest and the latest moment that the local time *day* in *zone* can mean."""
+    offsets = _offsets(day, zone)
+    return (day - max(offsets)).replace(tzinfo=UTC), (day - min(offsets)).replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""What the database server says to this package and is told by it. Main thread only."""

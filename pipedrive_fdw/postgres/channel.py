@@ -1,0 +1,94 @@
+"""The contract with the C part (src/pipedrive_fdw.c): questions in, answers and errors out.
+
+Before the C part calls Python it lays down a question as JSON. Python fetches it, and answers with a text, with
+rows, or with an error's words. None of the functions called here can raise in the server. Outside a server
+(tests, the command line) there is no question, and every statement is a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+
+from pipedrive_fdw.errors import Cancelled, PipedriveError
+
+_outside = itertools.count()
+
+
+@cache
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    """The C part's function *name*, None where there is none."""
+    try:
+        function = getattr(ctypes.CDLL(None), f"pipedrive_fdw_{name}")
+    except AttributeError:
+        return None
+    function.restype = result
+    function.argtypes = list(arguments)
+    return function
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the C part asks.
+
+    call     the kind of question
+    members  what it is about, by name
+    options  those that stand on the foreign table itself, empty where it is about none
+    """
+
+    call: str
+    members: Mapping[str, Any]
+    options: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.members[name]
+
+
+def question() -> Question | None:
+    """The question that waits for an answer; None outside a server, and on a server without the C part."""
+    fetch = _function("question", ctypes.c_char_p)
+    text = None if fetch is None else fetch()
+    if not text:
+        return None
+    members = orjson.loads(text)
+    return Question(members["call"], members, members["options"])
+
+
+def answer(text: str) -> None:
+    """Answers the question by *text*."""
+    give = _function("answer", None, ctypes.c_char_p)
+    if give is not None:
+        give(text.encode())
+
+
+def fail(error: PipedriveError) -> None:
+    """Answers the question by an error, which the C part raises when Python has returned."""
+    give = _function("fail", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
+    if give is not None:
+        words = (error.sqlstate, error.message, error.detail, error.hint)
+        give(*(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words), isinstance(error, Cancelled))
+
+
+def depth() -> int:
+    """How deep in savepoints the transaction is, 1 without one."""
+    asked = question()
+    return 1 if asked is None else int(asked["depth"])
+
+
+def statement() -> Any:
+    """A value that changes with each statement of the client, and within one at each COMMIT."""
+    number = _function("statement", ctypes.c_int64)
+    return next(_outside) if number is None else (os.getpid(), number())
+
+
+def interrupted() -> bool:
+    """Whether PostgreSQL wants the statement to end, or the client is gone."""
+    flag = _function("interrupted", ctypes.c_int)
+    return flag is not None and bool(flag())

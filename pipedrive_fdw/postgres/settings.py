@@ -1,0 +1,42 @@
+"""Settings of the session and places of the server, read through its own symbols."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@cache
+def _server() -> Any:
+    """The server's own symbols, None outside a server."""
+    symbols = ctypes.CDLL(None)
+    if not hasattr(symbols, "GetConfigOption"):
+        return None
+    symbols.GetConfigOption.restype = ctypes.c_char_p
+    symbols.GetConfigOption.argtypes = [ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool]
+    return symbols
+
+
+def setting(name: str) -> str | None:
+    """A setting of the session, ``pipedrive.*`` ones included; None where it is not set."""
+    server = _server()
+    # missing_ok, so that nothing can be raised
+    value: bytes | None = None if server is None else server.GetConfigOption(name.encode(), True, False)
+    return None if value is None else value.decode()
+
+
+def state_folder() -> Path | None:
+    """The folder for what backends share, in the data directory, readable by the server's user alone.
+
+    Its name begins with pgsql_tmp, which keeps it out of base backups. None outside a backend.
+    """
+    server = _server()
+    data = None if server is None else ctypes.c_char_p.in_dll(server, "DataDir").value
+    if not data:
+        return None
+    folder = Path(os.fsdecode(data)) / "pgsql_tmp_pipedrive_fdw"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder

@@ -1,0 +1,1238 @@
+/*-------------------------------------------------------------------------
+ *
+ * pipedrive_fdw.c
+ *	  What stands between PostgreSQL and Multicorn.
+ *
+ * Multicorn embeds Python and turns rows of Python into tuples.  It also plans
+ * scans, reads conditions, carries out writes and follows transactions, and makes
+ * mistakes there that end in wrong rows, wrong writes and dead servers
+ * (docs/decisions/own-handler.md).  So this library uses of Multicorn what is
+ * sound: the interpreter, one Python object for each foreign table, the rows of a
+ * scan, the row that a write returns, IMPORT.  All that looks at a plan, a
+ * condition, a value that is written, a transaction or an error is done here.
+ *
+ * Python sees one contract.  Before it is called, a question is laid down as JSON.
+ * Python fetches it and answers with a text, with rows, or with the words of an
+ * error.  It raises nothing through Multicorn, and calls nothing of the server
+ * that could raise.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <poll.h>
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/heap.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "executor/executor.h"
+#include "foreign/fdwapi.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "jit/jit.h"
+/* Of Port only the first member is used: the headers of these libraries need not be there */
+#undef USE_OPENSSL
+#undef ENABLE_GSS
+#include "libpq/libpq-be.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/inherit.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
+PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
+PG_FUNCTION_INFO_V1(pipedrive_fdw_send);
+
+/* What the versions of PostgreSQL call by different names */
+#if PG_VERSION_NUM < 140000
+#define ROLE_PG_READ_SERVER_FILES DEFAULT_ROLE_READ_SERVER_FILES
+#define pull_varnos(root, node) pull_varnos(node)
+#define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
+#else
+#define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
+#endif
+#if PG_VERSION_NUM < 160000
+#define object_aclcheck(class, id, role, mode) pg_foreign_server_aclcheck(id, role, mode)
+#define SCAN_USER(node) \
+	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#define WRITE_USER(target, estate) (exec_rt_fetch((target)->ri_RangeTableIndex, estate)->checkAsUser)
+#define UPDATED_COLUMNS(root, target) (planner_rt_fetch(target, root)->updatedCols)
+#else
+#define SCAN_USER(node) (((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
+#define WRITE_USER(target, estate) ExecGetResultRelCheckAsUser(target, estate)
+#define UPDATED_COLUMNS(root, target) get_rel_all_updated_cols(root, find_base_rel(root, target))
+#endif
+#if PG_VERSION_NUM < 170000
+#define LOCAL_TRANSACTION (MyProc->lxid)
+#else
+#define LOCAL_TRANSACTION (MyProc->vxid.lxid)
+#endif
+#if PG_VERSION_NUM < 180000
+#define IS_DESCENDING(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#else
+#define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
+#endif
+
+#define JSON_BOOL(value) ((value) ? "true" : "false")
+#define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
+#define EQUALITY 101			/* eqsel(), by which PostgreSQL knows operators that mean "=" */
+#define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
+#define SCANNED_ROW "wholerow"	/* names it in a plan; PostgreSQL gives others the same */
+
+/* Multicorn's callbacks, and Python's one function that takes no header */
+static FdwRoutine multicorn;
+static int	(*run_python) (const char *code);
+
+/* What Python is asked, by whom, what it answered, and what went wrong */
+static const char *question;
+static Oid	asking_user;
+static int	asking_context;
+static char *answer;
+static struct
+{
+	bool		raised;
+	bool		cancelled;
+	char		sqlstate[6];
+	char	   *words[3];		/* message, detail, hint */
+}			failure;
+static bool asked_in_transaction;
+static int64 last_number;		/* of scans and writes */
+
+/* What is known of a relation while it is planned; RelOptInfo.fdw_private */
+typedef struct PlannedScan
+{
+	List	   *multicorn;		/* fdw_private of its plan */
+	char	   *needs;			/* JSON members: what the query uses of a row */
+	char	   *order;			/* JSON list: the order that the query wants */
+	List	   *pathkeys;		/* as much of it as can be given */
+	double		startup;
+	int			width;
+} PlannedScan;
+
+/* A scan that runs; ForeignScanState.fdw_state */
+typedef struct RunningScan
+{
+	ForeignScanState *node;
+	void	   *multicorn;		/* its own fdw_state */
+	int64		number;
+	List	   *parameters;		/* of ExprState */
+	bool		drops;			/* the table has dropped columns */
+	bool		asked;			/* Python knows what to scan */
+	MemoryContextCallback forget;
+} RunningScan;
+
+/* A write that runs; ResultRelInfo.ri_FdwState */
+typedef struct RunningWrite
+{
+	void	   *multicorn;		/* its own ri_FdwState */
+	int64		number;
+	AttrNumber	row;			/* where the plan carries the scanned row */
+} RunningWrite;
+
+/*
+ * Functions for Python, which finds them by ctypes.  None of them can raise.
+ */
+
+extern PGDLLEXPORT void _PG_init(void);
+extern PGDLLEXPORT const char *pipedrive_fdw_question(void);
+extern PGDLLEXPORT void pipedrive_fdw_answer(const char *text);
+extern PGDLLEXPORT void pipedrive_fdw_fail(const char *sqlstate, const char *message, const char *detail,
+										   const char *hint, int cancelled);
+extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
+extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
+
+static void
+keep(char **place, const char *text)
+{
+	free(*place);
+	*place = text ? strdup(text) : NULL;
+}
+
+const char *
+pipedrive_fdw_question(void)
+{
+	return question;
+}
+
+void
+pipedrive_fdw_answer(const char *text)
+{
+	keep(&answer, text);
+}
+
+/* An error; cancelled: Python gave up since pipedrive_fdw_interrupted() said so. */
+void
+pipedrive_fdw_fail(const char *sqlstate, const char *message, const char *detail, const char *hint, int cancelled)
+{
+	failure.raised = true;
+	failure.cancelled = cancelled;
+	strlcpy(failure.sqlstate, sqlstate, sizeof(failure.sqlstate));
+	keep(&failure.words[0], message);
+	keep(&failure.words[1], detail);
+	keep(&failure.words[2], hint);
+}
+
+/* Changes with each statement of the client, and within one at each COMMIT. */
+int64
+pipedrive_fdw_statement(void)
+{
+	static int64 number = 0;
+	static TimestampTz started = 0;
+	static LocalTransactionId transaction = InvalidLocalTransactionId;
+
+	if (started != GetCurrentStatementStartTimestamp() || transaction != LOCAL_TRANSACTION)
+		number++;
+	started = GetCurrentStatementStartTimestamp();
+	transaction = LOCAL_TRANSACTION;
+	return number;
+}
+
+/* Does a cancel wait, a timeout, the end of the session?  Is the client gone? */
+int
+pipedrive_fdw_interrupted(void)
+{
+#ifdef POLLRDHUP
+	struct pollfd client = {.fd = MyProcPort ? MyProcPort->sock : -1, .events = POLLRDHUP};
+
+	if (poll(&client, 1, 0) > 0 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+		ClientConnectionLost = InterruptPending = true;
+#endif
+#if PG_VERSION_NUM >= 170000
+	if (TransactionTimeoutPending)
+		return true;
+#endif
+	return QueryCancelPending || ProcDiePending || ClientConnectionLost;
+}
+
+/*
+ * Writing JSON
+ */
+
+static char *
+quoted(const char *text)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	escape_json(&out, text);
+	return out.data;
+}
+
+/* JSON texts as a list, or pairs as an object. */
+static char *
+joined(List *texts, char open, char close)
+{
+	StringInfoData out;
+	ListCell   *cell;
+
+	initStringInfo(&out);
+	appendStringInfoChar(&out, open);
+	foreach(cell, texts)
+		appendStringInfo(&out, "%s%s", out.len > 1 ? "," : "", (char *) lfirst(cell));
+	appendStringInfoChar(&out, close);
+	return out.data;
+}
+
+static char *
+json_options(List *options)
+{
+	List	   *pairs = NIL;
+	ListCell   *cell;
+
+	foreach(cell, options)
+		pairs = lappend(pairs, psprintf("%s:%s", quoted(((DefElem *) lfirst(cell))->defname),
+										quoted(defGetString(lfirst(cell)))));
+	return joined(pairs, '{', '}');
+}
+
+static char *
+json_columns(Oid relation, Bitmapset *columns)
+{
+	List	   *names = NIL;
+	int			member = WHOLE_ROW;
+
+	while ((member = bms_next_member(columns, member)) >= 0)
+		names = lappend(names, quoted(get_attname(relation, member - WHOLE_ROW, false)));
+	return joined(names, '[', ']');
+}
+
+/* A value, or a row as an object, in a form that does not depend on the session. */
+static char *
+json_value(Oid type, Datum value, bool isnull)
+{
+	static const char *const forms[][2] = {{"datestyle", "ISO"}, {"intervalstyle", "postgres"},
+	{"timezone", "UTC"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"}};
+	int			nest = NewGUCNestLevel();
+	Oid			function;
+	bool		varlena;
+	char	   *json;
+
+	for (size_t i = 0; i < lengthof(forms); i++)
+		(void) set_config_option(forms[i][0], forms[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	getTypeOutputInfo(type, &function, &varlena);
+	json = isnull ? "null" : quoted(type == RECORDOID ? TextDatumGetCString(DirectFunctionCall1(row_to_json, value))
+									: OidOutputFunctionCall(function, value));
+	AtEOXact_GUC(true, nest);
+	return json;
+}
+
+/*
+ * Asking Python
+ */
+
+/*
+ * Python is about to be called, and will fetch this question.  Until it is
+ * answered() the user mapping is that of "user": of a view's owner, say.
+ */
+static void
+ask(const char *kind, Oid relation, Oid user, const char *members)
+{
+	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
+
+	question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind, GetCurrentTransactionNestLevel(),
+						json_options(options), *members ? "," : "", members);
+	keep(&answer, NULL);
+	failure.raised = false;
+	asked_in_transaction = true;
+	GetUserIdAndSecContext(&asking_user, &asking_context);
+	if (OidIsValid(user) && user != asking_user)
+		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+static const char *
+answered(void)
+{
+	char	   *words[3];
+
+	question = NULL;
+	SetUserIdAndSecContext(asking_user, asking_context);
+	if (!failure.raised)
+		return answer ? answer : "";
+	failure.raised = false;
+	if (failure.cancelled)
+		CHECK_FOR_INTERRUPTS(); /* has the right words, and may end the session */
+	for (int i = 0; i < 3; i++)
+		words[i] = failure.words[i] ? pstrdup(failure.words[i]) : "";
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(failure.sqlstate[0], failure.sqlstate[1], failure.sqlstate[2],
+								   failure.sqlstate[3], failure.sqlstate[4])),
+			 errmsg_internal("%s", words[0]),
+			 *words[1] ? errdetail_internal("%s", words[1]) : 0,
+			 *words[2] ? errhint("%s", words[2]) : 0));
+}
+
+/* Ask what belongs to no foreign table. */
+static const char *
+ask_module(const char *kind, const char *members)
+{
+	ask(kind, InvalidOid, InvalidOid, members);
+	if (run_python("import pipedrive_fdw.fdw as fdw; fdw.serve()") != 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
+						errmsg("the Python package pipedrive_fdw cannot be loaded"),
+						errdetail("The server's log says why."),
+						errhint("Run make install for the Python that Multicorn embeds.")));
+	return answered();
+}
+
+/*
+ * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is
+ * asked for the size of a relation, so it gets one that has no conditions.  That
+ * gives what Multicorn puts into a plan, too.
+ */
+static const char *
+ask_table(Oid relation, Oid user, const char *kind, const char *members, List **plan)
+{
+	RelOptInfo *plain = makeNode(RelOptInfo);
+	ForeignPath *path = makeNode(ForeignPath);
+
+	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
+	ask(kind, relation, user, members);
+	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
+	if (plan)
+		*plan = multicorn.GetForeignPlan(NULL, plain, relation, path, NIL, NIL, NULL)->fdw_private;
+	return answered();
+}
+
+/*
+ * Conditions
+ *
+ * PostgreSQL checks each of them on each row, whatever becomes of it here, so one
+ * that is not understood is only left out.
+ */
+
+static char *json_expressions(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *nodes, List **parameters);
+
+/*
+ * An expression over one relation as JSON; null for what Python is not told.  What
+ * does not depend on the relation is an operand: Python gets its value, or where
+ * that is known only when the scan runs, its place in *parameters.
+ */
+static char *
+json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, List **parameters)
+{
+	static const char *const tests[] = {[IS_TRUE] = "IS TRUE", [IS_FALSE] = "IS FALSE",
+	[IS_NOT_TRUE] = "IS NOT TRUE", [IS_NOT_FALSE] = "IS NOT FALSE", [IS_UNKNOWN] = "IS NULL",
+	[IS_NOT_UNKNOWN] = "IS NOT NULL"};
+	List	   *arguments;
+	Oid			function = InvalidOid;
+	const char *name;
+
+	if (!bms_is_member(rel->relid, pull_varnos(root, node)))
+	{
+		Const	   *operand = (Const *) node;
+
+		if (IsA(node, Const))
+			return psprintf("{\"type\":%s,\"value\":%s}", quoted(format_type_be(operand->consttype)),
+							json_value(operand->consttype, operand->constvalue, operand->constisnull));
+		if (contain_volatile_functions(node) || contain_subplans(node))
+			return "null";
+		*parameters = lappend(*parameters, node);
+		return psprintf("{\"type\":%s,\"parameter\":%d}", quoted(format_type_be(exprType(node))),
+						list_length(*parameters) - 1);
+	}
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			return ((Var *) node)->varattno <= 0 ? "null"
+				: psprintf("{\"column\":%s}", quoted(get_attname(relation, ((Var *) node)->varattno, false)));
+		case T_PlaceHolderVar:
+			return json_expression(root, rel, relation, (Node *) ((PlaceHolderVar *) node)->phexpr, parameters);
+		case T_RelabelType:
+			/* To another type than text it may go with another comparison */
+			return ((RelabelType *) node)->resulttype != TEXTOID ? "null"
+				: json_expression(root, rel, relation, (Node *) ((RelabelType *) node)->arg, parameters);
+		case T_FuncExpr:
+			function = ((FuncExpr *) node)->funcid;
+			name = get_func_name(function);
+			arguments = ((FuncExpr *) node)->args;
+			break;
+		case T_OpExpr:
+			function = ((OpExpr *) node)->opno;
+			name = get_opname(function);
+			arguments = ((OpExpr *) node)->args;
+			break;
+		case T_ScalarArrayOpExpr:
+			function = ((ScalarArrayOpExpr *) node)->opno;
+			name = psprintf("%s %s", get_opname(function), ((ScalarArrayOpExpr *) node)->useOr ? "ANY" : "ALL");
+			arguments = ((ScalarArrayOpExpr *) node)->args;
+			break;
+		case T_NullTest:
+			name = ((NullTest *) node)->nulltesttype == IS_NULL ? "IS NULL" : "IS NOT NULL";
+			arguments = list_make1(((NullTest *) node)->arg);
+			break;
+		case T_BooleanTest:
+			name = tests[((BooleanTest *) node)->booltesttype];
+			arguments = list_make1(((BooleanTest *) node)->arg);
+			break;
+		case T_BoolExpr:
+			name = ((BoolExpr *) node)->boolop == NOT_EXPR ? "NOT" : NULL;
+			arguments = ((BoolExpr *) node)->args;
+			break;
+		default:
+			return "null";
+	}
+	/* What the user's own functions and collations find equal need not be */
+	if (name == NULL || function >= FirstNormalObjectId || exprInputCollation(node) >= FirstNormalObjectId)
+		return "null";
+	return psprintf("{\"%s\":%s,\"arguments\":%s}", IsA(node, FuncExpr) ? "function" : "operator", quoted(name),
+					json_expressions(root, rel, relation, arguments, parameters));
+}
+
+/* Expressions or RestrictInfos. */
+static char *
+json_expressions(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *nodes, List **parameters)
+{
+	List	   *texts = NIL;
+	ListCell   *cell;
+
+	foreach(cell, nodes)
+	{
+		Node	   *node = lfirst(cell);
+
+		if (IsA(node, RestrictInfo))
+			node = (Node *) ((RestrictInfo *) node)->clause;
+		texts = lappend(texts, json_expression(root, rel, relation, node, parameters));
+	}
+	return joined(texts, '[', ']');
+}
+
+/*
+ * GetForeignRelSize
+ *
+ * Multicorn asks for columns by name and forgets whole rows, and hands conditions
+ * over by the first bytes of a node.  Python is told both exactly.
+ */
+
+/* What the query uses of a row, as members of an object. */
+static char *
+json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
+{
+	bool		target = IS_TARGET(root, rel->relid);
+	Bitmapset  *columns = NULL,
+			   *named = NULL;
+	const char *identity = NULL;
+	ListCell   *cell;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	pull_varattnos((Node *) root->parse->jointree, rel->relid, &named);
+	for (int number = TableOidAttributeNumber + 1; number < 0; number++)
+		if (target && bms_is_member(number + WHOLE_ROW, named))
+			identity = NameStr(SystemAttributeDefinition(number)->attname);
+	foreach(cell, rel->baserestrictinfo)
+	{
+		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+
+		pull_varattnos((Node *) clause, rel->relid, &columns);
+		if (IsA(clause, CurrentOfExpr))
+			identity = "WHERE CURRENT OF";
+	}
+	if (identity)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("pipedrive write: rows of %s cannot be found by %s", get_rel_name(relation), identity),
+						errdetail("It is the same for all rows of a foreign table."),
+						errhint("Name the rows by their key.")));
+	/* A write carries the whole row along: what counts is what the statement names */
+	pull_varattnos((Node *) root->parse->returningList, rel->relid, &named);
+	foreach(cell, root->parse->targetList)
+		if (!lfirst_node(TargetEntry, cell)->resjunk)
+			pull_varattnos((Node *) lfirst(cell), rel->relid, &named);
+	return psprintf("\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s",
+					json_columns(relation, target ? bms_union(columns, named) : columns),
+					JSON_BOOL(bms_is_member(WHOLE_ROW, target ? named : columns)), JSON_BOOL(target),
+					JSON_BOOL(root->tuple_fraction <= 0 && root->limit_tuples < 0));
+}
+
+/*
+ * The column of the relation that a PathKey sorts by in PostgreSQL's default way.
+ * Pipedrive lets texts that it finds equal stand apart, so that their order may be
+ * shown, but nothing else may go by it.
+ */
+static Var *
+sort_column(PlannerInfo *root, PathKey *key, RelOptInfo *rel)
+{
+	EquivalenceClass *class = key->pk_eclass;
+	Query	   *parse = root->parse;
+	ListCell   *cell;
+
+	if (OidIsValid(class->ec_collation)
+		&& (class->ec_collation != DEFAULT_COLLATION_OID || root->parent_root
+			|| bms_membership(root->all_baserels) != BMS_SINGLETON || parse->groupClause || parse->groupingSets
+			|| parse->distinctClause || parse->windowClause || parse->setOperations || parse->hasAggs
+			|| parse->limitOption == LIMIT_OPTION_WITH_TIES))
+		return NULL;
+	foreach(cell, class->ec_members)
+	{
+		EquivalenceMember *member = lfirst(cell);
+		Var		   *column = (Var *) member->em_expr;
+
+		if (IsA(column, RelabelType))
+			column = (Var *) ((RelabelType *) column)->arg;
+		if (bms_equal(member->em_relids, rel->relids) && IsA(column, Var) && column->varattno > 0
+			&& key->pk_opfamily == get_opclass_family(GetDefaultOpClass(member->em_datatype, BTREE_AM_OID)))
+			return column;
+	}
+	return NULL;
+}
+
+static void
+pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
+{
+	PlannedScan *planned = palloc0(sizeof(PlannedScan));
+	List	   *parameters = NIL,
+			   *order = NIL;
+	ListCell   *cell;
+	const char *found;
+	int			ordered;
+
+	/* Compiling a scan anew for each key of a join takes longer than the scans */
+	if (jit_enabled)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	foreach(cell, root->query_pathkeys)
+	{
+		PathKey    *key = lfirst(cell);
+		Var		   *column = sort_column(root, key, rel);
+
+		if (column == NULL)
+			break;
+		planned->pathkeys = lappend(planned->pathkeys, key);
+		order = lappend(order, psprintf("{\"column\":%s,\"descending\":%s,\"nulls_first\":%s}",
+										quoted(get_attname(relation, column->varattno, false)),
+										JSON_BOOL(IS_DESCENDING(key)), JSON_BOOL(key->pk_nulls_first)));
+	}
+	planned->order = joined(order, '[', ']');
+	planned->needs = json_needs(root, rel, relation);
+	found = ask_table(relation, rel->userid, "plan",
+					  psprintf("%s,\"order\":%s,\"conditions\":%s", planned->needs, planned->order,
+							   json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters)),
+					  &planned->multicorn);
+	if (sscanf(found, "%lf %d %lf %d", &rel->rows, &planned->width, &planned->startup, &ordered) != 4)
+		elog(ERROR, "the size of %s was not understood: %s", get_rel_name(relation), found);
+	planned->pathkeys = list_truncate(planned->pathkeys, ordered);
+	rel->rows = clamp_row_est(rel->rows);
+	rel->reltarget->width = planned->width;
+	rel->fdw_private = planned;
+}
+
+/*
+ * GetForeignPaths
+ *
+ * Multicorn makes look-ups of whatever condition names a key, also where it does
+ * not belong to the relation, forgets what is lateral, and crashes at some sorts.
+ * Here paths are made by PostgreSQL's own rules.
+ */
+
+static void
+add_scan(PlannerInfo *root, RelOptInfo *rel, double rows, List *pathkeys, Relids outer)
+{
+	PlannedScan *planned = rel->fdw_private;
+	double		cost = planned->startup + rows * planned->width;
+
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows,
+#if PG_VERSION_NUM >= 180000
+												   0,	/* disabled_nodes */
+#endif
+												   planned->startup, cost, pathkeys, outer, NULL,
+#if PG_VERSION_NUM >= 170000
+												   NIL, /* fdw_restrictinfo */
+#endif
+												   NIL));
+}
+
+/* "sets" with one more set of relations, unless it is there. */
+static List *
+add_relids(List *sets, Relids more)
+{
+	ListCell   *cell;
+
+	foreach(cell, sets)
+		if (bms_equal(lfirst(cell), more))
+			return sets;
+	return lappend(sets, more);
+}
+
+/* Is this node the column (an AttrNumber) of the relation? */
+static bool
+is_column(RelOptInfo *rel, Node *node, void *column)
+{
+	if (IsA(node, RelabelType) && ((RelabelType *) node)->resulttype == TEXTOID)
+		node = (Node *) ((RelabelType *) node)->arg;
+	return IsA(node, Var) && (Index) ((Var *) node)->varno == rel->relid
+		&& ((Var *) node)->varattno == *(AttrNumber *) column;
+}
+
+static bool
+is_member_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member,
+				 void *column)
+{
+	return is_column(rel, (Node *) member->em_expr, column);
+}
+
+/* The sets of relations that give a value for a column: column = value or = ANY (values). */
+static List *
+find_givers(PlannerInfo *root, RelOptInfo *rel, AttrNumber column)
+{
+	List	   *clauses = generate_implied_equalities_for_column(root, rel, is_member_column, &column,
+																 rel->lateral_referencers);
+	List	   *givers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->joininfo)
+		if (join_clause_is_movable_to(lfirst(cell), rel))
+			clauses = lappend(clauses, lfirst(cell));
+	foreach(cell, clauses)
+	{
+		RestrictInfo *info = lfirst(cell);
+		OpExpr	   *clause = (OpExpr *) info->clause;
+		List	   *args = IsA(clause, OpExpr) ? clause->args :
+			IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr
+			? ((ScalarArrayOpExpr *) clause)->args : NIL;
+		int			given;
+
+		/* Both have their operator at the same place */
+		if (list_length(args) != 2 || clause->opno >= FirstNormalObjectId
+			|| exprInputCollation((Node *) clause) >= FirstNormalObjectId || get_oprrest(clause->opno) != EQUALITY)
+			continue;
+		given = is_column(rel, linitial(args), &column) ? 1 : 0;
+		if ((given == 1 || (IsA(clause, OpExpr) && is_column(rel, lsecond(args), &column)))
+			&& !bms_is_member(rel->relid, pull_varnos(root, list_nth(args, given)))
+			&& !contain_volatile_functions(list_nth(args, given)) && !contain_subplans(list_nth(args, given)))
+			givers = add_relids(givers, bms_del_member(bms_copy(info->clause_relids), rel->relid));
+	}
+	return givers;
+}
+
+static void
+pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
+{
+	PlannedScan *planned = rel->fdw_private;
+	List	   *made = list_make1(rel->lateral_relids);
+	char	   *keys,
+			   *key,
+			   *name;
+
+	add_scan(root, rel, rel->rows, NIL, rel->lateral_relids);
+	if (planned->pathkeys != NIL)
+		add_scan(root, rel, rel->rows, planned->pathkeys, rel->lateral_relids);
+	if (rel->joininfo == NIL && !rel->has_eclass_joins)
+		return;
+	/* One line a key, the cheapest first: rows TAB column TAB column ... */
+	keys = pstrdup(ask_table(relation, rel->userid, "keys", "", NULL));
+	while ((key = strsep(&keys, "\n")) != NULL && *key)
+	{
+		double		rows = strtod(strsep(&key, "\t"), NULL);
+		List	   *sets = list_make1(rel->lateral_relids);
+		ListCell   *left,
+				   *right;
+
+		while ((name = strsep(&key, "\t")) != NULL)
+		{
+			List	   *givers = find_givers(root, rel, get_attnum(relation, name)),
+					   *more = NIL;
+
+			foreach(left, sets)
+				foreach(right, givers)
+					more = add_relids(more, bms_union(lfirst(left), lfirst(right)));
+			sets = more;
+		}
+		foreach(left, sets)
+		{
+			int			before = list_length(made);
+
+			made = add_relids(made, lfirst(left));
+			if (list_length(made) > before)
+				add_scan(root, rel, rows, NIL, lfirst(left));
+		}
+	}
+}
+
+/*
+ * GetForeignPlan
+ *
+ * The plan carries what Python is to be told, as JSON, and the expressions whose
+ * values are known only when the scan runs.  Multicorn gets nothing to misread.
+ */
+static ForeignScan *
+pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath *path, List *tlist,
+				   List *clauses, Plan *outer)
+{
+	PlannedScan *planned = rel->fdw_private;
+	List	   *parameters = NIL;
+	int			ordered = list_length(path->path.pathkeys);
+	bool		limited = root->limit_tuples > 0 && rel->baserestrictinfo == NIL
+		&& bms_membership(root->all_baserels) == BMS_SINGLETON && ordered == list_length(root->query_pathkeys);
+	char	   *text;
+
+	clauses = extract_actual_clauses(clauses, false);
+	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"limit\":%.0f,\"conditions\":%s}",
+					quoted(get_rel_name(relation)), planned->needs, planned->order, ordered,
+					limited ? root->limit_tuples : 0.0, json_expressions(root, rel, relation, clauses, &parameters));
+	return make_foreignscan(tlist, clauses, rel->relid, parameters,
+							list_make2(planned->multicorn, makeString(text)), NIL, NIL, outer);
+}
+
+/*
+ * BeginForeignScan, IterateForeignScan, ReScanForeignScan, EndForeignScan
+ *
+ * Multicorn's own state is kept apart, and takes the place of ours for its calls.
+ */
+
+/* After an error PostgreSQL ends no scan, and Multicorn would keep its rows for good. */
+static void
+end_scan(void *argument)
+{
+	RunningScan *scan = argument;
+
+	if (scan->multicorn == NULL)
+		return;
+	scan->node->fdw_state = scan->multicorn;
+	scan->multicorn = NULL;
+	multicorn.EndForeignScan(scan->node);
+}
+
+static void
+pipedrive_begin_scan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	ForeignScan plain = *plan;
+	RunningScan *scan = palloc0(sizeof(RunningScan));
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	scan->node = node;
+	scan->number = ++last_number;
+	for (int i = 0; i < RelationGetDescr(node->ss.ss_currentRelation)->natts; i++)
+		scan->drops |= TupleDescAttr(RelationGetDescr(node->ss.ss_currentRelation), i)->attisdropped;
+	scan->parameters = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
+	scan->forget.func = end_scan;
+	scan->forget.arg = scan;
+	MemoryContextRegisterResetCallback(node->ss.ps.state->es_query_cxt, &scan->forget);
+	/* Multicorn sees a plan without expressions */
+	plain.fdw_exprs = NIL;
+	plain.fdw_private = linitial(plan->fdw_private);
+	ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "begin",
+			  psprintf("\"plan\":%s", strVal(lsecond(plan->fdw_private))), NULL);
+	ask("begin", RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "");
+	node->ss.ps.plan = (Plan *) &plain;
+	multicorn.BeginForeignScan(node, eflags);
+	node->ss.ps.plan = (Plan *) plan;
+	scan->multicorn = node->fdw_state;
+	node->fdw_state = scan;
+	answered();
+}
+
+/* What Python is to scan, with the values that are known now. */
+static char *
+scan_members(RunningScan *scan)
+{
+	PlanState  *state = &scan->node->ss.ps;
+	List	   *values = NIL;
+	ListCell   *cell;
+
+	foreach(cell, scan->parameters)
+	{
+		ExprState  *parameter = lfirst(cell);
+		bool		isnull;
+		Datum		value = ExecEvalExpr(parameter, state->ps_ExprContext, &isnull);
+
+		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
+	}
+	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"plan\":%s,\"values\":%s", scan->number,
+					state->state->es_snapshot->curcid, strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)),
+					joined(values, '[', ']'));
+}
+
+static TupleTableSlot *
+pipedrive_iterate_scan(ForeignScanState *node)
+{
+	RunningScan *scan = node->fdw_state;
+	Relation	relation = node->ss.ss_currentRelation;
+	TupleTableSlot *slot;
+
+	if (!scan->asked)
+		ask("scan", RelationGetRelid(relation), InvalidOid, scan_members(scan));
+	scan->asked = true;
+	node->fdw_state = scan->multicorn;
+	slot = multicorn.IterateForeignScan(node);
+	node->fdw_state = scan;
+	answered();
+	/* Multicorn leaves the place of a dropped column as it was in memory */
+	if (!TupIsNull(slot) && scan->drops)
+		for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+			slot->tts_isnull[i] |= TupleDescAttr(slot->tts_tupleDescriptor, i)->attisdropped;
+	return slot;
+}
+
+static void
+pipedrive_rescan(ForeignScanState *node)
+{
+	RunningScan *scan = node->fdw_state;
+
+	scan->asked = false;
+	node->fdw_state = scan->multicorn;
+	multicorn.ReScanForeignScan(node);
+	node->fdw_state = scan;
+}
+
+static void
+pipedrive_end_scan(ForeignScanState *node)
+{
+	if (node->fdw_state)		/* none for EXPLAIN alone */
+		end_scan(node->fdw_state);
+}
+
+/*
+ * ExplainForeignScan
+ *
+ * Multicorn would evaluate what has no value yet, and gives one key several times.
+ */
+
+static void
+explain_lines(const char *text, ExplainState *es)
+{
+	char	   *rest = pstrdup(text),
+			   *line;
+	List	   *lines = NIL;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+	{
+		if (es->format == EXPLAIN_FORMAT_TEXT)
+			ExplainPropertyText("Multicorn", line, es);
+		lines = lappend(lines, line);
+	}
+	if (es->format != EXPLAIN_FORMAT_TEXT)
+		ExplainPropertyList("Multicorn", lines, es);
+}
+
+static void
+pipedrive_explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	RunningScan *scan = node->fdw_state;
+	List	   *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
+	List	   *expressions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, plan->fdw_exprs)
+		expressions = lappend(expressions, quoted(deparse_expression(lfirst(cell), context, false, false)));
+	explain_lines(ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "explain",
+							psprintf("\"scan\":" INT64_FORMAT ",\"verbose\":%s,\"plan\":%s,\"expressions\":%s",
+									 scan ? scan->number : 0, JSON_BOOL(es->verbose),
+									 strVal(lsecond(plan->fdw_private)), joined(expressions, '[', ']')), NULL), es);
+}
+
+/*
+ * AddForeignUpdateTargets
+ *
+ * Multicorn carries the row id under the name of its column, where RETURNING may
+ * have put something else.  Here the plan carries the scanned row itself.
+ */
+static void
+#if PG_VERSION_NUM >= 140000
+pipedrive_add_targets(PlannerInfo *root, Index relid, RangeTblEntry *entry, Relation relation)
+{
+	add_row_identity_var(root, makeVar(relid, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), relid, SCANNED_ROW);
+}
+#else
+pipedrive_add_targets(Query *parse, RangeTblEntry *entry, Relation relation)
+{
+	parse->targetList = lappend(parse->targetList,
+								makeTargetEntry((Expr *) makeWholeRowVar(entry, parse->resultRelation, 0, false),
+												list_length(parse->targetList) + 1, SCANNED_ROW, true));
+}
+#endif
+
+/*
+ * PlanForeignModify, ExplainForeignModify
+ *
+ * Python refuses a write that is not possible before anything is read or sent,
+ * and says what each row will send.
+ */
+static List *
+pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int subplan)
+{
+	Oid			relation = planner_rt_fetch(target, root)->relid;
+	Bitmapset  *columns = plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL;
+
+	return list_make1(makeString(pstrdup(ask_table(relation, InvalidOid, "plan modify",
+												   psprintf("\"verb\":\"%s\",\"columns\":%s", VERB(plan->operation),
+															json_columns(relation, columns)), NULL))));
+}
+
+static void
+pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan,
+						 ExplainState *es)
+{
+	explain_lines(strVal(linitial(private)), es);
+}
+
+/*
+ * BeginForeignModify, ExecForeignInsert, -Update, -Delete, EndForeignModify
+ *
+ * Python gets the row as it was scanned and as it shall be, and returns it as it is
+ * then.  Multicorn's ExecForeignInsert turns that into a tuple for all three: the
+ * others take a row id from elsewhere and keep the memory of each row.  Its state is
+ * made for a plan that shows nothing.
+ */
+static void
+pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan, int eflags)
+{
+	RunningWrite *write = palloc0(sizeof(RunningWrite));
+	ModifyTableState *nothing = makeNode(ModifyTableState);
+	PlanState  *inner = (PlanState *) makeNode(ResultState);
+#if PG_VERSION_NUM >= 140000
+	List	   *columns = outerPlanState(state)->plan->targetlist;
+#else
+	List	   *columns = state->mt_plans[subplan]->plan->targetlist;
+#endif
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	write->number = ++last_number;
+	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
+	inner->plan = (Plan *) makeNode(Result);
+#if PG_VERSION_NUM >= 140000
+	outerPlanState(nothing) = inner;
+#else
+	nothing->mt_plans = &inner;
+#endif
+	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "begin write",
+			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u", write->number, state->ps.state->es_snapshot->curcid),
+			  NULL);
+	ask("begin", RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "");
+	multicorn.BeginForeignModify(nothing, target, NIL, 0, 0);
+	write->multicorn = target->ri_FdwState;
+	target->ri_FdwState = write;
+	answered();
+}
+
+static TupleTableSlot *
+write_row(const char *verb, EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	RunningWrite *write = target->ri_FdwState;
+	Relation	relation = target->ri_RelationDesc;
+	MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	HeapTuple	old = palloc0(sizeof(HeapTupleData));	/* outlives this call in the slot */
+	bool		isnull = true,
+				skip;
+	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"verb\":\"%s\"", write->number,
+								   estate->es_snapshot->curcid, verb);
+
+	if (write->row > 0)
+		old->t_data = DatumGetHeapTupleHeaderCopy(ExecGetJunkAttribute(plan_slot, write->row, &isnull));
+	if (!isnull)
+	{
+		old->t_len = HeapTupleHeaderGetDatumLength(old->t_data);
+		/* Under the names that the columns have now, not those of a view's text */
+		HeapTupleHeaderSetTypeId(old->t_data, relation->rd_rel->reltype);
+		HeapTupleHeaderSetTypMod(old->t_data, -1);
+		members = psprintf("%s,\"old\":%s", members, json_value(RECORDOID, HeapTupleHeaderGetDatum(old->t_data), false));
+	}
+	if (verb[0] != 'D')
+		members = psprintf("%s,\"new\":%s", members, json_value(RECORDOID, ExecFetchSlotHeapTupleDatum(slot), false));
+	ask("write", RelationGetRelid(relation), InvalidOid, members);
+	ExecStoreAllNullTuple(slot);	/* Multicorn reads no value */
+	target->ri_FdwState = write->multicorn;
+	multicorn.ExecForeignInsert(estate, target, slot, plan_slot);
+	target->ri_FdwState = write;
+	skip = strcmp(answered(), "skip") == 0;
+	if (verb[0] == 'D')
+		ExecForceStoreHeapTuple(old, slot, false);
+	MemoryContextSwitchTo(before);
+	return skip ? NULL : slot;
+}
+
+static TupleTableSlot *
+pipedrive_insert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	return write_row("INSERT", estate, target, slot, plan_slot);
+}
+
+static TupleTableSlot *
+pipedrive_update(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	return write_row("UPDATE", estate, target, slot, plan_slot);
+}
+
+static TupleTableSlot *
+pipedrive_delete(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	return write_row("DELETE", estate, target, slot, plan_slot);
+}
+
+static void
+pipedrive_end_modify(EState *estate, ResultRelInfo *target)
+{
+	RunningWrite *write = target->ri_FdwState;
+
+	if (write == NULL)			/* EXPLAIN alone */
+		return;
+	target->ri_FdwState = write->multicorn;
+	multicorn.EndForeignModify(estate, target);
+	target->ri_FdwState = NULL;
+}
+
+/*
+ * BeginForeignInsert
+ *
+ * COPY, and rows that come through a partitioned table, arrive without a plan.
+ * Multicorn has no such callback and crashes.
+ */
+static void
+pipedrive_begin_insert(ModifyTableState *state, ResultRelInfo *target)
+{
+	const char *name = RelationGetRelationName(target->ri_RelationDesc);
+
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					state->ps.plan ? errmsg("pipedrive write: no row can be routed into the partition %s", name)
+					: errmsg("pipedrive write: COPY into %s is not possible", name),
+					errhint("INSERT INTO %s itself, from a temporary table if need be.", name)));
+}
+
+/* IsForeignRelUpdatable: PlanForeignModify has the words for what is not. */
+static int
+pipedrive_is_updatable(Relation relation)
+{
+	return atoi(ask_table(RelationGetRelid(relation), InvalidOid, "updatable", "", NULL));
+}
+
+static List *
+pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
+{
+	List	   *commands;
+
+	ask("import", InvalidOid, InvalidOid, "");
+	commands = multicorn.ImportForeignSchema(statement, server);
+	answered();
+	return commands;
+}
+
+/*
+ * Transactions
+ *
+ * Multicorn tells each object of each step, and ends the server when an object
+ * could not be made.  Python has one transaction and is told once.
+ */
+
+static void
+tell(const char *step)
+{
+	const char *report = asked_in_transaction ? ask_module(step, "") : "";
+
+	if (*report)
+		ereport(WARNING, (errmsg_internal("%s", report)));
+}
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		tell("pre commit");
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
+	{
+		tell(event == XACT_EVENT_ABORT ? "rollback" : "commit");
+		asked_in_transaction = false;
+	}
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
+		tell(event == SUBXACT_EVENT_ABORT_SUB ? "rollback to" : "release");
+}
+
+/*
+ * Functions of SQL
+ */
+
+/* The validator: names, places and values of options, when they are given. */
+Datum
+pipedrive_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+
+	ask_module("validate", psprintf("\"place\":\"%s\",\"reads_files\":%s,\"given\":%s",
+									catalog == ForeignServerRelationId ? "server" :
+									catalog == UserMappingRelationId ? "user mapping" :
+									catalog == ForeignTableRelationId ? "table" : "",
+									JSON_BOOL(has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES)),
+									json_options(options)));
+	PG_RETURN_VOID();
+}
+
+/* send(server name, request jsonb): one request, with the caller's user mapping. */
+Datum
+pipedrive_fdw_send(PG_FUNCTION_ARGS)
+{
+	ForeignServer *server = GetForeignServerByName(NameStr(*PG_GETARG_NAME(0)), false);
+	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
+	const char *found;
+
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
+	found = ask_module("send", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
+										json_options(server->options),
+										json_options(GetUserMapping(GetUserId(), server->serverid)->options),
+										DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1)))));
+	if (!*found)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));
+}
+
+void
+_PG_init(void)
+{
+	void	   *library;
+	PGFunction	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
+	char	   *names,
+			   *name;
+
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("pipedrive option: the encoding of this database is %s, and must be UTF8",
+							   GetDatabaseEncodingName()),
+						errhint("CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")));
+	run_python = (int (*) (const char *)) lookup_external_function(library, "PyRun_SimpleString");
+	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+	/* The settings are defined so that others of that name are an error; Python reads them */
+	names = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
+	while ((name = strsep(&names, "\n")) != NULL)
+		DefineCustomStringVariable(name, "Overrides the option of server or table for the session.", NULL,
+								   MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL, PGC_USERSET, 0,
+								   NULL, NULL, NULL);
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("pipedrive");
+#else
+	EmitWarningsOnPlaceholders("pipedrive");
+#endif
+}
+
+Datum
+pipedrive_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = pipedrive_get_rel_size;
+	routine->GetForeignPaths = pipedrive_get_paths;
+	routine->GetForeignPlan = pipedrive_get_plan;
+	routine->BeginForeignScan = pipedrive_begin_scan;
+	routine->IterateForeignScan = pipedrive_iterate_scan;
+	routine->ReScanForeignScan = pipedrive_rescan;
+	routine->EndForeignScan = pipedrive_end_scan;
+	routine->ExplainForeignScan = pipedrive_explain_scan;
+	routine->AddForeignUpdateTargets = pipedrive_add_targets;
+	routine->PlanForeignModify = pipedrive_plan_modify;
+	routine->ExplainForeignModify = pipedrive_explain_modify;
+	routine->BeginForeignModify = pipedrive_begin_modify;
+	routine->ExecForeignInsert = pipedrive_insert;
+	routine->ExecForeignUpdate = pipedrive_update;
+	routine->ExecForeignDelete = pipedrive_delete;
+	routine->EndForeignModify = pipedrive_end_modify;
+	routine->BeginForeignInsert = pipedrive_begin_insert;
+	routine->IsForeignRelUpdatable = pipedrive_is_updatable;
+	routine->ImportForeignSchema = pipedrive_import;
+	PG_RETURN_POINTER(routine);
+}
