@@ -1193,7 +1193,7 @@ _PG_init(void)
 						errmsg("pipedrive option: the encoding of this database is %s, and must be UTF8",
 							   GetDatabaseEncodingName()),
 						errhint("CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")));
-	run_python = (int (*) (const char *)) lookup_external_function(library, "PyRun_SimpleString");
+	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library, "PyRun_SimpleString");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);

@@ -49,7 +49,9 @@ def check_possible(table: Table, verb: str) -> None:
             raise WriteError(f"{table.name} takes no INSERT", detail="Pipedrive has no operation for it.")
     elif table.update is None and table.delete is None and not table.instead:
         more = "" if table.insert is None else " Rows can be inserted."
-        raise WriteError(f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}")
+        raise WriteError(
+            f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}"
+        )
     elif verb == "UPDATE":
         _check_update(table)
     elif table.delete is None:

@@ -73,7 +73,10 @@ def fail(error: PipedriveError) -> None:
     give = _function("fail", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
     if give is not None:
         words = (error.sqlstate, error.message, error.detail, error.hint)
-        give(*(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words), isinstance(error, Cancelled))
+        give(
+            *(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words),
+            isinstance(error, Cancelled),
+        )
 
 
 def depth() -> int:

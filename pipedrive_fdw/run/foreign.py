@@ -145,7 +145,11 @@ class ForeignTable:
         self.note(request)
         filled = self._filled(request)
         width = sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in filled)
-        return self._sizes.expected(predicates, self._settings()), width or 8, self._sortable(request, predicates)
+        return (
+            self._sizes.expected(predicates, self._settings()),
+            width or 8,
+            self._sortable(request, predicates),
+        )
 
     def note(self, request: ScanRequest) -> None:
         """*request* belongs to the statement, whose scans send the same requests where they can."""

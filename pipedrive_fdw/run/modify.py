@@ -120,7 +120,9 @@ class Writer:
         self._check_updatable()
         check_possible(self.table, verb)
         if verb != "INSERT" and len(self._places) < len(self.table.key):
-            missing = [key for key in self.table.key if key not in {b.column.name for b in self.binding.columns}]
+            missing = [
+                key for key in self.table.key if key not in {b.column.name for b in self.binding.columns}
+            ]
             raise WriteError(
                 f"the foreign table of {self.table.name} has no column {', '.join(missing)}, "
                 "which identifies its rows",
@@ -287,7 +289,9 @@ class Writer:
         """The columns that *values* change in the row, as a scan would give them."""
         out = {}
         for bound in self.binding.columns:
-            old, new = (self._incoming.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values))
+            old, new = (
+                self._incoming.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values)
+            )
             if not same(old, new):
                 out[bound.name] = None if new is None else bound.codec.load(bound.codec.dump(new))
         return out
@@ -295,13 +299,17 @@ class Writer:
     def _completed(self, old: Values, verb: str) -> Values:
         """*old* with what the operation wants of the row and the scan did not give: extended columns, and
         columns that the foreign table does not have."""
-        known = {b.column.name for b in self.binding.columns if not b.column.extended or old.get(b.column.name)}
+        known = {
+            b.column.name for b in self.binding.columns if not b.column.extended or old.get(b.column.name)
+        }
         if always(self.table, verb) <= known:
             return old
         keys = {name: old[name] for name in self.table.key}
         found = self.target.find(keys)
         if found is None:
-            raise WriteError(f"row {':'.join(map(str, keys.values()))} of {self.table.name} is not there any more")
+            raise WriteError(
+                f"row {':'.join(map(str, keys.values()))} of {self.table.name} is not there any more"
+            )
         columns = [b for b in self.binding.columns if b.custom is None]
         fresh = {b.column.name: v for b, v in zip(self.binding.columns, found) if b in columns}
         parsed = {n: None if v is None else self._codec(n).parse(v) for n, v in fresh.items()}

@@ -238,6 +238,10 @@ class Server:
         psql.query("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS multicorn")
         if DATABASE not in psql.query("SELECT datname FROM pg_database").split():
             psql.query(f"CREATE DATABASE {DATABASE}")
+        if self.package.name == "pipedrive_fdw":
+            self.psql().query(
+                "SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE"
+            )
 
     def _pg_ctl(self, action: str) -> None:
         options = ["-s", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.log)]

@@ -13,9 +13,7 @@ from pipedrive_fdw.plan.scan import plan_scan
 from tests.unit.test_predicates import predicates
 
 
-def plan(
-    table: str, *quals: tuple[str, Any, Any], order: tuple[Order, ...] = (), **settings: Any
-) -> ScanPlan:
+def plan(table: str, *quals: tuple[Any, ...], order: tuple[Order, ...] = (), **settings: Any) -> ScanPlan:
     return plan_scan(
         TABLES[table],
         predicates(*quals, table=table),
@@ -45,13 +43,13 @@ def requests(scan: ScanPlan) -> list[str]:
     ("table", "quals", "expected", "tokens"),
     [
         ("persons", [("id", "=", 7)], ["/persons/7"], 1),
-        ("persons", [("id", ("=", True), list(range(1, 11)))], [f"/persons/{n}" for n in range(1, 11)], 10),
-        ("persons", [("id", ("=", True), list(range(1, 12)))], ["/persons?ids=1,2,3,4,5,6,7,8,9,10,11"], 10),
+        ("persons", [("id", "= ANY", list(range(1, 11)))], [f"/persons/{n}" for n in range(1, 11)], 10),
+        ("persons", [("id", "= ANY", list(range(1, 12)))], ["/persons?ids=1,2,3,4,5,6,7,8,9,10,11"], 10),
         ("persons", [("org_id", "=", 3)], ["/persons?org_id=3"], 10),
         ("deals", [("id", "=", 1), ("id", "=", 2)], [], 0),
         ("deals", [("stage_id", "=", 7)], ["/deals?stage_id=7", "/deals/archived?stage_id=7"], 30),
-        ("deals", [("stage_id", "=", 7), ("is_archived", "<>", "t")], ["/deals?stage_id=7"], 10),
-        ("deals", [("is_archived", "=", "t"), ("owner_id", "=", 3)], ["/deals/archived?owner_id=3"], 20),
+        ("deals", [("stage_id", "=", 7), ("is_archived", "IS FALSE")], ["/deals?stage_id=7"], 10),
+        ("deals", [("is_archived", "IS TRUE"), ("owner_id", "=", 3)], ["/deals/archived?owner_id=3"], 20),
         (
             "deals",
             [("filter_id", "=", 4), ("stage_id", "=", 7), ("id", "=", 5)],
@@ -60,14 +58,14 @@ def requests(scan: ScanPlan) -> list[str]:
         ),
         (
             "deals",
-            [("status", ("=", True), ["won", "lost"]), ("org_id", "=", 1)],
+            [("status", "= ANY", ["won", "lost"]), ("org_id", "=", 1)],
             ["/deals?org_id=1&status=won,lost", "/deals/archived?org_id=1&status=won,lost"],
             30,
         ),
-        ("notes", [("id", ("=", True), [1, 2, 3])], ["/notes/1", "/notes/2", "/notes/3"], 6),
-        ("notes", [("pinned_to_deal_flag", "=", "t")], ["/notes?pinned_to_deal_flag=1&sort=id ASC"], 20),
+        ("notes", [("id", "= ANY", [1, 2, 3])], ["/notes/1", "/notes/2", "/notes/3"], 6),
+        ("notes", [("pinned_to_deal_flag", "IS TRUE")], ["/notes?pinned_to_deal_flag=1&sort=id ASC"], 20),
         ("users", [("id", "=", 4)], ["/users/4"], 2),
-        ("users", [("id", ("=", True), list(range(1, 12)))], ["/users"], 20),
+        ("users", [("id", "= ANY", list(range(1, 12)))], ["/users"], 20),
         ("stages", [("pipeline_id", "=", 4)], ["/stages?pipeline_id=4"], 5),
     ],
     ids=str,
@@ -81,13 +79,13 @@ def test_the_cheapest_calls_are_chosen(
 
 
 def test_a_list_of_values_is_split_only_where_that_is_cheaper() -> None:
-    quals = [("owner_id", ("=", True), [1, 2])]
+    quals = [("owner_id", "= ANY", [1, 2])]
     assert requests(plan("persons", *quals, rows=300)) == ["/persons"]
     assert requests(plan("persons", *quals, rows=20_000)) == ["/persons?owner_id=1", "/persons?owner_id=2"]
 
 
 def test_each_list_is_split_by_its_own_size() -> None:
-    quals = [("owner_id", ("=", True), [1, 2])]
+    quals = [("owner_id", "= ANY", [1, 2])]
     few = plan("deals", *quals, sizes={"v2/deals?": 300, "v2/deals/archived?": 40})
     assert requests(few) == ["/deals", "/deals/archived"]
     many = plan("deals", *quals, sizes={"v2/deals?": 20_000, "v2/deals/archived?": 40})
@@ -124,7 +122,7 @@ def test_times_far_away_widen_the_list_or_are_written_in_full(operator: str, tim
 
 
 def test_several_saved_filters_are_several_lists_whatever_else_is_asked_for() -> None:
-    got = plan("persons", ("filter_id", ("=", True), [1, 2]), ("owner_id", "=", 3), rows=100)
+    got = plan("persons", ("filter_id", "= ANY", [1, 2]), ("owner_id", "=", 3), rows=100)
     assert requests(got) == ["/persons?filter_id=1", "/persons?filter_id=2"]
     assert [dict(call.echo) for call in got.steps[0].calls] == [{"filter_id": 1}, {"filter_id": 2}]  # type: ignore[union-attr]
 
@@ -150,7 +148,7 @@ def test_the_order_is_asked_for_and_streamed() -> None:
 
 
 def test_look_ups_are_sorted_here() -> None:
-    assert not plan("deals", ("id", ("=", True), [2, 1]), order=(Order("id"),)).streamed
+    assert not plan("deals", ("id", "= ANY", [2, 1]), order=(Order("id"),)).streamed
 
 
 def test_the_archived_option_prunes_and_filters() -> None:
@@ -161,6 +159,6 @@ def test_the_archived_option_prunes_and_filters() -> None:
 
 
 def test_batches_look_for_the_missing_among_the_archived() -> None:
-    (step,) = plan("deals", ("id", ("=", True), list(range(1, 21)))).steps
+    (step,) = plan("deals", ("id", "= ANY", list(range(1, 21)))).steps
     assert isinstance(step, Batches)
     assert [listing.path for listing in step.others] == ["/deals/archived"]
