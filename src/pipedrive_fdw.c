@@ -122,18 +122,15 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_send);
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
 
-/* What Python is asked, by whom, what it answered, and what went wrong */
-static const char *question;
-static Oid	asking_user;
-static int	asking_context;
-static char *answer;
+/* What Python answered: an SQLSTATE and message, detail and hint, or just a text */
 static struct
 {
-	bool		raised;
-	bool		cancelled;
 	char		sqlstate[6];
-	char	   *words[3];		/* message, detail, hint */
-}			failure;
+	char	   *words[3];
+	bool		cancelled;
+}			reply;
+static Oid	asking_user;
+static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
 
@@ -165,50 +162,36 @@ typedef struct RunningWrite
 {
 	void	   *multicorn;		/* its own ri_FdwState */
 	int64		number;
+	CmdType		operation;
 	AttrNumber	row;			/* where the plan carries the scanned row */
 } RunningWrite;
 
 /*
- * Functions for Python, which finds them by ctypes.  None of them can raise.
+ * What Python finds by ctypes.  None of the functions can raise.
  */
 
 extern PGDLLEXPORT void _PG_init(void);
-extern PGDLLEXPORT const char *pipedrive_fdw_question(void);
-extern PGDLLEXPORT void pipedrive_fdw_answer(const char *text);
-extern PGDLLEXPORT void pipedrive_fdw_fail(const char *sqlstate, const char *message, const char *detail,
-										   const char *hint, int cancelled);
+extern PGDLLEXPORT const char *pipedrive_fdw_question;
+extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail,
+											 const char *hint, int cancelled);
 extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
 
-static void
-keep(char **place, const char *text)
-{
-	free(*place);
-	*place = text ? strdup(text) : NULL;
-}
+const char *pipedrive_fdw_question = NULL;
 
-const char *
-pipedrive_fdw_question(void)
-{
-	return question;
-}
-
+/* An error, or with no SQLSTATE a text.  Cancelled: pipedrive_fdw_interrupted() said so. */
 void
-pipedrive_fdw_answer(const char *text)
+pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail, const char *hint, int cancelled)
 {
-	keep(&answer, text);
-}
+	const char *const words[] = {text, detail, hint};
 
-/* An error; cancelled: Python gave up since pipedrive_fdw_interrupted() said so. */
-void
-pipedrive_fdw_fail(const char *sqlstate, const char *message, const char *detail, const char *hint, int cancelled)
-{
-	failure.raised = true;
-	failure.cancelled = cancelled;
-	strlcpy(failure.sqlstate, sqlstate, sizeof(failure.sqlstate));
-	keep(&failure.words[0], message);
-	keep(&failure.words[1], detail);
-	keep(&failure.words[2], hint);
+	strlcpy(reply.sqlstate, sqlstate, sizeof(reply.sqlstate));
+	for (int i = 0; i < 3; i++)
+	{
+		free(reply.words[i]);
+		reply.words[i] = strdup(words[i]);
+	}
+	reply.cancelled = cancelled;
 }
 
 /* Changes with each statement of the client, and within one at each COMMIT. */
@@ -329,10 +312,9 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 {
 	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
 
-	question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind, GetCurrentTransactionNestLevel(),
+	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind, GetCurrentTransactionNestLevel(),
 						json_options(options), *members ? "," : "", members);
-	keep(&answer, NULL);
-	failure.raised = false;
+	pipedrive_fdw_answer("", "", "", "", false);
 	asked_in_transaction = true;
 	GetUserIdAndSecContext(&asking_user, &asking_context);
 	if (OidIsValid(user) && user != asking_user)
@@ -342,23 +324,18 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 static const char *
 answered(void)
 {
-	char	   *words[3];
+	const char *state = reply.sqlstate;
 
-	question = NULL;
+	pipedrive_fdw_question = NULL;
 	SetUserIdAndSecContext(asking_user, asking_context);
-	if (!failure.raised)
-		return answer ? answer : "";
-	failure.raised = false;
-	if (failure.cancelled)
+	if (*state && reply.cancelled)
 		CHECK_FOR_INTERRUPTS(); /* has the right words, and may end the session */
-	for (int i = 0; i < 3; i++)
-		words[i] = failure.words[i] ? pstrdup(failure.words[i]) : "";
-	ereport(ERROR,
-			(errcode(MAKE_SQLSTATE(failure.sqlstate[0], failure.sqlstate[1], failure.sqlstate[2],
-								   failure.sqlstate[3], failure.sqlstate[4])),
-			 errmsg_internal("%s", words[0]),
-			 *words[1] ? errdetail_internal("%s", words[1]) : 0,
-			 *words[2] ? errhint("%s", words[2]) : 0));
+	if (*state)
+		ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
+						errmsg_internal("%s", reply.words[0]),
+						*reply.words[1] ? errdetail_internal("%s", reply.words[1]) : 0,
+						*reply.words[2] ? errhint("%s", reply.words[2]) : 0));
+	return reply.words[0];
 }
 
 /* Ask what belongs to no foreign table. */
@@ -988,6 +965,7 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	write->number = ++last_number;
+	write->operation = state->operation;
 	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
 	inner->plan = (Plan *) makeNode(Result);
 #if PG_VERSION_NUM >= 140000
@@ -1006,7 +984,7 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 }
 
 static TupleTableSlot *
-write_row(const char *verb, EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	RunningWrite *write = target->ri_FdwState;
 	Relation	relation = target->ri_RelationDesc;
@@ -1015,7 +993,7 @@ write_row(const char *verb, EState *estate, ResultRelInfo *target, TupleTableSlo
 	bool		isnull = true,
 				skip;
 	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"verb\":\"%s\"", write->number,
-								   estate->es_snapshot->curcid, verb);
+								   estate->es_snapshot->curcid, VERB(write->operation));
 
 	if (write->row > 0)
 		old->t_data = DatumGetHeapTupleHeaderCopy(ExecGetJunkAttribute(plan_slot, write->row, &isnull));
@@ -1027,7 +1005,7 @@ write_row(const char *verb, EState *estate, ResultRelInfo *target, TupleTableSlo
 		HeapTupleHeaderSetTypMod(old->t_data, -1);
 		members = psprintf("%s,\"old\":%s", members, json_value(RECORDOID, HeapTupleHeaderGetDatum(old->t_data), false));
 	}
-	if (verb[0] != 'D')
+	if (write->operation != CMD_DELETE)
 		members = psprintf("%s,\"new\":%s", members, json_value(RECORDOID, ExecFetchSlotHeapTupleDatum(slot), false));
 	ask("write", RelationGetRelid(relation), InvalidOid, members);
 	ExecStoreAllNullTuple(slot);	/* Multicorn reads no value */
@@ -1035,28 +1013,10 @@ write_row(const char *verb, EState *estate, ResultRelInfo *target, TupleTableSlo
 	multicorn.ExecForeignInsert(estate, target, slot, plan_slot);
 	target->ri_FdwState = write;
 	skip = strcmp(answered(), "skip") == 0;
-	if (verb[0] == 'D')
+	if (write->operation == CMD_DELETE)
 		ExecForceStoreHeapTuple(old, slot, false);
 	MemoryContextSwitchTo(before);
 	return skip ? NULL : slot;
-}
-
-static TupleTableSlot *
-pipedrive_insert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	return write_row("INSERT", estate, target, slot, plan_slot);
-}
-
-static TupleTableSlot *
-pipedrive_update(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	return write_row("UPDATE", estate, target, slot, plan_slot);
-}
-
-static TupleTableSlot *
-pipedrive_delete(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	return write_row("DELETE", estate, target, slot, plan_slot);
 }
 
 static void
@@ -1227,9 +1187,9 @@ pipedrive_fdw_handler(PG_FUNCTION_ARGS)
 	routine->PlanForeignModify = pipedrive_plan_modify;
 	routine->ExplainForeignModify = pipedrive_explain_modify;
 	routine->BeginForeignModify = pipedrive_begin_modify;
-	routine->ExecForeignInsert = pipedrive_insert;
-	routine->ExecForeignUpdate = pipedrive_update;
-	routine->ExecForeignDelete = pipedrive_delete;
+	routine->ExecForeignInsert = pipedrive_write_row;
+	routine->ExecForeignUpdate = pipedrive_write_row;
+	routine->ExecForeignDelete = pipedrive_write_row;
 	routine->EndForeignModify = pipedrive_end_modify;
 	routine->BeginForeignInsert = pipedrive_begin_insert;
 	routine->IsForeignRelUpdatable = pipedrive_is_updatable;

@@ -53,8 +53,10 @@ class Question:
 
 def question() -> Question | None:
     """The question that waits for an answer; None outside a server, and on a server without the C part."""
-    fetch = _function("question", ctypes.c_char_p)
-    text = None if fetch is None else fetch()
+    try:
+        text = ctypes.c_char_p.in_dll(ctypes.CDLL(None), "pipedrive_fdw_question").value
+    except ValueError:
+        return None
     if not text:
         return None
     members = orjson.loads(text)
@@ -63,20 +65,19 @@ def question() -> Question | None:
 
 def answer(text: str) -> None:
     """Answers the question by *text*."""
-    give = _function("answer", None, ctypes.c_char_p)
-    if give is not None:
-        give(text.encode())
+    _answer("", text, "", "", False)
 
 
 def fail(error: PipedriveError) -> None:
     """Answers the question by an error, which the C part raises when Python has returned."""
-    give = _function("fail", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
+    _answer(error.sqlstate, error.message, error.detail, error.hint, isinstance(error, Cancelled))
+
+
+def _answer(sqlstate: str, text: str, detail: str, hint: str, cancelled: bool) -> None:
+    give = _function("answer", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
     if give is not None:
-        words = (error.sqlstate, error.message, error.detail, error.hint)
-        give(
-            *(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words),
-            isinstance(error, Cancelled),
-        )
+        words = (sqlstate, text, detail, hint)
+        give(*(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words), cancelled)
 
 
 def depth() -> int:
