@@ -304,21 +304,29 @@ json_value(Oid type, Datum value, bool isnull)
  */
 
 /*
- * Python is about to be called, and will fetch this question.  Until it is
- * answered() the user mapping is that of "user": of a view's owner, say.
+ * Python is about to be called.  Until it has answered() the user mapping is that of
+ * "user": of a view's owner, say.
  */
 static void
-ask(const char *kind, Oid relation, Oid user, const char *members)
+enter(Oid user)
 {
-	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
-
-	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind, GetCurrentTransactionNestLevel(),
-						json_options(options), *members ? "," : "", members);
 	pipedrive_fdw_answer("", "", "", "", false);
 	asked_in_transaction = true;
 	GetUserIdAndSecContext(&asking_user, &asking_context);
 	if (OidIsValid(user) && user != asking_user)
 		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+/* The same, with a question about a foreign table or about none. */
+static void
+ask(const char *kind, Oid relation, Oid user, const char *members)
+{
+	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
+
+	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind,
+									  GetCurrentTransactionNestLevel(), json_options(options),
+									  *members ? "," : "", members);
+	enter(user);
 }
 
 static const char *
@@ -825,7 +833,9 @@ pipedrive_iterate_scan(ForeignScanState *node)
 	Relation	relation = node->ss.ss_currentRelation;
 	TupleTableSlot *slot;
 
-	if (!scan->asked)
+	if (scan->asked)
+		enter(InvalidOid);
+	else
 		ask("scan", RelationGetRelid(relation), InvalidOid, scan_members(scan));
 	scan->asked = true;
 	node->fdw_state = scan->multicorn;
