@@ -73,7 +73,7 @@ class PipedriveFdw(ForeignDataWrapper):
         asked = question()
         if asked is None:  # not asked by the C part
             raise self._fault or OptionError("the foreign table has no handler of pipedrive_fdw")
-        answer(told(lambda: _ANSWERS[asked.call](self.table, asked), ""))
+        told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
@@ -88,10 +88,7 @@ class PipedriveFdw(ForeignDataWrapper):
     def insert(self, values: Mapping[str, Any]) -> Any:
         """Carries out any write; the C part tells which, and *values* are empty."""
         asked = question()
-        row = None if asked is None else told(lambda: _write(self.table, asked), None)
-        if row is None:
-            answer("skip")
-        return row
+        return None if asked is None else told(lambda: _write(self.table, asked), None)
 
     @classmethod
     def import_schema(
@@ -163,7 +160,7 @@ def _plan_modify(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:
-    table.writer.begin(asked["write"], asked["command"])
+    table.writer.begin(asked["write"], asked["command"], asked["columns"])
     return ""
 
 
@@ -188,7 +185,10 @@ def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
 
 def _write(table: ForeignTable, asked: Question) -> Any:
     old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
-    return table.writer.write(asked["verb"], asked["write"], old, new)
+    row = table.writer.write(asked["verb"], asked["write"], old, new)
+    if row is None:
+        answer("skip")
+    return row
 
 
 # ---- questions about none
@@ -198,7 +198,7 @@ def serve() -> None:
     """Answers a question that is about no foreign table."""
     asked = question()
     if asked is not None:
-        answer(told(lambda: _SERVICES[asked.call](asked), ""))
+        told(lambda: answer(_SERVICES[asked.call](asked)), None)
 
 
 def _settings(asked: Question) -> str:

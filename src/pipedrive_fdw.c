@@ -329,15 +329,28 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 	enter(user);
 }
 
+/* An ErrorContextCallback: PostgreSQL's words for a cancel with what Python has to add. */
+static void
+add_detail(void *argument)
+{
+	if (*reply.words[1])
+		errdetail_internal("%s", reply.words[1]);
+}
+
 static const char *
 answered(void)
 {
 	const char *state = reply.sqlstate;
+	ErrorContextCallback context = {.previous = error_context_stack, .callback = add_detail};
 
 	pipedrive_fdw_question = NULL;
 	SetUserIdAndSecContext(asking_user, asking_context);
-	if (*state && reply.cancelled)
-		CHECK_FOR_INTERRUPTS(); /* has the right words, and may end the session */
+	if (reply.cancelled)
+	{
+		error_context_stack = &context;
+		CHECK_FOR_INTERRUPTS(); /* may end the session, too */
+		error_context_stack = context.previous;
+	}
 	if (*state)
 		ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 						errmsg_internal("%s", reply.words[0]),
@@ -938,11 +951,11 @@ static List *
 pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int subplan)
 {
 	Oid			relation = planner_rt_fetch(target, root)->relid;
-	Bitmapset  *columns = plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL;
+	char	   *columns = json_columns(relation, plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL);
+	const char *lines = ask_table(relation, InvalidOid, "plan modify",
+								  psprintf("\"verb\":\"%s\"", VERB(plan->operation)), NULL);
 
-	return list_make1(makeString(pstrdup(ask_table(relation, InvalidOid, "plan modify",
-												   psprintf("\"verb\":\"%s\",\"columns\":%s", VERB(plan->operation),
-															json_columns(relation, columns)), NULL))));
+	return list_make2(makeString(pstrdup(lines)), makeString(columns));
 }
 
 static void
@@ -984,8 +997,8 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	nothing->mt_plans = &inner;
 #endif
 	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "begin write",
-			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u", write->number, state->ps.state->es_snapshot->curcid),
-			  NULL);
+			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s", write->number,
+					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private))), NULL);
 	ask("begin", RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "");
 	multicorn.BeginForeignModify(nothing, target, NIL, 0, 0);
 	write->multicorn = target->ri_FdwState;

@@ -13,7 +13,7 @@ from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, Table, Write
-from pipedrive_fdw.codec import Codec, same
+from pipedrive_fdw.codec import CODECS, Codec, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options
@@ -37,7 +37,7 @@ from pipedrive_fdw.run.incoming_values import IncomingValues
 from pipedrive_fdw.run.parents import Parents
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.row_images import RowImages, read_ahead
-from pipedrive_fdw.run.rows import Binding, Row, RowMaker, dig
+from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, dig
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
 
@@ -80,8 +80,10 @@ def _reporting(verb: F) -> F:
 class Command:
     """A write that runs: what it has done with the rows of its table."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, columns: Collection[str]) -> None:
+        """*columns* of the foreign table are those that an UPDATE sets."""
         self.number = number
+        self.columns = frozenset(columns)
         self.done: set[str] = set()  # identities of rows
         self.shared: set[str] = set()  # records that several rows show
 
@@ -98,8 +100,10 @@ class Writer:
         self._commands: dict[int, Command] = {}
         self._numbers: dict[int, int] = {}
         self._statement: Any = None
-        names = [b.column.name if b.custom is None else "" for b in self.binding.columns]
-        self._places = [names.index(key) for key in self.table.key if key in names]
+        shown = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
+        whole = all(key in shown for key in self.table.key)
+        # Where the columns stand that identify a row: those of the key, or else row_id, which joins them
+        self._places = [shown[name] for name in (self.table.key if whole else ("row_id",)) if name in shown]
 
     # ---- what PostgreSQL asks first
 
@@ -119,14 +123,11 @@ class Writer:
         """Raises WriteError where a statement that does *verb* cannot be done, whatever its rows are."""
         self._check_updatable()
         check_possible(self.table, verb)
-        if verb != "INSERT" and len(self._places) < len(self.table.key):
-            missing = [
-                key for key in self.table.key if key not in {b.column.name for b in self.binding.columns}
-            ]
+        if verb != "INSERT" and not self._places:
+            name = self.table.key[0] if len(self.table.key) == 1 else "row_id"
             raise WriteError(
-                f"the foreign table of {self.table.name} has no column {', '.join(missing)}, "
-                "which identifies its rows",
-                hint=f"ALTER FOREIGN TABLE … ADD COLUMN {missing[0]} …, or import it again.",
+                f"the foreign table of {self.table.name} has no column {name}, which identifies its rows",
+                hint=f"ALTER FOREIGN TABLE … ADD COLUMN {name} …, or import it again.",
             )
 
     def _check_updatable(self) -> None:
@@ -148,12 +149,13 @@ class Writer:
     def _waits(self) -> bool:
         return bool(self.target.options["write_mode"] == "commit")
 
-    def begin(self, number: int, command: int) -> None:
-        """The write *number* begins, of the *command* that PostgreSQL counts so in the transaction."""
+    def begin(self, number: int, command: int, columns: Collection[str]) -> None:
+        """The write *number* begins, of the *command* that PostgreSQL counts so in the transaction; an UPDATE
+        sets *columns*."""
         mark = statement()
         if mark != self._statement:
             self._statement, self._commands, self._numbers = mark, {}, {}
-        self._commands[number] = Command(command)
+        self._commands[number] = Command(command, columns)
         self._numbers[command] = number
 
     def end(self, number: int) -> None:
@@ -219,7 +221,12 @@ class Writer:
         work = self.target.begin_work()
         try:
             old, old_custom = self._incoming.canonical(before, before)
+            old = {**self._keys(before), **old}
             new, new_custom = self._incoming.canonical(values, before)
+            # What the scan did not give is NULL in both rows
+            unread = [b for b in self._unread(before) if b.name in command.columns]
+            if unread:
+                old = {**old, **self._fresh(old, unread)}
             changed = difference(self.table, old, new)
             custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
             if custom:
@@ -231,7 +238,7 @@ class Writer:
             if self._seen(command, old):
                 return self._in_order(base)
             self._parents.check(old, work)
-            old = self._completed(old, "update")
+            old = self._completed(old, before, "update")
             row_id = self._row_id(before)
             waiting = (row_id, self._reloaded(before, values)) if self._waits else None
             for change in updates(self.table, old, changed, custom):
@@ -245,7 +252,8 @@ class Writer:
     def _delete(self, command: Command, before: Values) -> Row:
         work = self.target.begin_work()
         try:
-            old = self._completed(self._incoming.canonical(before, before)[0], "delete")
+            old = {**self._keys(before), **self._incoming.canonical(before, before)[0]}
+            old = self._completed(old, before, "delete")
             change = deletion(self.table, old)
             row_id = self._row_id(before)
             if not self._seen(command, old):
@@ -265,6 +273,15 @@ class Writer:
 
     def _in_order(self, values: Values) -> Row:
         return [values.get(b.name) for b in self.binding.columns]
+
+    def _keys(self, before: Values) -> dict[str, Any]:
+        """The canonical values of the key columns; of several, the last may hold colons itself."""
+        row_id = self._row_id(before)
+        parts = row_id.split(":", len(self.table.key) - 1)
+        types = {c.name: c.type for c in self.table.columns}
+        if len(parts) != len(self.table.key):
+            raise WriteError(f"{row_id!r} identifies no row of {self.table.name}")
+        return {n: self._incoming.parsed(n, CODECS[types[n]], p) for n, p in zip(self.table.key, parts)}
 
     def _custom(
         self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
@@ -296,27 +313,30 @@ class Writer:
                 out[bound.name] = None if new is None else bound.codec.load(bound.codec.dump(new))
         return out
 
-    def _completed(self, old: Values, verb: str) -> Values:
-        """*old* with what the operation wants of the row and the scan did not give: extended columns, and
-        columns that the foreign table does not have."""
-        known = {
-            b.column.name for b in self.binding.columns if not b.column.extended or old.get(b.column.name)
-        }
-        if always(self.table, verb) <= known:
-            return old
+    def _unread(self, before: Values) -> list[BoundColumn]:
+        """The extended columns that the scan did not give."""
+        return [b for b in self.binding.columns if b.column.extended and before.get(b.name) is None]
+
+    def _completed(self, old: dict[str, Any], before: Values, verb: str) -> dict[str, Any]:
+        """*old* with what the operation wants of the row and the scan, which gave *before*, did not give: extended
+        columns."""
+        needed = always(self.table, verb)
+        unread = [b for b in self._unread(before) if b.column.name in needed and old.get(b.column.name) is None]
+        if unread:
+            old = {**old, **self._fresh(old, unread)}
+        return old
+
+    def _fresh(self, old: Values, columns: Collection[BoundColumn]) -> dict[str, Any]:
+        """The canonical values of *columns* of the row, read afresh."""
         keys = {name: old[name] for name in self.table.key}
         found = self.target.find(keys)
         if found is None:
-            raise WriteError(
-                f"row {':'.join(map(str, keys.values()))} of {self.table.name} is not there any more"
-            )
-        columns = [b for b in self.binding.columns if b.custom is None]
-        fresh = {b.column.name: v for b, v in zip(self.binding.columns, found) if b in columns}
-        parsed = {n: None if v is None else self._codec(n).parse(v) for n, v in fresh.items()}
-        return {**parsed, **{n: v for n, v in old.items() if n in known}}
-
-    def _codec(self, name: str) -> Codec:
-        return next(b.codec for b in self.binding.columns if b.column.name == name)
+            row_id = ":".join(map(str, keys.values()))
+            raise WriteError(f"row {row_id} of {self.table.name} is not there any more")
+        values = {b.name: v for b, v in zip(self.binding.columns, found)}
+        return {
+            b.column.name: None if values[b.name] is None else b.codec.parse(values[b.name]) for b in columns
+        }
 
     def _seen(self, command: Command, old: Values) -> bool:
         """Whether the command has written the record already that several rows show."""
