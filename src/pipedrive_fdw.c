@@ -623,7 +623,7 @@ static void
 add_scan(PlannerInfo *root, RelOptInfo *rel, double rows, List *pathkeys, Relids outer)
 {
 	PlannedScan *planned = rel->fdw_private;
-	double		cost = planned->startup + rows * planned->width;
+	double		cost = Max(planned->startup, rows * planned->width);
 
 	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows,
 #if PG_VERSION_NUM >= 180000
