@@ -55,7 +55,7 @@ LEADS = Table(
         ),
         ref("creator_id", "users", "The user who created it."),
         *writable(
-            Column("label_ids", "text[]", "Ids of the labels.", references="lead_labels.id"),
+            Column("label_ids", "uuid[]", "Ids of the labels.", references="lead_labels.id"),
             ref("person_id", "persons", "The person."),
             ref("organization_id", "organizations", "The organization."),
         ),

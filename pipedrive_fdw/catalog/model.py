@@ -22,12 +22,13 @@ NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 
 
 # What stands before the colon of a source: how the value there becomes that of the column.
-#   not   the opposite of a boolean
-#   has   whether there is a value
-#   id    the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
-#   parts an address: the text there and the flat fields beside it (address_country, …) as one object
-#   list  a list written as text (1,2), as its only element, or as null when it is empty
-READERS = ("not", "has", "id", "parts", "list")
+#   not     the opposite of a boolean
+#   has     whether there is a value
+#   id      the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
+#   parts   an address: the text there and the flat fields beside it (address_country, …) as one object
+#   list    a list written as text (1,2), as its only element, or as null when it is empty
+#   number  a whole number, or one written as text; nothing for any other value
+READERS = ("not", "has", "id", "parts", "list", "number")
 
 
 def read_source(source: str) -> tuple[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ whole-row expression uses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
@@ -22,6 +23,7 @@ from pipedrive_fdw.errors import DataError
 
 Record = Mapping[str, Any]
 Row = list[Any]
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,13 @@ def _list(record: Any, path: Sequence[str]) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
+def _number(record: Any, path: Sequence[str]) -> Any:
+    value = dig(record, path)
+    return (
+        value if type(value) is int or (isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value)) else None
+    )
+
+
 # What stands before the colon of a source (model.READERS).
 _READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "": dig,
@@ -162,6 +171,7 @@ _READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "id": _id,
     "parts": _parts,
     "list": _list,
+    "number": _number,
 }
 
 

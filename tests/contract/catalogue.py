@@ -54,7 +54,7 @@ _SHOWN = {
         *("text", "uuid", "bigint", "numeric", "boolean", "timestamptz", "date", "time", "interval"),
         "bigint[]",  # "2,3" of version 1
     },
-    "array": {"jsonb", "bigint[]", "text[]"},
+    "array": {"jsonb", "bigint[]", "text[]", "uuid[]"},
     "object": {"jsonb"},
 }
 _ENCODINGS = {

@@ -21,7 +21,7 @@ FOLDER = ROOT / "docs" / "tables"
 SQL = ROOT / "sql"
 _SQL_PART = re.compile(r"(-- generated: (\w+)\n).*?( *-- end\n)", re.DOTALL)
 # Types of custom fields whose values are ids of other tables' rows.
-_LINKED_KINDS = {
+LINKED_KINDS = {
     "userid": "users",
     "orgid": "organizations",
     "peopleid": "persons",
@@ -139,7 +139,7 @@ def references_part() -> str:
         for column in table.columns
         if column.references
     ]
-    found += [("NULL", kind, table, "id") for kind, table in _LINKED_KINDS.items()]
+    found += [("NULL", kind, table, "id") for kind, table in LINKED_KINDS.items()]
     return (
         ",\n".join(
             f"        ({table}, '{column}', '{target}', '{key}')" for table, column, target, key in found
