@@ -214,8 +214,9 @@ class Write(Operation):
     columns that may be set (Column.insert, Column.update) under Column.body.
 
     encoding  'json', 'form' (URL-encoded), 'multipart', or '' for no body
-    fields    columns that are always sent (the user of a role assignment, a required field of a PUT), from
-              the row or else from a fresh get; an error when there is no value
+    fields    columns that are always sent (the user of a role assignment, a required field of a PUT, a
+              placeholder that the body repeats), from the row or else from a fresh get; an error when there
+              is no value
     takes     the columns that this operation takes, when not all that may be set
     otherwise the operation for a row of which this one does not take every column given, or misses one
               of ``fields``

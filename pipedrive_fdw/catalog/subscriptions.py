@@ -62,7 +62,7 @@ SUBSCRIPTIONS = Table(
     get=Get("/subscriptions/{id}", tokens=20, version=1),
     parent=Parent("deals", "deal_id"),
     insert=add("/subscriptions/recurring", 1),
-    update=change("/subscriptions/recurring/{id}", 1, fields=("effective_date",)),
+    update=change("/subscriptions/recurring/{id}", 1, fields=("id", "effective_date")),
     delete=remove("/subscriptions/{id}", 1),
     removed=True,
     needs=_GONE,

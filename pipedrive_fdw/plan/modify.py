@@ -74,7 +74,8 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
                 f"{_columns(left_over or ['custom fields'])} of {table.name} cannot be given here",
                 hint=f"This way of creating it takes {', '.join(op.takes)}.",
             )
-    return _change(table, op, given, {n: given[n] for n in given if n not in op.placeholders}, custom)
+    body = {n: given[n] for n in given if n in op.fields or n not in op.placeholders}
+    return _change(table, op, given, body, custom)
 
 
 def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
@@ -135,8 +136,8 @@ def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> 
         if table.update is None:
             raise WriteError(f"{_columns(rest)} of {table.name} cannot be changed")
         op = _operation(table.update, rest)
-        body = {**{n: {**old, **rest}.get(n) for n in op.fields if n not in op.placeholders}, **rest}
-        missing = [n for n in op.fields if body.get(n) is None and n not in op.placeholders]
+        body = {**{n: {**old, **rest}.get(n) for n in op.fields}, **rest}
+        missing = [n for n in op.fields if body.get(n) is None]
         if missing:
             raise WriteError(
                 f"{_columns(missing)} of {table.name} must be given in an UPDATE",

@@ -339,7 +339,8 @@ def _taken(table: Table, verb: str, write: Write) -> list[Column]:
     else:
         settable = {c.name for c in table.columns if getattr(c, "insert" if verb == "insert" else "update")}
         named = (set(write.takes) or settable - set(table.instead)) | set(write.fields)
-    return [c for c in table.columns if c.name in named and c.name not in write.placeholders]
+    in_path = set(write.placeholders) - set(write.fields)
+    return [c for c in table.columns if c.name in named and c.name not in in_path]
 
 
 def _body_faults(table: Table, verb: str, write: Write, found: Found, schema: Any) -> list[str]:
@@ -353,7 +354,8 @@ def _body_faults(table: Table, verb: str, write: Write, found: Found, schema: An
                 faults.append(f"{where} takes no {name}")
             continue
         faults += _form_faults(where, column, flat(found.root, schema["properties"][name]))
-    needed = set(schema.get("required", ())) & set(schema["properties"])
+        faults += structure_faults(table, where, found, column, schema["properties"][name])
+    needed = set(schema.get("required", ()))
     if verb == "insert":
         sure = {c.body or c.name for c in columns if c.required or c.name in write.fields}
     else:

@@ -69,45 +69,50 @@ PAYMENT = {"amount": 10, "description": "first", "due_at": "2027-01-31"}
             f"update_installment_subscription({{installment}}, {PAYMENTS})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT]},
+            {"id": "{installment}", "payments": [PAYMENT]},
         ),
         (
             f"update_installment_subscription({{installment}}, {PAYMENTS}, true)",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT], "update_deal_value": True},
+            {"id": "{installment}", "payments": [PAYMENT], "update_deal_value": True},
         ),
         (
             f"update_installment_subscription(subscription_id => {{installment}}, payments => {PAYMENTS})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT]},
+            {"id": "{installment}", "payments": [PAYMENT]},
         ),
         (
             f"update_installment_subscription(update_deal_value => false, payments => {PAYMENTS}, "
             "subscription_id => {installment})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT], "update_deal_value": False},
+            {"id": "{installment}", "payments": [PAYMENT], "update_deal_value": False},
         ),
-        ("cancel_recurring_subscription({recurring})", "PUT", "/recurring/{recurring}/cancel", {}),
+        (
+            "cancel_recurring_subscription({recurring})",
+            "PUT",
+            "/recurring/{recurring}/cancel",
+            {"id": "{recurring}"},
+        ),
         (
             "cancel_recurring_subscription({recurring}, '2027-03-01')",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {"end_date": "2027-03-01"},
+            {"id": "{recurring}", "end_date": "2027-03-01"},
         ),
         (
             "cancel_recurring_subscription(subscription_id => {recurring})",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {},
+            {"id": "{recurring}"},
         ),
         (
             "cancel_recurring_subscription(end_date => '2027-03-01', subscription_id => {recurring})",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {"end_date": "2027-03-01"},
+            {"id": "{recurring}", "end_date": "2027-03-01"},
         ),
     ],
 )
@@ -136,8 +141,8 @@ def test_subscriptions_with_and_without_optional_arguments(
     keys = {"deal": deals[2], "installment": installment, "recurring": recurring}
     extended.simulator.reset()
     extended.value(f"SELECT pipedrive.{_filled(call, keys)}")
-    if verb == "POST":
-        body = {"deal_id": deals[2], **body}
+    own = {"deal_id": deals[2]} if verb == "POST" else {"id": int(_filled(body["id"], keys))}
+    body = {**body, **own}
     assert extended.sent() == [(verb, f"/api/v1/subscriptions{_filled(path, keys)}", body)]
 
 
@@ -170,7 +175,7 @@ def test_subscriptions_by_name_and_by_position(extended: Extended) -> None:
         f"SELECT pipedrive.cancel_recurring_subscription({recurring['id']}, end_date => '2027-03-01')"
     )
     path = f"/api/v1/subscriptions/recurring/{recurring['id']}/cancel"
-    assert extended.sent() == [("PUT", path, {"end_date": "2027-03-01"})]
+    assert extended.sent() == [("PUT", path, {"id": recurring["id"], "end_date": "2027-03-01"})]
     assert (ended["id"], ended["end_date"]) == (recurring["id"], "2027-03-01")
 
 
