@@ -51,7 +51,7 @@ BEGIN
          'Ends a recurring subscription, today or at end_date. Pipedrive removed this API in 2025.'),
         ('add_deal_installments', 'deal_id bigint, installments jsonb', 'deal_id, installments', '''POST''',
          $$'/v2/deals/' || deal_id || '/installments'$$, 'NULL::jsonb',
-         $$SELECT element FROM jsonb_array_elements(installments) AS given (element)$$, 'installments', '', false, 5,
+         $$SELECT jsonb_build_object('installments', installments)$$, '', '', false, 5,
          'Adds installments to a deal, [{description, amount, billing_date}]: one request each.'),
         ('convert_lead', 'lead_id uuid, stage_id bigint DEFAULT NULL, pipeline_id bigint DEFAULT NULL',
          'lead_id', '''POST''', $$'/v2/leads/' || lead_id || '/convert/deal'$$, 'NULL::jsonb',

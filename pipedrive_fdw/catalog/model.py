@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipedrive_fdw.shapes import LIST, Shape
+
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 # How a list is paged.
@@ -64,6 +66,7 @@ class Column:
                 multipart body and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
                 text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59
+    shape       of a jsonb that can be given: what the API takes
     """
 
     name: str
@@ -82,6 +85,7 @@ class Column:
     held: bool = False
     single: bool = False
     sent: str = ""
+    shape: Shape | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -95,6 +99,11 @@ class Column:
     def outer(self) -> bool:
         """Whether the element of a nested table does not have it, but the record or the request."""
         return self.echo or self.source.startswith("/")
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its values are lists: an array, or a jsonb of that shape."""
+        return self.type.endswith("[]") or (self.shape is not None and self.shape.kind == LIST)
 
 
 @dataclass(frozen=True)
@@ -346,6 +355,8 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
             faults.append(f"{where}: is sent in an unknown form")
         if column.required and not column.insert:
             faults.append(f"{where}: is required but cannot be given")
+        if column.type == "jsonb" and (column.insert or column.update) and column.shape is None:
+            faults.append(f"{where}: can be given but has no shape")
         target, _, key = column.references.partition(".")
         if target and target not in tables:
             faults.append(f"{where}: references {target}, which is not declared")

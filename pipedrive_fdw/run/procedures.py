@@ -17,6 +17,7 @@ from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
+from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
@@ -26,6 +27,7 @@ from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.shapes import Place, check, tidied
 
 REQUEST, CATALOGUE = "request", "catalogue"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -101,21 +103,29 @@ class RequestTable(_NoScan):
                 detail="The option updatable of the server is 'false'.",
                 hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
             )
-        query, body = _json(values, "query"), _json(values, "body")
+        query = _json(values, "query")
+        bodies, many = _bodies(method, version, path, _json(values, "body"))
         tokens = values.get("tokens")
         price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
         whole = CODECS["boolean"].parse(values.get("pages") or "f")
-        try:
-            data = self._send(Operation(path, price, version, method), _parameters(query), body, whole)
-        except PipedriveError as error:
-            error.detail = sentences(error.detail, TRANSACTION.statement_report())
-            raise self._explained(error, path) from None
-        if method != "GET":
-            made = data.get("id") if isinstance(data, dict) else None
-            TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
+        op, params = Operation(path, price, version, method), _parameters(query)
+        answers = [self._send(op, params, body, whole) for body in bodies]
+        data = answers if many else answers[0]
         return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
 
     def _send(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+        """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
+        try:
+            data = self._data(op, params, body, whole)
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, TRANSACTION.statement_report())
+            raise self._explained(error, op.path) from None
+        if op.method != "GET":
+            made = data.get("id") if isinstance(data, dict) else None
+            TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", "done" if made is None else str(made))
+        return data
+
+    def _data(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
         options = with_session(self._options, setting)
         guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
         work = session_for(self._options).work(guards)
@@ -170,6 +180,21 @@ def _json(values: Values, name: str) -> Any:
         return None if raw is None else CODECS["jsonb"].parse(raw)
     except ValueError as error:
         raise WriteError(f"{name} cannot be sent", detail=f"{error}.") from None
+
+
+def _bodies(method: str, version: int, path: str, body: Any) -> tuple[list[Any], bool]:
+    """The bodies to be sent, one request each, and whether *body* lists them.
+
+    Raises WriteError where an argument of a function is not what the API takes.
+    """
+    for argument in ARGUMENTS:
+        given = isinstance(body, dict) and argument.name in body
+        if given and argument.sent_by(method, version, path):
+            place = Place(f"{argument.name} of {method} /v{version}{path}", argument.name)
+            check(argument.shape, body[argument.name], None, place)
+            value = tidied(argument.shape, body[argument.name])
+            return (value, True) if argument.each else ([{**body, argument.name: value}], False)
+    return [body], False
 
 
 def _parameters(query: Any) -> Params:

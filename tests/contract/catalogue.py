@@ -23,6 +23,7 @@ from pipedrive_fdw.catalog.model import (
 )
 from tests.contract.found import Found, element, find, operations, record_schema
 from tests.contract.openapi import bodies, flat, operation
+from tests.contract.structure import structure_faults
 
 # (table, column) → why it is declared though the schemas do not have it
 EXTRA = {

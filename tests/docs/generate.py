@@ -14,6 +14,7 @@ from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.catalog.scopes import scopes
 from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
+from pipedrive_fdw.shapes import form
 from tests.docs.markdown import pages, with_parts
 from tests.engine.places import ROOT
 
@@ -228,6 +229,8 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
 
 def _meaning(column: Column) -> str:
     words = column.doc
+    if column.shape is not None:
+        words += f" Form: {_code(form(column.shape, not (column.insert or column.update)))}."
     if column.references:
         words += f" → {_code(column.references)}"
     if column.extended:

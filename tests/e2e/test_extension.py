@@ -210,6 +210,39 @@ def test_installments_are_added_one_by_one(extended: Extended) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("installments", "words"),
+    [
+        ('{"description": "x", "amuont": 5, "billing_date": "2027-02-01"}', 'has no key "amuont"'),
+        ('{"description": "x", "amount": "5", "billing_date": "2027-02-01"}', "must be a number"),
+        ('{"description": "x", "amount": 5}', 'lacks the key "billing_date"'),
+        ("5", "must be an object"),
+    ],
+)
+def test_no_installment_is_added_where_one_cannot_be(
+    extended: Extended, installments: str, words: str
+) -> None:
+    good = '{"description": "one", "amount": 5, "billing_date": "2027-01-31"}'
+    with pytest.raises(psycopg.Error, match=words) as caught:
+        extended.run(f"SELECT pipedrive.add_deal_installments(1, '[{good}, {installments}]')")
+    assert "installments[1]" in str(caught.value.diag.message_detail)
+    assert extended.sent() == []
+
+
+@pytest.mark.parametrize(
+    "call", ["add_installment_subscription(1, 'EUR', {})", "update_installment_subscription(1, {})"]
+)
+def test_payments_are_checked_before_they_are_sent(extended: Extended, call: str) -> None:
+    payments = """'[{"amount": 10, "description": "first", "due": "2027-01-31"}]'"""
+    with pytest.raises(psycopg.Error) as caught:
+        extended.run(f"SELECT pipedrive.{call.format(payments)}")
+    assert 'has no key "due"' in str(caught.value)
+    assert caught.value.diag.message_hint == (
+        'Did you mean "due_at"? Valid keys: amount, description, due_at.'
+    )
+    assert extended.sent() == []
+
+
 def test_conversions_are_waited_for(extended: Extended) -> None:
     lead = extended.value("SELECT id FROM pipedrive.leads WHERE NOT is_archived LIMIT 1")
     answer = extended.value(f"SELECT pipedrive.convert_lead('{lead}')")
@@ -294,7 +327,8 @@ def test_the_tables_that_functions_make_are_not_listed(extended: Extended) -> No
         ("request('TRACE', '/v2/deals')", "is no method"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object"),
         ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent"),
-        ("add_deal_installments(1, '{}')", "pipedrive write: installments must be a jsonb array"),
+        ("add_deal_installments(1, '{}')", "installments must be a list, and is {}"),
+        ("add_deal_installments(1, 'null')", "installments must be a list, and is null"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"'),
         ("duplicate_deal(123456789)", "404"),
