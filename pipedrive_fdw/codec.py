@@ -386,6 +386,7 @@ def same(one: Any, other: Any) -> bool:
 
 CODECS = {c.name: c for c in _SCALARS}
 CODECS["bigint[]"] = _array_of(CODECS["bigint"], quote=False)
+CODECS["uuid[]"] = _array_of(CODECS["uuid"], quote=False)
 CODECS["text[]"] = _array_of(CODECS["text"], quote=True)
 
 # Types that a user may choose in a hand-written CREATE FOREIGN TABLE, and the codec that serves them.

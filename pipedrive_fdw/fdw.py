@@ -1,7 +1,7 @@
 """The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
-The only module that imports multicorn. Nothing is decided here, and nothing is raised: an error is told to the
-C part, which raises it when Python has returned.
+The only module that imports multicorn. Nothing is decided here, and nothing is raised: an error is told to
+the C part, which raises it when Python has returned.
 """
 
 from __future__ import annotations

@@ -238,10 +238,12 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
 
 
 def check_given(place: str, given: Mapping[str, str], reads_files: bool) -> None:
-    """Checks the options that are *given* at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they are kept.
+    """Checks the options that are *given* at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they
+    are kept.
 
-    *reads_files*: who gives them has the rights of pg_read_server_files. Raises OptionError for an unknown name,
-    one that does not belong there, a value that cannot be read, and a secrets_file without those rights.
+    *reads_files*: who gives them has the rights of pg_read_server_files. Raises OptionError for an unknown
+    name, one that does not belong there, a value that cannot be read, and a secrets_file without those
+    rights.
     """
     if place not in (SERVER, MAPPING, TABLE):
         return

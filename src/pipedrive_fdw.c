@@ -1157,7 +1157,7 @@ pipedrive_fdw_send(PG_FUNCTION_ARGS)
 	found = ask_module("send", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
 										json_options(server->options),
 										json_options(GetUserMapping(GetUserId(), server->serverid)->options),
-										DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1)))));
+										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
 	if (!*found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));

@@ -4,6 +4,36 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove, writable
 from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
+from pipedrive_fdw.shapes import INTEGER, SCALAR, TEXT, list_of, nullable, object_of
+
+_CONDITION = (
+    object_of(
+        object=TEXT,
+        field_id=SCALAR,
+        operator=TEXT,
+        value=nullable(SCALAR),
+        extra_value=nullable(SCALAR),
+    )
+    .requiring("object field_id operator")
+    .showing("json_value_flag field_code")
+)
+_GROUP = object_of(glue=TEXT, conditions=list_of(_CONDITION)).requiring("glue")
+_CONDITIONS = object_of(glue=TEXT, conditions=list_of(_GROUP)).requiring("glue conditions")
+
+# Numbers are texts in the examples of the requests, and numbers in the answers.
+_GOAL_TYPE = object_of(
+    name=TEXT,
+    params=object_of(
+        pipeline_id=nullable(list_of(INTEGER)),
+        stage_id=nullable(SCALAR),
+        activity_type_id=nullable(list_of(INTEGER)),
+    ),
+).requiring("name")
+_ASSIGNEE = object_of(id=SCALAR, type=TEXT).requiring("id type")
+_DURATION = object_of(start=TEXT, end=nullable(TEXT)).requiring("start")
+_OUTCOME = object_of(target=SCALAR, tracking_metric=TEXT, currency_id=INTEGER).requiring(
+    "target tracking_metric"
+)
 
 FILTERS = Table(
     name="filters",
@@ -31,11 +61,12 @@ FILTERS = Table(
         Column(
             "conditions",
             "jsonb",
-            "The conditions, two levels of {glue, conditions}; one more request a row.",
+            "The conditions, two levels; one more request a row.",
             extended=True,
             insert=True,
             update=True,
             required=True,
+            shape=_CONDITIONS,
         ),
     ),
     listings=(
@@ -70,16 +101,11 @@ GOALS = Table(
         ref("owner_id", "users", "The user who made it."),
         *writable(
             Column("title", "text", "Title."),
-            Column("type", "jsonb", "What is counted: {name, params}.", required=True),
-            Column("assignee", "jsonb", "Whose goal it is: {id, type}.", required=True),
+            Column("type", "jsonb", "What is counted.", required=True, shape=_GOAL_TYPE),
+            Column("assignee", "jsonb", "Whose goal it is.", required=True, shape=_ASSIGNEE),
             Column("interval", "text", "weekly, monthly, quarterly or yearly.", required=True),
-            Column("duration", "jsonb", "From when to when: {start, end}.", required=True),
-            Column(
-                "expected_outcome",
-                "jsonb",
-                "What is to be reached: {target, tracking_metric, currency_id}.",
-                required=True,
-            ),
+            Column("duration", "jsonb", "From when to when.", required=True, shape=_DURATION),
+            Column("expected_outcome", "jsonb", "What is to be reached.", required=True, shape=_OUTCOME),
         ),
         Column("is_active", "boolean", "Whether it is active."),
         Column("report_ids", "text[]", "Reports that show it."),

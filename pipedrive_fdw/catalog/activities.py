@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import (
     ADD_TIME,
+    ADDRESS,
     BY_FILTER,
     BY_IDS,
     BY_TIMES,
@@ -19,6 +20,12 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
+from pipedrive_fdw.shapes import BOOLEAN, INTEGER, TEXT, list_of, object_of
+
+_PARTICIPANTS = list_of(object_of(person_id=INTEGER, primary=BOOLEAN))
+_ATTENDEES = list_of(
+    object_of(email=TEXT, name=TEXT, status=TEXT, is_organizer=BOOLEAN, person_id=INTEGER, user_id=INTEGER)
+)
 
 ACTIVITIES = Table(
     name="activities",
@@ -50,9 +57,9 @@ ACTIVITIES = Table(
         ),
         Column("marked_as_done_time", "timestamptz", "When it was marked as done."),
         *writable(
-            Column("location", "jsonb", "Location as typed and in parts."),
-            Column("participants", "jsonb", "Participants: [{person_id, primary}]."),
-            Column("attendees", "jsonb", "Attendees: [{email, name, status, …}].", include=True),
+            Column("location", "jsonb", "Location.", shape=ADDRESS),
+            Column("participants", "jsonb", "Participants.", shape=_PARTICIPANTS),
+            Column("attendees", "jsonb", "Attendees.", include=True, shape=_ATTENDEES),
         ),
         Column("conference_meeting_client", "text", "Client of the conference."),
         Column("conference_meeting_url", "text", "Address of the conference."),

@@ -6,6 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Filter, Write
+from pipedrive_fdw.shapes import BOOLEAN, TEXT, list_of, object_of
+
+ADDRESS = object_of(
+    value=TEXT,
+    country=TEXT,
+    admin_area_level_1=TEXT,
+    admin_area_level_2=TEXT,
+    locality=TEXT,
+    sublocality=TEXT,
+    route=TEXT,
+    street_number=TEXT,
+    subpremise=TEXT,
+    postal_code=TEXT,
+)
+CONTACTS = list_of(object_of(value=TEXT, primary=BOOLEAN, label=TEXT))
 
 ID = Column("id", "bigint", "Identifier.", not_null=True)
 ADD_TIME = Column("add_time", "timestamptz", "When the record was created.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import (
+    ADDRESS,
     BY_FILTER,
     BY_IDS,
     BY_TIMES,
+    CONTACTS,
     CUSTOM_FIELDS,
     FILTER_ID,
     ID,
@@ -59,17 +61,17 @@ PERSONS = Table(
         Column("add_time", "timestamptz", "When the record was created.", insert=True),
         UPDATE_TIME,
         *writable(
-            Column("emails", "jsonb", "E-mail addresses: [{value, primary, label}]."),
-            Column("phones", "jsonb", "Phone numbers: [{value, primary, label}]."),
+            Column("emails", "jsonb", "E-mail addresses.", shape=CONTACTS),
+            Column("phones", "jsonb", "Phone numbers.", shape=CONTACTS),
         ),
         Column("is_deleted", "boolean", "Always false here."),
         VISIBLE_TO,
         LABEL_IDS,
         Column("picture_id", "bigint", "Id of the picture."),
         *writable(
-            Column("postal_address", "jsonb", "Postal address in parts (contact sync)."),
+            Column("postal_address", "jsonb", "Postal address (contact sync).", shape=ADDRESS),
             Column("notes", "text", "Notes (contact sync)."),
-            Column("im", "jsonb", "Instant messaging addresses: [{value, primary, label}] (contact sync)."),
+            Column("im", "jsonb", "Instant messaging addresses (contact sync).", shape=CONTACTS),
             Column("birthday", "date", "Birthday (contact sync)."),
             Column("job_title", "text", "Job title (contact sync)."),
         ),
@@ -124,7 +126,7 @@ ORGANIZATIONS = Table(
         UPDATE_TIME,
         Column("is_deleted", "boolean", "Always false here."),
         VISIBLE_TO,
-        Column("address", "jsonb", "Address as typed and in parts.", insert=True, update=True),
+        Column("address", "jsonb", "Address.", insert=True, update=True, shape=ADDRESS),
         LABEL_IDS,
         *writable(
             Column("website", "text", "Website."),

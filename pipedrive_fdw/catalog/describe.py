@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.shapes import form
 
 _SHAPES = {
     "eq": ("=", "IN"),
@@ -109,6 +110,7 @@ def column_comment(table: Table, column: Column) -> str:
     price = table.get.tokens if table.get is not None else 0
     parts = (
         column.doc,
+        f"Form: {form(column.shape, not verbs)}" if column.shape is not None else "",
         f"References {column.references}" if column.references else "",
         f"Pipedrive answers {operators}" if operators else "",
         f"Extended: {price} tokens for each row when it is named" if column.extended else "",

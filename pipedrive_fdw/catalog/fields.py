@@ -4,8 +4,49 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Table
+from pipedrive_fdw.shapes import (
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    Shape,
+    list_of,
+    map_of,
+    nullable,
+    object_of,
+    open_object_of,
+)
 
 _WRITABLE_CUSTOM = "only custom fields can be changed"
+
+_OPTIONS = list_of(object_of(label=TEXT).requiring("label").showing("id color update_time add_time"))
+_DIALOG = object_of(show=BOOLEAN, order=nullable(INTEGER))
+# What ui_visibility has besides its two flags; the last three of organizations are in answers alone.
+_VISIBILITY: dict[str, dict[str, Shape]] = {
+    "deal": {
+        "projects_detail_visible_flag": BOOLEAN,
+        "show_in_pipelines": object_of(show_in_all=BOOLEAN, pipeline_ids=list_of(INTEGER)),
+    },
+    "person": {"show_in_add_deal_dialog": _DIALOG},
+    "organization": {
+        "show_in_add_deal_dialog": _DIALOG,
+        "show_in_add_person_dialog": _DIALOG,
+        "org_detail_visible_flag": BOOLEAN,
+        "person_detail_visible_flag": BOOLEAN,
+        "deal_detail_visible_flag": BOOLEAN,
+    },
+}
+
+
+def _config(what: str, name: str) -> Shape:
+    """The shape of the column *name* that configures *what*'s fields; each takes further keys, too."""
+    if name == "ui_visibility":
+        flags = {"add_visible_flag": BOOLEAN, "details_visible_flag": BOOLEAN}
+        return open_object_of(**flags, **_VISIBILITY.get(what, {}))
+    stages = {"stage_ids": list_of(INTEGER)}
+    if name == "important_fields":
+        return open_object_of(enabled=BOOLEAN, **stages)
+    of_deals = {**stages, "statuses": map_of(list_of(TEXT))} if what == "deal" else {}
+    return open_object_of(enabled=BOOLEAN, **of_deals)
 
 
 def _fields(what: str, path: str, extras: str = "", described: bool = False, editable: bool = True) -> Table:
@@ -32,14 +73,22 @@ def _fields(what: str, path: str, extras: str = "", described: bool = False, edi
                 else ()
             ),
             Column("field_type", "text", "Type.", insert=editable, required=editable),
-            Column("options", "jsonb", "Options: [{id, label, color, …}].", insert=editable),
+            Column("options", "jsonb", "Options of a choice.", insert=editable, shape=_OPTIONS),
             Column("subfields", "jsonb", "Parts: [{field_code, field_name, field_type}]."),
             Column("is_custom_field", "boolean", "Whether it was made in this account."),
             Column(
                 "is_optional_response_field", "boolean", "Whether records have it only when it is asked for."
             ),
             *(
-                Column(name, "jsonb", config[name], include=bool(asked), insert=editable, update=editable)
+                Column(
+                    name,
+                    "jsonb",
+                    config[name],
+                    include=bool(asked),
+                    insert=editable,
+                    update=editable,
+                    shape=_config(what, name),
+                )
                 for name in shown
             ),
         ),

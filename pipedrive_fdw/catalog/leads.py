@@ -15,6 +15,7 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, Write
+from pipedrive_fdw.shapes import NUMBER, TEXT, object_of
 
 _LEAD_LIST = Listing(
     "/leads",
@@ -55,7 +56,7 @@ LEADS = Table(
         ),
         ref("creator_id", "users", "The user who created it."),
         *writable(
-            Column("label_ids", "text[]", "Ids of the labels.", references="lead_labels.id"),
+            Column("label_ids", "uuid[]", "Ids of the labels.", references="lead_labels.id"),
             ref("person_id", "persons", "The person."),
             ref("organization_id", "organizations", "The organization."),
         ),
@@ -67,7 +68,14 @@ LEADS = Table(
         ref("source_deal_id", "deals", "The deal it was converted from."),
         Column("is_archived", "boolean", "Whether the lead is archived.", update=True, held=True),
         Column("was_seen", "boolean", "Whether somebody looked at it.", insert=True, update=True),
-        Column("value", "jsonb", "Potential value: {amount, currency}.", insert=True, update=True),
+        Column(
+            "value",
+            "jsonb",
+            "Potential value.",
+            insert=True,
+            update=True,
+            shape=object_of(amount=NUMBER, currency=TEXT).requiring("amount currency"),
+        ),
         Column("expected_close_date", "date", "When it is expected to close.", insert=True, update=True),
         ref("next_activity_id", "activities", "The next activity."),
         ADD_TIME,

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipedrive_fdw.shapes import LIST, Shape
+
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 # How a list is paged.
@@ -22,12 +24,13 @@ NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 
 
 # What stands before the colon of a source: how the value there becomes that of the column.
-#   not   the opposite of a boolean
-#   has   whether there is a value
-#   id    the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
-#   parts an address: the text there and the flat fields beside it (address_country, …) as one object
-#   list  a list written as text (1,2), as its only element, or as null when it is empty
-READERS = ("not", "has", "id", "parts", "list")
+#   not     the opposite of a boolean
+#   has     whether there is a value
+#   id      the id of an object ({"value": 7, …} or {"id": 7, …}), a bare id as it is
+#   parts   an address: the text there and the flat fields beside it (address_country, …) as one object
+#   list    a list written as text (1,2), as its only element, or as null when it is empty
+#   number  a whole number, or one written as text; nothing for any other value
+READERS = ("not", "has", "id", "parts", "list", "number")
 
 
 def read_source(source: str) -> tuple[str, tuple[str, ...]]:
@@ -63,6 +66,7 @@ class Column:
                 multipart body and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
                 text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59
+    shape       of a jsonb that can be given: what the API takes
     """
 
     name: str
@@ -81,6 +85,7 @@ class Column:
     held: bool = False
     single: bool = False
     sent: str = ""
+    shape: Shape | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -94,6 +99,11 @@ class Column:
     def outer(self) -> bool:
         """Whether the element of a nested table does not have it, but the record or the request."""
         return self.echo or self.source.startswith("/")
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its values are lists: an array, or a jsonb of that shape."""
+        return self.type.endswith("[]") or (self.shape is not None and self.shape.kind == LIST)
 
 
 @dataclass(frozen=True)
@@ -213,8 +223,9 @@ class Write(Operation):
     columns that may be set (Column.insert, Column.update) under Column.body.
 
     encoding  'json', 'form' (URL-encoded), 'multipart', or '' for no body
-    fields    columns that are always sent (the user of a role assignment, a required field of a PUT), from
-              the row or else from a fresh get; an error when there is no value
+    fields    columns that are always sent (the user of a role assignment, a required field of a PUT, a
+              placeholder that the body repeats), from the row or else from a fresh get; an error when there
+              is no value
     takes     the columns that this operation takes, when not all that may be set
     otherwise the operation for a row of which this one does not take every column given, or misses one
               of ``fields``
@@ -344,6 +355,8 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
             faults.append(f"{where}: is sent in an unknown form")
         if column.required and not column.insert:
             faults.append(f"{where}: is required but cannot be given")
+        if column.type == "jsonb" and (column.insert or column.update) and column.shape is None:
+            faults.append(f"{where}: can be given but has no shape")
         target, _, key = column.references.partition(".")
         if target and target not in tables:
             faults.append(f"{where}: references {target}, which is not declared")

@@ -21,6 +21,14 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Parent, Table
+from pipedrive_fdw.shapes import NUMBER, TEXT, Shape, list_of, object_of
+
+
+def _prices(owner: str) -> Shape:
+    """Prices; answers name in each the record that it belongs to, under *owner*."""
+    price = object_of(currency=TEXT, price=NUMBER, cost=NUMBER, direct_cost=NUMBER, notes=TEXT)
+    return list_of(price.requiring("currency").showing(owner))
+
 
 PRODUCTS = Table(
     name="products",
@@ -48,7 +56,7 @@ PRODUCTS = Table(
                 "one-time, annually, semi-annually, quarterly, monthly or weekly.",
             ),
             Column("billing_frequency_cycles", "bigint", "How many times it is billed."),
-            Column("prices", "jsonb", "Prices: [{price, currency, cost, direct_cost, notes}]."),
+            Column("prices", "jsonb", "Prices, one for each currency.", shape=_prices("product_id")),
         ),
         FILTER_ID,
         CUSTOM_FIELDS,
@@ -79,7 +87,9 @@ PRODUCT_VARIATIONS = Table(
         parent("product_id", "products", "The product.", insert=True, required=True),
         *writable(
             Column("name", "text", "Name.", required=True),
-            Column("prices", "jsonb", "Prices: [{price, currency, cost, direct_cost, notes}]."),
+            Column(
+                "prices", "jsonb", "Prices, one for each currency.", shape=_prices("product_variation_id")
+            ),
         ),
         ROW_ID,
     ),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, parent, ref, remove
 from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Parent, Table
+from pipedrive_fdw.shapes import NUMBER, TEXT, list_of, object_of
 
+PAYMENTS = list_of(
+    object_of(amount=NUMBER, description=TEXT, due_at=TEXT).requiring("amount description due_at")
+)
 _GONE = (
     "Pipedrive removed the Subscriptions API in 2025; installments are in deal_installments, recurring "
     "revenue is billing_frequency of deal_products and products"
@@ -40,10 +44,11 @@ SUBSCRIPTIONS = Table(
         Column(
             "payments",
             "jsonb",
-            "Further payments: [{amount, description, due_at}]; only written.",
+            "Further payments; only written.",
             insert=True,
             update=True,
             source="-",
+            shape=PAYMENTS,
         ),
         Column(
             "update_deal_value",
@@ -62,7 +67,7 @@ SUBSCRIPTIONS = Table(
     get=Get("/subscriptions/{id}", tokens=20, version=1),
     parent=Parent("deals", "deal_id"),
     insert=add("/subscriptions/recurring", 1),
-    update=change("/subscriptions/recurring/{id}", 1, fields=("effective_date",)),
+    update=change("/subscriptions/recurring/{id}", 1, fields=("id", "effective_date")),
     delete=remove("/subscriptions/{id}", 1),
     removed=True,
     needs=_GONE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ID, ROW_ID, add, change, parent, ref, remove, writable
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Parent, Table
+from pipedrive_fdw.shapes import BOOLEAN, TEXT, list_of, object_of
 
 _ADMIN = "the token's user must be an administrator (OAuth scope admin)"
 _APPS = ("sales", "projects", "campaigns", "global", "account_settings", "partnership", "nova")
@@ -24,7 +25,13 @@ USERS = Table(
         Column("created", "timestamptz", "When the user was created."),
         Column("modified", "timestamptz", "When the user was last changed."),
         Column("has_created_company", "boolean", "Whether the user created the account."),
-        Column("access", "jsonb", "Access by app: [{app, admin, permission_set_id}].", insert=True),
+        Column(
+            "access",
+            "jsonb",
+            "Access by app.",
+            insert=True,
+            shape=list_of(object_of(app=TEXT, admin=BOOLEAN, permission_set_id=TEXT).requiring("app")),
+        ),
         Column("active_flag", "boolean", "Whether the user is active.", insert=True, update=True),
         Column("timezone_name", "text", "Time zone."),
         Column("timezone_offset", "text", "Offset of the time zone."),

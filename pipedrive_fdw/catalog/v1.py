@@ -19,6 +19,7 @@ from pipedrive_fdw.catalog.links import DEAL_PERSONS, ORGANIZATION_PERSONS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, read_source
 from pipedrive_fdw.catalog.nested import PRICE, contact, in_activities, product_prices
 from pipedrive_fdw.catalog.products import PRODUCTS
+from pipedrive_fdw.shapes import BOOLEAN, INTEGER, NUMBER, SCALAR, TEXT, list_of, object_of
 
 _TEXT = ("visible_to", "value")  # v1 takes these numbers as text
 
@@ -253,8 +254,24 @@ V1_ACTIVITIES = replace(
         "source_timezone update_user_id"
     ),
 )
+_PARTICIPANTS = list_of(object_of(person_id=INTEGER, primary_flag=BOOLEAN).requiring("person_id"))
+_ATTENDEES = list_of(
+    object_of(
+        email_address=TEXT,
+        name=TEXT,
+        status=TEXT,
+        is_organizer=SCALAR,  # 0 in answers
+        person_id=INTEGER,
+        user_id=INTEGER,
+    )
+)
 V1_ACTIVITIES = V1_ACTIVITIES.with_changes(
-    columns=tuple(replace(c, sent="flag") if c.name == "done" else c for c in V1_ACTIVITIES.columns)
+    columns=tuple(
+        replace(c, sent="flag")
+        if c.name == "done"
+        else replace(c, shape={"participants": _PARTICIPANTS, "attendees": _ATTENDEES}.get(c.name, c.shape))
+        for c in V1_ACTIVITIES.columns
+    )
 )
 
 V1_PRODUCTS = replace(
@@ -266,6 +283,12 @@ V1_PRODUCTS = replace(
         (_list("/products", filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
+)
+
+_PRICE = object_of(currency=TEXT, price=NUMBER, cost=NUMBER, overhead_cost=NUMBER, notes=TEXT)
+_PRICES = list_of(_PRICE.requiring("currency").showing("product_id"))
+V1_PRODUCTS = V1_PRODUCTS.with_changes(
+    columns=tuple(replace(c, shape=_PRICES) if c.name == "prices" else c for c in V1_PRODUCTS.columns)
 )
 
 V1_PIPELINES = replace(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipedrive_fdw.shapes import SCALAR, TEXT, object_of
+
 CURRENCY, UNTIL, TIMEZONE, ID, PARTS = "currency", "until", "timezone", "id", "parts"
 # The parts of an address; v1 has them flat, under these names after the key.
 ADDRESS_PARTS = (
@@ -21,6 +23,12 @@ ADDRESS_PARTS = (
     "country",
     "postal_code",
     "formatted_address",
+)
+# The object in x_address; "value" repeats the text in x.
+ADDRESS = object_of(**dict.fromkeys(("value", *ADDRESS_PARTS), TEXT))
+# The object in x of a link, from which the id is taken; answers have its other parts in version 1.
+LINK = object_of(value=SCALAR, id=SCALAR).showing(
+    "name email phone has_pic pic_hash active_flag people_count owner_id address cc_email"
 )
 
 

@@ -19,17 +19,19 @@ from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.fields import Option, whole
 from pipedrive_fdw.custom.kinds import (
-    ADDRESS_PARTS,
+    ADDRESS,
     CHOICES,
     CREATABLE,
     CURRENCY,
     ID,
+    LINK,
     LINKS,
     PARTS,
     TIMEZONE,
     UNTIL,
 )
 from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.shapes import Place, check, prepared
 
 Row = Mapping[str, Any]
 _SHOWN = 10
@@ -96,9 +98,19 @@ class _Change:
         old, new = self._old.get(column.name), _nothing(self._new[column.name])
         if same(old, new):
             return False
-        if column.kind in LINKS and isinstance(old, dict) and new is not None:
-            return bool(whole(old.get("value", old.get("id"))) != self._id_of(new))
-        return True
+        return column.kind not in LINKS or new is None or self._names_another(old, new)
+
+    def _names_another(self, old: Any, new: Any) -> bool:
+        """Whether the object or id *new* names another record than *old*; nothing but its id can be set."""
+        before = old if isinstance(old, dict) else {}
+        place = Place(f"column {self.name()}", self.name())
+        if isinstance(new, dict):
+            check(LINK, new, {name: one for name, one in before.items() if name not in LINK.shown}, place)
+        if not before or whole(before.get("value", before.get("id"))) != self._id_of(new):
+            return True
+        if isinstance(new, dict):
+            check(LINK, new, before, place)
+        return False
 
     @property
     def was_set(self) -> bool:
@@ -254,20 +266,10 @@ class _Change:
 
     def _address(self) -> dict[str, Any]:
         """The text and its parts, all of them: parts that are left out become null."""
-        text, parts = self.value(""), self.value(PARTS)
-        if parts is not None and not isinstance(parts, dict):
-            raise WriteError(
-                f"column {self.name(PARTS)} is no object",
-                hint="""Give the parts as an object like {"locality": "Tartu", "country": "Estonia"}.""",
-            )
-        kept = dict(parts or {})
+        text, before = self.value(""), self.before(PARTS)
+        place = Place(f"column {self.name(PARTS)}", self.name(PARTS))
+        kept = dict(prepared(ADDRESS, self.value(PARTS), before, place) or {})
         inside = kept.pop("value", None)
-        unknown = sorted(kept.keys() - {*ADDRESS_PARTS, *(self.before(PARTS) or ())})
-        if unknown:
-            raise WriteError(
-                f"column {self.name(PARTS)} has parts that an address has not: {', '.join(unknown)}",
-                hint=f"An address has {', '.join(ADDRESS_PARTS)}.",
-            )
         if inside is not None and inside != text:
             if text is not None and "" in self.changed:
                 raise WriteError(
@@ -285,7 +287,7 @@ class _Change:
             return {self.field: None}
         if not self.flat:
             return {self.field: {"value": text, **kept}}
-        gone = dict.fromkeys(self.before(PARTS) or ())
+        gone = dict.fromkeys(before or ())
         return {self.field: text, **{f"{self.field}_{name}": one for name, one in {**gone, **kept}.items()}}
 
 

@@ -28,7 +28,8 @@ def changed(table: Table, elements: Elements, old: Row, row: Row) -> list[dict[s
     place = _sure_place(table, elements, old)
     array = _kept(table, elements)
     names = [name for name, value in row.items() if not same(old.get(name), value)]
-    array[place].update(element_of(table, row, names))
+    element = {**array[place], **element_of(table, row, names)}
+    array[place] = {name: value for name, value in element.items() if value is not None}
     return _alone(table, array, place)
 
 

@@ -1,8 +1,9 @@
-"""What a condition on a function of a time says of the time itself: col::date = …, date_trunc('month', col) > …
+"""What a condition on a function of a time says of the time itself: col::date = …, date_trunc('month', col) >
+…
 
-Pure. The range that is found holds every value that can satisfy the condition, and may hold others: PostgreSQL
-checks the condition on each row. It goes from the outer call to the inner one. A step that depends on a time
-zone takes the widest of the zone's offsets around that moment.
+Pure. The range that is found holds every value that can satisfy the condition, and may hold others:
+PostgreSQL checks the condition on each row. It goes from the outer call to the inner one. A step that depends
+on a time zone takes the widest of the zone's offsets around that moment.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ def implied_span(
 ) -> Span | None:
     """The times in UTC that a timestamptz column can have where ``through(column) operator value`` holds.
 
-    *value* is a date, a naive datetime, an aware datetime or a number, as the outermost call gives it. *zoned*
-    is False for a column without time zone (a date): its span has no zone either. None where nothing is known.
+    *value* is a date, a naive datetime, an aware datetime or a number, as the outermost call gives it.
+    *zoned* is False for a column without time zone (a date): its span has no zone either. None where nothing
+    is known.
     """
     local = [zoned]  # before each call: whether the time has a zone
     for name, *arguments in through:

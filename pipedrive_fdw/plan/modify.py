@@ -9,13 +9,14 @@ that cannot be sent is an error before any request.
 from __future__ import annotations
 
 import datetime as dt
-import uuid
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from urllib3.filepost import encode_multipart_formdata
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.codec import CODECS, same
@@ -89,7 +90,8 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
                 f"{_columns(left_over or ['custom fields'])} of {table.name} cannot be given here",
                 hint=f"This way of creating it takes {', '.join(op.takes)}.",
             )
-    return _change(table, op, given, {n: given[n] for n in given if n not in op.placeholders}, custom)
+    body = {n: given[n] for n in given if n in op.fields or n not in op.placeholders}
+    return _change(table, op, given, body, custom)
 
 
 def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
@@ -150,8 +152,8 @@ def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> 
         if table.update is None:
             raise WriteError(f"{_columns(rest)} of {table.name} cannot be changed")
         op = _operation(table.update, rest)
-        body = {**{n: {**old, **rest}.get(n) for n in op.fields if n not in op.placeholders}, **rest}
-        missing = [n for n in op.fields if body.get(n) is None and n not in op.placeholders]
+        body = {**{n: {**old, **rest}.get(n) for n in op.fields}, **rest}
+        missing = [n for n in op.fields if body.get(n) is None]
         if missing:
             raise WriteError(
                 f"{_columns(missing)} of {table.name} must be given in an UPDATE",
@@ -208,7 +210,7 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         raise WriteError(f"column {column.name} of {table.name} cannot be sent", detail=str(error)) from None
 
 
-def encoded(change: Change, boundary: str = "") -> tuple[bytes | None, str]:
+def encoded(change: Change) -> tuple[bytes | None, str]:
     """The body of a request and its content type; None for no body."""
     op = change.op
     if op.encoding == "":
@@ -217,7 +219,7 @@ def encoded(change: Change, boundary: str = "") -> tuple[bytes | None, str]:
         texts = {n: _form_text(v) for n, v in change.body.items()}
         return urlencode(texts).encode(), "application/x-www-form-urlencoded"
     if op.encoding == "multipart":
-        return _multipart(change, boundary or uuid.uuid4().hex)
+        return _multipart(change)
     body = [change.body] if op.batch else change.body
     return orjson.dumps(body), "application/json"
 
@@ -232,18 +234,27 @@ def _form_text(value: Any) -> str:
     )
 
 
-def _multipart(change: Change, boundary: str) -> tuple[bytes, str]:
-    parts = []
-    for name, value in change.body.items():
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
-        parts.append(head.encode() + _form_text(value).encode() + b"\r\n")
-    name = (change.file_name or "file").replace('"', "'").replace("\r", " ").replace("\n", " ")
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{FILE}"; filename="{name}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
+def _multipart(change: Change) -> tuple[bytes, str]:
+    fields: list[tuple[str, Any]] = [(name, _form_text(value)) for name, value in change.body.items()]
+    file = (change.file_name or FILE, change.content or b"", "application/octet-stream")
+    return encode_multipart_formdata([*fields, (FILE, file)])
+
+
+# How a server reads these in the head of a part is not agreed upon: browsers write a quote as %22, mail
+# programs put a backslash before it, and a backslash alone may part folders.
+_AMBIGUOUS = re.compile(r'[\x00-\x1f\x7f"\\]')
+
+
+def _file_name(table: Table, column: Column, name: str) -> str:
+    """*name* if an upload carries it exactly. Raises WriteError otherwise."""
+    if name and not _AMBIGUOUS.search(name):
+        return name
+    why = "has a quote, a backslash or a control character, which uploads may change" if name else "is empty"
+    raise WriteError(
+        f"column {column.name} of {table.name} cannot be sent",
+        detail=f"The name {name!r} {why}. Nothing was sent.",
+        hint="Insert the file under another name, then UPDATE files SET name = '…', which keeps any name.",
     )
-    parts.append(head.encode() + (change.content or b"") + b"\r\n")
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
 def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, Any]) -> Change:
@@ -257,7 +268,7 @@ def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, A
         if where == FILE:
             content = value
         elif where == f"{FILE}.name":
-            file_name = str(value)
+            file_name = _file_name(table, column, value)
         else:
             _put(properties, where.split("."), sent(table, column, value))
     properties.update(custom)

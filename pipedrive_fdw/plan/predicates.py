@@ -1,8 +1,8 @@
 """Conditions → typed predicates: merged for each column, in one normal form.
 
-Pure. A condition that cannot be understood (a type that does not convert, an operator that nothing sends) is left
-out: PostgreSQL rechecks every row, so leaving one out only makes the request wider. What is certain in the other
-direction, that no row can satisfy the conditions, is said by ``Predicates.impossible``.
+Pure. A condition that cannot be understood (a type that does not convert, an operator that nothing sends) is
+left out: PostgreSQL rechecks every row, so leaving one out only makes the request wider. What is certain in
+the other direction, that no row can satisfy the conditions, is said by ``Predicates.impossible``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Range:
         )
 
     def narrowed(self, operator: str, bound: Any) -> Range:
-        """This range with one more bound. A bound that is known only at run time takes the place of another."""
+        """This range with one more bound. A bound that is known only at run time takes the place of
+        another."""
         late = isinstance(bound, RuntimeValue) or self._is_open
         if operator in (">", ">="):
             inclusive = operator == ">="
@@ -204,8 +205,8 @@ def normalise(
     never_null: frozenset[str],
     zone: str = "UTC",
 ) -> Predicates:
-    """Predicates of *conditions*; *codecs* of the table's columns, *never_null* the columns without NULLs, *zone*
-    the session's time zone."""
+    """Predicates of *conditions*; *codecs* of the table's columns, *never_null* the columns without NULLs,
+    *zone* the session's time zone."""
     collector = _Collector(codecs, never_null, zone)
     for condition in conditions:
         collector.add(condition)
@@ -282,7 +283,8 @@ def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | 
 
 
 def _bound(condition: Condition, codec: Codec, zone: str) -> tuple[str, Any] | None:
-    """The comparison as one with a value of the column's type, perhaps a wider one; None when not understood."""
+    """The comparison as one with a value of the column's type, perhaps a wider one; None when not
+    understood."""
     operator = condition.operator
     upper = operator in ("<", "<=")
     value = _operand(condition)

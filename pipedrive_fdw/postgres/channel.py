@@ -1,8 +1,8 @@
 """The contract with the C part (src/pipedrive_fdw.c): questions in, answers and errors out.
 
-Before the C part calls Python it lays down a question as JSON. Python fetches it, and answers with a text, with
-rows, or with an error's words. None of the functions called here can raise in the server. Outside a server
-(tests, the command line) there is no question, and every statement is a new one.
+Before the C part calls Python it lays down a question as JSON. Python fetches it, and answers with a text,
+with rows, or with an error's words. None of the functions called here can raise in the server. Outside a
+server (tests, the command line) there is no question, and every statement is a new one.
 """
 
 from __future__ import annotations

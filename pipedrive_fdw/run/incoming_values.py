@@ -14,7 +14,8 @@ from pipedrive_fdw.codec import Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.jsontext import exact, to_json
-from pipedrive_fdw.run.rows import Binding
+from pipedrive_fdw.run.rows import Binding, BoundColumn
+from pipedrive_fdw.shapes import Place, prepared
 
 # By the foreign table's columns, as row_to_json() of PostgreSQL has them.
 Values = Mapping[str, Any]
@@ -25,6 +26,9 @@ class IncomingValues:
 
     def __init__(self, binding: Binding) -> None:
         self._table, self._columns, self._custom = binding.table.name, binding.columns, binding.custom
+        self._structured = [
+            b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
+        ]
         self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
         self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
 
@@ -33,7 +37,8 @@ class IncomingValues:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
 
-        *before* is the row that they change: of columns of one field the changed one counts.
+        *before* is the row that they change: of columns of one field the changed one counts, and what a
+        structured value has already is not refused. NULL for a list is an empty one.
         """
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
@@ -48,7 +53,20 @@ class IncomingValues:
             new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
             old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
             base[several[0].column.name] = new[_meant(self._table, names, old, new)]
+        for bound in self._structured:
+            if bound.column.name in base:
+                base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
         return base, custom
+
+    def _prepared(self, bound: BoundColumn, value: Any, before: Values | None) -> Any:
+        """*value* of a list or an object as it is sent. Raises WriteError for what the API does not take."""
+        column = bound.column
+        if column.shape is not None:
+            was = self.parsed(bound.name, bound.codec, (before or {}).get(bound.name))
+            place = Place(f"column {bound.name} of {self._table}", bound.name)
+            value = prepared(column.shape, value, was, place)
+        empties = before is not None and column.is_list and column.update and column.source != "-"
+        return [] if value is None and empties else value
 
     def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
         """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""

@@ -13,7 +13,7 @@ from pipedrive_fdw.api.client import Answer
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, Table, Write
-from pipedrive_fdw.codec import CODECS, Codec, same
+from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options
@@ -173,7 +173,8 @@ class Writer:
     def seen_by(
         self, command: int, rows: Iterator[Row], target: bool, admits: Callable[[Row], bool] | None
     ) -> Iterator[Row]:
-        """*rows* of a scan as *command*, which writes the table, is to see them; *target*: it changes them."""
+        """*rows* of a scan as *command*, which writes the table, is to see them; *target*: it changes
+        them."""
         waiting = TRANSACTION.waiting_rows(self) if target else {}
         seen = self._images.seen_by(command, rows, self._row_id_of, waiting, admits)
         return read_ahead(seen) if target else seen
@@ -318,10 +319,12 @@ class Writer:
         return [b for b in self.binding.columns if b.column.extended and before.get(b.name) is None]
 
     def _completed(self, old: dict[str, Any], before: Values, verb: str) -> dict[str, Any]:
-        """*old* with what the operation wants of the row and the scan, which gave *before*, did not give: extended
-        columns."""
+        """*old* with what the operation wants of the row and the scan, which gave *before*, did not give:
+        extended columns."""
         needed = always(self.table, verb)
-        unread = [b for b in self._unread(before) if b.column.name in needed and old.get(b.column.name) is None]
+        unread = [
+            b for b in self._unread(before) if b.column.name in needed and old.get(b.column.name) is None
+        ]
         if unread:
             old = {**old, **self._fresh(old, unread)}
         return old

@@ -12,13 +12,16 @@ from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
+from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
+from pipedrive_fdw.jsontext import parse_exact
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.shapes import Place, check, tidied
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
@@ -29,15 +32,20 @@ _HITS = 100
 Values = Mapping[str, Any]
 
 
-def send(server: Mapping[str, str], mapping: Mapping[str, str], request: Values) -> str:
+def send(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
     """Sends one request to the account of *server* and *mapping*, the options of both, in every write mode at
     once; the ``data`` of the API's answer as JSON, '' for none.
 
-    *request* has method and path, and may have query, body, and pages for the items of all pages of a search.
-    With ``catalogue`` alone it gives the words for COMMENTs instead, without any request. Raises WriteError for
-    what cannot be sent, and the API's error, which says what the statement has written before.
+    *text* is a JSON object with method and path, and perhaps query, body, and pages for the items of all
+    pages of a search. With ``catalogue`` alone it gives the words for COMMENTs instead, without any request.
+    Raises WriteError for what cannot be sent, and the API's error, which says what the statement has written
+    before.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
+    try:
+        request = parse_exact(text)
+    except ValueError as error:
+        raise WriteError("the request cannot be sent", detail=f"{error}.") from None
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     method = str(request["method"]).upper()
@@ -50,16 +58,11 @@ def send(server: Mapping[str, str], mapping: Mapping[str, str], request: Values)
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
+    bodies, many = _bodies(method, version, path, request.get("body"))
     op = Operation(path, _PRICES[method] * (3 - version), version, method)
-    whole = bool(request.get("pages"))
-    try:
-        data = _sent(options, op, _parameters(request.get("query")), request.get("body"), whole)
-    except PipedriveError as error:
-        error.detail = sentences(error.detail, TRANSACTION.statement_report())
-        raise _explained(error, options, path) from None
-    if method != "GET":
-        made = data.get("id") if isinstance(data, dict) else None
-        TRANSACTION.wrote(method, f"/v{version}{path}", "done" if made is None else str(made))
+    params, whole = _parameters(request.get("query")), bool(request.get("pages"))
+    answers = [_sent(options, op, params, body, whole) for body in bodies]
+    data = answers if many else answers[0]
     return "" if data is None else orjson.dumps(data).decode()
 
 
@@ -73,6 +76,19 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
 
 
 def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+    """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
+    try:
+        data = _data(options, op, params, body, whole)
+    except PipedriveError as error:
+        error.detail = sentences(error.detail, TRANSACTION.statement_report())
+        raise _explained(error, options, op.path) from None
+    if op.method != "GET":
+        made = data.get("id") if isinstance(data, dict) else None
+        TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", "done" if made is None else str(made))
+    return data
+
+
+def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
     options = with_session(options, setting)
     work = session_for(options).work(Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
     try:
@@ -119,6 +135,21 @@ def _parsed(path: str) -> tuple[int, str]:
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
         )
     return int(found[1]), found[2]
+
+
+def _bodies(method: str, version: int, path: str, body: Any) -> tuple[list[Any], bool]:
+    """The bodies to be sent, one request each, and whether *body* lists them.
+
+    Raises WriteError where an argument of a function is not what the API takes.
+    """
+    for argument in ARGUMENTS:
+        given = isinstance(body, dict) and argument.name in body
+        if given and argument.sent_by(method, version, path):
+            place = Place(f"{argument.name} of {method} /v{version}{path}", argument.name)
+            check(argument.shape, body[argument.name], None, place)
+            value = tidied(argument.shape, body[argument.name])
+            return (value, True) if argument.each else ([{**body, argument.name: value}], False)
+    return [body], False
 
 
 def _parameters(query: Any) -> Params:

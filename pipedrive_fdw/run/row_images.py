@@ -1,7 +1,7 @@
 """Rows as they were before a command changed them, for its own scans: a command does not see its own changes.
 
-A scan that feeds a write is read to its end before the first row is given, since a change may move rows from or to
-the pages that are still to be read.
+A scan that feeds a write is read to its end before the first row is given, since a change may move rows from
+or to the pages that are still to be read.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class RowImages:
         """*rows* of a scan as *command* is to see them; *key* gives the row id of one.
 
         *waiting*: what earlier commands of the transaction will change at COMMIT, by row id, None for a row
-        that will be deleted; the rows are given as they will be then. *admits*: whether a row may belong to the
-        scan; None where no row can be added to it.
+        that will be deleted; the rows are given as they will be then. *admits*: whether a row may belong to
+        the scan; None where no row can be added to it.
         """
         images = self._of(command)
         missing = dict(images)

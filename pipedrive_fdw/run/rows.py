@@ -6,6 +6,7 @@ faster than dicts. Columns that a scan does not use are NULL in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
@@ -21,6 +22,7 @@ from pipedrive_fdw.errors import DataError
 
 Record = Mapping[str, Any]
 Row = list[Any]
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,13 @@ def _list(record: Any, path: Sequence[str]) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
+def _number(record: Any, path: Sequence[str]) -> Any:
+    value = dig(record, path)
+    return (
+        value if type(value) is int or (isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value)) else None
+    )
+
+
 # What stands before the colon of a source (model.READERS).
 _READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "": dig,
@@ -161,6 +170,7 @@ _READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "id": _id,
     "parts": _parts,
     "list": _list,
+    "number": _number,
 }
 
 

@@ -50,7 +50,8 @@ class ScanRequest:
 
 
 def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> ScanRequest:
-    """The request in the JSON of a *plan*, or in a question about one; *parameters* as in read_conditions()."""
+    """The request in the JSON of a *plan*, or in a question about one; *parameters* as in
+    read_conditions()."""
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
     return ScanRequest(
         frozenset(plan["columns"]),

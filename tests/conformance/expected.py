@@ -88,6 +88,7 @@ CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "interval": duration,
     "uuid": lambda v: uuid.UUID(v) if v else None,
     "jsonb": jsonb,
+    "uuid[]": lambda v: [uuid.UUID(x) for x in v],
     "text[]": lambda v: [text(x) for x in v],
     "bigint[]": lambda v: [int(x) for x in v],
 }
@@ -145,13 +146,20 @@ def _elements(table: str, array: str, **outer: str) -> Callable[[Simulator], Ite
 
 
 def _options(what: str) -> Callable[[Simulator], Iterable[Record]]:
-    return _elements(
+    elements = _elements(
         f"{what}_fields",
         "options",
         field_code="field_code",
         field_name="field_name",
         is_custom_field="is_custom_field",
     )
+
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for option in elements(simulator):
+            key = option["id"]
+            yield {**option, "id": key if isinstance(key, int) else None, "text_id": str(key)}
+
+    return made
 
 
 def _calls(simulator: Simulator) -> Iterable[Record]:

@@ -213,7 +213,7 @@ class Writing:
         assert op is not None
         if op.array or any(name in self.table.instead for name in given):
             return
-        columns = [self.table.column(name) for name in (*given, *op.fields) if name not in op.placeholders]
+        columns = [self.table.column(name) for name in (*given, *op.fields)]
         wanted = {(c.body or c.name).split(".")[0] for c in columns if c is not None}
         has = set((body[0] if op.batch else body) or {})
         if not has or has - wanted:

@@ -23,6 +23,7 @@ from pipedrive_fdw.catalog.model import (
 )
 from tests.contract.found import Found, element, find, operations, record_schema
 from tests.contract.openapi import bodies, flat, operation
+from tests.contract.structure import structure_faults
 
 # (table, column) → why it is declared though the schemas do not have it
 EXTRA = {
@@ -54,7 +55,7 @@ _SHOWN = {
         *("text", "uuid", "bigint", "numeric", "boolean", "timestamptz", "date", "time", "interval"),
         "bigint[]",  # "2,3" of version 1
     },
-    "array": {"jsonb", "bigint[]", "text[]"},
+    "array": {"jsonb", "bigint[]", "text[]", "uuid[]"},
     "object": {"jsonb"},
 }
 _ENCODINGS = {
@@ -339,7 +340,8 @@ def _taken(table: Table, verb: str, write: Write) -> list[Column]:
     else:
         settable = {c.name for c in table.columns if getattr(c, "insert" if verb == "insert" else "update")}
         named = (set(write.takes) or settable - set(table.instead)) | set(write.fields)
-    return [c for c in table.columns if c.name in named and c.name not in write.placeholders]
+    in_path = set(write.placeholders) - set(write.fields)
+    return [c for c in table.columns if c.name in named and c.name not in in_path]
 
 
 def _body_faults(table: Table, verb: str, write: Write, found: Found, schema: Any) -> list[str]:
@@ -353,7 +355,8 @@ def _body_faults(table: Table, verb: str, write: Write, found: Found, schema: An
                 faults.append(f"{where} takes no {name}")
             continue
         faults += _form_faults(where, column, flat(found.root, schema["properties"][name]))
-    needed = set(schema.get("required", ())) & set(schema["properties"])
+        faults += structure_faults(table, where, found, column, schema["properties"][name])
+    needed = set(schema.get("required", ()))
     if verb == "insert":
         sure = {c.body or c.name for c in columns if c.required or c.name in write.fields}
     else:

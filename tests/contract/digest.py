@@ -15,7 +15,7 @@ from typing import Any
 from tests.contract.openapi import bodies, document, flat, parameters, resolve, response_schema
 
 _METHODS = ("get", "post", "put", "patch", "delete")
-_DEPTH = 3
+_DEPTH = 8
 _LISTED = re.compile(r"comma[- ]separated|array of integers|multiple selection", re.IGNORECASE)
 _AT_MOST = re.compile(
     r"(?:maximum value of|upper limit is|up to|maximum of|maximum) (\d+)(?! days)\b", re.IGNORECASE
@@ -24,7 +24,7 @@ _SORTS = re.compile(r"Supported fields: (.*)", re.DOTALL)
 
 
 def _type(root: Any, node: Any, depth: int = _DEPTH) -> dict[str, Any]:
-    """A schema as {type, enum, null, items, props, required}."""
+    """A schema as {type, enum, null, items, props, required, open}; open: it takes other properties, too."""
     schema = flat(root, node)
     out: dict[str, Any] = {"type": schema.get("type", "any")}
     if out["type"] == "any" and schema["properties"]:
@@ -39,6 +39,8 @@ def _type(root: Any, node: Any, depth: int = _DEPTH) -> dict[str, Any]:
         out["props"] = {n: _type(root, s, depth - 1) for n, s in schema["properties"].items()}
         if schema.get("required"):
             out["required"] = sorted(set(schema["required"]))
+        if schema.get("additionalProperties") is True and depth < _DEPTH:  # at the root: custom fields
+            out["open"] = True
     return out
 
 
@@ -132,10 +134,6 @@ def _operation(source: str, version: int, method: str, path: str) -> dict[str, A
     if kinds:
         out["content"] = list(kinds)
         out["body"] = _type(root, next(iter(kinds.values())))
-        required = [n for n in out["body"].get("required", ()) if n not in in_path]
-        out["body"].pop("required", None)
-        if required:
-            out["body"]["required"] = required
     return out
 
 

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.contract.described import described
+
 FILES = {
     "v1": "openapi-v1.yaml",
     "v2": "openapi-v2.yaml",
@@ -74,12 +76,35 @@ def parameters(name: str, method: str, path: str) -> list[Mapping[str, Any]]:
     return [resolve(root, p) for p in listed]
 
 
-def bodies(name: str, method: str, path: str) -> dict[str, Any]:
-    """The schemas of the request body by content type; nothing where there is no body."""
+def raw_bodies(name: str, method: str, path: str) -> dict[str, Any]:
+    """The schemas of the request body by content type as the file has them."""
     root = document(name)
     body = root["paths"][path][method.lower()].get("requestBody")
     content = resolve(root, body).get("content", {}) if body is not None else {}
     return {kind: media.get("schema", {}) for kind, media in content.items()}
+
+
+@cache
+def bodies(name: str, method: str, path: str) -> dict[str, Any]:
+    """The schemas of the request body by content type, complete; nothing where there is no body.
+
+    Keys that only a description names are properties too, and so is what repeats a parameter of the path,
+    which some bodies require without listing it.
+    """
+    root = document(name)
+    listed = parameters(name, method, path)
+    in_path = {p["name"]: p.get("schema", {}) for p in listed if p["in"] == "path"}
+    out = {}
+    for kind, schema in raw_bodies(name, method, path).items():
+        whole = flat(root, schema)
+        for repeated in set(whole.get("required", ())) & set(in_path):
+            whole["properties"].setdefault(repeated, in_path[repeated])
+        for prop in whole["properties"]:
+            words = described(name, path, prop)
+            if words is not None:
+                whole["properties"][prop] = words
+        out[kind] = whole
+    return out
 
 
 def response_schema(name: str, method: str, path: str) -> Any:

@@ -103,9 +103,7 @@ def _body_faults(source: str, method: str, template: str, body: Any) -> list[str
         faults = [
             f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in check.iter_errors(body)
         ]
-        # Some name what stands in the path as required, too: that is no property of the body
-        asked = flat(root, schema)
-        needed = [n for n in asked.get("required", ()) if n in asked["properties"]]
+        needed = flat(root, schema).get("required", ())
         return faults + [f"{name}: is required" for name in needed if name not in (body or {})]
     properties = flat(root, schema)["properties"]
     faults = [f"{name}: not in the files" for name in body if name not in properties]

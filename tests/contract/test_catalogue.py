@@ -8,11 +8,14 @@ from typing import Any, Callable
 import pytest
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES
+from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table, validate
 from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
 from tests.contract.catalogue import EXTRA, table_faults
 from tests.contract.openapi import folder
+from tests.contract.structure import argument_faults
 
 needs_files = pytest.mark.skipif(
     folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
@@ -44,6 +47,15 @@ def test_the_catalogue_of_version_1_is_sound_and_shows_the_same_columns() -> Non
 @pytest.mark.parametrize("table", CHANGED.values(), ids=lambda table: table.name)
 def test_the_declaration_of_version_1_is_that_of_the_files(table: Table) -> None:
     assert table_faults(table, core_v1=True) == []
+
+
+@needs_files
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=lambda argument: argument.path)
+def test_the_argument_of_a_function_is_that_of_the_files(argument: Argument) -> None:
+    assert argument_faults(argument) == []
+    wrong = replace(argument, shape=list_of(object_of(mood=TEXT)))
+    where = f"{argument.method} {argument.path}"
+    assert f"{where}: {argument.name}[] takes no mood" in argument_faults(wrong)
 
 
 @needs_files
@@ -84,6 +96,7 @@ def _filter(old: str, **changes: Any) -> Callable[[Listing], Listing]:
     )
 
 
+EMAIL = {"value": TEXT, "primary": BOOLEAN, "label": TEXT}
 DEALS, LEADS, FILES, GOALS = (TABLES[name] for name in ("deals", "leads", "files", "goals"))
 
 
@@ -221,6 +234,46 @@ WRONG: dict[str, tuple[Table, str]] = {
     "form of a value": (
         _column(TABLES["tasks"], "is_done", sent=""),
         "tasks: POST /tasks wants is_done as flag, not as boolean",
+    ),
+    "repeated in the body": (
+        _write(TABLES["subscriptions"], "update", fields=("effective_date",)),
+        "subscriptions: PUT /subscriptions/recurring/{id} needs id",
+    ),
+    "shape": (
+        _column(TABLES["persons"], "emails", shape=None),
+        "persons: POST /persons: emails has no shape",
+    ),
+    "key that is not taken": (
+        _column(TABLES["persons"], "emails", shape=list_of(object_of(**EMAIL, mood=TEXT))),
+        "persons: POST /persons: emails[] takes no mood",
+    ),
+    "key that is left out": (
+        _column(TABLES["persons"], "emails", shape=list_of(object_of(value=TEXT, label=TEXT))),
+        "persons: POST /persons: emails[] takes primary",
+    ),
+    "kind of a part": (
+        _column(TABLES["persons"], "emails", shape=list_of(object_of(**{**EMAIL, "primary": TEXT}))),
+        "persons: POST /persons: emails[].primary is boolean, not text",
+    ),
+    "kind of the whole": (
+        _column(TABLES["persons"], "emails", shape=object_of(**EMAIL)),
+        "persons: POST /persons: emails is list, not object",
+    ),
+    "null in a part": (
+        _column(TABLES["persons"], "emails", shape=list_of(object_of(**{**EMAIL, "label": nullable(TEXT)}))),
+        "persons: POST /persons: emails[].label cannot be null",
+    ),
+    "required key": (
+        _column(LEADS, "value", shape=object_of(amount=NUMBER, currency=TEXT)),
+        "leads: POST /leads: value needs amount, currency",
+    ),
+    "further keys": (
+        _column(TABLES["persons"], "emails", shape=list_of(open_object_of(**EMAIL))),
+        "persons: POST /persons: emails[] takes no further keys",
+    ),
+    "key that only answers have": (
+        _column(TABLES["deal_fields"], "options", shape=list_of(object_of(label=TEXT).requiring("label"))),
+        "deal_fields: POST /dealFields: options[] shows color",
     ),
     "answer": (
         _write(GOALS, "insert", answer="target"),

@@ -14,6 +14,7 @@ from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.catalog.scopes import scopes
 from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
+from pipedrive_fdw.shapes import form
 from tests.docs.markdown import pages, with_parts
 from tests.engine.places import ROOT
 
@@ -21,7 +22,7 @@ FOLDER = ROOT / "docs" / "tables"
 SQL = ROOT / "sql"
 _SQL_PART = re.compile(r"(-- generated: (\w+)\n).*?( *-- end\n)", re.DOTALL)
 # Types of custom fields whose values are ids of other tables' rows.
-_LINKED_KINDS = {
+LINKED_KINDS = {
     "userid": "users",
     "orgid": "organizations",
     "peopleid": "persons",
@@ -139,7 +140,7 @@ def references_part() -> str:
         for column in table.columns
         if column.references
     ]
-    found += [("NULL", kind, table, "id") for kind, table in _LINKED_KINDS.items()]
+    found += [("NULL", kind, table, "id") for kind, table in LINKED_KINDS.items()]
     return (
         ",\n".join(
             f"        ({table}, '{column}', '{target}', '{key}')" for table, column, target, key in found
@@ -228,6 +229,8 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
 
 def _meaning(column: Column) -> str:
     words = column.doc
+    if column.shape is not None:
+        words += f" Form: {_code(form(column.shape, not (column.insert or column.update)))}."
     if column.references:
         words += f" → {_code(column.references)}"
     if column.extended:

@@ -175,7 +175,7 @@ STEPS: dict[str, tuple[Step, Step]] = {
         Step(
             {"": "'2 Pikk'"},
             {"": "2 Pikk", "_address": {**NOWHERE, **ADDRESS}},
-            {"value": "2 Pikk", **NOWHERE, **ADDRESS},
+            {"value": "2 Pikk", **ADDRESS},
             {"": "2 Pikk", **{f"_{name}": part for name, part in {**NOWHERE, **ADDRESS}.items()}},
         ),
     ),

@@ -69,45 +69,50 @@ PAYMENT = {"amount": 10, "description": "first", "due_at": "2027-01-31"}
             f"update_installment_subscription({{installment}}, {PAYMENTS})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT]},
+            {"id": "{installment}", "payments": [PAYMENT]},
         ),
         (
             f"update_installment_subscription({{installment}}, {PAYMENTS}, true)",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT], "update_deal_value": True},
+            {"id": "{installment}", "payments": [PAYMENT], "update_deal_value": True},
         ),
         (
             f"update_installment_subscription(subscription_id => {{installment}}, payments => {PAYMENTS})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT]},
+            {"id": "{installment}", "payments": [PAYMENT]},
         ),
         (
             f"update_installment_subscription(update_deal_value => false, payments => {PAYMENTS}, "
             "subscription_id => {installment})",
             "PUT",
             "/installment/{installment}",
-            {"payments": [PAYMENT], "update_deal_value": False},
+            {"id": "{installment}", "payments": [PAYMENT], "update_deal_value": False},
         ),
-        ("cancel_recurring_subscription({recurring})", "PUT", "/recurring/{recurring}/cancel", {}),
+        (
+            "cancel_recurring_subscription({recurring})",
+            "PUT",
+            "/recurring/{recurring}/cancel",
+            {"id": "{recurring}"},
+        ),
         (
             "cancel_recurring_subscription({recurring}, '2027-03-01')",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {"end_date": "2027-03-01"},
+            {"id": "{recurring}", "end_date": "2027-03-01"},
         ),
         (
             "cancel_recurring_subscription(subscription_id => {recurring})",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {},
+            {"id": "{recurring}"},
         ),
         (
             "cancel_recurring_subscription(end_date => '2027-03-01', subscription_id => {recurring})",
             "PUT",
             "/recurring/{recurring}/cancel",
-            {"end_date": "2027-03-01"},
+            {"id": "{recurring}", "end_date": "2027-03-01"},
         ),
     ],
 )
@@ -136,8 +141,8 @@ def test_subscriptions_with_and_without_optional_arguments(
     keys = {"deal": deals[2], "installment": installment, "recurring": recurring}
     extended.simulator.reset()
     extended.value(f"SELECT pipedrive.{_filled(call, keys)}")
-    if verb == "POST":
-        body = {"deal_id": deals[2], **body}
+    own = {"deal_id": deals[2]} if verb == "POST" else {"id": int(_filled(body["id"], keys))}
+    body = {**body, **own}
     assert extended.sent() == [(verb, f"/api/v1/subscriptions{_filled(path, keys)}", body)]
 
 
@@ -170,7 +175,7 @@ def test_subscriptions_by_name_and_by_position(extended: Extended) -> None:
         f"SELECT pipedrive.cancel_recurring_subscription({recurring['id']}, end_date => '2027-03-01')"
     )
     path = f"/api/v1/subscriptions/recurring/{recurring['id']}/cancel"
-    assert extended.sent() == [("PUT", path, {"end_date": "2027-03-01"})]
+    assert extended.sent() == [("PUT", path, {"id": recurring["id"], "end_date": "2027-03-01"})]
     assert (ended["id"], ended["end_date"]) == (recurring["id"], "2027-03-01")
 
 
@@ -203,6 +208,39 @@ def test_installments_are_added_one_by_one(extended: Extended) -> None:
         ("one", 5, "2027-01-31"),
         ("two", 6.5, "2027-02-28"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("installments", "words"),
+    [
+        ('{"description": "x", "amuont": 5, "billing_date": "2027-02-01"}', 'has no key "amuont"'),
+        ('{"description": "x", "amount": "5", "billing_date": "2027-02-01"}', "must be a number"),
+        ('{"description": "x", "amount": 5}', 'lacks the key "billing_date"'),
+        ("5", "must be an object"),
+    ],
+)
+def test_no_installment_is_added_where_one_cannot_be(
+    extended: Extended, installments: str, words: str
+) -> None:
+    good = '{"description": "one", "amount": 5, "billing_date": "2027-01-31"}'
+    with pytest.raises(psycopg.Error, match=words) as caught:
+        extended.run(f"SELECT pipedrive.add_deal_installments(1, '[{good}, {installments}]')")
+    assert "installments[1]" in str(caught.value.diag.message_detail)
+    assert extended.sent() == []
+
+
+@pytest.mark.parametrize(
+    "call", ["add_installment_subscription(1, 'EUR', {})", "update_installment_subscription(1, {})"]
+)
+def test_payments_are_checked_before_they_are_sent(extended: Extended, call: str) -> None:
+    payments = """'[{"amount": 10, "description": "first", "due": "2027-01-31"}]'"""
+    with pytest.raises(psycopg.Error) as caught:
+        extended.run(f"SELECT pipedrive.{call.format(payments)}")
+    assert 'has no key "due"' in str(caught.value)
+    assert caught.value.diag.message_hint == (
+        'Did you mean "due_at"? Valid keys: amount, description, due_at.'
+    )
+    assert extended.sent() == []
 
 
 def test_conversions_are_waited_for(extended: Extended) -> None:
@@ -289,7 +327,8 @@ def test_the_tables_that_functions_make_are_not_listed(extended: Extended) -> No
         ("request('TRACE', '/v2/deals')", "is no method"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object"),
         ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent"),
-        ("add_deal_installments(1, '{}')", "pipedrive write: installments must be a jsonb array"),
+        ("add_deal_installments(1, '{}')", "installments must be a list, and is {}"),
+        ("add_deal_installments(1, 'null')", "installments must be a list, and is null"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"'),
         ("duplicate_deal(123456789)", "404"),

@@ -257,8 +257,8 @@ def test_a_setting_that_no_session_can_make_is_an_error(stages: Extended, name: 
         (
             "name made.word",
             "column name of stages: type made.word is not supported\nThe types are: bigint, bigint[], "
-            "boolean, bytea, date, interval, jsonb, numeric, text, text[], time, timestamptz, uuid; a domain "
-            "over one of them is not.",
+            "boolean, bytea, date, interval, jsonb, numeric, text, text[], time, timestamptz, uuid, uuid[]; "
+            "a domain over one of them is not.",
         ),
     ],
 )

@@ -1,4 +1,5 @@
-"""The C part (src/), compiled for an engine and kept in the cache: an installed server's own headers, or Debian 11's.
+"""The C part (src/), compiled for an engine and kept in the cache: an installed server's own headers, or
+Debian 11's.
 
 Where the machine has no C compiler, one from PyPI (ziglang) is fetched into the cache.
 """

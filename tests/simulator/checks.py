@@ -134,13 +134,13 @@ def read_body(op: Operation, content_type: str, body: bytes) -> Any:
 
 
 def _check_nulls(op: Operation, given: Mapping[str, Any]) -> None:
-    """What a create requires, a change cannot clear; a boolean is never null."""
+    """What a create requires, a change cannot clear; a boolean is never null, nor is a list."""
     collection = op.path.rpartition("/{")[0] or op.path
     create = operations().get((op.version, "POST", collection))
     required = (create.body or {}).get("required", ()) if create else ()
     props = (op.body or {}).get("props", {})
     for name, value in given.items():
-        fixed = name in required or props.get(name, {}).get("type") == "boolean"
+        fixed = name in required or props.get(name, {}).get("type") in ("boolean", "array")
         if value is None and fixed and not props.get(name, {}).get("null"):
             raise invalid(f"Property {name} cannot be null")
 
@@ -167,8 +167,9 @@ def _check_object(where: str, schema: Mapping[str, Any], given: Mapping[str, Any
     for name, value in given.items():
         declared = props.get(name)
         if declared is None:
-            # custom fields stand at the root of v1 bodies
-            if (not props and where) or (not strict and not where and FIELD_KEY.fullmatch(name)):
+            if (not props and where) or schema.get("open"):
+                continue
+            if not strict and not where and FIELD_KEY.fullmatch(name):  # custom fields of v1
                 continue
             raise invalid(f"Property {where}{name} is not allowed")
         _check_value(f"{where}{name}", declared, value, strict)
@@ -179,7 +180,10 @@ def _check_object(where: str, schema: Mapping[str, Any], given: Mapping[str, Any
 
 def _check_value(where: str, schema: Mapping[str, Any], value: Any, strict: bool) -> None:
     if value is None:
-        return  # null clears a field; the files understate what is nullable
+        # Of a whole field null is what clears it, though the files say so of few
+        if re.search(r"[.\[]", where) and not schema.get("null"):
+            raise invalid(f"Property {where} cannot be null")
+        return
     kind = schema["type"]
     if isinstance(value, bytes) and kind == "string":
         return
@@ -197,25 +201,62 @@ def _check_value(where: str, schema: Mapping[str, Any], value: Any, strict: bool
             _check_value(where + "[]", schema["items"], item, strict)
 
 
-def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """The parts by name; a part with a file name is bytes, its name stands in *filenames*."""
-    boundary = re.search(r'boundary="?([^";]+)', content_type)
+def _multipart(content_type: str, body: bytes) -> Form:
+    """The parts by name as RFC 7578 has them; a part with a file name is bytes.
+
+    Raises Refusal for anything else: what one server reads so and another otherwise must not be sent.
+    """
+    boundary = re.fullmatch(
+        r"multipart/form-data; *boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", content_type
+    )
     if not boundary:
         raise invalid("multipart without a boundary")
+    mark = b"--" + boundary[2].encode()
+    pieces = (b"\r\n" + body).split(b"\r\n" + mark)
+    if pieces[0] or pieces.pop() not in (b"--", b"--\r\n") or len(pieces) < 2:
+        raise invalid("multipart that does not begin or end with its boundary")
     given: dict[str, Any] = {}
     names: dict[str, str] = {}
-    for part in body.split(b"--" + boundary[1].encode())[1:-1]:
-        head, _, content = part.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        text = head.decode("utf-8", "replace")
-        name = re.search(r'[; ]name="([^"]*)"', text)
-        if not name:
-            raise invalid("a part without a name")
-        filename = re.search(r'filename="([^"]*)"', text)
-        content = content[:-2] if content.endswith(b"\r\n") else content
-        given[name[1]] = content if filename else content.decode()
-        if filename:
-            names[name[1]] = filename[1]
+    for piece in pieces[1:]:
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        if not blank or not head.startswith(b"\r\n"):
+            raise invalid("a part without a head")
+        name, filename = _disposition(head[2:])
+        if name in given:
+            raise invalid(f"two parts are called {name}")
+        given[name] = _text(content) if filename is None else content
+        if filename is not None:
+            names[name] = filename
     return Form(given, names)
+
+
+# A quoted text. A backslash, or %22 for a quote, means one thing to mail programs and another to browsers.
+_QUOTED = r'"((?:[^"\\\x00-\x1f\x7f])*)"'
+_DISPOSITION = re.compile(rf"form-data; name={_QUOTED}(?:; filename={_QUOTED})?")
+
+
+def _disposition(head: bytes) -> tuple[str, str | None]:
+    """The names of a part and of its file. Raises Refusal where the head is not exactly of the form."""
+    found: tuple[str, str | None] | None = None
+    for line in _text(head).split("\r\n"):
+        field, colon, value = line.partition(": ")
+        if not colon or not re.fullmatch(r"[A-Za-z-]+", field) or re.search(r"[\r\n]", value):
+            raise invalid(f"a part has the line {line!r}")
+        if field.lower() == "content-disposition":
+            named = _DISPOSITION.fullmatch(value)
+            if named is None or found is not None:
+                raise invalid(f"a part is named {value!r}")
+            found = named[1], named[2]
+    if found is None or found[1] == "":
+        raise invalid("a part without a name")
+    return found
+
+
+def _text(part: bytes) -> str:
+    try:
+        return part.decode()
+    except UnicodeDecodeError:
+        raise invalid("a part that is no UTF-8") from None
 
 
 class Form(dict[str, Any]):

@@ -86,6 +86,8 @@ def _parts(kind: str, value: Any, wrong: Exception) -> Record:
     names = allowed.get(kind)
     if names is None or not isinstance(value, dict) or not set(value) <= set(names) or "value" not in value:
         raise wrong
+    if any(part is None for part in value.values()):  # a part is left out, and is null then
+        raise wrong
     if kind == "address":
         if not isinstance(value["value"], str):
             raise wrong
@@ -254,7 +256,12 @@ def from_flat(account: Account, entity: str, body: Mapping[str, Any]) -> Record:
                 )
             continue
         out[code] = _unflat(kind, code, value, body)
-    return {c: v if v is None else _checked(account, known[c], v) for c, v in out.items()}
+    return {c: v if v is None else _checked(account, known[c], without_nulls(v)) for c, v in out.items()}
+
+
+def without_nulls(value: Any) -> Any:
+    """Parts are keys of their own in version 1, and null clears one."""
+    return {n: v for n, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 def _unflat(kind: str, code: str, value: Any, body: Mapping[str, Any]) -> Any:

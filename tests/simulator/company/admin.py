@@ -152,6 +152,7 @@ def filters(world: World) -> list[Record]:
                                 "operator": operator,
                                 "value": value,
                                 "extra_value": None,
+                                "json_value_flag": False,
                             }
                         ],
                     },

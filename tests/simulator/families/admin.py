@@ -49,9 +49,13 @@ def _checked_conditions(given: Any) -> Any:
     single = [c for g in groups for c in g.get("conditions") or ()]
     if len(single) > 16:
         raise invalid("a filter has at most 16 conditions")
-    if any(not {"object", "field_id", "operator"} <= set(c) for c in single):
-        raise invalid("a condition needs object, field_id and operator")
-    return given
+    return {
+        **given,
+        "conditions": [
+            {**g, "conditions": [{**c, "json_value_flag": False} for c in g.get("conditions") or ()]}
+            for g in groups
+        ],
+    }
 
 
 def _filter(call: Call) -> Record:

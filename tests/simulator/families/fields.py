@@ -17,6 +17,18 @@ from tests.simulator.verbs import declare
 
 _OPTIONED = ("enum", "set")
 _VISIBLE = {"add_visible_flag": True, "details_visible_flag": True}
+_HIDDEN: Record = {"show": False, "order": None}
+# What only the fields of persons and organizations have.
+_DIALOGS: dict[str, Record] = {
+    "person": {"show_in_add_deal_dialog": _HIDDEN},
+    "organization": {
+        "org_detail_visible_flag": True,
+        "person_detail_visible_flag": False,
+        "deal_detail_visible_flag": False,
+        "show_in_add_deal_dialog": _HIDDEN,
+        "show_in_add_person_dialog": _HIDDEN,
+    },
+}
 _BLANK: Record = {
     "field_name": None,
     "field_code": None,
@@ -44,8 +56,8 @@ def _view(entity: str) -> Any:
     def view(account: Account, field: Record, user: int) -> Record:
         out = {n: v for n, v in field.items() if n[0] != "_"}
         if entity != "deal":
-            shown = {n: v for n, v in out["ui_visibility"].items() if n in _VISIBLE}
-            out["ui_visibility"] = shown
+            own = {**_VISIBLE, **_DIALOGS.get(entity, {})}
+            out["ui_visibility"] = {n: out["ui_visibility"].get(n, v) for n, v in own.items()}
             out["required_fields"] = {"enabled": out["required_fields"]["enabled"]}
             out.pop("description")
         if entity in ("product", "activity"):

@@ -12,7 +12,15 @@ import orjson
 
 from tests.simulator.account import Account
 from tests.simulator.checks import FIELD_KEY
-from tests.simulator.custom import ADDRESS_PARTS, definitions, flattened, from_flat, linked, unset
+from tests.simulator.custom import (
+    ADDRESS_PARTS,
+    definitions,
+    flattened,
+    from_flat,
+    linked,
+    unset,
+    without_nulls,
+)
 from tests.simulator.families.contacts import ORGANIZATIONS, PERSONS
 from tests.simulator.families.deal_children import PRODUCTS as DEAL_PRODUCTS
 from tests.simulator.families.deals import DEALS, PIPELINES, STAGES
@@ -326,7 +334,8 @@ def _body(call: Call, table: str) -> Record:
         else:
             out[renamed.get(name, name)] = value
     if custom:
-        out["custom_fields"] = from_flat(call.account, _ENTITY[table], custom)
+        given = from_flat(call.account, _ENTITY[table], custom)
+        out["custom_fields"] = {code: without_nulls(value) for code, value in given.items()}
     return out
 
 
