@@ -153,7 +153,6 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
     ),
-    Option("narrow", _ST, _boolean, False, "asks for the fields of the named columns alone"),
     Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
     Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
     Option("cache_ttl", _ST, _number(0, 604_800), 0, "seconds for which all sessions share what was read"),

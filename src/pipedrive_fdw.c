@@ -1029,7 +1029,14 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		members = psprintf("%s,\"old\":%s", members, json_value(RECORDOID, HeapTupleHeaderGetDatum(old->t_data), false));
 	}
 	if (write->operation != CMD_DELETE)
-		members = psprintf("%s,\"new\":%s", members, json_value(RECORDOID, ExecFetchSlotHeapTupleDatum(slot), false));
+	{
+		TupleDesc	desc = RelationGetDescr(relation);
+
+		slot_getallattrs(slot);
+		members = psprintf("%s,\"new\":%s", members,
+						   json_value(RECORDOID, heap_copy_tuple_as_datum(heap_form_tuple(desc, slot->tts_values,
+																						slot->tts_isnull), desc), false));
+	}
 	ask("write", RelationGetRelid(relation), InvalidOid, members);
 	ExecStoreAllNullTuple(slot);	/* Multicorn reads no value */
 	target->ri_FdwState = write->multicorn;

@@ -88,7 +88,9 @@ def parts_of(table: Table, op: Any, settings: Settings) -> Parts:
         named = settings.named
         shown = (c.path[0] for c in table.columns if c.include and (named is None or c.name in named))
         names = tuple(dict.fromkeys((*table.asks, *shown)))
-    return Parts(names, settings.labels and getattr(op, "labels", False), settings.custom)
+    # An operation that cannot be asked for some custom fields gives all of them
+    custom = settings.custom if getattr(op, "custom", False) else None
+    return Parts(names, settings.labels and getattr(op, "labels", False), custom)
 
 
 def record_params(table: Table, op: Any, settings: Settings) -> list[tuple[str, str]]:

@@ -219,7 +219,7 @@ def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any
         "plain_record": plain_record,
         "plain_fields": plain_fields,
     }
-    plain = _PLAIN if binding.labelled and not binding.flat else {}
+    plain = _PLAIN if binding.table.custom_fields and not binding.flat else {}
     once = _PLAIN_ONCE
     fields = f"(fields := {_FLAT if binding.flat else _NESTED})"
     parts = []

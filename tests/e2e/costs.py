@@ -1,8 +1,8 @@
 """What queries cost: for each the exact requests that leave, and their tokens.
 
 The least that the API allows, for an account of 1,200 deals whose sizes nobody knows yet. Requests are
-written without ``include_fields``, ``include_option_labels``, ``cursor`` and ``limit=500``; `` x3`` stands
-for three pages. The definitions of custom fields are known from the import.
+written without ``include_fields``, ``include_option_labels``, ``custom_fields``, ``cursor`` and ``limit=500``;
+`` x3`` stands for three pages. The definitions of custom fields are known from the import.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """*multicorn2*: (tokens, requests) where Multicorn 2 hands over more (booleans, limits) than 1.4."""
-
     sql: str
     tokens: int
     requests: tuple[str, ...] = ()
-    multicorn2: tuple[int, tuple[str, ...]] | None = None
 
 
 def pages(path: str, first: int, last: int, most: int = 100) -> tuple[str, ...]:
@@ -60,9 +57,15 @@ COSTS = (
     Cost("SELECT * FROM persons WHERE id IS NULL", 0, ()),
     Cost("SELECT * FROM persons WHERE id IN (7, 8, 9) AND id > 8", 1, ("/v2/persons/9",)),
     Cost(
-        "SELECT * FROM persons ORDER BY id DESC LIMIT 5", 10, ("/v2/persons?sort_by=id&sort_direction=desc",)
+        "SELECT * FROM persons ORDER BY id DESC LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=id&sort_direction=desc&limit=5",),
     ),
-    Cost("SELECT * FROM persons ORDER BY id LIMIT 5", 10, ("/v2/persons?sort_by=id&sort_direction=asc",)),
+    Cost(
+        "SELECT * FROM persons ORDER BY id LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=id&sort_direction=asc&limit=5",),
+    ),
     Cost("SELECT * FROM persons ORDER BY update_time DESC LIMIT 5", 20, ("/v2/persons x2",)),
     Cost(
         "SELECT * FROM persons WHERE update_time IS NOT NULL ORDER BY update_time DESC LIMIT 5",
@@ -74,7 +77,7 @@ COSTS = (
         10,
         ("/v2/persons?updated_since=2020-01-01T00:00:00Z&sort_by=update_time&sort_direction=desc",),
     ),
-    Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons",), multicorn2=(10, ("/v2/persons?limit=1",))),
+    Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons?limit=1",)),
     Cost("SELECT * FROM persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
     Cost(
         "SELECT * FROM persons WHERE org_id IN (5, 6)", 20, ("/v2/persons?org_id=5", "/v2/persons?org_id=6")
@@ -193,20 +196,21 @@ COSTS = (
     ),
     Cost(
         "SELECT * FROM deals WHERE NOT is_archived",
-        50,
-        ("/v2/deals x3", "/v2/deals/archived"),
-        multicorn2=(30, ("/v2/deals x3",)),
+        30,
+        ("/v2/deals x3",),
     ),
     Cost(
         "SELECT * FROM deals WHERE is_archived",
-        50,
-        ("/v2/deals x3", "/v2/deals/archived"),
-        multicorn2=(20, ("/v2/deals/archived",)),
+        20,
+        ("/v2/deals/archived",),
     ),
     Cost(
         "SELECT * FROM deals ORDER BY id DESC LIMIT 5",
         30,
-        ("/v2/deals/archived?sort_by=id&sort_direction=desc", "/v2/deals?sort_by=id&sort_direction=desc"),
+        (
+            "/v2/deals/archived?sort_by=id&sort_direction=desc&limit=5",
+            "/v2/deals?sort_by=id&sort_direction=desc&limit=5",
+        ),
     ),
     Cost("SELECT * FROM deals ORDER BY value DESC LIMIT 5", 50, ("/v2/deals x3", "/v2/deals/archived")),
     Cost(
@@ -247,12 +251,11 @@ COSTS = (
         ),
     ),
     Cost("SELECT * FROM notes WHERE deal_id = 5", 20, ("/v1/notes?deal_id=5&sort=id ASC",)),
-    Cost("SELECT * FROM notes ORDER BY id DESC LIMIT 3", 20, ("/v1/notes?sort=id DESC",)),
+    Cost("SELECT * FROM notes ORDER BY id DESC LIMIT 3", 20, ("/v1/notes?sort=id DESC&limit=3",)),
     Cost(
         "SELECT * FROM activities WHERE done AND owner_id = 2",
         10,
-        ("/v2/activities?owner_id=2",),
-        multicorn2=(10, ("/v2/activities?owner_id=2&done=true",)),
+        ("/v2/activities?owner_id=2&done=true",),
     ),
     Cost("SELECT * FROM activities WHERE deal_id = 5", 10, ("/v2/activities?deal_id=5",)),
     Cost(
@@ -268,9 +271,8 @@ COSTS = (
     Cost("SELECT * FROM leads", 60, ("/v1/leads/archived?sort=id ASC", "/v1/leads?sort=id ASC")),
     Cost(
         "SELECT * FROM leads WHERE NOT is_archived",
-        60,
-        ("/v1/leads/archived?sort=id ASC", "/v1/leads?sort=id ASC"),
-        multicorn2=(20, ("/v1/leads?sort=id ASC",)),
+        20,
+        ("/v1/leads?sort=id ASC",),
     ),
     Cost("SELECT * FROM projects", 20, ("/v2/projects", "/v2/projects/archived")),
     Cost("SELECT * FROM products WHERE owner_id = 1", 10, ("/v2/products?owner_id=1",)),

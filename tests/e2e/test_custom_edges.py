@@ -343,7 +343,12 @@ def test_conditions_orders_and_groups_are_worked_out_here(account: LiveAccount) 
         asked = account.asked(sql.format(t="deals"))
         assert account.rows(sql.format(t="deals")) == account.rows(sql.format(t="plain")), sql
         names = {name for r in asked for name in r["query"]}
-        assert names - {"sort_by", "sort_direction"} <= {"limit", "include_fields", "include_option_labels"}
+        assert names - {"sort_by", "sort_direction"} <= {
+            "limit",
+            "include_fields",
+            "include_option_labels",
+            "custom_fields",
+        }
     account.run("DROP TABLE plain")
 
 
@@ -360,7 +365,6 @@ def test_labels_are_asked_for_where_they_are_shown(account: LiveAccount) -> None
     assert noted("SELECT * FROM leads")
     assert not noted("SELECT count(*) FROM products")
     for table in ("products", "leads"):
-        account.run(f"ALTER FOREIGN TABLE {table} OPTIONS (ADD narrow 'true')")
         what = {"products": "product", "leads": "deal"}[table]
         account.connect_anew()
         assert not any("Fields" in path for path in paths(account.asked(f"SELECT id FROM {table}")))
@@ -368,7 +372,6 @@ def test_labels_are_asked_for_where_they_are_shown(account: LiveAccount) -> None
         shown = account.rows(f"SELECT id, {what}_enum FROM {table}")
         assert any("Fields" in path for path in paths(account.requests()))
         assert noted(f"SELECT id, {what}_enum FROM {table}")
-        account.run(f"ALTER FOREIGN TABLE {table} OPTIONS (DROP narrow)")
         assert account.rows(f"SELECT id, {what}_enum FROM {table}") == shown
 
 

@@ -1,4 +1,4 @@
-"""EXPLAIN by topic: the files of sql/ give what stands in expected/, one for each generation of Multicorn.
+"""EXPLAIN by topic: the files of sql/ give what stands in expected/, on every engine.
 
 ``REGENERATE=1`` writes them anew; read the difference before it is committed.
 """
@@ -51,8 +51,7 @@ def shown(account: LiveAccount, topic: str) -> str:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_explain(account: LiveAccount, topic: str) -> None:
-    generation = "multicorn1" if account.server.engine.multicorn.startswith("1") else "multicorn2"
-    golden = HERE / "expected" / f"{topic}.{generation}.out"
+    golden = HERE / "expected" / f"{topic}.out"
     got = shown(account, topic)
     if os.environ.get("REGENERATE"):
         golden.write_text(got, encoding="utf-8")
