@@ -22,6 +22,7 @@ from typing import IO
 
 from tests.engine import overlay
 from tests.engine.engines import Engine, find_engine
+from tests.engine.extension import write_extension
 from tests.engine.places import ROOT, base, locked, server_account, usual_umask
 from tests.engine.process import Account, EngineError, clean_environment, run, tail
 from tests.engine.sql import Psql
@@ -162,9 +163,7 @@ class Server:
             self._copy_package()
             target = overlay.extension_folder(self.engine, self.folder / "engine")
             if target.is_dir():
-                scripts = self.extension / "sql"
-                for file in [*self.extension.glob("*.control"), *scripts.glob("*--*.sql")]:
-                    shutil.copyfile(file, target / file.name)
+                write_extension(target, self.extension)
 
     # -- inside
 
