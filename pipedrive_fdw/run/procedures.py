@@ -1,4 +1,4 @@
-"""The two foreign tables that the extension's functions work through (sql/pipedrive_fdw--1.0.sql).
+"""The two foreign tables that the extension's functions work through (sql/src/20_requests.sql).
 
 They are no tables of Pipedrive, an import does not make them: a function makes what it needs in the session's
 temporary schema. An INSERT into ``request`` sends one request and RETURNING gives the API's answer; a SELECT
@@ -22,7 +22,7 @@ from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.options import Options, with_session
-from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.account import forget, session_for
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.session import Guards, Params, Work
@@ -30,6 +30,8 @@ from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 from pipedrive_fdw.shapes import Place, check, tidied
 
 REQUEST, CATALOGUE = "request", "catalogue"
+# Stands in place of a method, and sends nothing: removes what the server keeps of the account.
+FORGET = "FORGET"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
 # Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
@@ -90,10 +92,14 @@ class RequestTable(_NoScan):
     def insert(self, values: Values) -> dict[str, Any]:
         """Sends the request, at once in every write mode; ``answer`` is the ``data`` of the API's answer.
 
+        Of FORGET it is the number of files that were removed.
+
         Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
         written before.
         """
         method = str(values["method"]).upper()
+        if method == FORGET:
+            return {**values, "answer": str(forget(self._options))}
         if method not in _METHODS:
             raise WriteError(f"{values['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
         version, path = _parsed(str(values["path"]))
