@@ -56,8 +56,8 @@ BEGIN
     END IF;
     EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive FROM SERVER %I INTO %I', server, schema);
     SELECT count(*) INTO tables
-      FROM pipedrive.foreign_tables t
-     WHERE t.server = connect.server AND t.table_schema = connect.schema;
+      FROM pipedrive_internal.foreign_tables t
+     WHERE t.server_name = connect.server AND t.schema = to_regnamespace(quote_ident(connect.schema));
     RETURN format('%s tables in schema %I', tables, schema);
 END
 $function$;
