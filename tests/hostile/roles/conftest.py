@@ -28,6 +28,7 @@ class Ground:
         self._template.query(f"DROP DATABASE IF EXISTS {self.name}")
         self._template.query(f"CREATE DATABASE {self.name}")
         self._open = ExitStack()
+        self._roles_before = self._roles()
         self.admin = self.connect()
         make_attacker(self.admin)
         self.admin.execute(f"GRANT CREATE, TEMPORARY ON DATABASE {self.name} TO {ATTACKER}")
@@ -73,8 +74,11 @@ class Ground:
         """Leave nothing: roles belong to the whole cluster."""
         self._open.close()
         self._template.query(f"DROP DATABASE {self.name} WITH (FORCE)")
-        for role in self._template.query("SELECT rolname FROM pg_roles WHERE oid >= 16384").split():
+        for role in self._roles() - self._roles_before:
             self._template.query(f'DROP ROLE "{role}"')
+
+    def _roles(self) -> set[str]:
+        return set(self._template.query("SELECT rolname FROM pg_roles").split())
 
 
 def connect_role(ground: Ground, role: str, server: str, simulator: Simulator) -> None:

@@ -110,3 +110,32 @@ def test_execute_is_no_boundary_where_the_server_may_be_used(installed: Ground) 
         "INSERT INTO pg_temp.requests VALUES ('POST', '/v1/deals/1/duplicate')"
     )
     assert [r["path"] for r in installed.simulator.requests()] == ["/api/v1/deals/1/duplicate"] * 2
+
+
+def test_a_mapping_for_public_is_used_and_not_seen(installed: Ground) -> None:
+    """Whoever may use the server does with its token what they like, and never learns the token."""
+    installed.admin.execute(
+        f"GRANT USAGE ON FOREIGN SERVER pipedrive TO {ATTACKER}; "
+        f"CREATE USER MAPPING FOR PUBLIC SERVER pipedrive OPTIONS (api_token '{TOKEN}')"
+    )
+    attacker = installed.attacker()
+    attacker.execute("SELECT pipedrive_internal.send('pipedrive', 'POST', '/v1/deals/1/duplicate')")
+    assert [r["path"] for r in installed.simulator.requests()] == ["/api/v1/deals/1/duplicate"]
+    assert one(attacker, "SELECT umoptions FROM pg_user_mappings WHERE usename = 'public'") is None
+
+
+def test_the_servers_owner_sees_the_mapping_for_public(installed: Ground) -> None:
+    installed.admin.execute(
+        f"GRANT USAGE ON FOREIGN DATA WRAPPER multicorn TO {ATTACKER}; "
+        f"ALTER SERVER pipedrive OWNER TO {ATTACKER}; "
+        f"CREATE USER MAPPING FOR PUBLIC SERVER pipedrive OPTIONS (api_token '{TOKEN}')"
+    )
+    shown = installed.attacker().execute("SELECT usename, umoptions FROM pg_user_mappings").fetchall()
+    assert sorted(shown) == [("postgres", None), ("public", [f"api_token={TOKEN}"])]
+
+
+def test_who_reads_all_data_reads_the_tokens(installed: Ground) -> None:
+    if installed.admin.info.server_version < 140000:
+        pytest.skip("pg_read_all_data came with PostgreSQL 14")
+    installed.admin.execute(f"GRANT pg_read_all_data TO {ATTACKER}")
+    assert one(installed.attacker(), "SELECT umoptions FROM pg_user_mapping") == [f"api_token={TOKEN}"]
