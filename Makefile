@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SOURCES := pipedrive_fdw tests setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist install uninstall clean
+.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist extension install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,8 @@ dist: $(READY) ## source archive and wheel, in dist/
 	rm -rf build dist
 	$(BIN)/python -m build . >/dev/null
 	@ls dist/*
+extension: ## the extension's control file and script, put together in build/extension
+	@$(ENGINE) extension build/extension
 install: $(VENV)/.made ## package and extension into an installed server: PG_CONFIG=/path/to/pg_config
 	@$(BIN)/python -m tests.engine install
 uninstall: $(VENV)/.made ## take both away again

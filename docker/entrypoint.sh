@@ -10,7 +10,7 @@ make_cluster() {
     password=$(mktemp)
     printf '%s\n' "$POSTGRES_PASSWORD" > "$password"
     initdb --pgdata "$PGDATA" --username postgres --pwfile "$password" --encoding UTF8 \
-        --auth-local trust --auth-host scram-sha-256 > /dev/null
+        --auth-local peer --auth-host scram-sha-256 > /dev/null
     rm "$password"
     echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
     echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"

@@ -19,7 +19,7 @@ from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, SESSION, check_given,
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
 from pipedrive_fdw.run.foreign import ForeignTable
-from pipedrive_fdw.run.procedures import send
+from pipedrive_fdw.run.procedures import answered
 from pipedrive_fdw.run.scan_request import explained_parameters, read_request
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import account_fields, import_schema
@@ -240,7 +240,7 @@ def _warning(report: str) -> str:
 _SERVICES: Mapping[str, Callable[[Question], str]] = {
     "settings": _settings,
     "validate": _validate,
-    "send": lambda asked: send(asked["server"], asked["mapping"], asked["request"]),
+    "ask": lambda asked: answered(asked["server"], asked["mapping"], asked["request"]),
     "pre commit": _pre_commit,
     "commit": _commit,
     "rollback": _rollback,

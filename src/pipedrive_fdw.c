@@ -80,7 +80,7 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
-PG_FUNCTION_INFO_V1(pipedrive_fdw_send);
+PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 
 /* What the versions of PostgreSQL call by different names */
 #if PG_VERSION_NUM < 140000
@@ -1151,17 +1151,17 @@ pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* send(server name, request jsonb): one request, with the caller's user mapping. */
+/* ask(server oid, request jsonb): with the caller's user mapping. */
 Datum
-pipedrive_fdw_send(PG_FUNCTION_ARGS)
+pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = GetForeignServerByName(NameStr(*PG_GETARG_NAME(0)), false);
+	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
 	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
 	const char *found;
 
 	if (right != ACLCHECK_OK)
 		aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
-	found = ask_module("send", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
+	found = ask_module("ask", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
 										json_options(server->options),
 										json_options(GetUserMapping(GetUserId(), server->serverid)->options),
 										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));

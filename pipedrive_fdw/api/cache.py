@@ -115,10 +115,13 @@ class SharedCache:
             with contextlib.suppress(OSError):
                 self._path(self._folder, key).unlink()
 
-    def empty(self) -> None:
-        """To be called before a write and after it. Raises StateError when the mark cannot be changed."""
+    def empty(self) -> int:
+        """To be called before a write and after it; the number of entries that were removed.
+
+        Raises StateError when the mark cannot be changed.
+        """
         if self._folder is None or self._mark is None:
-            return
+            return 0
         try:
             descriptor = open_state(self._mark)
             try:
@@ -128,9 +131,12 @@ class SharedCache:
                 os.close(descriptor)
         except OSError as error:
             raise unusable(self._mark, error) from None
+        removed = 0
         for entry in _entries(self._folder):
             with contextlib.suppress(OSError):
                 Path(entry.path).unlink()
+                removed += 1
+        return removed
 
     # ---- files
 

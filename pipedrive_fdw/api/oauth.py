@@ -212,6 +212,11 @@ class Kept:
         return replace(self, access_token="", failed=now, failure=(word, message, error.detail, error.hint))
 
 
+def token_file(folder: Path, key: str) -> Path:
+    """The file that backends share for the access token of the credential *key*."""
+    return folder / f"oauth-{key[:32]}"
+
+
 class AccessTokens:
     """The credential of an OAuth account. Safe to use from several threads and processes.
 
@@ -230,7 +235,7 @@ class AccessTokens:
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self.key = key
-        self._file = folder / f"oauth-{key[:32]}" if folder else None
+        self._file = token_file(folder, key) if folder else None
         self._endpoint = endpoint
         self._refresh_token = refresh_token
         self._home = home

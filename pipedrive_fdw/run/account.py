@@ -9,7 +9,7 @@ from typing import Any
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits
-from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint
+from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError
@@ -24,6 +24,7 @@ from pipedrive_fdw.options import (
 )
 from pipedrive_fdw.postgres.channel import interrupted, statement
 from pipedrive_fdw.postgres.settings import state_folder
+from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.secrets import with_secrets
 from pipedrive_fdw.run.session import Session, StatementMemory, sleep_unless_aborted
@@ -46,7 +47,7 @@ def session_for(options: Options) -> Session:
     session = _sessions.get(key)
     if session is None:
         transport = RequestsTransport(*timeouts)
-        company = hashlib.sha256(base_url(options).encode()).hexdigest()
+        company = company_key(options)
         limits = Limits(state_folder(), name, company)
         client = Client(credential(options, name, transport), transport, limits, sleep_unless_aborted)
         session = Session(
@@ -54,12 +55,43 @@ def session_for(options: Options) -> Session:
             Interrupts(interrupted),
             StatementMemory(capacity, statement),
             SharedCache(state_folder(), name, company),
-            Definitions(SharedCache(state_folder(), name, f"fields-{company}")),
+            Definitions(SharedCache(state_folder(), name, _fields_of(company))),
             statement,
             options["parallel"],
         )
         _sessions[key] = session
     return session
+
+
+def forget(options: Options) -> int:
+    """Removes the files that keep what was read of the account that *options* name; the number of files.
+
+    These are the rows and field definitions that sessions share, of all credentials of the company, and the
+    sizes of tables and the access token of this one. What limits requests stays: other sessions count with
+    it. Raises as ``session_for`` does, and StateError.
+    """
+    signed = with_secrets(options)
+    check_server(signed)
+    name, company, folder = credential_key(signed), company_key(signed), state_folder()
+    caches = (SharedCache(folder, name, key) for key in (company, _fields_of(company)))
+    removed = sum(cache.empty() for cache in caches) + Counts(options).forget()
+    for key in [key for key in _sessions if key[1] == name]:
+        del _sessions[key]
+    token = token_file(folder, name) if folder else None
+    if token is not None and token.exists():
+        token.unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+def company_key(options: Options) -> str:
+    """What tells the accounts apart that are found at different addresses."""
+    return hashlib.sha256(base_url(options).encode()).hexdigest()
+
+
+def _fields_of(company: str) -> str:
+    """The part of the shared cache that holds field definitions."""
+    return f"fields-{company}"
 
 
 def credential_key(options: Options) -> str:

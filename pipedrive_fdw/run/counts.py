@@ -50,6 +50,14 @@ class Counts:
                 file.write(orjson.dumps(self._known))
             Path(path).replace(self._file)
 
+    def forget(self) -> int:
+        """Removes the file; the number of files that were removed."""
+        self._known, self._read_at = {}, None
+        if self._file is None or not self._file.exists():
+            return 0
+        self._file.unlink(missing_ok=True)
+        return 1
+
     def _read(self) -> None:
         if self._file is None:
             return

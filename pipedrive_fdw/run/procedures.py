@@ -18,7 +18,7 @@ from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, Wri
 from pipedrive_fdw.jsontext import parse_exact
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
-from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.account import forget, session_for
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 from pipedrive_fdw.shapes import Place, check, tidied
@@ -32,14 +32,13 @@ _HITS = 100
 Values = Mapping[str, Any]
 
 
-def send(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
-    """Sends one request to the account of *server* and *mapping*, the options of both, in every write mode at
-    once; the ``data`` of the API's answer as JSON, '' for none.
+def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
+    """What the extension's functions ask of the account of *server* and *mapping*, the options of both: JSON,
+    '' for NULL.
 
-    *text* is a JSON object with method and path, and perhaps query, body, and pages for the items of all
-    pages of a search. With ``catalogue`` alone it gives the words for COMMENTs instead, without any request.
-    Raises WriteError for what cannot be sent, and the API's error, which says what the statement has written
-    before.
+    *text* is a JSON object. With ``catalogue`` it asks for the words of COMMENTs, with ``forget`` to remove
+    what is kept of the account; else it is a request, see ``send``. Raises WriteError for what cannot be
+    read.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -48,6 +47,18 @@ def send(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> st
         raise WriteError("the request cannot be sent", detail=f"{error}.") from None
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
+    if "forget" in request:
+        return str(forget(options))
+    data = send(options, request)
+    return "" if data is None else orjson.dumps(data).decode()
+
+
+def send(options: Options, request: Values) -> Any:
+    """Sends *request*, in every write mode at once; the ``data`` of the API's answer.
+
+    It has method and path, and perhaps query, body, and pages for the items of all pages of a search. Raises
+    WriteError for what cannot be sent, and the API's error, which says what the statement has written before.
+    """
     method = str(request["method"]).upper()
     if method not in _METHODS:
         raise WriteError(f"{request['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
@@ -62,8 +73,7 @@ def send(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> st
     op = Operation(path, _PRICES[method] * (3 - version), version, method)
     params, whole = _parameters(request.get("query")), bool(request.get("pages"))
     answers = [_sent(options, op, params, body, whole) for body in bodies]
-    data = answers if many else answers[0]
-    return "" if data is None else orjson.dumps(data).decode()
+    return answers if many else answers[0]
 
 
 def _comments(options: Options) -> Iterator[dict[str, str | None]]:

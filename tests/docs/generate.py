@@ -50,9 +50,11 @@ def generated_files() -> dict[Path, str]:
     for page in pages():
         if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
             files[page] = with_parts(page.read_text(encoding="utf-8"), parts)
-    script = SQL / "pipedrive_fdw--1.0.sql"
     lists = {"references": references_part(), "options": option_places_part()}
-    files[script] = _SQL_PART.sub(lambda m: m[1] + lists[m[2]] + m[3], script.read_text(encoding="utf-8"))
+    for part in sorted((SQL / "src").glob("*.sql")):
+        text = part.read_text(encoding="utf-8")
+        if _SQL_PART.search(text):
+            files[part] = _SQL_PART.sub(lambda m: m[1] + lists[m[2]] + m[3], text)
     files[SQL / "tables.sql"] = tables_script()
     return files
 
@@ -142,9 +144,7 @@ def references_part() -> str:
     ]
     found += [("NULL", kind, table, "id") for kind, table in LINKED_KINDS.items()]
     return (
-        ",\n".join(
-            f"        ({table}, '{column}', '{target}', '{key}')" for table, column, target, key in found
-        )
+        ",\n".join(f"    ({table}, '{column}', '{target}', '{key}')" for table, column, target, key in found)
         + "\n"
     )
 

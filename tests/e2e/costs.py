@@ -1,8 +1,8 @@
 """What queries cost: for each the exact requests that leave, and their tokens.
 
 The least that the API allows, for an account of 1,200 deals whose sizes nobody knows yet. Requests are
-written without ``include_fields``, ``include_option_labels``, ``custom_fields``, ``cursor`` and ``limit=500``;
-`` x3`` stands for three pages. The definitions of custom fields are known from the import.
+written without ``include_fields``, ``include_option_labels``, ``custom_fields``, ``cursor`` and
+``limit=500``; `` x3`` stands for three pages. The definitions of custom fields are known from the import.
 """
 
 from __future__ import annotations

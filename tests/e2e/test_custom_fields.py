@@ -439,7 +439,9 @@ def test_a_query_asks_for_the_named_field_alone(wide: LiveAccount) -> None:
     sql = "SELECT id, extra_5 FROM deals ORDER BY id"
     objects = wide.objects("deals")
     whole, few = wide.asked("SELECT * FROM deals ORDER BY id"), wide.asked(sql)
-    assert wide.rows(sql.replace("extra_5", "extra_5::text")) == sorted((r["id"], r["extra_5"]) for r in objects)
+    assert wide.rows(sql.replace("extra_5", "extra_5::text")) == sorted(
+        (r["id"], r["extra_5"]) for r in objects
+    )
     assert all(r["query"]["custom_fields"] == key for r in few)
     assert not any("include_fields" in r["query"] for r in few)
     assert sum(r["tokens"] for r in few) == sum(r["tokens"] for r in whole)

@@ -14,6 +14,7 @@ The cache folder is ``PIPEDRIVE_FDW_CACHE``, else ``/var/cache/pipedrive-fdw`` f
     assemble   the embedded engine
     libraries  the package's run-time dependencies for a given Python
     engines    the two engines as one value
+    extension  the extension's files, put together
     server     a cluster
     sql        running SQL through psql
     sandbox    ``up`` and ``down``: a checkout's cluster and simulator

@@ -6,10 +6,12 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from tests.engine import demo, sandbox
 from tests.engine.engines import find_engine
+from tests.engine.extension import write_extension
 from tests.engine.install import install, uninstall
 from tests.engine.process import EngineError, say
 
@@ -19,6 +21,7 @@ _COMMANDS = {
     "demo": "a tour of queries on a made-up company",
     "down": "stop what up started",
     "dsn": "print the running cluster's address",
+    "extension": "put the extension's files together in a folder that is named",
     "install": "install package and extension into the server of PG_CONFIG",
     "psql": "psql on the running cluster, with any further arguments",
     "simulator-url": "print the running simulator's address",
@@ -34,10 +37,12 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m tests.engine", epilog=listed, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=sorted(_COMMANDS), metavar="command")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for psql")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for psql, extension")
     given = parser.parse_args(arguments)
-    if given.rest and given.command != "psql":
+    if given.rest and given.command not in ("psql", "extension"):
         parser.error(f"{given.command} takes no arguments")
+    if given.command == "extension" and len(given.rest) != 1:
+        parser.error("extension takes a folder")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
@@ -62,6 +67,8 @@ def _run(command: str, rest: Sequence[str]) -> None:
         say("stopped" if sandbox.down() else "nothing was running")
     elif command == "assemble":
         _print(find_engine().version)
+    elif command == "extension":
+        write_extension(Path(rest[0]))
     elif command == "psql":
         sandbox.psql().replace_process(rest)
     elif command in ("dsn", "simulator-url", "status"):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engine.engines import VARIABLE, embedded_python, server_folders
+from tests.engine.extension import write_extension
 from tests.engine.libraries import pip_environment, requirements
 from tests.engine.places import ROOT, usual_umask
 from tests.engine.process import EngineError, run, say
@@ -81,9 +82,8 @@ def put_into(target: Target) -> None:
         _install_libraries(target)
         with _sources() as folder:
             target.pip("install", "--quiet", "--no-deps", "--force-reinstall", str(folder))
-        for file in [ROOT / f"{_PACKAGE}.control", *sorted((ROOT / "sql").glob(f"{_PACKAGE}--*.sql"))]:
-            shutil.copyfile(file, target.extension / file.name)
-            say(f"copied {file.name} to {target.extension}")
+        for name in write_extension(target.extension):
+            say(f"wrote {name} to {target.extension}")
     found = run([target.python, "-I", "-c", _SHOW], f"importing the package with {target.python}")
     say(f"done: {_NAME} {found.strip()}; sessions that begin from now on see it")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import IO, Any, Callable
 
 # What a child may inherit: nothing that could change how PostgreSQL, Python or a loader behaves.
 _INHERITED = (
@@ -66,14 +66,18 @@ def run(
     account: Account | None = None,
     timeout: float = 600,
     watch: Callable[[], None] | None = None,
+    stdin: IO[str] | None = None,
 ) -> str:
-    """The output of *command*; *what* names the step in the error. *watch* is called while it runs."""
+    """The output of *command*; *what* names the step in the error. *watch* is called while it runs.
+
+    It reads *stdin*, or nothing.
+    """
     given = [str(part) for part in command]
     process = subprocess.Popen(  # noqa: S603 - our own commands only
         given,
         env=dict(os.environ if env is None else env),
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin or subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

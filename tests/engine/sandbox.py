@@ -22,7 +22,7 @@ from tests.engine import assemble, libraries
 from tests.engine.engines import Engine, find_engine
 from tests.engine.places import ROOT, base, locked, state_folder, usual_umask
 from tests.engine.process import EngineError, say, tail
-from tests.engine.server import DATABASE, USER, Server, free_port, postmaster, stop_postmaster
+from tests.engine.server import Server, dsn_of, free_port, password_file, postmaster, stop_postmaster
 from tests.engine.sql import Psql
 
 TOKEN = "demo-token"  # noqa: S105 - the simulator's, worth nothing elsewhere
@@ -36,6 +36,8 @@ def up() -> Server:
         engine = find_engine()
         url = _start_simulator(engine)
         server = Server(state_folder() / f"cluster-{engine.label}", engine=engine)
+        if server.running() and not password_file(server.folder).exists():
+            server.stop()  # an older checkout has started it, without a password
         if server.running():
             server.sync()
         else:
@@ -66,7 +68,7 @@ def dsn() -> str:
     for folder in _data_folders():
         found = postmaster(folder)
         if found:
-            return f"postgresql://{USER}@127.0.0.1:{found[1]}/{DATABASE}"
+            return dsn_of(folder.parent, found[1])
     raise EngineError(_NOTHING)
 
 

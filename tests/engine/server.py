@@ -1,14 +1,15 @@
 """A PostgreSQL cluster with Multicorn and the package under test, on a free port of 127.0.0.1.
 
 A server without a folder is temporary: ``stop()`` removes it. One with a folder stays and can be started
-again. Everybody on the machine may connect to it as its superuser, as is usual for a scratch cluster: it is
-no place for data that matters.
+again. Its superuser can run programs as its operating system user, so nobody else on the machine must get
+in: the password is random, and stands in a file (0600) that the DSN names.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,18 +20,25 @@ from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+from urllib.parse import quote
 
 from tests.engine import clibrary, overlay
 from tests.engine.engines import Engine, find_engine
+from tests.engine.extension import write_extension
 from tests.engine.places import ROOT, base, locked, server_account, usual_umask
 from tests.engine.process import Account, EngineError, clean_environment, run, tail
 from tests.engine.sql import Psql
 
 DATABASE = "pipedrive"
 USER = "postgres"
-_SOCKET_PATH_MAX = 90  # of the 107 bytes that the kernel has room for
+_AUTHENTICATION = """
+host all all 127.0.0.1/32 scram-sha-256
+host replication all 127.0.0.1/32 scram-sha-256
+"""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
     "max_connections": "60",
     "fsync": "off",
     "synchronous_commit": "off",
@@ -81,7 +89,7 @@ class Server:
 
     def dsn_of(self, database: str) -> str:
         """A libpq URL of *database*."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port or self._known_port()}/{database}"
+        return dsn_of(self.folder, self.port or self._known_port(), database)
 
     @property
     def psql_path(self) -> Path:
@@ -129,6 +137,8 @@ class Server:
         self._prepare()
         for attempt in range(3):
             self._configure(self._free_port(attempt == 0))
+            if not password_file(self.folder).exists():
+                self._set_password()
             try:
                 self._pg_ctl("start")
                 break
@@ -142,8 +152,6 @@ class Server:
         """Stop it, and remove it when it is temporary."""
         stop_postmaster(self.data)
         if self._temporary:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(self._socket_folder())
             shutil.rmtree(self.folder, ignore_errors=True)
             self._in_use.close()
 
@@ -162,9 +170,7 @@ class Server:
             self._copy_package()
             target = overlay.extension_folder(self.engine, self.folder / "engine")
             if target.is_dir():
-                scripts = self.extension / "sql"
-                for file in [*self.extension.glob("*.control"), *scripts.glob("*--*.sql")]:
-                    shutil.copyfile(file, target / file.name)
+                write_extension(target, self.extension)
                 library = overlay.library_folder(self.engine, self.folder / "engine") / clibrary.NAME
                 library.unlink(missing_ok=True)
                 shutil.copyfile(clibrary.build(self.engine), library)
@@ -181,13 +187,15 @@ class Server:
     def _prepare(self) -> None:
         with usual_umask():
             self._bindir = overlay.make_overlay(self.engine, self.folder / "engine")
-            for folder in (self.log.parent, self.folder / "bytecode", self._socket_folder()):
+            for folder in (self.log.parent, self.folder / "bytecode"):
                 folder.mkdir(exist_ok=True)
                 if self._account:
                     os.chown(folder, self._account.uid, self._account.gid)
         self.sync()
         if not (self.data / "PG_VERSION").exists():
+            password_file(self.folder).unlink(missing_ok=True)
             self._initdb()
+        (self.data / "pg_hba.conf").write_text(_AUTHENTICATION)
 
     def _copy_package(self) -> None:
         target, aside = self.folder / "python", self.folder / "python.new"
@@ -225,9 +233,23 @@ class Server:
         with (self.data / "postgresql.conf").open("a") as file:
             file.write("include 'scratch.conf'\n")
 
+    def _set_password(self) -> None:
+        """Give the superuser a random password, which only we can read; the server does not run."""
+        password = secrets.token_hex(24)
+        with tempfile.TemporaryFile("w+") as commands:
+            commands.write(f"ALTER ROLE {USER} PASSWORD '{password}'\n")
+            commands.seek(0)
+            single = (self._bindir / "postgres", "--single", "-D", self.data, "template1")
+            self._run(single, "postgres --single", commands)
+        file = password_file(self.folder)
+        aside = file.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+            output.write(f"127.0.0.1:*:*:{USER}:{password}\n")
+        aside.rename(file)
+
     def _configure(self, port: int) -> None:
-        sockets = str(self._socket_folder())
-        settings = {**_SETTINGS, "port": str(port), "unix_socket_directories": sockets, **self.settings}
+        settings = {**_SETTINGS, "port": str(port), **self.settings}
         quoted = {name: value.replace("'", "''") for name, value in settings.items()}
         (self.data / "scratch.conf").write_text("".join(f"{k} = '{v}'\n" for k, v in quoted.items()))
         (self.data / "scratch.conf").chmod(0o644)
@@ -247,10 +269,9 @@ class Server:
         options = ["-s", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.log)]
         self._run([self._bindir / "pg_ctl", action, *options], f"pg_ctl {action}")
 
-    def _run(self, command: Sequence[Path | str], what: str) -> None:
-        run(
-            command, what, env=self._server_environment(), cwd=self.folder, account=self._account, timeout=120
-        )
+    def _run(self, command: Sequence[Path | str], what: str, stdin: IO[str] | None = None) -> None:
+        environment, account = self._server_environment(), self._account
+        run(command, what, env=environment, cwd=self.folder, account=account, timeout=120, stdin=stdin)
 
     def _server_environment(self) -> dict[str, str]:
         path = [self.folder / "python", self.engine.libraries, *self.engine.pythonpath]
@@ -261,12 +282,6 @@ class Server:
             "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"),
         }
         return clean_environment({**self.engine.tools_env, **self.engine.server_env, **own})
-
-    def _socket_folder(self) -> Path:
-        inside = self.folder / "socket"
-        if len(os.fsencode(inside)) <= _SOCKET_PATH_MAX:
-            return inside
-        return Path("/tmp") / f"pipedrive-fdw-{os.getuid()}-{self.folder.stat().st_ino}"  # noqa: S108
 
     def _known_port(self) -> int:
         found = postmaster(self.data)
@@ -279,6 +294,17 @@ class Server:
             lines = (line.split(" = ") for line in configured.read_text().splitlines())
             known = next((int(line[1].strip("'")) for line in lines if line[0] == "port"), 0)
         return known if known and _is_free(known) else free_port()
+
+
+def password_file(folder: Path) -> Path:
+    """The file with the superuser's password of the cluster in *folder*, as libpq reads it."""
+    return folder / "pgpass"
+
+
+def dsn_of(folder: Path, port: int, database: str = DATABASE) -> str:
+    """A libpq URL of *database* in the cluster in *folder*, which listens on *port*. It holds no password."""
+    file = quote(str(password_file(folder)), safe="/")
+    return f"postgresql://{USER}@127.0.0.1:{port}/{database}?passfile={file}"
 
 
 def postmaster(data: Path) -> tuple[int, int] | None:

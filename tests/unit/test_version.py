@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pipedrive_fdw import __version__
+from tests.engine.extension import extension_files
 from tests.engine.places import ROOT
 
 
@@ -21,4 +22,4 @@ def test_the_changes_begin_with_this_version() -> None:
 def test_the_extension_is_of_this_version_and_has_its_script() -> None:
     extension = _found(r"^default_version = '([^']+)'", "pipedrive_fdw.control")
     assert __version__.startswith(f"{extension}.")
-    assert (ROOT / "sql" / f"pipedrive_fdw--{extension}.sql").is_file()
+    assert f"pipedrive_fdw--{extension}.sql" in extension_files()

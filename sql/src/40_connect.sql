@@ -1,0 +1,77 @@
+-- Connecting an account, and forgetting what was kept of it.
+
+CREATE FUNCTION pipedrive.connect(
+    company_domain text DEFAULT NULL,
+    api_token text DEFAULT NULL,
+    server name DEFAULT 'pipedrive',
+    schema name DEFAULT 'pipedrive',
+    base_url text DEFAULT NULL,
+    secrets_file text DEFAULT NULL,
+    server_options jsonb DEFAULT '{}',
+    mapping_options jsonb DEFAULT '{}'
+)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    for_server text;
+    for_mapping text;
+    state text;
+    words text;
+    more text;
+    advice text;
+    tables bigint;
+BEGIN
+    SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_server
+      FROM jsonb_each_text(jsonb_strip_nulls(server_options) || jsonb_strip_nulls(jsonb_build_object(
+               'company_domain', company_domain,
+               'base_url', base_url)));
+    SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_mapping
+      FROM jsonb_each_text(jsonb_strip_nulls(mapping_options) || jsonb_strip_nulls(jsonb_build_object(
+               'api_token', api_token,
+               'secrets_file', secrets_file)));
+    IF for_mapping IS NULL THEN
+        RAISE EXCEPTION 'pipedrive option: connect needs the credential of a Pipedrive user'
+              USING HINT = 'api_token => ..., or secrets_file => ..., or mapping_options => with client_id, '
+                           'client_secret and refresh_token.',
+                    ERRCODE = 'null_value_not_allowed';
+    END IF;
+    BEGIN
+        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (%s)', server, for_server);
+        EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
+    EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
+        -- CREATE USER MAPPING takes no parameters, so the secrets are literals in it, and the CONTEXT of an error
+        -- shows the statement, also when it is cancelled. The error is raised anew, without that context.
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, words = MESSAGE_TEXT,
+                                more = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+        RAISE EXCEPTION USING
+            ERRCODE = state, MESSAGE = words,
+            DETAIL = coalesce(nullif(more, ''), format('The server %I and its user mapping were to be made.', server)),
+            HINT = coalesce(nullif(advice, ''), 'Nothing was made; pipedrive.connect can be called again.');
+    END;
+    IF to_regnamespace(quote_ident(schema)) IS NULL THEN
+        EXECUTE format('CREATE SCHEMA %I', schema);
+    END IF;
+    EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive FROM SERVER %I INTO %I', server, schema);
+    SELECT count(*) INTO tables
+      FROM pipedrive_internal.foreign_tables t
+     WHERE t.server_name = connect.server AND t.schema = to_regnamespace(quote_ident(connect.schema));
+    RETURN format('%s tables in schema %I', tables, schema);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.connect(text, text, name, name, text, text, jsonb, jsonb) IS
+    'Makes a server, a user mapping for the current user and a schema with all tables of an account.';
+
+CREATE FUNCTION pipedrive.forget(server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN pipedrive_internal.ask(pipedrive_internal.server_named(server), '{"forget": true}');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.forget(name) IS
+    'Removes the files that keep what was read with the caller''s user mapping, and its OAuth access token; the number '
+    'of files.';

@@ -1,0 +1,87 @@
+-- Custom fields that come and go.
+--
+-- The table is imported once more, into the session's temporary schema, and compared by the keys of the
+-- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
+-- number. No column is dropped, see the guards.
+
+CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
+RETURNS SETOF text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    known record;
+    change record;
+    target text;
+    fresh regclass;
+    taken name[];
+    line text;
+BEGIN
+    SELECT t.source, t.server_name, format('%I.%I', n.nspname, t.name) AS name,
+           (SELECT string_agg(format(', %I %L', option_name, option_value), '') FROM pg_options_to_table(t.options)
+             WHERE option_name IN ('custom_fields', 'custom_field_names', 'custom_field_options')) AS options
+      INTO known
+      FROM pipedrive_internal.foreign_tables t
+      JOIN pg_namespace n ON n.oid = t.schema
+     WHERE t.relation = "table";
+    IF known.source IS NULL THEN
+        RAISE EXCEPTION 'pipedrive option: % is no foreign table of Pipedrive', "table"
+              USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.';
+    END IF;
+    target := format('pg_temp.%I', known.source);
+    IF to_regclass(target) IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive option: the temporary table % is in the way', known.source
+              USING HINT = 'Drop it, or use another session.';
+    END IF;
+
+    -- A list of fields that cannot be read must not look like fields that are gone.
+    EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (%I) FROM SERVER %I INTO pg_temp '
+                   'OPTIONS (require_fields ''true''%s)', known.source, known.server_name, known.options);
+    fresh := to_regclass(target);
+
+    FOR change IN
+        SELECT o.name, o.type AS old_type, n.type, n.kind
+          FROM pipedrive_internal.columns o
+          LEFT JOIN pipedrive_internal.columns n ON n.relation = fresh AND n.field = o.field AND n.part = o.part
+         WHERE o.relation = "table" AND o.field IS NOT NULL AND o.kind IS DISTINCT FROM n.kind
+         ORDER BY o.position
+    LOOP
+        IF change.kind IS NULL THEN
+            RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
+                  USING HINT = 'It stays, since a table with a dropped column would crash the server.';
+            CONTINUE;
+        END IF;
+        line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', known.name,
+                       CASE WHEN change.type <> change.old_type
+                            THEN format('ALTER COLUMN %I TYPE %s, ', change.name, change.type) END,
+                       change.name, change.kind);
+        IF run THEN
+            EXECUTE line;
+        END IF;
+        RETURN NEXT line;
+    END LOOP;
+
+    SELECT array_agg(c.name) INTO taken FROM pipedrive_internal.columns c WHERE c.relation = "table";
+    FOR change IN
+        SELECT n.name, n.type, n.options
+          FROM pipedrive_internal.columns n
+         WHERE n.relation = fresh AND n.field IS NOT NULL
+           AND NOT EXISTS (SELECT FROM pipedrive_internal.columns o
+                            WHERE o.relation = "table" AND o.field = n.field AND o.part = n.part)
+         ORDER BY n.position
+    LOOP
+        change.name := pipedrive_internal.free_name(change.name, taken);
+        taken := taken || change.name;
+        line := format('ALTER FOREIGN TABLE %s ADD COLUMN %I %s OPTIONS (%s);',
+                       known.name, change.name, change.type, change.options);
+        IF run THEN
+            EXECUTE line;
+        END IF;
+        RETURN NEXT line;
+    END LOOP;
+    EXECUTE format('DROP FOREIGN TABLE %s', target);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
+    'The ALTER FOREIGN TABLE statements that give a table the custom fields that Pipedrive has now; runs them '
+    'when the second argument is true.';

@@ -1,0 +1,46 @@
+-- Rights. The owner of the extension may execute everything, others what they are granted. Default privileges of the
+-- owner may have given others more than that: all is taken away first.
+DO $rights$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        WITH members AS (
+            SELECT d.classid, d.objid
+              FROM pg_depend d
+              JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pipedrive_fdw'
+             WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+        ), granted (object, owner, acl) AS (
+            SELECT format('FUNCTION %s', p.oid::regprocedure), p.proowner,
+                   coalesce(p.proacl, acldefault('f', p.proowner))
+              FROM pg_proc p JOIN members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+            UNION ALL
+            SELECT format('TABLE %s', c.oid::regclass), c.relowner, c.relacl
+              FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+            UNION ALL
+            SELECT format('SCHEMA %I', n.nspname), n.nspowner, n.nspacl
+              FROM pg_namespace n JOIN members m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid
+        )
+        SELECT DISTINCT g.object, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+               AS role
+          FROM granted g, aclexplode(g.acl) a
+         WHERE a.grantee <> g.owner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', given.object, given.role);
+    END LOOP;
+END
+$rights$;
+
+GRANT SELECT ON pipedrive.foreign_tables, pipedrive.foreign_keys TO PUBLIC;
+
+-- What the functions of the schema pipedrive use as their caller. It gives nobody a right that they have not.
+GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
+GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, pipedrive_internal.columns TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    pipedrive_internal.server_named(name),
+    pipedrive_internal.ask(oid, jsonb),
+    pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean),
+    pipedrive_internal.require(text, text, integer),
+    pipedrive_internal.await_conversion(name, text),
+    pipedrive_internal.free_name(name, name[])
+    TO PUBLIC;
