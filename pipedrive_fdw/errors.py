@@ -52,6 +52,8 @@ class PipedriveError(Exception):
 
     # What PostgreSQL reports; the classes are those of its own errors
     sqlstate = "HV000"
+    # Of an error in the middle of several writes: how many were left
+    unsent = ""
 
     def __init__(self, message: str, detail: str = "", hint: str = "") -> None:
         super().__init__(message)

@@ -160,7 +160,12 @@ def _plan_modify(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:
-    table.writer.begin(asked["write"], asked["command"], asked["columns"])
+    table.writer.begin(asked["write"], asked["command"], asked["columns"], asked["deferred"])
+    return ""
+
+
+def _flush(table: ForeignTable, asked: Question) -> str:
+    table.writer.flush(asked["write"])
     return ""
 
 
@@ -175,6 +180,7 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
     "explain": _explain,
     "plan modify": _plan_modify,
     "begin write": _begin_write,
+    "flush": _flush,
     "updatable": _updatable,
 }
 

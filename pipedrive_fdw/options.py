@@ -373,6 +373,13 @@ def base_url(options: Options) -> str:
     return f"https://{domain}.pipedrive.com" if domain else _ANY_COMPANY
 
 
+def account_identity(options: Options) -> tuple[str, ...]:
+    """What tells accounts apart: the address, and where that serves every company, who signs in."""
+    if options["company_domain"] or options["api_token"]:
+        return (base_url(options),)
+    return (base_url(options), options["refresh_token"] or options["secrets_file"])
+
+
 def oauth_url(options: Options) -> str:
     """The address that /oauth/token and /oauth/authorize are appended to."""
     return str(options["oauth_url"] or options["base_url"] or OAUTH_ADDRESS)

@@ -958,10 +958,20 @@ pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int su
 	return list_make2(makeString(pstrdup(lines)), makeString(columns));
 }
 
+/* Have Python send what waits for the end of the statement. */
+static void
+flush(EState *estate, ResultRelInfo *target, RunningWrite *write)
+{
+	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, estate), "flush",
+			  psprintf("\"write\":" INT64_FORMAT, write->number), NULL);
+}
+
 static void
 pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan,
 						 ExplainState *es)
 {
+	if (target->ri_FdwState)
+		flush(state->ps.state, target, target->ri_FdwState);
 	explain_lines(strVal(linitial(private)), es);
 }
 
@@ -977,6 +987,8 @@ static void
 pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan, int eflags)
 {
 	RunningWrite *write = palloc0(sizeof(RunningWrite));
+	TriggerDesc *triggers = target->ri_TrigDesc;
+	bool		deferred;
 	ModifyTableState *nothing = makeNode(ModifyTableState);
 	PlanState  *inner = (PlanState *) makeNode(ResultState);
 #if PG_VERSION_NUM >= 140000
@@ -987,6 +999,10 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
+	/* Does nobody wait for the rows as Pipedrive answers them? */
+	deferred = ((ModifyTable *) state->ps.plan)->returningLists == NIL
+		&& !(triggers && (triggers->trig_insert_after_row || triggers->trig_update_after_row
+						  || triggers->trig_delete_after_row));
 	write->number = ++last_number;
 	write->operation = state->operation;
 	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
@@ -997,8 +1013,8 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	nothing->mt_plans = &inner;
 #endif
 	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "begin write",
-			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s", write->number,
-					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private))), NULL);
+			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s,\"deferred\":%s", write->number,
+					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private)), JSON_BOOL(deferred)), NULL);
 	ask("begin", RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "");
 	multicorn.BeginForeignModify(nothing, target, NIL, 0, 0);
 	write->multicorn = target->ri_FdwState;
@@ -1056,6 +1072,7 @@ pipedrive_end_modify(EState *estate, ResultRelInfo *target)
 
 	if (write == NULL)			/* EXPLAIN alone */
 		return;
+	flush(estate, target, write);
 	target->ri_FdwState = write->multicorn;
 	multicorn.EndForeignModify(estate, target);
 	target->ri_FdwState = NULL;

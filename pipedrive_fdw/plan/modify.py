@@ -111,7 +111,8 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
     if emptied:
         raise WriteError(f"{_columns(emptied)} of {table.name} cannot be NULL")
-    check_frozen(table, old, changed)
+    if changed:
+        check_frozen(table, old, changed)
     return changed
 
 
@@ -128,10 +129,15 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
     """Raises WriteError for a row that Pipedrive does not let change, unless *changed* unfreezes it."""
     for name, value in table.frozen:
         if old.get(name) == value and changed.get(name, value) == value:
-            settable = _settable(table, name)
+            leave_out = f"Leave such rows out: AND {'NOT ' if value else ''}{name}."
+            thaw = (
+                f" Or set {name} to {_literal(not value)} in the same UPDATE."
+                if _settable(table, name)
+                else ""
+            )
             raise WriteError(
                 f"a row of {table.name} with {name} = {_literal(value)} cannot be changed",
-                hint=f"Set {name} to {_literal(not value)} in the same UPDATE." if settable else "",
+                hint=leave_out + thaw,
             )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from pipedrive_fdw.catalog.common import ROW_ID
 from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
 from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
@@ -109,8 +110,10 @@ _TRUTHS = {
 class _Collector:
     """Gathers what conditions say of the columns of one table."""
 
-    def __init__(self, codecs: Mapping[str, Codec], never_null: frozenset[str], zone: str) -> None:
-        self.codecs, self.never_null, self.zone = codecs, never_null, zone
+    def __init__(
+        self, codecs: Mapping[str, Codec], never_null: frozenset[str], zone: str, key: Mapping[str, Codec]
+    ) -> None:
+        self.codecs, self.never_null, self.zone, self.key = codecs, never_null, zone, key
         self.equal: dict[str, tuple[Any, ...]] = {}
         self.ranges: dict[str, Range] = {}
         self.not_null: set[str] = set()
@@ -143,6 +146,8 @@ class _Collector:
             values = _values(condition, codec, self.zone)
             if values is not None:
                 self._add_values(column, values)
+                if column == ROW_ID.name:
+                    self._add_key(values)
         elif operator == "<>" and codec.name == "boolean":
             truth = _parsed(codec, condition)
             if isinstance(truth, bool):
@@ -162,6 +167,17 @@ class _Collector:
             self.equal[column] = values
         else:
             self.equal[column] = tuple(v for v in known if v in values)
+
+    def _add_key(self, row_ids: tuple[Any, ...]) -> None:
+        """What *row_ids* say of the columns that they join; the last may hold colons itself."""
+        split = [
+            [one] * len(self.key) if isinstance(one, RuntimeValue) else one.split(":", len(self.key) - 1)
+            for one in row_ids
+        ]
+        keys = [parts for parts in split if len(parts) == len(self.key)]
+        for place, (name, codec) in enumerate(self.key.items()):
+            parsed = (_parsed(codec, Condition(name, "=", parts[place], codec.name)) for parts in keys)
+            self._add_values(name, tuple(dict.fromkeys(value for value in parsed if value is not None)))
 
     def _add_bound(self, column: str, operator: str, bound: Any) -> None:
         self.ranges[column] = self.ranges.get(column, Range()).narrowed(operator, bound)
@@ -204,10 +220,11 @@ def normalise(
     codecs: Mapping[str, Codec],
     never_null: frozenset[str],
     zone: str = "UTC",
+    key: Mapping[str, Codec] | None = None,
 ) -> Predicates:
     """Predicates of *conditions*; *codecs* of the table's columns, *never_null* the columns without NULLs,
-    *zone* the session's time zone."""
-    collector = _Collector(codecs, never_null, zone)
+    *zone* the session's time zone, *key* the columns that row_id joins."""
+    collector = _Collector(codecs, never_null, zone, key or {})
     for condition in conditions:
         collector.add(condition)
     return collector.found()

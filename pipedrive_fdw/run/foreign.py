@@ -14,8 +14,9 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
+from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.options import Options, base_url, with_session
+from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
@@ -68,9 +69,13 @@ class ForeignTable:
             if b.codec.name == b.column.type and columns[b.name].base_type_name not in _OTHER_COMPARISON
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
+        types = {c.name: c.type for c in self.table.columns}
+        several = len(self.table.key) > 1
+        self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
         self._ledger = Ledger()
         self._counts = Counts(options)
         self._account = base_url(options)
+        self.identity = (*account_identity(options), self.table.name)
         self._sizes = Sizes(self.table, self._account)
         self._maker_of = lru_cache(_ROW_MAKERS)(self._make_maker)
 
@@ -78,7 +83,8 @@ class ForeignTable:
 
     def predicates(self, request: ScanRequest) -> Predicates:
         conditions = [replace(c, column=self._names.get(c.column, c.column)) for c in request.conditions]
-        return normalise(conditions, self._comparable, self._never_null, setting("TimeZone") or "UTC")
+        zone = setting("TimeZone") or "UTC"
+        return normalise(conditions, self._comparable, self._never_null, zone, self._joined_key)
 
     def plan(self, request: ScanRequest) -> ScanPlan:
         order = tuple(Order(self._names[key.column], key.descending) for key in request.order)
@@ -216,9 +222,13 @@ class ForeignTable:
             extension = Extension(plan.extended, 0 if fresh else options["extended_cache_ttl"])
             look = None if request.only_counts else self._lookups(request, work, options)
             shows = PLANNED.offered(self._account)
-            maker = self._maker_of(self._filled(request))
+            filled = self._filled(request)
+            writes = self.writer.takes_part(command)
+            maker = self._maker_of(filled | self.writer.key_columns if writes else filled)
             rows = scan_rows(plan, maker, work, extension, look, shows)
-            for row in self.writer.seen_by(command, rows, request.target, self._admits(request)):
+            if writes:
+                rows = self.writer.seen_by(command, rows, request.target, self._admits(request))
+            for row in rows:
                 count += 1
                 use.rows += 1
                 yield row

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Callable, Protocol, TypeVar
 
-import orjson
-
-from pipedrive_fdw.api.client import Answer
-from pipedrive_fdw.api.paging import pages
-from pipedrive_fdw.catalog import tables_of
-from pipedrive_fdw.catalog.model import NONE, Table, Write
+from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
-from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
+from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.options import Options
-from pipedrive_fdw.plan import arrays
-from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.modify import (
     Change,
     always,
@@ -26,20 +18,20 @@ from pipedrive_fdw.plan.modify import (
     check_possible,
     deletion,
     difference,
-    encoded,
     insertion,
     updates,
 )
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.channel import depth, statement
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.fields import READ_ONLY, FieldLookups
 from pipedrive_fdw.run.incoming_values import IncomingValues
-from pipedrive_fdw.run.parents import Parents
+from pipedrive_fdw.run.pending import MOST_PENDING, PendingWrite, PendingWrites, RowChange
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.row_images import RowImages, read_ahead
-from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker, dig
+from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker
+from pipedrive_fdw.run.sender import Sender
 from pipedrive_fdw.run.session import Work
-from pipedrive_fdw.run.transaction import TRANSACTION, Many, Place, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION, sentences
 
 Values = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,6 +43,7 @@ class Written(Protocol):
     table: Table
     binding: Binding
     options: Options
+    identity: tuple[str, ...]  # tells the tables of accounts apart
 
     @property
     def maker(self) -> RowMaker: ...
@@ -71,19 +64,22 @@ def _reporting(verb: F) -> F:
         try:
             return verb(*args)
         except PipedriveError as error:
-            error.detail = sentences(error.detail, TRANSACTION.statement_report())
+            error.detail = sentences(error.detail, TRANSACTION.statement_report(), error.unsent)
             raise
 
     return call  # type: ignore[return-value]
 
 
 class Command:
-    """A write that runs: what it has done with the rows of its table."""
+    """A write that runs: what it has done with the rows of its table, and what it has still to send."""
 
-    def __init__(self, number: int, columns: Collection[str]) -> None:
-        """*columns* of the foreign table are those that an UPDATE sets."""
+    def __init__(self, number: int, columns: Collection[str], deferred: bool) -> None:
+        """*columns* of the foreign table are those that an UPDATE sets. *deferred*: nobody waits for the rows
+        as the API answers them, so that all are worked out before the first is sent."""
         self.number = number
         self.columns = frozenset(columns)
+        self.deferred = deferred
+        self.pending = PendingWrites()
         self.done: set[str] = set()  # identities of rows
         self.shared: set[str] = set()  # records that several rows show
 
@@ -94,7 +90,7 @@ class Writer:
     def __init__(self, target: Written) -> None:
         self.target = target
         self.table, self.binding = target.table, target.binding
-        self._parents = Parents(target.table, tables_of(target.options["api_version"]))
+        self._sender = Sender(target.table, target.options, target.identity[:-1], self._allowed_work)
         self._incoming = IncomingValues(self.binding)
         self._images = RowImages(tuple(b.name for b in self.binding.columns))
         self._commands: dict[int, Command] = {}
@@ -102,6 +98,7 @@ class Writer:
         self._statement: Any = None
         shown = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
         whole = all(key in shown for key in self.table.key)
+        self._frozen = [(shown[name], value) for name, value in self.table.frozen if name in shown]
         # Where the columns stand that identify a row: those of the key, or else row_id, which joins them
         self._places = [shown[name] for name in (self.table.key if whole else ("row_id",)) if name in shown]
 
@@ -149,17 +146,21 @@ class Writer:
     def _waits(self) -> bool:
         return bool(self.target.options["write_mode"] == "commit")
 
-    def begin(self, number: int, command: int, columns: Collection[str]) -> None:
-        """The write *number* begins, of the *command* that PostgreSQL counts so in the transaction; an UPDATE
-        sets *columns*."""
+    def begin(self, number: int, command: int, columns: Collection[str], deferred: bool) -> None:
+        """The write *number* begins, of the *command* that PostgreSQL counts so in the transaction; *columns*
+        and *deferred* as in Command."""
         mark = statement()
         if mark != self._statement:
             self._statement, self._commands, self._numbers = mark, {}, {}
-        self._commands[number] = Command(command, columns)
+        self._commands[number] = Command(command, columns, deferred)
         self._numbers[command] = number
 
-    def end(self, number: int) -> None:
-        self._commands.pop(number, None)
+    @_reporting
+    def flush(self, number: int) -> None:
+        """Sends what the write *number* has still to send. Raises as PendingWrites.send() does."""
+        command = self._commands.get(number)
+        if command is not None:
+            TRANSACTION.send(command.pending)
 
     def takes_part(self, command: int) -> bool:
         """Whether *command* writes this table."""
@@ -175,9 +176,23 @@ class Writer:
     ) -> Iterator[Row]:
         """*rows* of a scan as *command*, which writes the table, is to see them; *target*: it changes
         them."""
-        waiting = TRANSACTION.waiting_rows(self) if target else {}
+        waiting = self._as_rows(TRANSACTION.waiting.changes(self.target.identity)) if target else {}
         seen = self._images.seen_by(command, rows, self._row_id_of, waiting, admits)
-        return read_ahead(seen) if target else seen
+        return read_ahead(seen, self._is_frozen) if target else seen
+
+    def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:
+        """*changes* of rows with their values as a scan of this foreign table gives them."""
+        columns = {b.key: b for b in self.binding.columns}
+
+        def loaded(change: Mapping[Any, Any]) -> dict[str, Any]:
+            bound = [(columns[key], value) for key, value in change.items() if key in columns]
+            return {b.name: None if v is None else b.codec.load(b.codec.dump(v)) for b, v in bound}
+
+        return {row_id: None if change is None else loaded(change) for row_id, change in changes.items()}
+
+    def _is_frozen(self, row: Row) -> bool:
+        """Whether Pipedrive does not let the row change; such come first, before anything is sent."""
+        return any(row[place] is value for place, value in self._frozen)
 
     def _row_id_of(self, row: Row) -> str:
         return ":".join(str(row[place]) for place in self._places)
@@ -190,7 +205,7 @@ class Writer:
         already, as a join may give it several times."""
         command = self._commands[number]
         if verb == "INSERT":
-            return self._insert(new)
+            return self._insert(command, new)
         identity = self._identity(old)
         if identity in command.done:
             return None
@@ -206,14 +221,14 @@ class Writer:
         return self._row_id_of(self._incoming.row(old))
 
     @_reporting
-    def _insert(self, new: Values) -> Row:
+    def _insert(self, command: Command, new: Values) -> Row:
         work = self.target.begin_work()
         try:
             row, custom_row = self._incoming.canonical(new)
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
-            self._parents.check(row, work)
-            return self._in_order(self._perform("INSERT", change, self._named(new), row, None, work))
+            self._sender.parents.check(row, work)
+            return self._in_order(self._perform(command, "INSERT", change, self._named(new), row, None, work))
         finally:
             work.close()
 
@@ -238,12 +253,12 @@ class Writer:
             base = {**self._named(values), **self._unchanged(scanned, changed)}
             if self._seen(command, old):
                 return self._in_order(base)
-            self._parents.check(old, work)
+            self._sender.parents.check(old, work)
             old = self._completed(old, before, "update")
             row_id = self._row_id(before)
-            waiting = (row_id, self._reloaded(before, values)) if self._waits else None
+            waiting = RowChange(self.target.identity, row_id, self._changes(before, values))
             for change in updates(self.table, old, changed, custom):
-                base = self._perform("UPDATE", change, base, {**old, **changed}, old, work, waiting)
+                base = self._perform(command, "UPDATE", change, base, {**old, **changed}, old, work, waiting)
             self._images.changed(command.number, row_id, self._incoming.row(before))
             return self._in_order(base)
         finally:
@@ -258,8 +273,17 @@ class Writer:
             change = deletion(self.table, old)
             row_id = self._row_id(before)
             if not self._seen(command, old):
-                self._parents.check(old, work)
-                self._perform("DELETE", change, {}, old, old, work, (row_id, None))
+                self._sender.parents.check(old, work)
+                self._perform(
+                    command,
+                    "DELETE",
+                    change,
+                    {},
+                    old,
+                    old,
+                    work,
+                    RowChange(self.target.identity, row_id, None),
+                )
             if not self.table.nested:
                 self._images.changed(command.number, row_id, self._incoming.row(before))
             return self._incoming.row(before)
@@ -303,16 +327,17 @@ class Writer:
         bound = (b for b in self.binding.columns if b.custom is None and b.column.name not in changed)
         return {b.name: named[b.name] for b in bound}
 
-    def _reloaded(self, before: Values, values: Values) -> dict[str, Any]:
-        """The columns that *values* change in the row, as a scan would give them."""
-        out = {}
+    def _changes(self, before: Values, values: Values) -> dict[Any, Any]:
+        """The canonical values that *values* change in the row, by the keys of their columns."""
+        changed = {}
         for bound in self.binding.columns:
-            old, new = (
+            pair = (
                 self._incoming.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values)
             )
+            old, new = pair
             if not same(old, new):
-                out[bound.name] = None if new is None else bound.codec.load(bound.codec.dump(new))
-        return out
+                changed[bound.key] = new
+        return changed
 
     def _unread(self, before: Values) -> list[BoundColumn]:
         """The extended columns that the scan did not give."""
@@ -354,121 +379,61 @@ class Writer:
 
     def _perform(
         self,
+        command: Command,
         verb: str,
         change: Change,
         base: dict[str, Any],
         row: Values,
         old: Values | None,
         work: Work,
-        waiting: tuple[Any, Values | None] | None = None,
+        waiting: RowChange | None = None,
     ) -> dict[str, Any]:
-        """Sends *change* now, or at COMMIT; the row as it is then, *base* where the answer says nothing.
-
-        *waiting*: the row id, and what waits for it if that is not now (Transaction.waiting_rows).
-        """
-        if self._waits:
-
-            def later() -> str:
-                again = self.target.begin_work()
-                try:
-                    return key_of(self.table, change, self._send(verb, change, row, old, again))
-                finally:
-                    again.close()
-
-            place = None if waiting is None else Place(self, str(waiting[0]), waiting[1])
-            TRANSACTION.wait(self.table.name, verb, later, self._many(change), place)
+        """Sends *change* now, at the statement's end, or at COMMIT; the row as it is then, *base* where the
+        answer says nothing. *waiting* is the row's change, for what comes after it before it is sent."""
+        if self._waits or command.deferred:
+            pending = TRANSACTION.waiting if self._waits else command.pending
+            pending.add(self._pending(verb, change, row, old, work, waiting))
+            if len(command.pending.writes) >= MOST_PENDING:
+                TRANSACTION.send(command.pending)
             return base
-        record = self._send(verb, change, row, old, work)
-        key = key_of(self.table, change, record)
-        TRANSACTION.wrote(self.table.name, verb, key)
-        if verb == "INSERT" and not record and "?" in key:
-            raise OutcomeUnknownError(
-                "the answer does not show the record that was created",
-                hint="Look for the record in Pipedrive (newest first) before sending it again.",
-            )
+        record = self._sender.send(verb, change, row, old, work)
+        TRANSACTION.wrote(self.table.name, verb, key_of(self.table, change, record))
         if verb == "DELETE":
             return {}
         expanded = bool(self.target.options["expand_related"])
         labels = self.target.lookups(work)
         return returned_row(self.target.maker, change, record, base, row, labels, expanded)
 
-    def _send(
-        self, verb: str, change: Change, row: Values, old: Values | None, work: Work
-    ) -> Mapping[str, Any]:
-        try:
-            if change.op.array:
-                change = self._with_array(verb, change, row, old, work)
-            answer = self._request(change, work)
-        except PipedriveError as error:
-            raise self._parents.explained(error, verb, row) from None
-        data = (
-            dig(answer.payload.get("data"), change.op.answer.split(".")) if change.op.answer else answer.data
+    def _pending(
+        self,
+        verb: str,
+        change: Change,
+        row: Values,
+        old: Values | None,
+        work: Work,
+        waiting: RowChange | None,
+    ) -> PendingWrite:
+        def send() -> str:
+            allowed = self._allowed_work()
+            try:
+                return key_of(self.table, change, self._sender.send(verb, change, row, old, allowed))
+            finally:
+                allowed.close()
+
+        return PendingWrite(
+            self.table.name,
+            verb,
+            work.session,
+            work.guards,
+            send,
+            self._sender.price(change),
+            depth(),
+            self._sender.bulk(change),
+            waiting,
         )
-        if change.op.batch and isinstance(data, list) and data:
-            data = data[0]
-        return data if isinstance(data, dict) else {}
 
-    def _request(self, change: Change, work: Work) -> Answer:
-        body, content_type = encoded(change)
-        return work.send(change.op, change.path, body, content_type)
-
-    def _many(self, change: Change) -> Many | None:
-        """How *change* goes out together with others of its kind."""
-        op, bulk = change.op, change.op.bulk
-        if bulk is None:
-            return None
-        least = math.ceil(bulk.tokens / op.tokens)
-        path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
-        return Many(path, change, self._send_many, least, bulk.most)
-
-    def _send_many(self, path: str, changes: Sequence[Change]) -> list[str]:
-        bulk = changes[0].op.bulk
-        assert bulk is not None  # noqa: S101 - _many asked
+    def _allowed_work(self) -> Work:
+        """The requests of writes whose price has been allowed."""
         work = self.target.begin_work()
-        try:
-            body = orjson.dumps({"data": [change.body for change in changes]})
-            records = work.send(bulk, path, body).data
-        except PipedriveError as error:
-            raise self._parents.explained(error, "INSERT", changes[0].key) from None
-        finally:
-            work.close()
-        found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
-        found += [{}] * (len(changes) - len(found))
-        return [key_of(self.table, change, record) for change, record in zip(changes, found)]
-
-    def _with_array(self, verb: str, change: Change, row: Values, old: Values | None, work: Work) -> Change:
-        """*change* with the whole array in its body: read afresh, one element added, changed or left out."""
-        table = self.table
-        record = self._record(change.op, row, work)
-        path = table.nested.split(".")
-        if path[0] not in record and path[0] in table.asks:  # what comes unasked is left out when it is empty
-            raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
-        elements = dig(record, path) or []
-        if old is None:
-            array = arrays.added(table, elements, row)
-        elif verb == "UPDATE":
-            array = arrays.changed(table, elements, old, row)
-        else:
-            array = arrays.removed(table, elements, old)
-        return Change(change.op, change.path, {change.op.array: array}, key=change.key)
-
-    def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
-        """The record that *op* changes, read afresh: by its get, or else out of its list.
-
-        Raises WriteError when it is gone.
-        """
-        table = self.table
-        if table.get is not None:
-            # With the parts that are given only when they are asked for: the array may be one of them
-            call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            data = work.ask(table.get, call.path, call.params).get("data")
-            return data if isinstance(data, dict) else {}
-        listing, key = table.listings[0], table.column(op.placeholders[-1])
-        path = fill(listing.path, {name: row[name] for name in listing.placeholders})
-        limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
-        params = (*listing.params.items(), *limit)
-        for page in pages(lambda asked: work.ask(listing, path, asked), listing, params, f"GET {path}"):
-            for record in page:
-                if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
-                    return record
-        raise WriteError(f"the record of this row of {table.name} is not there any more")
+        work.guards = work.guards.lifted()
+        return work

@@ -24,8 +24,9 @@ from pipedrive_fdw.run.transaction import TRANSACTION
 class Parents:
     """The parents of the rows of *table*, with those that this statement has found to be changeable."""
 
-    def __init__(self, table: Table, catalogue: Mapping[str, Table]) -> None:
-        self._own = table
+    def __init__(self, table: Table, catalogue: Mapping[str, Table], account: tuple[str, ...]) -> None:
+        """*account* tells accounts apart."""
+        self._own, self._account = table, account
         parent = table.parent
         found = None if parent is None else catalogue[parent.table]
         self.table = found if found is not None and thawing(found) else None
@@ -43,7 +44,7 @@ class Parents:
         if self._statement != statement():
             self._statement = statement()
             self._fine.clear()
-        if key in self._fine or TRANSACTION.is_waiting(self.table.name, str(key)):
+        if key in self._fine or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
             return
         record = self._look(self.table, self._get, key, work)
         for name, value in self.table.frozen:

@@ -77,11 +77,14 @@ class RowImages:
             yield from filter(admits, missing.values())
 
 
-def read_ahead(rows: Iterator[Row]) -> Iterator[Row]:
-    """*rows*, all of them read before the first is given; they wait compressed."""
-    chunks = []
+def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool]) -> Iterator[Row]:
+    """*rows*, all of them read before the first is given, and those that are to come first; they wait
+    compressed."""
+    chunks, first = [], []
     while chunk := list(islice(rows, _CHUNK)):
-        chunks.append(zlib.compress(pickle.dumps(chunk), 1))
+        first += [row for row in chunk if is_first(row)]
+        chunks.append(zlib.compress(pickle.dumps([row for row in chunk if not is_first(row)]), 1))
+    yield from first
     chunks.reverse()
     while chunks:
         yield from pickle.loads(zlib.decompress(chunks.pop()))  # noqa: S301 - packed here

@@ -37,6 +37,12 @@ class BoundColumn:
     column: Column
     custom: CustomColumn | None = None
 
+    @property
+    def key(self) -> str | tuple[str, str]:
+        """What tells it apart, whatever the foreign table calls it: its name in the catalogue, or the key and
+        part of a custom field."""
+        return self.column.name if self.custom is None else (self.custom.field, self.custom.part)
+
     def empty(self) -> BoundColumn:
         """The same column, always NULL."""
         return replace(self, column=Column(self.column.name, self.column.type, source="-"), custom=None)

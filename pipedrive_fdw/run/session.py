@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -102,6 +103,10 @@ class Guards:
     advice: str = ""
     expected: int = 0
 
+    def lifted(self) -> Guards:
+        """Guards that stop nothing: for requests whose price has been allowed."""
+        return Guards(sys.maxsize, 0)
+
 
 class Session:
     """Everything that scans and writes of one account share in this backend."""
@@ -167,6 +172,11 @@ class Session:
 
     def plan_tokens(self, tokens: int, guards: Guards) -> None:
         """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
+        self.check_tokens(tokens, guards)
+        self._planned += tokens
+
+    def check_tokens(self, tokens: int, guards: Guards) -> None:
+        """Raises BudgetError when a guard does not let the statement spend *tokens* more."""
         mark = self._statement()
         if mark != self._mark:
             self._mark, self._planned = mark, 0
@@ -180,7 +190,6 @@ class Session:
             )
         if guards.reserve:
             self._check_reserve(tokens, guards.reserve)
-        self._planned += tokens
 
     def _check_reserve(self, tokens: int, reserve: int) -> None:
         day, now = self.client.limits.day(), time.time()

@@ -85,10 +85,10 @@ def test_a_refusal_midway_names_what_is_written(account: LiveAccount) -> None:
     refuse(account, 59)
     with pytest.raises(psycopg.Error, match="the API refuses the request") as caught:
         account.run(MANY)
-    made = ids(account, "many ")
-    assert made.count(",") == 58
+    made = ids(account, "many ").split(", ")
     detail = str(caught.value.diag.message_detail)
-    assert f"59 rows are written in Pipedrive for good: deals INSERT {made}." in detail
+    assert len(made) == 59
+    assert f"59 rows are written in Pipedrive for good: deals INSERT {made[0]}-{made[-1]}." in detail
 
 
 def test_nothing_leaves_before_commit(waiting: LiveAccount) -> None:
@@ -117,10 +117,10 @@ def test_a_commit_that_fails_midway_says_what_was_sent(waiting: LiveAccount) -> 
     refuse(waiting, 59)
     with pytest.raises(psycopg.Error, match="the API refuses the request") as caught:
         waiting.run("COMMIT")
-    made = ids(waiting, "many ")
-    assert made.count(",") == 58
+    made = ids(waiting, "many ").split(", ")
     detail = str(caught.value.diag.message_detail)
-    assert f"59 rows are written in Pipedrive for good: deals INSERT {made}." in detail
+    assert len(made) == 59
+    assert f"59 rows are written in Pipedrive for good: deals INSERT {made[0]}-{made[-1]}." in detail
     assert "40 more were not sent." in detail
     waiting.run("ROLLBACK")
     assert waiting.value("SELECT count(*) FROM kept") == 0

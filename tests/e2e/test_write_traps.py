@@ -428,12 +428,21 @@ def test_an_answer_without_a_body_is_a_success(account: LiveAccount, status: int
     assert [(method, path) for method, path, _ in sent(account)] == [("DELETE", "/api/v2/deals/10")]
 
 
-def test_a_refusal_by_the_wrapper_names_what_the_statement_wrote_before(account: LiveAccount) -> None:
+REFUSED_AT_LAST = (
+    "INSERT INTO deals (title, value) VALUES ('before', 1), ('before', 2), ('before', 1234567890123456)"
+)
+
+
+def test_a_row_that_cannot_be_written_is_refused_before_the_first_is_sent(account: LiveAccount) -> None:
     with pytest.raises(psycopg.Error, match="can be sent without loss") as caught:
-        account.run(
-            "INSERT INTO deals (title, value) "
-            "VALUES ('before', 1), ('before', 2), ('before', 1234567890123456)"
-        )
+        account.run(REFUSED_AT_LAST)
+    assert sent(account) == []
+    assert "is written" not in str(caught.value.diag.message_detail)
+
+
+def test_a_refusal_after_rows_that_were_returned_names_them(account: LiveAccount) -> None:
+    with pytest.raises(psycopg.Error, match="can be sent without loss") as caught:
+        account.run(f"{REFUSED_AT_LAST} RETURNING id")
     made = [str(d["id"]) for d in account.simulator.records("deals") if d["title"] == "before"]
     assert len(made) == 2
     detail = str(caught.value.diag.message_detail)

@@ -35,11 +35,13 @@ def _condition(table: str, column: str, operator: str, value: Any = None, kind: 
 
 def predicates(*conditions: tuple[Any, ...], table: str = "deals", zone: str = "UTC") -> Predicates:
     declared = TABLES[table]
+    codecs = {c.name: CODECS[c.type] for c in declared.columns}
     return normalise(
         [c[0] if isinstance(c[0], Condition) else _condition(table, *c) for c in conditions],
-        {c.name: CODECS[c.type] for c in declared.columns},
+        codecs,
         frozenset(c.name for c in declared.columns if c.not_null),
         zone,
+        {name: codecs[name] for name in declared.key if len(declared.key) > 1},
     )
 
 
@@ -130,3 +132,26 @@ def test_a_day_is_before_the_times_of_that_day() -> None:
         ("expected_close_date", "<", midnight), ("expected_close_date", "=", DAY)
     ).impossible
     assert predicates(("expected_close_date", ">", midnight), ("expected_close_date", "=", DAY)).impossible
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "known"),
+    [
+        ("deal_followers", "3:1078", {"deal_id": (3,), "user_id": (1078,)}),
+        ("deal_followers", ["3:1", "3:2", "4:1"], {"deal_id": (3, 4), "user_id": (1, 2)}),
+        ("person_emails", "3:a:b@example.org", {"person_id": (3,), "value": ("a:b@example.org",)}),
+        ("deal_field_options", ["stage:1", "nothing"], {"field_code": ("stage",), "text_id": ("1",)}),
+        ("deal_followers", RuntimeValue("x"), {"deal_id": ("x",), "user_id": ("x",)}),
+    ],
+)
+def test_a_row_id_tells_the_columns_that_it_joins(table: str, value: Any, known: dict[str, Any]) -> None:
+    operator = "= ANY" if isinstance(value, list) else "="
+    condition = Condition("row_id", operator, value, "text")
+    got = predicates((condition,), table=table)
+    assert not got.impossible
+    assert {name: got.equal[name] for name in known} == known
+
+
+@pytest.mark.parametrize("value", ["", "3", "3:x", ":", "x:3"])
+def test_a_row_id_of_another_form_is_no_row(value: str) -> None:
+    assert predicates((Condition("row_id", "=", value, "text"),), table="deal_followers").impossible
