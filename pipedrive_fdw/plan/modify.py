@@ -19,8 +19,8 @@ import orjson
 from urllib3.filepost import encode_multipart_formdata
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.codec import CODECS, same
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
 
 Row = Mapping[str, Any]
@@ -180,6 +180,12 @@ def sent(table: Table, column: Column, value: Any) -> Any:
     """A canonical value as the API wants it (Column.sent). Raises WriteError where it cannot be sent."""
     if value is None:
         return None
+    if value is UNREADABLE:
+        raise WriteError(
+            f"column {column.name} of {table.name} must be given too",
+            detail="Pipedrive wants its value again, and PostgreSQL cannot hold the one that it has.",
+            hint="Set it in the same statement.",
+        )
     try:
         if column.sent == "flag":
             return 1 if value else 0
@@ -191,7 +197,9 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
         return CODECS[column.type].dump(value)
     except (ValueError, TypeError, AttributeError) as error:
-        raise WriteError(f"column {column.name} of {table.name} cannot be sent", detail=str(error)) from None
+        raise WriteError(
+            f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))
+        ) from None
 
 
 def encoded(change: Change) -> tuple[bytes | None, str]:

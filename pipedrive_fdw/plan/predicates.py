@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from pipedrive_fdw.codec import Codec
+from pipedrive_fdw.times import Far
 
 
 class Qual(Protocol):
@@ -146,9 +147,10 @@ def _operator(operator: Any) -> str:
 
 def _parsed(codec: Codec, value: Any) -> Any:
     try:
-        return codec.parse(value)
+        parsed = codec.parse(value)
     except (ValueError, TypeError, ArithmeticError):
         return None
+    return None if isinstance(parsed, Far) else parsed
 
 
 def _bound(codec: Codec, operator: str, value: Any) -> tuple[str, Any] | None:

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import zoneinfo
 
-from pipedrive_fdw.codec import UTC
+from pipedrive_fdw.times import UTC
 
 # How the day, month and year stand in a timestamptz of each DateStyle, and what surrounds them.
 _STYLED = {

@@ -64,7 +64,9 @@ class ForeignTable:
         self._catalogue = tables_of(options["api_version"])
         self.table = table_named(options["table"], self._catalogue)
         self.binding = bind(self.table, columns)
-        self.maker = RowMaker(self.binding)
+        self._every = RowMaker(self.binding)
+        # What a write answers or reads again is shown as far as it can be
+        self.maker = self._every.forgiving(self.binding.names)
         self._names = {b.name: b.column.name for b in self.binding.columns}
         # Only a column whose declared type compares as the catalogue's does can be pushed or sorted by.
         self._comparable = {
@@ -301,7 +303,8 @@ class ForeignTable:
         wanted = has_values(self.binding, equal)
         extension = Extension(plan.extended, 0)
         work = self.begin_work()
-        for row in scan_rows(plan, self.maker, work, extension, self.lookups(work)):
+        maker = self.maker.for_writes(self.binding.names)
+        for row in scan_rows(plan, maker, work, extension, self.lookups(work)):
             if wanted(row):
                 return row
         return None
@@ -311,14 +314,35 @@ class ForeignTable:
     def _maker_for(self, asked: Asked) -> RowMaker:
         """attrs repeats the whole record: it is filled when it is named, when nothing is, for an UPDATE."""
         if self.writer.follows:
-            return self.maker
-        names = {b.name for b in self.binding.columns if b.column is ATTRS}
-        unused = not names & asked.columns if asked.columns else self._only_counted(asked)
-        return self._lean_maker if unused else self.maker
+            self.binding.hidden.scan(asked.columns)
+            return self._every.for_writes(self._unneeded(asked))
+        unused = not self._attrs & asked.columns if asked.columns else self._only_counted(asked)
+        return (self._lean_maker if unused else self._every).forgiving(self._unneeded(asked))
+
+    @cached_property
+    def _attrs(self) -> frozenset[str]:
+        return frozenset(b.name for b in self.binding.columns if b.column is ATTRS)
 
     @cached_property
     def _lean_maker(self) -> RowMaker:
-        return RowMaker(self.binding.without_attrs())
+        return RowMaker(self.binding, self.binding.names - self._attrs)
+
+    @cached_property
+    def _fixed(self) -> frozenset[str]:
+        """The columns that no UPDATE can set."""
+        bound = (b for b in self.binding.columns if b.custom is None and not b.column.update)
+        return frozenset(b.name for b in bound if b.column.name not in self.table.instead)
+
+    def _unneeded(self, asked: Asked) -> frozenset[str]:
+        """The columns whose odd values are no error: the query does not use them, or odd_values is 'null'."""
+        every, used = self.binding.names, asked.columns
+        if self.options["odd_values"] == "null":
+            return every
+        if not used and not self._only_counted(asked):
+            return frozenset()  # whole rows
+        if self.writer.follows and used >= self._fixed:  # an UPDATE names all that it carries over
+            used = frozenset(qual.field_name for qual in asked.quals)
+        return every - used
 
     def lookups(self, work: Work) -> FieldLookups:
         """Labels of options, for values to be written and for the rows that a write returns."""

@@ -7,15 +7,16 @@ sends one value, so that two values are an error, and none of them is ever lost.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from pipedrive_fdw.codec import Codec, same
+from pipedrive_fdw.codec import UNREADABLE, Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.datestyle import parse_local_time
 from pipedrive_fdw.run.rows import Binding, BoundColumn
 from pipedrive_fdw.shapes import Place, prepared
+from pipedrive_fdw.times import Far
 
 # Settings of the session in which every value can be read.
 _SETTINGS = {"timestamptz": "SET DateStyle = 'ISO'.", "interval": "SET IntervalStyle = 'postgres'."}
@@ -30,6 +31,7 @@ class Given:
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
+        self._identity, self._hidden = binding.identity, binding.hidden
         self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
         self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
 
@@ -38,9 +40,11 @@ class Given:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
 
-        *before* is the row that they change: of columns of one field the changed one counts, and what a
-        structured value has already is not refused. NULL for a list is an empty one.
+        *before* is the row that they change, which may be *values* itself: of columns of one field the
+        changed one counts, and what a structured value has already is not refused. NULL for a list is an
+        empty one. What the scan could not show is UNREADABLE, unless the statement sets it.
         """
+        kept = self._kept(values, before)
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
         for bound in self._columns:
@@ -48,7 +52,9 @@ class Given:
                 continue
             raw = values[bound.name]
             name = bound.column.name if bound.custom is None else bound.custom.name
-            value = self.parsed(bound.name, bound.codec, raw)
+            value = UNREADABLE if bound.name in kept else self.parsed(bound.name, bound.codec, raw)
+            if isinstance(value, Far) and not self._is_same(bound, before or {}, values):
+                self._refuse(bound.name, bound.codec, f"{value} is beyond what can be sent")
             (base if bound.custom is None else custom)[name] = value
         for names in self._doubled:
             several = [b for b in self._columns if b.name in names]
@@ -56,7 +62,7 @@ class Given:
             old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
             base[several[0].column.name] = new[_meant(self._table, names, old, new)]
         for bound in self._structured:
-            if bound.column.name in base:
+            if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
         return base, custom
 
@@ -69,6 +75,31 @@ class Given:
             value = prepared(column.shape, value, was, place)
         empties = before is not None and column.is_list and column.update and column.source != "-"
         return [] if value is None and empties else value
+
+    def _kept(self, values: Values, before: Values | None) -> frozenset[str]:
+        """The columns of *before* that the scan could not show, and that *values* leave as they are.
+
+        Raises WriteError where nobody can tell whether they do.
+        """
+        if before is None:
+            return frozenset()
+        hidden = self._hidden.of(before.get(self._identity))
+        if values is before or not hidden:
+            return hidden
+        kept = frozenset(n for n in hidden if values.get(n) is None and self._hidden.is_carried(n))
+        others = (b for b in self._columns if b.name in values and b.name not in kept)
+        if kept == hidden and all(self._is_same(b, before, values) for b in others):
+            raise WriteError(
+                f"column {min(kept)} of {self._table} cannot be set to NULL in one step",
+                detail="Pipedrive has a value there for which PostgreSQL was shown NULL. So nobody can tell "
+                "whether the statement sets NULL or changes nothing. Nothing was sent for this row.",
+                hint="Set a valid value first, and NULL after that.",
+            )
+        return kept
+
+    def _is_same(self, bound: BoundColumn, before: Values, values: Values) -> bool:
+        old, new = (self.parsed(bound.name, bound.codec, row.get(bound.name)) for row in (before, values))
+        return same(old, new)
 
     def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
         """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""
@@ -83,9 +114,12 @@ class Given:
                 return parse_local_time(raw, setting("DateStyle") or "", setting("TimeZone") or "UTC")
             except ValueError as error:
                 reason = error
+        return self._refuse(name, codec, str(reason))
+
+    def _refuse(self, name: str, codec: Codec, reason: str) -> NoReturn:
         raise WriteError(
             f"column {name} of {self._table} cannot be sent",
-            detail=f"{reason}.",
+            detail=sentences(reason),
             hint=_SETTINGS.get(codec.name, ""),
         )
 

@@ -20,13 +20,13 @@ from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
+from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.run.account import forget, session_for
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
 from pipedrive_fdw.run.session import Guards, Params, Work
-from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.shapes import Place, check, tidied
 
 REQUEST, CATALOGUE = "request", "catalogue"
@@ -147,7 +147,7 @@ class RequestTable(_NoScan):
         if isinstance(error, (AccessError, NotFoundError)):
             for table in tables_of(self._options["api_version"]).values():
                 if table.removed and _family(table) == path.split("/")[1]:
-                    error.hint = f"{table.needs}."
+                    error.hint = sentences(table.needs)
         return error
 
 
@@ -183,9 +183,10 @@ def _parsed(path: str) -> tuple[int, str]:
 def _json(values: Values, name: str) -> Any:
     raw = values.get(name)
     try:
-        return None if raw is None else CODECS["jsonb"].parse(raw)
+        jsonb = CODECS["jsonb"]
+        return None if raw is None else jsonb.dump(jsonb.parse(raw))
     except ValueError as error:
-        raise WriteError(f"{name} cannot be sent", detail=f"{error}.") from None
+        raise WriteError(f"{name} cannot be sent", detail=sentences(str(error))) from None
 
 
 def _bodies(method: str, version: int, path: str, body: Any) -> tuple[list[Any], bool]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import sentences as sentences  # for those who take it from here
 from pipedrive_fdw.run.backend import nest_level, statement_mark
 
 _SHOWN = 200
@@ -168,11 +169,6 @@ def _groups(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
 
 def _together(one: Many, other: Many | None) -> bool:
     return other is not None and (one.path, one.send) == (other.path, other.send)
-
-
-def sentences(*parts: str) -> str:
-    """*parts* that are not empty as one text."""
-    return " ".join(part.rstrip(".") + "." for part in parts if part)
 
 
 def _report(written: list[Written]) -> str:
