@@ -56,7 +56,7 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
     if refused:
         raise WriteError(
             f"{_columns(refused)} of {table.name} cannot be set by INSERT",
-            detail="Pipedrive sets them itself.",
+            detail=_meanings(table, refused) or "Pipedrive sets them itself.",
             hint=f"Columns that can be given: {', '.join(settable)}.",
         )
     op = _operation(table.insert, given)
@@ -90,8 +90,8 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
     if fixed:
         settable = [c.name for c in table.columns if c.update]
         way_out = f"Columns that can be: {', '.join(settable)}."
-        docs = (f"{c.name}: {c.doc}" for c in table.columns if c.name in fixed and c.doc)
-        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", " ".join(docs), way_out)
+        meant = _meanings(table, fixed)
+        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", meant, way_out)
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
     if emptied:
         raise WriteError(f"{_columns(emptied)} of {table.name} cannot be NULL")
@@ -286,6 +286,11 @@ def _operation(op: Write, given: Row) -> Write:
             return op
         op = op.otherwise
     return op
+
+
+def _meanings(table: Table, names: Iterable[str]) -> str:
+    """What the columns *names* are, which tells of some how they are set after all."""
+    return sentences(*(f"{c.name}: {c.doc}" for c in table.columns if c.name in names and c.doc))
 
 
 def _literal(value: Any) -> str:
