@@ -171,7 +171,13 @@ OPTIONS: tuple[Option, ...] = (
         "label",
         "enum and set fields show the labels of options or their ids",
     ),
-    Option("require_fields", (IMPORT,), _boolean, False, "lists of fields that are refused fail the import"),
+    Option(
+        "require_fields",
+        (IMPORT,),
+        _boolean,
+        False,
+        "fields of an object that the account lacks fail the import too",
+    ),
     Option(
         "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
     ),

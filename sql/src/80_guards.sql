@@ -189,6 +189,7 @@ CREATE VIEW pipedrive_internal.options (name, places) AS VALUES
     ('table', '{table}'),
     ('archived', '{server,table}'),
     ('suppress_extended_requests', '{server,table}'),
+    ('odd_values', '{server,table}'),
     ('extended_cache_ttl', '{server,table}'),
     ('custom_fields', '{server,table,import}'),
     ('custom_field_names', '{server,table,import}'),
