@@ -300,7 +300,7 @@ def reason(payload: Any) -> str:
     parts = [str(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
     if payload.get("errors"):  # of webhooks: {"subscription_url": ["invalid or non-reachable URL"]}
         parts.append(to_json(payload["errors"]))
-    parts += [f"The {name} is {payload[name]}" for name in ("code", "field_code") if payload.get(name)]
+    parts += [f"{name} {payload[name]}" for name in ("code", "field_code") if payload.get(name)]
     said = sentences(*parts)
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 

@@ -43,7 +43,7 @@ def test_each_sentence_has_one_end(parts: tuple[str, ...], text: str) -> None:
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 415, 429, 500, 503])
 def test_what_the_api_says_is_joined_without_a_second_full_stop(error: str, status: int) -> None:
     payload = {"success": False, "error": error, "error_info": SEE, "code": "NOT_SO"}
-    assert reason(payload).endswith("about Pipedrive API. The code is NOT_SO.")
+    assert reason(payload).endswith("about Pipedrive API. code NOT_SO.")
     body = orjson.dumps(payload)
     found = status_error(Request("GET", "https://x/api/v2/deals", (), {}), Response(status, {}, body, 0.0))
     for text in (found.message, found.detail, found.hint):
