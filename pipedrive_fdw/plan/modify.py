@@ -244,7 +244,7 @@ def _file_name(table: Table, column: Column, name: str) -> str:
     why = "has a quote, a backslash or a control character, which uploads may change" if name else "is empty"
     raise WriteError(
         f"column {column.name} of {table.name} cannot be sent",
-        detail=f"The name {name!r} {why}. Nothing was sent.",
+        detail=sentences(f"The name {name!r} {why}", "Nothing was sent"),
         hint="Insert the file under another name, then UPDATE files SET name = '…', which keeps any name.",
     )
 
