@@ -53,8 +53,8 @@ class Given:
             raw = values[bound.name]
             name = bound.column.name if bound.custom is None else bound.custom.name
             value = UNREADABLE if bound.name in kept else self.parsed(bound.name, bound.codec, raw)
-            if isinstance(value, Far) and not self._is_same(bound, before or {}, values):
-                self._refuse(bound.name, bound.codec, f"{value} is beyond what can be sent")
+            if isinstance(value, Far) or bound.codec.name == "jsonb":
+                self._check(bound, value, values, before or {})
             (base if bound.custom is None else custom)[name] = value
         for names in self._doubled:
             several = [b for b in self._columns if b.name in names]
@@ -96,6 +96,14 @@ class Given:
                 hint="Set a valid value first, and NULL after that.",
             )
         return kept
+
+    def _check(self, bound: BoundColumn, value: Any, values: Values, before: Values) -> None:
+        """Raises WriteError for a new *value* that loses something on the way."""
+        try:
+            bound.codec.dump(value)
+        except ValueError as reason:
+            if not self._is_same(bound, before, values):
+                self._refuse(bound.name, bound.codec, str(reason))
 
     def _is_same(self, bound: BoundColumn, before: Values, values: Values) -> bool:
         old, new = (self.parsed(bound.name, bound.codec, row.get(bound.name)) for row in (before, values))

@@ -284,11 +284,13 @@ def test_a_part_of_a_field_that_is_sent_whole_must_be_given_too(account: LiveAcc
     assert written(account) == [("PATCH", sent)]
 
 
-def test_an_element_beside_an_odd_one_can_be_changed(account: LiveAccount) -> None:
+def test_an_odd_element_is_sent_as_it_came_when_another_is_changed(account: LiveAccount) -> None:
+    """The API takes the array whole, and says itself what it thinks of the odd one."""
     odd = {"currency": "USD", "price": "a lot", "cost": 1, "direct_cost": None, "notes": ""}
     good = {"currency": "EUR", "price": 5, "cost": 1, "direct_cost": None, "notes": ""}
     give(account, "products", "prices", [odd, good], 3)
-    account.run("UPDATE product_prices SET cost = 2 WHERE product_id = 3 AND currency = 'EUR'")
+    error = error_of(account, "UPDATE product_prices SET cost = 2 WHERE product_id = 3 AND currency = 'EUR'")
+    assert "PATCH /api/v2/products/3 gave status 400: Property prices[].price must be of type number" in error
     ((method, body),) = written(account)
     assert [(p["currency"], p["price"], p["cost"]) for p in body["prices"]] == [
         ("USD", "a lot", 1), ("EUR", 5, 2)
