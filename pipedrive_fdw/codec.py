@@ -4,43 +4,76 @@ A codec knows four directions, each a function of one non-null value:
 
 ``load``   JSON value of the API → what Multicorn hands to PostgreSQL (text that the type's input
            function reads, or an int/bool/float whose ``str`` it reads); ``None`` where the API's value
-           means NULL (zero dates, empty times)
-``parse``  what Multicorn gives for a qual or a written column → canonical Python value: int, Decimal,
-           bool, str, date, time, aware datetime, list of those, or any JSON value for jsonb
+           means NULL (zero dates, empty times). It takes what the type can hold in PostgreSQL and nothing
+           else, so that no value reaches an input function that refuses it
+``parse``  PostgreSQL's text of a value under its ISO settings, row_to_json()'s value, or what ``load`` gave →
+           canonical Python value: int, Decimal, bool, str, date, time, aware datetime, times.Far, list of
+           those, or any JSON value for jsonb
 ``dump``   canonical → JSON value for a request body (v2's form)
 ``text``   canonical → text for a query parameter
 
-A value that cannot be converted raises ValueError; callers name table and column. Multicorn's own
-representations differ by type and setting (timestamps come as text in the session's DateStyle), so
-``parse`` accepts what is unambiguous and refuses the rest.
+A value that cannot be converted raises ValueError; callers name table and column.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from pipedrive_fdw.jsontext import clean, parse_exact, to_json
-
-UTC = dt.timezone.utc
+from pipedrive_fdw.errors import quoted
+from pipedrive_fdw.jsontext import check_exact, clean, parse_exact, to_json
+from pipedrive_fdw.numerics import (
+    binary_of,
+    dump_numeric,
+    numeric_of,
+    numeric_text,
+    parse_numeric,
+    parse_whole,
+    whole_number,
+)
+from pipedrive_fdw.times import (
+    UTC,
+    Far,
+    clock_text,
+    date_text,
+    duration_text,
+    moment_text,
+    parse_clock,
+    parse_date,
+    parse_duration,
+    parse_moment,
+)
 
 
 @dataclass(frozen=True)
 class Codec:
-    """The four conversions of one PostgreSQL type; *name* is the SQL type."""
+    """The four conversions of one PostgreSQL type; *name* is the SQL type.
+
+    *passes* is the source of a test of ``v``: a value that passes is its own ``load``, which saves the call.
+    """
 
     name: str
     load: Callable[[Any], Any]
     parse: Callable[[Any], Any]
     dump: Callable[[Any], Any]
     text: Callable[[Any], str]
+    passes: str = "False"
 
     @property
     def is_array(self) -> bool:
         return self.name.endswith("[]")
+
+
+class _Unreadable:
+    """Stands in a row to be changed for a value that PostgreSQL was not shown: it equals no other value."""
+
+    def __repr__(self) -> str:
+        return "a value that cannot be read"
+
+
+UNREADABLE = _Unreadable()
 
 
 # ---- text and JSON
@@ -56,8 +89,19 @@ def _load_text(value: Any) -> str:
     return str(value)
 
 
+# As PostgreSQL reads it: a hyphen may stand behind any four digits, braces around all.
+_UUID = re.compile(r"[0-9a-f]{4}(-?[0-9a-f]{4}){7}")
+
+
 def _load_uuid(value: Any) -> str | None:
-    return str(value).strip().lower() or None
+    text = str(value).strip().lower()
+    if not text:
+        return None
+    bare = text[1:-1] if text[0] == "{" and text[-1] == "}" else text
+    if not _UUID.fullmatch(bare):
+        raise ValueError(f"{quoted(value)} is not a uuid")
+    digits = bare.replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _parse_uuid(value: Any) -> str:
@@ -68,76 +112,18 @@ def _parse_jsonb(value: Any) -> Any:
     return value if isinstance(value, (dict, list)) else parse_exact(value)
 
 
-def _parse_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
+def _dump_jsonb(value: Any) -> Any:
+    check_exact(value)
     return value
 
 
-# ---- numbers and booleans
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{quoted(value)} is not text")
+    return value
 
 
-def _load_bigint(value: Any) -> int | None:
-    if type(value) is int:
-        return value
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        if re.fullmatch(r"[+-]?\d+", text):
-            return int(text)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ValueError(f"{value!r} is not an integer")
-
-
-def _parse_bigint(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal, float)):
-        raise ValueError(f"{value!r} is not an integer")
-    number = int(value)
-    if number != (Decimal(value) if isinstance(value, str) else value):
-        raise ValueError(f"{value!r} is not an integer")
-    return number
-
-
-def _load_numeric(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (int, float)):
-        return value
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        try:
-            return str(Decimal(value.strip()))
-        except InvalidOperation:
-            pass
-    raise ValueError(f"{value!r} is not a number")
-
-
-_DIGITS = 15
-
-
-def _parse_numeric(value: Any) -> Decimal:
-    try:
-        # float: Multicorn turns numeric quals into float; repr is the shortest text that reads back the same
-        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    except (InvalidOperation, TypeError) as error:
-        raise ValueError(f"{value!r} is not a number") from error
-
-
-def _dump_numeric(value: Decimal) -> Any:
-    # Multicorn hands a numeric over as a float: from 16 digits on nobody knows what it was
-    if not value.is_finite():
-        raise ValueError(f"{value} cannot be sent as JSON")
-    if len(value.normalize().as_tuple().digits) > _DIGITS or abs(value) >= 10**_DIGITS:
-        raise ValueError(f"{value} has more digits than can be sent without loss; round() it to {_DIGITS}")
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value)
-
+# ---- booleans
 
 _TRUE = frozenset((True, 1, "1", "t", "true", "yes", "on"))
 _FALSE = frozenset((False, 0, "0", "f", "false", "no", "off"))
@@ -153,7 +139,7 @@ def _load_boolean(value: Any) -> bool | None:
         return True
     if key in _FALSE:
         return False
-    raise ValueError(f"{value!r} is not a boolean")
+    raise ValueError(f"{quoted(value)} is not a boolean")
 
 
 def _parse_boolean(value: Any) -> bool:
@@ -165,52 +151,6 @@ def _parse_boolean(value: Any) -> bool:
 
 # ---- dates and times
 
-_ISO = re.compile(r"\d{4}-\d\d-\d\d$")
-_BARE_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?$")
-_OFFSET = re.compile(r"([+-]\d\d)(:?\d\d)?(:?\d\d)?$")
-
-
-def _is_zero(value: str) -> bool:
-    # '0000-00-00', '0000-00-00 00:00:00' and '-0001-11-30 …': how a zero date of the API's store reads
-    return value.startswith(("0000-", "-")) or not value
-
-
-def _load_timestamptz(value: Any) -> str | None:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a time")
-    if len(value) == 20 and value[19] == "Z" and value[0] != "0":
-        return value
-    if _is_zero(value):
-        return None
-    if _ISO.match(value):
-        return value + " 00:00:00+00"
-    if _BARE_TIME.match(value):
-        return value + "+00"  # v1 gives UTC without saying so (FACTS 8, time formats), v2 may
-    parse_datetime(value)
-    return value
-
-
-def parse_datetime(value: Any) -> dt.datetime:
-    """An aware UTC datetime from ISO text with an offset, a date or an aware datetime."""
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return value.astimezone(UTC)
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a time")
-    text = value.strip().replace(" ", "T", 1)
-    if text.endswith(("Z", "z")):
-        text = text[:-1] + "+00:00"
-    found = _OFFSET.search(text[10:])
-    if not found:
-        raise ValueError(f"{value!r} is not ISO with an offset")
-    head = text[: 10 + found.start()]
-    offset = found.group(1) + ":" + (found.group(2) or "00").lstrip(":")
-    if "." in head:  # fromisoformat of 3.9 wants exactly 3 or 6 digits
-        seconds, fraction = head.split(".")
-        head = seconds + "." + (fraction + "000000")[:6]
-    return dt.datetime.fromisoformat(head + offset).astimezone(UTC)
-
 
 def _parse_bytea(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -220,61 +160,27 @@ def _parse_bytea(value: Any) -> bytes:
     raise ValueError("a bytea is read in its hex form only (SET bytea_output = 'hex')")
 
 
-def _dump_timestamptz(value: dt.datetime) -> str:
-    return value.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _near(value: Any) -> Any:
+    """*value*, unless Python, and so a request, cannot hold it."""
+    if isinstance(value, Far):
+        raise ValueError(f"{value} is no date or time that can be sent: years are 1 to 9999, hours 0 to 23")
+    return value
 
 
-def _load_date(value: Any) -> str | None:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a date")
-    if _is_zero(value):
-        return None
-    if not _ISO.match(value[:10]):
-        raise ValueError(f"{value!r} is not a date")
-    return value[:10]
+def _dump_timestamptz(value: dt.datetime | Far) -> str:
+    near: dt.datetime = _near(value)
+    return near.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _parse_date(value: Any) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    return dt.date.fromisoformat(value)
+def _dump_date(value: dt.date | Far) -> str:
+    return dt.date.isoformat(_near(value))
 
 
-def _load_time(value: Any) -> str | None:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a time of day")
-    return value or None
-
-
-def _parse_time(value: Any) -> dt.time:
-    if isinstance(value, dt.time):
-        return value
-    clock, _, fraction = value.partition(".")  # fromisoformat of 3.9 wants 3 or 6 digits
-    if clock.startswith("24:"):  # midnight at a day's end, which Python from 3.14 on takes for its beginning
-        raise ValueError(f"{value!r} is not a time of a day")
-    exact = dt.time.fromisoformat(clock if clock[2:3] == ":" else f"0{clock}")
-    return exact.replace(microsecond=int(f"{fraction}000000"[:6]))
-
-
-def _dump_time(value: dt.time) -> str:
-    if value.microsecond:
-        raise ValueError(f"{value} has a fraction of a second, which Pipedrive's times have not")
-    return value.isoformat()
-
-
-_INTERVAL = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?)?$")
-
-
-def _parse_interval(value: Any) -> dt.timedelta:
-    if isinstance(value, dt.timedelta):
-        return value
-    found = _INTERVAL.match(value) if isinstance(value, str) and value else None
-    if not found:
-        raise ValueError(f"{value!r} is not a duration of days, hours and minutes")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+def _dump_time(value: dt.time | Far) -> str:
+    near: dt.time = _near(value)
+    if near.microsecond:
+        raise ValueError(f"{near} has a fraction of a second, which Pipedrive's times have not")
+    return near.isoformat()
 
 
 def _dump_interval(value: dt.timedelta) -> str:
@@ -348,18 +254,20 @@ def _bool_text(value: bool) -> str:
     return "true" if value else "false"
 
 
+_BIGINT, _IS_BIGINT = whole_number(64, "bigint")
+_IS_NUMBER = "v.__class__ is float or v.__class__ is int"
 _SCALARS = (
-    Codec("bigint", _load_bigint, _parse_bigint, _same, str),
-    Codec("numeric", _load_numeric, _parse_numeric, _dump_numeric, str),
-    Codec("boolean", _load_boolean, _parse_boolean, _same, _bool_text),
-    Codec("text", _load_text, _parse_text, _same, _same),
+    Codec("bigint", _BIGINT, parse_whole, _same, str, _IS_BIGINT),
+    Codec("numeric", numeric_text, parse_numeric, dump_numeric, str, _IS_NUMBER),
+    Codec("boolean", _load_boolean, _parse_boolean, _same, _bool_text, "v is True or v is False"),
+    Codec("text", _load_text, _parse_text, _same, _same, "v.__class__ is str and '\\0' not in v"),
     Codec("uuid", _load_uuid, _parse_uuid, _same, _same),
-    Codec("jsonb", to_json, _parse_jsonb, _same, to_json),
-    Codec("timestamptz", _load_timestamptz, parse_datetime, _dump_timestamptz, _dump_timestamptz),
-    Codec("date", _load_date, _parse_date, dt.date.isoformat, dt.date.isoformat),
-    Codec("time", _load_time, _parse_time, _dump_time, dt.time.isoformat),
+    Codec("jsonb", to_json, _parse_jsonb, _dump_jsonb, to_json),
+    Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
+    Codec("date", date_text, parse_date, _dump_date, _dump_date),
+    Codec("time", clock_text, parse_clock, _dump_time, dt.time.isoformat),
     Codec("bytea", _load_text, _parse_bytea, bytes.hex, bytes.hex),
-    Codec("interval", _load_time, _parse_interval, _dump_interval, _dump_interval),
+    Codec("interval", duration_text, parse_duration, _dump_interval, _dump_interval),
 )
 
 
@@ -375,8 +283,6 @@ def _array_of(codec: Codec, quote: bool) -> Codec:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two canonical values are the same to PostgreSQL's types."""
-    if isinstance(one, Decimal) and isinstance(other, Decimal):
-        return one == other or float(one) == float(other)  # a written numeric comes as a float
     if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
         return one.replace(microsecond=0) == other.replace(microsecond=0)
     if isinstance(one, str) and isinstance(other, str):
@@ -409,19 +315,53 @@ _ALIASES = {
     "json": "jsonb",
     "timestamp with time zone": "timestamptz",
     "time without time zone": "time",
-    "integer[]": "bigint[]",
-    "character varying[]": "text[]",
 }
+_TYPE = re.compile(r"(?P<base>[a-z0-9 ]+?) ?(?:\((?P<sizes>[0-9, -]+)\))?(?P<rest> [a-z ]+)?(?P<array>\[\])?")
 
 
 def codec_for(type_name: str) -> Codec:
-    """The codec of a PostgreSQL type as the catalogue names it or format_type() prints it.
+    """The codec of a PostgreSQL type as the catalogue names it or format_type() prints it: ``numeric(12,2)``.
 
-    Raises ValueError for a type that no codec serves.
+    Its ``load`` takes what that very type can hold, also where a wider one has the same codec. Raises
+    ValueError for a type that no codec serves.
     """
-    base = re.sub(r"\(.*?\)", "", type_name).strip().lower()
-    base = " ".join(base.split())
-    try:
-        return CODECS.get(base) or CODECS[_ALIASES[base]]
-    except KeyError:
-        raise ValueError(f"type {type_name} is not supported") from None
+    found = _TYPE.fullmatch(" ".join(type_name.lower().split()))
+    base = f"{found['base']}{found['rest'] or ''}" if found else ""
+    codec = CODECS.get(_ALIASES.get(base, base))
+    if found is None or codec is None:
+        raise ValueError(f"type {type_name} is not supported")
+    sizes = [int(size) for size in (found["sizes"] or "").split(",") if size]
+    codec = _sized(codec, base, sizes, bool(found["array"]))
+    if not found["array"]:
+        return codec
+    if f"{codec.name}[]" not in CODECS:
+        raise ValueError(f"type {type_name} is not supported")
+    return _array_of(codec, quote=codec.name == "text")
+
+
+def _sized(codec: Codec, base: str, sizes: list[int], in_array: bool) -> Codec:
+    """*codec*, whose type is declared as *base* with *sizes*, with what that holds."""
+    if base in ("integer", "int4", "smallint", "int2"):
+        load, passes = whole_number(32 if base in ("integer", "int4") else 16, base)
+        return replace(codec, load=load, passes=passes)
+    if base == "numeric" and sizes:
+        return replace(codec, load=numeric_of(sizes[0], (*sizes, 0)[1]), passes="False")
+    if base in ("real", "float4", "double precision", "float8"):
+        single = base in ("real", "float4")
+        load = binary_of("<f" if single else "<d", base)
+        return replace(codec, load=load, passes="False" if single else _IS_NUMBER)
+    # Multicorn makes a varchar of any length by itself; what is in an array, or a char, PostgreSQL reads
+    if base in ("character", "bpchar") or (base in ("character varying", "varchar") and in_array):
+        length = sizes[0] if sizes else 1 if base == "character" else 0
+        return replace(codec, load=_text_of(length), passes="False") if length else codec
+    return codec
+
+
+def _text_of(length: int) -> Callable[[Any], str]:
+    def load(value: Any) -> str:
+        text = _load_text(value).rstrip(" ")
+        if len(text) > length:
+            raise ValueError(f"{quoted(value)} has more than {length} characters")
+        return text
+
+    return load

@@ -25,10 +25,14 @@ Each class has an SQLSTATE that programs can act on, and a stable word that stan
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _SECRETS: set[str] = set()
 _SHORTEST_SECRET = 6
+_LONGEST_VALUE = 100
+_ENDS = (".", "!", "?", "…")
 
 
 def remember_secret(value: str | None) -> None:
@@ -43,6 +47,29 @@ def redact(text: str) -> str:
         if secret in text:
             text = text.replace(secret, "***")
     return re.sub(r"(?i)\b(api_token|access_token|refresh_token|client_secret)=[^&\s'\"]+", r"\1=***", text)
+
+
+def quoted(value: object) -> str:
+    """A value of Pipedrive or of a user for a message: its repr, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def sentences(*parts: str) -> str:
+    """*parts* that are not empty as one text, each with one full stop at its end, whoever wrote it."""
+    kept = [part.strip() for part in parts if part.strip()]
+    return " ".join(part if part.endswith(_ENDS) else f"{part}." for part in kept)
+
+
+def closest(wrong: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Those of *known* that *wrong* may have been meant for, the likeliest first."""
+    by_lower = {name.lower(): name for name in known}
+    return [by_lower[name] for name in difflib.get_close_matches(wrong.lower(), by_lower, n=most)]
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """A question for a hint, empty where nothing *known* is like *wrong*."""
+    return "".join(f'Did you mean "{name}"?' for name in closest(wrong, known))
 
 
 class PipedriveError(Exception):

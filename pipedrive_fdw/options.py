@@ -7,14 +7,13 @@ of options and places is generated from the table here (``make docs``).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
-from pipedrive_fdw.errors import OptionError, remember_secret
+from pipedrive_fdw.errors import OptionError, did_you_mean, remember_secret, sentences
 
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
 
@@ -64,7 +63,8 @@ def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]
 def _choice(*names: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         if value not in names:
-            raise ValueError("use one of " + ", ".join(repr(n) for n in names))
+            listed = "use one of " + ", ".join(repr(n) for n in names)
+            raise ValueError(sentences(listed, did_you_mean(value, names)))
         return value
 
     return read
@@ -97,13 +97,28 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+# A path that is the API's own; before it may stand that of a gateway.
+_PATH_OF_API = re.compile(r"(.*?)(/api/v[12](/.*)?|/v[12])")
+
+
+def _base_url(value: str) -> str:
+    url = _url(value)
+    parts = urlsplit(url)
+    found = _PATH_OF_API.fullmatch(parts.path)
+    ours = f".{parts.hostname}".endswith(".pipedrive.com")
+    if found or (ours and parts.path):
+        kept = url[: len(url) - len(parts.path)] + (found[1] if found and not ours else "")
+        raise ValueError(f"use {kept!r}: the path of the API (/api/v2/…) is added to it")
+    return url
+
+
 _ST = (SERVER, TABLE)
 _STI = (SERVER, TABLE, IMPORT)
 OPTIONS: tuple[Option, ...] = (
     Option(
         "company_domain", (SERVER,), _domain, "", "the part before .pipedrive.com in the account's address"
     ),
-    Option("base_url", (SERVER,), _url, "", "another address of the API (a proxy, the simulator)"),
+    Option("base_url", (SERVER,), _base_url, "", "another address of the API (a proxy, the simulator)"),
     Option(
         "oauth_url",
         (SERVER,),
@@ -133,6 +148,13 @@ OPTIONS: tuple[Option, ...] = (
         "archived rows of deals, leads, projects",
     ),
     Option("suppress_extended_requests", _ST, _boolean, False, "columns that cost a request a row: NULL"),
+    Option(
+        "odd_values",
+        _ST,
+        _choice("error", "null"),
+        "error",
+        "values that PostgreSQL cannot hold (2024-02-30): an error where a query uses them, or NULL",
+    ),
     Option("extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"),
     Option("custom_fields", _STI, _boolean, True, "whether an import makes columns of custom fields"),
     Option(
@@ -149,7 +171,13 @@ OPTIONS: tuple[Option, ...] = (
         "label",
         "enum and set fields show the labels of options or their ids",
     ),
-    Option("require_fields", (IMPORT,), _boolean, False, "lists of fields that are refused fail the import"),
+    Option(
+        "require_fields",
+        (IMPORT,),
+        _boolean,
+        False,
+        "fields of an object that the account lacks fail the import too",
+    ),
     Option(
         "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
     ),
@@ -232,7 +260,9 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
             values[name] = option.read(value)
         except ValueError as error:
             shown = "***" if option.secret else repr(value)
-            raise OptionError(f'option "{name}" cannot be {shown}', hint=f"{name}: {error}.") from None
+            raise OptionError(
+                f'option "{name}" cannot be {shown}', hint=sentences(f"{name}: {error}")
+            ) from None
     return Options(values)
 
 
@@ -292,7 +322,8 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
                 changed[name] = _BY_NAME[name].read(value)
             except ValueError as error:
                 raise OptionError(
-                    f"setting pipedrive.{name} cannot be {value!r}", hint=f"SET pipedrive.{name}: {error}."
+                    f"setting pipedrive.{name} cannot be {value!r}",
+                    hint=sentences(f"SET pipedrive.{name}: {error}"),
                 ) from None
     return Options(changed)
 
@@ -315,11 +346,9 @@ def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
             hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({name} '…').",
         )
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
-    close = difflib.get_close_matches(name, valid, n=1)
-    meant = f'Perhaps you meant "{close[0]}". ' if close else ""
     return OptionError(
         f'there is no option "{name}" for {"an" if where[0] == IMPORT else "a"} {" or ".join(where)}',
-        hint=f"{meant}Valid options: {', '.join(valid)}.",
+        hint=sentences(did_you_mean(name, valid), f"Valid options: {', '.join(valid)}"),
     )
 
 
@@ -386,5 +415,5 @@ def oauth_url(options: Options) -> str:
 
 
 def read_url(value: str) -> str:
-    """*value* as an address like that of base_url. Raises ValueError."""
+    """*value* as an address like that of oauth_url. Raises ValueError."""
     return _url(value)

@@ -14,6 +14,7 @@ from pipedrive_fdw.custom.fields import Field
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, kept_by_tables
 from pipedrive_fdw.run.account import session_for
+from pipedrive_fdw.run.bind import no_table
 from pipedrive_fdw.run.fields import imported_fields
 from pipedrive_fdw.run.session import Guards
 
@@ -97,7 +98,7 @@ def import_schema(
     *options* are those of server, user mapping and import; *given* what stood in the import itself, which
     the tables keep, so that ``refresh_columns`` makes columns as the import did.
 
-    Raises OptionError when *schema* or a name of LIMIT TO is not there.
+    Raises OptionError when *schema* or a name of LIMIT TO or EXCEPT is not there.
     """
     if schema != SCHEMA:
         raise OptionError(
@@ -106,12 +107,11 @@ def import_schema(
         )
     tables = tables_of(options["api_version"])
     listed = list(names)
-    unknown = sorted(set(listed) - set(tables))
-    if restriction == "limit" and unknown:
-        raise OptionError(
-            f"Pipedrive has no table {', '.join(unknown)}",
-            hint=f"The tables are: {', '.join(sorted(tables))}.",
-        )
+    # What one version of the API has may well be left out of the other's
+    known = {**tables_of("v1"), **tables_of("v2")} if restriction == "except" else tables
+    unknown = set(listed) - set(known)
+    if restriction and unknown:
+        raise no_table(unknown, known)
     if restriction == "limit":
         chosen = [tables[name] for name in dict.fromkeys(listed)]
     elif restriction == "except":

@@ -8,14 +8,14 @@ have.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.errors import WriteError, did_you_mean, sentences
 
 OBJECT, LIST, MAP = "object", "list", "map"
 
@@ -75,7 +75,7 @@ def nullable(shape: Shape) -> Shape:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 # Kind → its name in messages, and the test of a JSON value.
@@ -168,7 +168,7 @@ def _stands(value: Any, before: Sequence[Any]) -> bool:
 
 
 def _text(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS)
 
 
 def _check(shape: Shape, value: Any, before: Sequence[Any], place: Place) -> None:
@@ -180,7 +180,7 @@ def _check(shape: Shape, value: Any, before: Sequence[Any], place: Place) -> Non
         return
     word, fits = _KINDS[shape.kind]
     if value is None or not fits(value):
-        shown = orjson.dumps(value).decode()
+        shown = orjson.dumps(value, default=str).decode()
         raise WriteError(
             f"{place.subject} is not of the form that Pipedrive takes",
             detail=f"{place.path} must be {word}, and is {shown[:100]}. {_NOTHING_SENT}",
@@ -241,12 +241,10 @@ def _unknown(shape: Shape, key: str, place: Place) -> WriteError:
             detail=f"Pipedrive sets it itself; it stands in {place.path}. {_NOTHING_SENT}",
             hint=f"Leave it out, or as it is. Valid keys: {', '.join(shape.parts)}.",
         )
-    close = difflib.get_close_matches(key, shape.parts, n=1)
-    guess = f'Did you mean "{close[0]}"? ' if close else ""
     return WriteError(
         f'{place.subject} has no key "{key}"',
         detail=f"It stands in {place.path}, and Pipedrive does not know it. {_NOTHING_SENT}",
-        hint=f"{guess}Valid keys: {', '.join(shape.parts)}.",
+        hint=sentences(did_you_mean(key, shape.parts), f"Valid keys: {', '.join(shape.parts)}"),
     )
 
 

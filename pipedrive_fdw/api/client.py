@@ -28,10 +28,12 @@ from pipedrive_fdw.errors import (
     OutcomeUnknownError,
     PipedriveError,
     ProtocolError,
+    sentences,
 )
 from pipedrive_fdw.jsontext import parse_json, to_json
 
 log = logging.getLogger("pipedrive_fdw")
+_LONGEST_REASON = 500
 _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
 
 
@@ -277,7 +279,8 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
             hint="Check company_domain and base_url; try again.",
         )
     if payload.get("success") is False:
-        raise ApiError(reason(payload) or "the API reports no success", detail=where, status=response.status)
+        why = reason(payload).rstrip(".") or "the API reports no success"
+        raise ApiError(why, detail=where, status=response.status)
     return payload
 
 
@@ -298,7 +301,8 @@ def reason(payload: Any) -> str:
     if payload.get("errors"):  # of webhooks: {"subscription_url": ["invalid or non-reachable URL"]}
         parts.append(to_json(payload["errors"]))
     parts += [f"{name} {payload[name]}" for name in ("code", "field_code") if payload.get(name)]
-    return ". ".join(parts)[:500]
+    said = sentences(*parts)
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
 
 def status_error(request: Request, response: Response) -> PipedriveError:
@@ -353,7 +357,7 @@ def _limit_error(response: Response, detail: str) -> ApiError:
     if daily is None:
         return DailyLimitError(
             "too many requests, or the day's API tokens are used up",
-            f"{detail}. Pipedrive does not say which it is, so nothing was sent again",
+            sentences(detail, "Pipedrive does not say which it is, so nothing was sent again"),
             "Try again in some seconds; SELECT * FROM api_usage shows the tokens that were last reported.",
             429,
         )

@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from pipedrive_fdw.errors import Cancelled, StateError
+from pipedrive_fdw.errors import Cancelled, StateError, sentences
 
 WINDOW_SECONDS = 2.1
 DEFAULT_LIMIT = 20
@@ -320,7 +320,7 @@ def _read(text: bytes) -> dict[str, Any]:
 def unusable(path: Path, error: OSError) -> StateError:
     return StateError(
         "the files that sessions share cannot be used",
-        detail=f"{path.name}: {error.strerror}.",
+        detail=sentences(f"{path.name}: {error.strerror}"),
         hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
     )
 

@@ -22,7 +22,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from pipedrive_fdw.errors import ConnectError, ProtocolError
+from pipedrive_fdw.errors import ConnectError, ProtocolError, sentences
 
 MAX_BODY = 64 * 1024 * 1024
 # The largest piece that is read, as it comes: compressed at its best it is a thousand times as large.
@@ -309,7 +309,7 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
         what, hint = "broke off the connection", "Try again; nothing was read in part."
     where = f"{request.method} {urlsplit(request.url).path}"
     host = urlsplit(request.url).netloc
-    return ConnectError(f"{host} {what}", f"{where}: {_short(error)}", hint, arrived, lasting)
+    return ConnectError(f"{host} {what}", sentences(f"{where}: {_short(error)}"), hint, arrived, lasting)
 
 
 def _innermost(error: Exception) -> Any:

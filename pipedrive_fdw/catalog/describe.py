@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.errors import sentences
 from pipedrive_fdw.shapes import form
 
 _SHAPES = {
@@ -93,7 +94,7 @@ def table_comment(table: Table) -> str:
         f"scope {needed}" if needed else "",
         f"Needs: {table.needs}" if table.needs else "",
     )
-    return _sentences(parts)
+    return sentences(*(f"{part[:1].upper()}{part[1:]}" for part in parts))
 
 
 def column_comment(table: Table, column: Column) -> str:
@@ -116,8 +117,4 @@ def column_comment(table: Table, column: Column) -> str:
         f"Extended: {price} tokens for each row when it is named" if column.extended else "",
         f"Written by {verbs}" if verbs else "",
     )
-    return _sentences(parts)
-
-
-def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(f"{part[0].upper()}{part[1:].rstrip('.')}." for part in parts if part)
+    return sentences(*(f"{part[:1].upper()}{part[1:]}" for part in parts))

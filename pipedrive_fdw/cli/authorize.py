@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pipedrive_fdw.api.oauth import Grant, TokenEndpoint
 from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
-from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, remember_secret
+from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, remember_secret, sentences
 from pipedrive_fdw.options import OAUTH, OAUTH_ADDRESS, read_url
 from pipedrive_fdw.run.session import sleep_unless_aborted
 
@@ -100,7 +100,7 @@ def _address(value: str) -> str:
     try:
         return read_url(value) if value else OAUTH_ADDRESS
     except ValueError as error:
-        raise OptionError("--oauth-url is no address to use", hint=f"{error}.") from None
+        raise OptionError("--oauth-url is no address to use", hint=sentences(str(error))) from None
 
 
 def _is_here(scheme: str, host: str) -> bool:

@@ -13,7 +13,7 @@ from pipedrive_fdw.catalog.describe import column_comment, prices
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.catalog.scopes import scopes
 from pipedrive_fdw.cli.terminal import Terminal
-from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.run.bind import no_table
 
 SUMMARY = "list the tables: verbs, price in API tokens, scope, meaning"
 DESCRIPTION = """\
@@ -35,9 +35,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     catalogue = tables_of(given.api_version)
     unknown = [name for name in given.names if name not in catalogue]
     if unknown:
-        raise OptionError(
-            f"Pipedrive has no table {', '.join(unknown)}", hint=f"The tables are: {', '.join(catalogue)}."
-        )
+        raise no_table(unknown, catalogue)
     chosen = [catalogue[name] for name in given.names or catalogue]
     if given.json:
         text = orjson.dumps([described(table) for table in chosen], option=orjson.OPT_INDENT_2)

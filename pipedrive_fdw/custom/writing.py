@@ -11,11 +11,10 @@ Everything that cannot be sent is a WriteError, before any request.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipedrive_fdw.codec import CODECS, same
+from pipedrive_fdw.codec import CODECS, UNREADABLE, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.fields import Option, whole
 from pipedrive_fdw.custom.kinds import (
@@ -30,7 +29,7 @@ from pipedrive_fdw.custom.kinds import (
     TIMEZONE,
     UNTIL,
 )
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.errors import WriteError, closest, did_you_mean, sentences
 from pipedrive_fdw.shapes import Place, check, prepared
 
 Row = Mapping[str, Any]
@@ -137,10 +136,16 @@ class _Change:
         value, column = self.value(part), self.columns.get(part)
         if value is None or column is None:
             return None
+        if value is UNREADABLE:
+            raise WriteError(
+                f"column {column.name} must be given too",
+                detail="A field is sent with all its parts, and PostgreSQL cannot hold what this one is now.",
+                hint="Set it in the same statement.",
+            )
         try:
             return CODECS[column.type].dump(value)
         except (ValueError, AttributeError, TypeError) as error:
-            raise WriteError(f"column {column.name} cannot be sent", detail=str(error)) from None
+            raise WriteError(f"column {column.name} cannot be sent", detail=sentences(str(error))) from None
 
     # ---- by type
 
@@ -313,11 +318,12 @@ def option_id(column: str, label: str, options: Sequence[Option]) -> Any:
         if str(option.id) == label:
             return option.id
     labels = [option.label for option in options]
-    close = difflib.get_close_matches(label, labels, n=3)
-    shown = list(dict.fromkeys((*close, *labels)))[:_SHOWN]
+    shown = list(dict.fromkeys((*closest(label, labels, 3), *labels)))[:_SHOWN]
     more = f" and {len(labels) - len(shown)} more" if len(labels) > len(shown) else ""
     raise WriteError(
         f"column {column} has no option {label!r}",
         detail="Nothing was sent for this row.",
-        hint=f"Its options are: {', '.join(map(repr, shown))}{more}." if labels else "It has no options.",
+        hint=sentences(did_you_mean(label, labels), f"Its options are: {', '.join(map(repr, shown))}{more}")
+        if labels
+        else "It has no options.",
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Table
-from pipedrive_fdw.codec import CODECS, same
+from pipedrive_fdw.codec import CODECS, UNREADABLE, Codec, same
 from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.plan.modify import Row, sent
 
@@ -74,11 +74,18 @@ def _kept(table: Table, elements: Elements) -> list[dict[str, Any]]:
 def _alike(inner: Iterable[Column], element: Mapping[str, Any], row: Row, names: set[str]) -> bool:
     for column in inner:
         if column.name in names:
-            codec, raw = CODECS[column.type], element.get(column.path[-1])
-            loaded = None if raw is None else codec.load(raw)
-            if not same(None if loaded is None else codec.parse(loaded), row.get(column.name)):
+            value = _canonical(CODECS[column.type], element.get(column.path[-1]))
+            if not same(value, row.get(column.name)):
                 return False
     return True
+
+
+def _canonical(codec: Codec, raw: Any) -> Any:
+    try:
+        loaded = None if raw is None else codec.load(raw)
+    except ValueError:
+        return UNREADABLE
+    return None if loaded is None else codec.parse(loaded)
 
 
 def _sure_place(table: Table, elements: Elements, old: Row) -> int:

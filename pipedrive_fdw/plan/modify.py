@@ -19,8 +19,8 @@ import orjson
 from urllib3.filepost import encode_multipart_formdata
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.codec import CODECS, same
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
 
 Row = Mapping[str, Any]
@@ -72,7 +72,7 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
     if refused:
         raise WriteError(
             f"{_columns(refused)} of {table.name} cannot be set by INSERT",
-            detail="Pipedrive sets them itself.",
+            detail=_meanings(table, refused) or "Pipedrive sets them itself.",
             hint=f"Columns that can be given: {', '.join(settable)}.",
         )
     op = _operation(table.insert, given)
@@ -106,8 +106,8 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
     if fixed:
         settable = [c.name for c in table.columns if c.update]
         way_out = f"Columns that can be: {', '.join(settable)}."
-        docs = (f"{c.name}: {c.doc}" for c in table.columns if c.name in fixed and c.doc)
-        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", " ".join(docs), way_out)
+        meant = _meanings(table, fixed)
+        raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", meant, way_out)
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
     if emptied:
         raise WriteError(f"{_columns(emptied)} of {table.name} cannot be NULL")
@@ -202,6 +202,12 @@ def sent(table: Table, column: Column, value: Any) -> Any:
     """A canonical value as the API wants it (Column.sent). Raises WriteError where it cannot be sent."""
     if value is None:
         return None
+    if value is UNREADABLE:
+        raise WriteError(
+            f"column {column.name} of {table.name} must be given too",
+            detail="Pipedrive wants its value again, and PostgreSQL cannot hold the one that it has.",
+            hint="Set it in the same statement.",
+        )
     try:
         if column.sent == "flag":
             return 1 if value else 0
@@ -213,7 +219,9 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
         return CODECS[column.type].dump(value)
     except (ValueError, TypeError, AttributeError) as error:
-        raise WriteError(f"column {column.name} of {table.name} cannot be sent", detail=str(error)) from None
+        raise WriteError(
+            f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))
+        ) from None
 
 
 def encoded(change: Change) -> tuple[bytes | None, str]:
@@ -258,7 +266,7 @@ def _file_name(table: Table, column: Column, name: str) -> str:
     why = "has a quote, a backslash or a control character, which uploads may change" if name else "is empty"
     raise WriteError(
         f"column {column.name} of {table.name} cannot be sent",
-        detail=f"The name {name!r} {why}. Nothing was sent.",
+        detail=sentences(f"The name {name!r} {why}", "Nothing was sent"),
         hint="Insert the file under another name, then UPDATE files SET name = '…', which keeps any name.",
     )
 
@@ -300,6 +308,11 @@ def _operation(op: Write, given: Row) -> Write:
             return op
         op = op.otherwise
     return op
+
+
+def _meanings(table: Table, names: Iterable[str]) -> str:
+    """What the columns *names* are, which tells of some how they are set after all."""
+    return sentences(*(f"{c.name}: {c.doc}" for c in table.columns if c.name in names and c.doc))
 
 
 def _literal(value: Any) -> str:

@@ -18,6 +18,7 @@ from pipedrive_fdw.catalog.common import ROW_ID
 from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
 from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
+from pipedrive_fdw.times import Far
 
 
 @dataclass(frozen=True)
@@ -240,9 +241,10 @@ def _operand(condition: Condition) -> Any:
     try:
         if condition.type == "timestamp without time zone":
             return dt.datetime.fromisoformat(_six_digits(condition.value))
-        return codec_for(condition.type).parse(condition.value)
+        value = codec_for(condition.type).parse(condition.value)
     except (ValueError, TypeError, ArithmeticError):
         return None
+    return None if isinstance(value, Far) else value
 
 
 def _six_digits(text: str) -> str:

@@ -55,12 +55,12 @@ class Watch:
         A page out of order says that the list does not keep to what was asked: then it is read to its end.
         """
         codec = CODECS[self.column.type]
-        values = []
-        for record in records:
-            raw = record.get(self.column.path[0])
-            loaded = None if raw is None else codec.load(raw)
-            if loaded is not None:
-                values.append(codec.parse(loaded))
+        raws = (record.get(self.column.path[0]) for record in records)
+        try:
+            loaded = [codec.load(raw) for raw in raws if raw is not None]
+        except ValueError:
+            return False  # one that PostgreSQL cannot hold tells nothing of the order
+        values = [codec.parse(one) for one in loaded if one is not None]
         if not values:
             return False
         if self.stop.order.reverse:

@@ -12,7 +12,7 @@ from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
-from pipedrive_fdw.errors import ProtocolError
+from pipedrive_fdw.errors import ProtocolError, sentences
 from pipedrive_fdw.options import (
     OAUTH,
     Options,
@@ -125,6 +125,6 @@ def _home(options: Options, api_domain: str) -> str:
     except ValueError as error:
         raise ProtocolError(
             "the token endpoint names an address of the API that cannot be used",
-            detail=f"api_domain {api_domain!r}: {error}",
+            detail=sentences(f"api_domain {api_domain!r}: {error}"),
             hint="Check the server's oauth_url, or name the address yourself: base_url.",
         ) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.codec import CODECS, Codec, codec_for
-from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.errors import OptionError, did_you_mean, sentences
 from pipedrive_fdw.run.rows import Binding, BoundColumn, bind_custom
 
 # The OPTIONS of a column, and those of one that shows a custom field.
@@ -33,9 +33,17 @@ def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
     try:
         return catalogue[name]
     except KeyError:
-        raise OptionError(
-            f'Pipedrive has no table "{name}"', hint=f"The tables are: {', '.join(sorted(catalogue))}."
-        ) from None
+        raise no_table((name,), catalogue) from None
+
+
+def no_table(names: Iterable[str], catalogue: Iterable[str]) -> OptionError:
+    """The error of *names* that are no tables of the *catalogue*."""
+    known, wrong = sorted(catalogue), sorted(names)
+    meant = (did_you_mean(name, known) for name in wrong)
+    return OptionError(
+        f"Pipedrive has no table {', '.join(wrong)}",
+        hint=sentences(*meant, f"The tables are: {', '.join(known)}"),
+    )
 
 
 def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
@@ -53,9 +61,10 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
         source = options.get("column", name)
         column = ATTRS if source == ATTRS.name else table.column(source)
         if column is None:
-            known = ", ".join(c.name for c in (*table.columns, ATTRS))
+            known = [c.name for c in (*table.columns, ATTRS)]
             raise OptionError(
-                f'table {table.name} has no column "{source}"', hint=f"Its columns are: {known}."
+                f'table {table.name} has no column "{source}"',
+                hint=sentences(did_you_mean(source, known), f"Its columns are: {', '.join(known)}"),
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
     return Binding(table, tuple(bound))
@@ -75,7 +84,7 @@ def _check_options(table: Table, name: str, options: Mapping[str, str]) -> None:
 
 def _codec(table: Table, definition: ColumnDefinition) -> Codec:
     try:
-        return codec_for(definition.base_type_name or definition.type_name)
+        return codec_for(definition.type_name)
     except ValueError as error:
         raise OptionError(
             f"column {definition.column_name} of {table.name}: {error}",

@@ -11,9 +11,11 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Table
+from pipedrive_fdw.catalog import tables_of
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
+from pipedrive_fdw.catalog.scopes import scopes
 from pipedrive_fdw.custom.fields import Field, Option
-from pipedrive_fdw.errors import AccessError, NotFoundError
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Gets, ScanPlan
 from pipedrive_fdw.run.further import related_fields
@@ -27,7 +29,9 @@ _PAGE = "500"
 READ_ONLY = ("activity", "note")
 # v1 gives these whole.
 _UNPAGED = ("activity", "note")
-# The requests at whose refusal an object counts as one that the account has not.
+# What every account answers.
+_WHO = Operation("/users/me", 2, 1)
+# The statuses of a refusal that may mean that the account does not have an object.
 _GATED = (402, 403, 404, 410, 415)
 
 
@@ -97,8 +101,8 @@ def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tu
 def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
     """The custom fields that an import makes columns of.
 
-    None, unless *required*, for an object that the account or the token has not; any other failure is
-    raised, since columns would be missing without a word.
+    None, unless *required*, for an object that the account does not have: its records are refused too. Any
+    other failure is raised, since columns would be missing without a word.
     """
     entity = table.custom_fields
     try:
@@ -107,10 +111,55 @@ def imported_fields(work: Work, table: Table, api_version: str, required: bool) 
             shown = _shown(work, table)
             fields = tuple(field for field in fields if field.key in shown)
     except (AccessError, NotFoundError) as error:
-        if required or error.status not in _GATED:
-            raise
+        if required or error.status not in _GATED or _readable(work, entity, api_version):
+            raise _unlisted(error, entity, api_version) from None
         return ()
     return fields
+
+
+def _readable(work: Work, entity: str, api_version: str) -> bool:
+    """True if the account has records of *entity*. Raises the error of an account that does not answer."""
+    listings = [listing for table in _tables(entity, api_version) for listing in table.listings]
+    for listing in listings:
+        if listing.placeholders or any(f.required for f in listing.filters):
+            continue
+        limit = () if listing.paging == NONE else (("limit", "1"),)
+        try:
+            work.ask(listing, listing.path, (*listing.params.items(), *limit))
+        except (AccessError, NotFoundError):
+            _check_address(work)
+            return False
+        return True
+    return True
+
+
+def _check_address(work: Work) -> None:
+    """Raises the error of an account, or of an address, that refuses everything."""
+    try:
+        work.ask(_WHO, _WHO.path, ())
+    except NotFoundError as error:
+        error.hint = "Check company_domain and base_url: no account answers there."
+        raise
+
+
+def _unlisted(error: ApiError, entity: str, api_version: str) -> AccessError:
+    """The error of an import whose tables would lack their custom columns."""
+    names = ", ".join(table.name for table in _tables(entity, api_version))
+    needed = " or ".join(scopes(definition_lists(entity, api_version)[-1]))
+    return AccessError(
+        f"the custom fields of {names} cannot be read (status {error.status})",
+        sentences(error.detail, "Without them the tables would lack the columns of custom fields"),
+        f"Let the token's user see them{needed and f' (OAuth scope {needed})'}. Or import these tables "
+        f"without such columns: IMPORT FOREIGN SCHEMA pipedrive LIMIT TO ({names}) FROM SERVER … INTO … "
+        f"OPTIONS (custom_fields 'false'), and the others with EXCEPT ({names}).",
+        error.status,
+    )
+
+
+def _tables(entity: str, api_version: str) -> list[Table]:
+    """The tables whose records have the custom fields of *entity*; leads have those of deals."""
+    kinds = ("deal", "lead") if entity in ("deal", "lead") else (entity,)
+    return [table for table in tables_of(api_version).values() if table.custom_fields in kinds]
 
 
 def _shown(work: Work, table: Table) -> set[str]:

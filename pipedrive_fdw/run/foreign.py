@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
 from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.conditions import RuntimeValue
@@ -39,7 +39,7 @@ from pipedrive_fdw.run.scan_request import ScanRequest
 from pipedrive_fdw.run.session import Guards, Work
 from pipedrive_fdw.run.sizes import Sizes, aheads_of, rows_name
 from pipedrive_fdw.run.together import PLANNED
-from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 # How many remembered pages a look-up may be answered from: reading them again takes time.
@@ -60,7 +60,8 @@ class ForeignTable:
         self._catalogue = tables_of(options["api_version"])
         self.table = table_named(options["table"], self._catalogue)
         self.binding = bind(self.table, columns)
-        self.maker = RowMaker(self.binding)
+        # What a write answers or reads again is shown as far as it can be
+        self.maker = RowMaker(self.binding).forgiving(self.binding.names)
         self._names = {b.name: b.column.name for b in self.binding.columns}
         # Only a column whose declared type compares as the catalogue's does can be pushed or sorted by.
         self._comparable = {
@@ -225,6 +226,10 @@ class ForeignTable:
             filled = self._filled(request)
             writes = self.writer.takes_part(command)
             maker = self._maker_of(filled | self.writer.key_columns if writes else filled)
+            named = self.binding.names if request.whole else request.columns
+            note = self.writer.hidden_of(command, named) if request.target else None
+            forgiven = self.binding.names if options["odd_values"] == "null" else self.binding.names - named
+            maker = maker.forgiving(forgiven, note)
             rows = scan_rows(plan, maker, work, extension, look, shows)
             if writes:
                 rows = self.writer.seen_by(command, rows, request.target, self._admits(request))
@@ -292,7 +297,7 @@ class ForeignTable:
     # ---- what a scan shows
 
     def _make_maker(self, filled: frozenset[str]) -> RowMaker:
-        return RowMaker(self.binding.filling(filled))
+        return RowMaker(self.binding, filled)
 
     def lookups(self, work: Work) -> FieldLookups:
         """Labels of options, for values to be written and for the rows that a write returns."""

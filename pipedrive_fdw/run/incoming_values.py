@@ -6,16 +6,17 @@ sends one value, so that two values are an error, and none of them is ever lost.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
-from pipedrive_fdw.codec import Codec, same
+from pipedrive_fdw.codec import UNREADABLE, Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
-from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.jsontext import exact, to_json
+from pipedrive_fdw.errors import WriteError, sentences
+from pipedrive_fdw.jsontext import doubles, to_json
 from pipedrive_fdw.run.rows import Binding, BoundColumn
 from pipedrive_fdw.shapes import Place, prepared
+from pipedrive_fdw.times import Far
 
 # By the foreign table's columns, as row_to_json() of PostgreSQL has them.
 Values = Mapping[str, Any]
@@ -33,12 +34,13 @@ class IncomingValues:
         self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
 
     def canonical(
-        self, values: Values, before: Values | None = None
+        self, values: Values, before: Values | None = None, hidden: Container[str] = ()
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
 
-        *before* is the row that they change: of columns of one field the changed one counts, and what a
-        structured value has already is not refused. NULL for a list is an empty one.
+        *before* is the row that they change, which may be *values* itself: of columns of one field the
+        changed one counts, and what a structured value has already is not refused. NULL for a list is an
+        empty one. The columns *hidden*, which the scan could not show, are UNREADABLE.
         """
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
@@ -46,7 +48,10 @@ class IncomingValues:
             if bound.name not in values:
                 continue
             name = bound.column.name if bound.custom is None else bound.custom.name
-            value = self.parsed(bound.name, bound.codec, values[bound.name])
+            is_hidden = bound.name in hidden
+            value = UNREADABLE if is_hidden else self.parsed(bound.name, bound.codec, values[bound.name])
+            if isinstance(value, Far) or bound.codec.name == "jsonb":
+                self._check(bound, value, values, before or {})
             (base if bound.custom is None else custom)[name] = value
         for names in self._doubled:
             several = [b for b in self._columns if b.name in names]
@@ -54,7 +59,7 @@ class IncomingValues:
             old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
             base[several[0].column.name] = new[_meant(self._table, names, old, new)]
         for bound in self._structured:
-            if bound.column.name in base:
+            if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
         return base, custom
 
@@ -68,14 +73,31 @@ class IncomingValues:
         empties = before is not None and column.is_list and column.update and column.source != "-"
         return [] if value is None and empties else value
 
+    def _check(self, bound: BoundColumn, value: Any, values: Values, before: Values) -> None:
+        """Raises WriteError for a new *value* that loses something on the way."""
+        try:
+            bound.codec.dump(value)
+        except ValueError as reason:
+            if not self._is_same(bound, before, values):
+                self._refuse(bound.name, reason)
+
+    def _is_same(self, bound: BoundColumn, before: Values, values: Values) -> bool:
+        old, new = (self.parsed(bound.name, bound.codec, row.get(bound.name)) for row in (before, values))
+        return same(old, new)
+
     def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
         """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""
         if raw is None:
             return None
         try:
-            return exact(raw) if codec.name == "jsonb" else codec.parse(raw)
+            return doubles(raw) if codec.name == "jsonb" else codec.parse(raw)
         except (ValueError, TypeError, ArithmeticError) as error:
-            raise WriteError(f"column {name} of {self._table} cannot be sent", detail=f"{error}.") from None
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, reason: Exception) -> NoReturn:
+        raise WriteError(
+            f"column {name} of {self._table} cannot be sent", detail=sentences(str(reason))
+        ) from None
 
     def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
         """The columns of custom fields, one for each part of a field: of several, the one that changes.
@@ -96,7 +118,7 @@ def input_value(codec: Codec, raw: Any) -> Any:
     if raw is None:
         return None
     if codec.name == "jsonb":
-        return to_json(exact(raw))
+        return to_json(doubles(raw))
     if isinstance(raw, Decimal):
         return str(raw)
     return codec.load(raw) if isinstance(raw, list) else raw

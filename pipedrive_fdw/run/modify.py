@@ -9,7 +9,7 @@ from typing import Any, Callable, Protocol, TypeVar
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.codec import CODECS, same
 from pipedrive_fdw.custom.writing import changes as custom_changes
-from pipedrive_fdw.errors import PipedriveError, WriteError
+from pipedrive_fdw.errors import PipedriveError, WriteError, sentences
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.modify import (
     Change,
@@ -28,10 +28,10 @@ from pipedrive_fdw.run.incoming_values import IncomingValues
 from pipedrive_fdw.run.pending import MOST_PENDING, PendingWrite, PendingWrites, RowChange
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.row_images import RowImages, read_ahead
-from pipedrive_fdw.run.rows import Binding, BoundColumn, Row, RowMaker
+from pipedrive_fdw.run.rows import Binding, BoundColumn, Note, Row, RowMaker
 from pipedrive_fdw.run.sender import Sender
 from pipedrive_fdw.run.session import Work
-from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION
 
 Values = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,8 +80,30 @@ class Command:
         self.columns = frozenset(columns)
         self.deferred = deferred
         self.pending = PendingWrites()
+        self.named: frozenset[str] = (
+            frozenset()
+        )  # columns that the statement reads in the rows that it writes
         self.done: set[str] = set()  # identities of rows
         self.shared: set[str] = set()  # records that several rows show
+        # Columns in which a row shows NULL although Pipedrive has a value, by row id
+        self.hidden: dict[str, frozenset[str]] = {}
+
+    def kept(self, table: Table, row_id: str, values: Values) -> frozenset[str]:
+        """The hidden columns of a row that *values*, which it shall have, leave as they are.
+
+        Raises WriteError where nobody can tell.
+        """
+        hidden = self.hidden.get(row_id, frozenset())
+        empty = {name for name in hidden if values.get(name) is None}
+        unclear = empty & self.columns & self.named
+        if unclear:
+            raise WriteError(
+                f"column {min(unclear)} of {table.name} cannot be set to NULL in one step",
+                detail="Pipedrive has a value there for which PostgreSQL was shown NULL. So nobody can tell "
+                "whether the statement sets NULL or changes nothing. Nothing was sent for this row.",
+                hint="Set a valid value first, and NULL after that.",
+            )
+        return frozenset(empty - self.columns)
 
 
 class Writer:
@@ -94,7 +116,6 @@ class Writer:
         self._incoming = IncomingValues(self.binding)
         self._images = RowImages(tuple(b.name for b in self.binding.columns))
         self._commands: dict[int, Command] = {}
-        self._numbers: dict[int, int] = {}
         self._statement: Any = None
         shown = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
         whole = all(key in shown for key in self.table.key)
@@ -151,9 +172,8 @@ class Writer:
         and *deferred* as in Command."""
         mark = statement()
         if mark != self._statement:
-            self._statement, self._commands, self._numbers = mark, {}, {}
+            self._statement, self._commands = mark, {}
         self._commands[number] = Command(command, columns, deferred)
-        self._numbers[command] = number
 
     @_reporting
     def flush(self, number: int) -> None:
@@ -164,7 +184,7 @@ class Writer:
 
     def takes_part(self, command: int) -> bool:
         """Whether *command* writes this table."""
-        return self._statement == statement() and command in self._numbers
+        return self._statement == statement() and bool(self._writes_of(command))
 
     @property
     def key_columns(self) -> frozenset[str]:
@@ -179,6 +199,22 @@ class Writer:
         waiting = self._as_rows(TRANSACTION.waiting.changes(self.target.identity)) if target else {}
         seen = self._images.seen_by(command, rows, self._row_id_of, waiting, admits)
         return read_ahead(seen, self._is_frozen) if target else seen
+
+    def hidden_of(self, command: int, named: Collection[str]) -> Note:
+        """What is told of the rows that the write of *command* is given, whose scan names the columns
+        *named*."""
+        writes = self._writes_of(command)
+        for write in writes:
+            write.named |= frozenset(named)
+
+        def note(row: Row, columns: Collection[str]) -> None:
+            for write in writes:
+                write.hidden[self._row_id_of(row)] = frozenset(columns)
+
+        return note
+
+    def _writes_of(self, command: int) -> list[Command]:
+        return [write for write in self._commands.values() if write.number == command]
 
     def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:
         """*changes* of rows with their values as a scan of this foreign table gives them."""
@@ -236,9 +272,11 @@ class Writer:
     def _update(self, command: Command, before: Values, values: Values) -> Row:
         work = self.target.begin_work()
         try:
-            old, old_custom = self._incoming.canonical(before, before)
+            row_id = self._row_id(before)
+            hidden, kept = command.hidden.get(row_id, ()), command.kept(self.table, row_id, values)
+            old, old_custom = self._incoming.canonical(before, before, hidden)
             old = {**self._keys(before), **old}
-            new, new_custom = self._incoming.canonical(values, before)
+            new, new_custom = self._incoming.canonical(values, before, kept)
             # What the scan did not give is NULL in both rows
             unread = [b for b in self._unread(before) if b.name in command.columns]
             if unread:
@@ -255,7 +293,6 @@ class Writer:
                 return self._in_order(base)
             self._sender.parents.check(old, work)
             old = self._completed(old, before, "update")
-            row_id = self._row_id(before)
             waiting = RowChange(self.target.identity, row_id, self._changes(before, values))
             for change in updates(self.table, old, changed, custom):
                 base = self._perform(command, "UPDATE", change, base, {**old, **changed}, old, work, waiting)
@@ -268,10 +305,10 @@ class Writer:
     def _delete(self, command: Command, before: Values) -> Row:
         work = self.target.begin_work()
         try:
-            old = {**self._keys(before), **self._incoming.canonical(before, before)[0]}
-            old = self._completed(old, before, "delete")
-            change = deletion(self.table, old)
             row_id = self._row_id(before)
+            read = self._incoming.canonical(before, before, command.hidden.get(row_id, ()))[0]
+            old = self._completed({**self._keys(before), **read}, before, "delete")
+            change = deletion(self.table, old)
             if not self._seen(command, old):
                 self._sender.parents.check(old, work)
                 self._perform(

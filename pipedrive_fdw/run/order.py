@@ -27,27 +27,35 @@ class _Reversed:
         return isinstance(other, _Reversed) and self.value == other.value
 
 
-def sort_key(order: tuple[Order, ...], table: Table) -> Callable[[Record], list[Any] | None]:
+Refuse = Callable[[str, Record, Exception], None]
+
+
+def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable[[Record], list[Any] | None]:
     """A key by which records compare as PostgreSQL compares the columns of *order*.
 
     None for a record in which one of them is empty. PostgreSQL keeps no such row (the order would not have
-    been promised), and where it stands in a list is the API's choice.
+    been promised), and where it stands in a list is the API's choice. *refuse* raises the error of a column
+    that cannot show the value of a record, or lets it be shown as NULL.
     """
     readers = []
     for one in order:
         column = table.column(one.column)
         if column is not None:
-            readers.append((one.reverse, column.path, CODECS[column.type]))
+            readers.append((one, column.path, CODECS[column.type]))
 
     def key(record: Record) -> list[Any] | None:
         parts: list[Any] = []
-        for reverse, path, codec in readers:
+        for one, path, codec in readers:
             raw = dig(record, path)
-            loaded = None if raw is None else codec.load(raw)
+            try:
+                loaded = None if raw is None else codec.load(raw)
+            except ValueError as reason:
+                refuse(one.column, record, reason)
+                return None
             if loaded is None:
                 return None
             value = codec.parse(loaded)
-            parts.append(_Reversed(value) if reverse else value)
+            parts.append(_Reversed(value) if one.reverse else value)
         return parts
 
     return key

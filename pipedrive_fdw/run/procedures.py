@@ -14,13 +14,13 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
-from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
-from pipedrive_fdw.jsontext import parse_exact
+from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.jsontext import check_exact, parse_exact
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.account import forget, session_for
 from pipedrive_fdw.run.session import Guards, Params, Work
-from pipedrive_fdw.run.transaction import TRANSACTION, sentences
+from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.shapes import Place, check, tidied
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -43,8 +43,9 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
         request = parse_exact(text)
+        check_exact(request)
     except ValueError as error:
-        raise WriteError("the request cannot be sent", detail=f"{error}.") from None
+        raise WriteError("the request cannot be sent", detail=sentences(str(error))) from None
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     if "forget" in request:
@@ -114,7 +115,7 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
     if isinstance(error, (AccessError, NotFoundError)):
         for table in tables_of(options["api_version"]).values():
             if table.removed and _family(table) == path.split("/")[1]:
-                error.hint = f"{table.needs}."
+                error.hint = sentences(table.needs)
     return error
 
 

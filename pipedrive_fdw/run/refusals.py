@@ -7,7 +7,7 @@ import re
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.catalog.v1 import CHANGED as V1_TABLES
-from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError, sentences
 
 # How a 404 tells an operation that is not there from a record that is not.
 _NO_OPERATION = re.compile(
@@ -43,7 +43,7 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
     """*error* with what the account or token needs for *table*."""
     if isinstance(error, (AccessError, NotFoundError)):
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
-        error.hint = f"{table.name}: {_wanted(error, table)}. The other tables go on working."
+        error.hint = sentences(f"{table.name}: {_wanted(error, table)}", "The other tables go on working")
     return error
 
 
@@ -54,8 +54,8 @@ def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str
         what = "What the row refers to is not there" if inserts else "The record is not there any more"
         error.hint = f"{what}: it was deleted or merged, or the token's user may not see it."
     elif isinstance(error, (AccessError, NotFoundError)):
-        archived = f" If what it belongs to is archived: {way_out}" if way_out and error.status == 403 else ""
-        error.hint = f"{table.name}: {_wanted(error, table, 'change')}.{archived}"
+        archived = f"If what it belongs to is archived: {way_out}" if way_out and error.status == 403 else ""
+        error.hint = sentences(f"{table.name}: {_wanted(error, table, 'change')}", archived)
     return error
 
 

@@ -91,7 +91,7 @@ class Related:
                 continue
             for field, kind in self._fields:
                 value = custom.get(field)
-                if value is not None and not isinstance(value, dict):
+                if isinstance(value, int):  # anything else is no id, and is shown as it is
                     wanted.setdefault(kind, {})[value] = None
         if not keep:
             self._page.clear()

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import orjson
-
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups
-from pipedrive_fdw.jsontext import to_json
+from pipedrive_fdw.jsontext import parse_json, to_json
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.modify import Change
 from pipedrive_fdw.run.rows import RowMaker, dig, joined
@@ -98,8 +96,8 @@ def _overlaid(before: Any, value: Any, change: Change) -> str | None:
     """JSON text of an object as scanned with the answer's parts; a part cleared by the request is gone."""
     if not isinstance(before, str) or not isinstance(value, str):
         return value if isinstance(value, str) else None
-    parts = {n: v for n, v in orjson.loads(before).items() if change.body.get(n, "") is not None}
-    return to_json({**parts, **orjson.loads(value)})
+    parts = {n: v for n, v in parse_json(before.encode()).items() if change.body.get(n, "") is not None}
+    return to_json({**parts, **parse_json(value.encode())})
 
 
 def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:

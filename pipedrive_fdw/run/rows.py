@@ -1,14 +1,15 @@
-"""Records of the API → rows of PostgreSQL, by a function that is compiled once for each foreign table.
+"""Records of the API → rows of PostgreSQL, by a function that is compiled for the columns that are wanted.
 
 A row is a list in the order of the foreign table's columns, since Multicorn takes lists several times
-faster than dicts. Columns that a scan does not use are NULL in it.
+faster than dicts. A column that is not wanted is NULL, and nothing of the record is read for it.
 """
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.common import ATTRS
@@ -18,7 +19,7 @@ from pipedrive_fdw.custom.columns import CustomColumn, from_options
 from pipedrive_fdw.custom.fields import KEY
 from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
-from pipedrive_fdw.errors import DataError
+from pipedrive_fdw.errors import DataError, quoted, sentences
 
 Record = Mapping[str, Any]
 Row = list[Any]
@@ -43,10 +44,6 @@ class BoundColumn:
         part of a custom field."""
         return self.column.name if self.custom is None else (self.custom.field, self.custom.part)
 
-    def empty(self) -> BoundColumn:
-        """The same column, always NULL."""
-        return replace(self, column=Column(self.column.name, self.column.type, source="-"), custom=None)
-
 
 @dataclass(frozen=True)
 class Binding:
@@ -55,9 +52,10 @@ class Binding:
     table: Table
     columns: tuple[BoundColumn, ...]
 
-    def filling(self, names: frozenset[str]) -> Binding:
-        """The same table whose other columns than *names* are always NULL."""
-        return Binding(self.table, tuple(b if b.name in names else b.empty() for b in self.columns))
+    @property
+    def names(self) -> frozenset[str]:
+        """The foreign table's columns."""
+        return frozenset(bound.name for bound in self.columns)
 
     def codec(self, name: str) -> Codec | None:
         for bound in self.columns:
@@ -192,17 +190,6 @@ def joined(*keys: Any) -> str | None:
     return None if None in keys else ":".join(map(str, keys))
 
 
-# Types whose JSON values PostgreSQL's input functions mostly read as they are: the test that lets a value
-# pass without a call.
-_PASSES = {
-    "bigint": "{v}.__class__ is int",
-    "numeric": "{v}.__class__ is int or {v}.__class__ is float",
-    "boolean": "{v} is True or {v} is False",
-    "text": "{v}.__class__ is str and '\\0' not in {v}",
-    "uuid": "{v}.__class__ is str and {v}.islower()",
-}
-
-
 _WHOLE = {"*": "outer", "#": "root_fields(outer)", "-": "None"}
 # Where requests ask for labels, what shows a record as it came leaves them out: a get or an archived row
 # has none, and the content of a column must not depend on the request. Worked out once a row.
@@ -212,11 +199,27 @@ _PLAIN_ONCE = "(plain := plain_fields(outer.get('custom_fields')))"
 _FLAT, _NESTED = "outer", "(outer.get('custom_fields') or {})"
 
 
-def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any], Lookups], Row]:
-    """A function (record or nested element, outer record, echo, look-ups) → row.
+Read = Callable[[Record, Record, Mapping[str, Any], Lookups], Any]
+
+
+def compile_rows(binding: Binding, wanted: Container[str]) -> Read:
+    """A function (record or nested element, outer record, echo, look-ups) → row, whose columns *wanted* are
+    filled.
 
     The source is put together from the declarations of this package alone; names stand in it as literals.
     """
+    names, cells = _sources(binding, wanted)
+    return eval(f"lambda record, outer, echo, look: [{', '.join(cells)}]", names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring
+
+
+def compile_cell(binding: Binding, number: int) -> Read:
+    """The like function that gives the value of one column alone."""
+    names, cells = _sources(binding, (binding.columns[number].name,))
+    return eval(f"lambda record, outer, echo, look: {cells[number]}", names)  # type: ignore[no-any-return]  # noqa: S307 - as above
+
+
+def _sources(binding: Binding, wanted: Container[str]) -> tuple[dict[str, Any], list[str]]:
+    """What stands behind the names in the sources, and the source of each cell; they are run in order."""
     names: dict[str, Any] = {
         "dig": dig,
         "root_fields": root_fields,
@@ -228,8 +231,11 @@ def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any
     plain = _PLAIN if binding.table.custom_fields and not binding.flat else {}
     once = _PLAIN_ONCE
     fields = f"(fields := {_FLAT if binding.flat else _NESTED})"
-    parts = []
+    cells = []
     for number, bound in enumerate(binding.columns):
+        if bound.name not in wanted:
+            cells.append("None")
+            continue
         column = bound.column
         names[f"load{number}"] = bound.codec.load
         if bound.custom is not None:
@@ -240,10 +246,8 @@ def compile_rows(binding: Binding) -> Callable[[Record, Record, Mapping[str, Any
             once = "plain"
         else:
             value = _expression(column, binding.table)
-        test = _PASSES.get(bound.codec.name, "False").format(v="v")
-        parts.append(f"(None if (v := {value}) is None else v if {test} else load{number}(v))")
-    source = f"lambda record, outer, echo, look: [{', '.join(parts)}]"
-    return eval(source, names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring
+        cells.append(f"(None if (v := {value}) is None else v if {bound.codec.passes} else load{number}(v))")
+    return names, cells
 
 
 def _custom_expression(
@@ -281,13 +285,36 @@ def _expression(column: Column, table: Table) -> str:
     return f"(echo[{column.name!r}] if {column.name!r} in echo else {value})" if column.held else value
 
 
-class RowMaker:
-    """Turns records of one scan into rows; names table and column when a value cannot be converted."""
+# What reading or converting a value of a form that nobody expects ends in.
+_FAULTS = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError)
 
-    def __init__(self, binding: Binding) -> None:
+
+# What is told of a row: the columns whose odd values are NULL in it
+Note = Callable[[Row, "list[str]"], None]
+
+
+class RowMaker:
+    """Turns records of one scan into rows.
+
+    The foreign table's columns *wanted* are filled, all of them when None, and the others are NULL. A value
+    that PostgreSQL cannot hold is an error that names table, column and record. A maker from ``forgiving``
+    shows such a value as NULL in the columns that it names.
+    """
+
+    def __init__(self, binding: Binding, wanted: Container[str] | None = None) -> None:
         self.binding = binding
         self._nested = tuple(binding.table.nested.split(".")) if binding.table.nested else ()
-        self._row = compile_rows(binding)
+        self._wanted = binding.names if wanted is None else wanted
+        self._row = compile_rows(binding, self._wanted)
+        self._cells: dict[int, Read] = {}
+        self._forgiven: Container[str] = ()
+        self._note: Note | None = None
+
+    def forgiving(self, columns: Container[str], note: Note | None = None) -> RowMaker:
+        """The same maker with NULL in *columns* where their value is odd; *note* is told of each such row."""
+        made = copy.copy(self)
+        made._forgiven, made._note = columns, note
+        return made
 
     def rows(
         self, records: Iterable[Record], echo: Mapping[str, Any], look: Lookups = NO_LOOKUPS
@@ -296,15 +323,22 @@ class RowMaker:
             for element in self._elements(outer):
                 try:
                     yield self._row(element, outer, echo, look)
-                except (ValueError, TypeError, AttributeError) as error:
-                    raise self._culprit(element, outer, echo, look, error) from None
+                except _FAULTS:
+                    yield self._mended(element, outer, echo, look)
 
     def one(self, element: Record, outer: Record, echo: Mapping[str, Any], look: Lookups) -> Row:
         """The row of one record, or of one *element* of it."""
         try:
-            return self._row(element, outer, echo, look)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise self._culprit(element, outer, echo, look, error) from None
+            row: Row = self._row(element, outer, echo, look)
+        except _FAULTS:
+            return self._mended(element, outer, echo, look)
+        return row
+
+    def refuse(self, column: str, record: Record, echo: Mapping[str, Any], reason: Exception) -> None:
+        """Raises the error of an odd value of the catalogue's *column* in *record*, unless it is forgiven."""
+        for bound in self.binding.columns:
+            if bound.column.name == column and bound.name not in self._forgiven:
+                raise self._odd(bound, record, record, echo, reason)
 
     def _elements(self, outer: Record) -> Iterable[Record]:
         if not self._nested:
@@ -312,18 +346,41 @@ class RowMaker:
         found = dig(outer, self._nested)
         return found if isinstance(found, list) else ()
 
-    def _culprit(
-        self, record: Record, outer: Record, echo: Mapping[str, Any], look: Lookups, error: Exception
-    ) -> DataError:
-        table = self.binding.table.name
-        for bound in self.binding.columns:
-            alone = compile_rows(Binding(self.binding.table, (bound,)))
+    def _mended(self, record: Record, outer: Record, echo: Mapping[str, Any], look: Lookups) -> Row:
+        """The row that could not be made at once, cell by cell."""
+        if not isinstance(record, dict) or not isinstance(outer, dict):
+            raise DataError(
+                f"a record of {self.binding.table.name} is not an object",
+                detail=f"It is {quoted(record)}.",
+                hint="Try again. If that does not help, Pipedrive answers in a form that is not known here.",
+            )
+        row: Row = []
+        odd = []
+        for number, bound in enumerate(self.binding.columns):
+            if number not in self._cells:
+                self._cells[number] = compile_cell(self.binding, number)
             try:
-                alone(record, outer, echo, look)
-            except (ValueError, TypeError, AttributeError) as reason:
-                return DataError(
-                    f"column {bound.name} of {table} cannot show a value of Pipedrive as {bound.codec.name}",
-                    detail=f"Record {dict(outer).get('id')!r}: {reason}.",
-                    hint=f"Declare the column as text, or read attrs -> '{bound.name}'.",
-                )
-        return DataError(f"a record of {table} is not an object", detail=str(error))
+                value = self._cells[number](record, outer, echo, look) if bound.name in self._wanted else None
+            except _FAULTS as reason:
+                if bound.name not in self._forgiven:
+                    raise self._odd(bound, record, outer, echo, reason) from None
+                value = None
+                odd.append(bound.name)
+            row.append(value)
+        if odd and self._note is not None:
+            self._note(row, odd)
+        return row
+
+    def _odd(
+        self, bound: BoundColumn, record: Record, outer: Record, echo: Mapping[str, Any], reason: Exception
+    ) -> DataError:
+        table = self.binding.table
+        keys = (table.column(name) for name in table.key)
+        parts = [column_value(c, outer if c.outer else record, echo) for c in keys if c is not None]
+        return DataError(
+            f"column {bound.name} of {table.name} cannot show a value of Pipedrive as {bound.codec.name}",
+            detail=sentences(f"Record {':'.join(map(str, parts))}: {reason}"),
+            hint="Leave the column out of the query, correct the record in Pipedrive, or have NULL shown for "
+            "such values: ALTER FOREIGN TABLE … OPTIONS (ADD odd_values 'null'), or ALTER SERVER likewise. "
+            "The column attrs keeps them as they came.",
+        )

@@ -54,7 +54,7 @@ def scan_rows(
 
     *shows* are the columns whose values other scans of the statement may look up.
     """
-    scan = _Scan(plan, work, extension, look, shows)
+    scan = _Scan(plan, work, extension, look, shows, maker)
     try:
         rows = itertools.chain.from_iterable(
             maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches()
@@ -79,8 +79,10 @@ class _Scan:
         extension: Extension,
         look: FieldLookups | None = None,
         shows: Iterable[Target] = (),
+        maker: RowMaker | None = None,
     ) -> None:
         self.plan = plan
+        self._maker = maker
         self.look = look
         self.table = plan.table
         self.work = work
@@ -99,7 +101,7 @@ class _Scan:
             for step in self.plan.steps:
                 yield from self._rows_of(step)
             return
-        key = sort_key(self.plan.order, self.table)
+        key = sort_key(self.plan.order, self.table, self._refuse)
 
         def keyed(step: Step) -> Iterator[tuple[Any, Pair]]:
             found = ((key(pair[0]), pair) for pair in _singles(self._rows_of(step)))
@@ -119,6 +121,11 @@ class _Scan:
             merged = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=itemgetter(0))
         for _, (record, echo) in merged:
             yield [record], echo
+
+    def _refuse(self, column: str, record: Record, reason: Exception) -> None:
+        if self._maker is None:
+            raise reason
+        self._maker.refuse(column, record, {}, reason)
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
         extender = None if isinstance(step, Gets) else self._extender  # a get has them already

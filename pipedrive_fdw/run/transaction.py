@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.postgres.channel import depth, statement
 from pipedrive_fdw.run.pending import PendingWrites
 
@@ -81,11 +81,6 @@ class Transaction:
         self.written = [w for w in self.written if w.level < level]
         self.waiting.writes = [w for w in self.waiting.writes if w.level < level]
         return report
-
-
-def sentences(*parts: str) -> str:
-    """*parts* that are not empty as one text."""
-    return " ".join(part.rstrip(".") + "." for part in parts if part)
 
 
 def _report(written: Iterable[Written]) -> str:

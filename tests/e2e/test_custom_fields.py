@@ -394,7 +394,7 @@ def test_choices_of_the_import_stay_with_the_table(fresh: Callable[..., LiveAcco
 @pytest.mark.parametrize("status", [402, 403])
 def test_an_object_that_the_account_has_not_fails_no_import(server: Server, status: int) -> None:
     simulator = Simulator(token=TOKEN, deals=20)
-    simulator.configure({"gated": {"^/projectFields": status, "^/activityFields": status}})
+    simulator.configure({"gated": {"^/project(s|Fields)$": status, "^/activit(ies|yFields)$": status}})
     simulator.start()
     with LiveAccount(server, simulator) as live:
         assert columns(live, "projects") == {}

@@ -610,7 +610,7 @@ def test_either_column_of_a_link_can_be_changed() -> None:
         ("address", {"x": "a", "x_address": {"value": "b"}}, None, ("x and x_address disagree",)),
         ("address", {"x": "a", "x_address": ["b"]}, None, ('x_address must be an object, and is ["b"]',)),
         ("visible_to", {"x": 3}, None, ("column x cannot be set", "visible_to")),
-        ("double", {"x": Decimal("1.2345678901234568e16")}, None, ("column x cannot be sent", "more digits")),
+        ("double", {"x": Decimal("12345678901234567.8")}, None, ("column x cannot be sent", "more digits")),
         ("time", {"x": dt.time(1, 2, 3, 4)}, None, ("column x cannot be sent", "fraction of a second")),
         (
             "address",
@@ -665,10 +665,9 @@ def test_an_option_that_is_gone_stays_in_the_set_that_has_it() -> None:
 
 
 def test_a_number_that_did_not_change_is_not_sent_however_long_it_is() -> None:
-    """PostgreSQL hands it back as a float."""
     for long in (12345678901234567, "0.12345678901234567890"):
         row = row_of("deals", "double", {"id": 1, "custom_fields": {K: long}})
-        back = {"x": codec_for("numeric").parse(float(long))}
+        back = {"x": codec_for("numeric").parse(str(long))}
         assert changes(row, back, columns_of("double"), DEFINITIONS) == {}
 
 

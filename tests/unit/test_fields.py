@@ -135,11 +135,18 @@ def test_definitions_come_from_the_version_that_has_them(
 @pytest.mark.parametrize(
     "error", [AccessError("no", status=402), AccessError("no", status=403), NotFoundError("no", status=404)]
 )
-def test_a_refusal_means_no_columns_unless_they_are_required(error: Exception) -> None:
-    work: Any = Work({"v2/projectFields": error})
+def test_a_refusal_means_no_columns_where_the_records_are_refused_too(error: Any) -> None:
+    refused = {"v2/projectFields": error, "v2/projects": error}
+    work: Any = Work({**refused, "v1/users/me": []})
     assert imported_fields(work, TABLES["projects"], "v2", required=False) == ()
-    with pytest.raises(type(error)):
-        imported_fields(work, TABLES["projects"], "v2", required=True)
+    for answers, required in (
+        ({**refused, "v1/users/me": []}, True),
+        ({**refused, "v2/projects": []}, False),
+        ({**refused, "v1/users/me": error}, False),
+    ):
+        with pytest.raises((AccessError, NotFoundError)) as caught:
+            imported_fields(Work(answers), TABLES["projects"], "v2", required=required)  # type: ignore[arg-type]
+        assert caught.value.status == error.status
 
 
 def test_any_other_failure_is_raised() -> None:
