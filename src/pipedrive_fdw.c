@@ -505,13 +505,31 @@ json_expressions(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *nodes, 
 static char *
 json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
-	bool		target = IS_TARGET(root, rel->relid);
+	bool		target = IS_TARGET(root, rel->relid),
+				carried = target || root->rowMarks;
 	Bitmapset  *columns = NULL,
 			   *named = NULL;
 	const char *identity = NULL;
 	ListCell   *cell;
 
-	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	/* Writes and locks carry rows along to the list of results: of that counts what the statement names */
+	foreach(cell, rel->reltarget->exprs)
+	{
+		Var		   *column = lfirst(cell);
+
+		if (carried && IsA(column, Var) && (target || column->varattno == 0)
+			&& bms_is_subset(rel->attr_needed[column->varattno - rel->min_attr], bms_make_singleton(0)))
+			continue;
+		pull_varattnos((Node *) column, rel->relid, &columns);
+	}
+	foreach(cell, carried ? root->parse->targetList : NIL)
+	{
+		TargetEntry *entry = lfirst(cell);
+
+		if (!entry->resjunk || entry->ressortgroupref != 0)
+			pull_varattnos((Node *) entry, rel->relid, &columns);
+	}
+	pull_varattnos((Node *) root->parse->returningList, rel->relid, &columns);
 	pull_varattnos((Node *) root->parse->jointree, rel->relid, &named);
 	for (int number = TableOidAttributeNumber + 1; number < 0; number++)
 		if (target && bms_is_member(number + WHOLE_ROW, named))
@@ -529,14 +547,8 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 						errmsg("pipedrive write: rows of %s cannot be found by %s", get_rel_name(relation), identity),
 						errdetail("It is the same for all rows of a foreign table."),
 						errhint("Name the rows by their key.")));
-	/* A write carries the whole row along: what counts is what the statement names */
-	pull_varattnos((Node *) root->parse->returningList, rel->relid, &named);
-	foreach(cell, root->parse->targetList)
-		if (!lfirst_node(TargetEntry, cell)->resjunk)
-			pull_varattnos((Node *) lfirst(cell), rel->relid, &named);
-	return psprintf("\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s",
-					json_columns(relation, target ? bms_union(columns, named) : columns),
-					JSON_BOOL(bms_is_member(WHOLE_ROW, target ? named : columns)), JSON_BOOL(target),
+	return psprintf("\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s", json_columns(relation, columns),
+					JSON_BOOL(bms_is_member(WHOLE_ROW, columns)), JSON_BOOL(target),
 					JSON_BOOL(root->tuple_fraction <= 0 && root->limit_tuples < 0));
 }
 
