@@ -1,7 +1,7 @@
 """Pages of a list: cursor (v2), start and limit (v1, three envelopes), or everything in one answer.
 
 What is not a list where a list belongs, and a cursor or offset that does not move, are errors, never the
-end of the list.
+end of the list. How a list by offset is read while it changes stands in api/offset.py.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
-import orjson
-
-from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Listing
+from pipedrive_fdw.api.offset import Rank, Reader
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing
 from pipedrive_fdw.errors import ProtocolError
 
 Params = tuple[tuple[str, str], ...]
 Page = list[Any]
+Ask = Callable[[Params], Mapping[str, Any]]
 # Page maxima of the API are multiples of it: 50 of call logs, 100 of files, 500.
 _ROUND = 50
+# The same page in the place of the next, so many times on end, is an error. New records at the front of the
+# list can push it there, but not again and again.
+_SAME_PAGES = 5
 
 
 def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page:
     """The records of one answer. Raises ProtocolError for anything but what the operation documents."""
     data = payload.get("data")
-    if data is None and "data" in payload and listing.null_is_empty:
+    if data is None and "data" in payload and listing.null_is_empty and not _promises_more(payload):
         return []
     for part in listing.rows.split(".") if listing.rows not in ("", "*") else ():
         data = data.get(part) if isinstance(data, dict) else None
@@ -59,42 +62,74 @@ def record_of(payload: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     return record
 
 
+def _cursor(payload: Mapping[str, Any]) -> Any:
+    more = payload.get("additional_data")
+    return more.get("next_cursor") if isinstance(more, dict) else None
+
+
+def _said(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the answer says about offsets, in whichever envelope."""
+    more = payload.get("additional_data")
+    more = more if isinstance(more, dict) else {}
+    pagination = more.get("pagination", more)
+    return pagination if isinstance(pagination, dict) else {}
+
+
+def _tells_of_pages(payload: Mapping[str, Any]) -> bool:
+    said = _said(payload)
+    return "more_items_in_collection" in said or said.get("next_start") is not None
+
+
+def _promises_more(payload: Mapping[str, Any]) -> bool:
+    said = _said(payload)
+    following = said.get("next_start") is not None
+    return bool(said.get("more_items_in_collection", following) or _cursor(payload))
+
+
 def next_params(
     payload: Mapping[str, Any], listing: Listing, params: Params, count: int, where: str
 ) -> Params | None:
     """Parameters of the page after this one, None after the last."""
-    more = payload.get("additional_data")
-    more = more if isinstance(more, dict) else {}
     if listing.paging == NONE:
         return None
-    if listing.paging == CURSOR:
-        cursor = more.get("next_cursor")
-        if not cursor:
-            return None
-        if ("cursor", str(cursor)) in params:
-            raise _repeated(where, "its cursor")
-        return (*(p for p in params if p[0] != "cursor"), ("cursor", str(cursor)))
-    return _following(more.get("pagination", more), params, count, where)
+    if listing.paging == OFFSET:
+        return _following(_said(payload), listing, params, count, where)
+    cursor = _cursor(payload)
+    if not cursor:
+        return None
+    if ("cursor", str(cursor)) in params:
+        raise _repeated(where, "its cursor")
+    return (*(p for p in params if p[0] != "cursor"), ("cursor", str(cursor)))
 
 
-def _following(said: Any, params: Params, count: int, where: str) -> Params | None:
-    """The next offset: what the answer says, else what it gave.
+def _following(
+    said: Mapping[str, Any], listing: Listing, params: Params, count: int, where: str
+) -> Params | None:
+    """The page that begins with the last record of this one, by which the reader sees that nothing moved.
 
+    Its place follows from what came, not from what was asked for: a page may be shorter than its limit. It
+    is asked for with one record more than the first page, where the operation gives as many.
     An answer that says nothing of pages (as that of mailThreads) may still be cut, at the limit that
     was asked for or at one of the API's own, which is a round number.
     """
-    pagination = said if isinstance(said, dict) else {}
     asked = dict(params)
     start = int(asked.get("start", "0"))
-    following = pagination.get("next_start")
+    told = said.get("next_start")
     cut = count > 0 and (count >= int(asked.get("limit", count)) or count % _ROUND == 0)
-    if not pagination.get("more_items_in_collection", following is not None or cut):
+    if not said.get("more_items_in_collection", told is not None or cut):
         return None
-    if following is None:
-        following = start + (count or int(pagination.get("limit") or 0))
-    if int(following) <= start:
+    if told is not None and int(told) <= start:
         raise _repeated(where, "its page")
-    return (*(p for p in params if p[0] != "start"), ("start", str(following)))
+    if not count:
+        raise ProtocolError(
+            f"{where} gave no record and says that there are more",
+            detail="Where the list goes on cannot be told from this answer.",
+            hint="Try again.",
+        )
+    more = 0 if "start" in asked else 1
+    asked["limit"] = str(min(int(asked.get("limit", count)) + more, listing.page_max))
+    asked["start"] = str(start + count - 1)
+    return tuple(asked.items())
 
 
 def _repeated(where: str, what: str) -> ProtocolError:
@@ -106,34 +141,67 @@ def _repeated(where: str, what: str) -> ProtocolError:
 
 
 def pages(
-    ask: Callable[[Params], Mapping[str, Any]], listing: Listing, params: Params, where: str
+    ask: Ask, listing: Listing, params: Params, where: str, again: Ask | None = None, rank: Rank | None = None
 ) -> Iterator[Page]:
     """Page after page, each asked for when the one before it has been used.
 
-    Of a list by offset, what stood on the page before as well is left out: offsets shift when records are
-    added, and a page that is shorter than its limit does not say where the next one begins.
+    A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
+    which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
     """
-    asked: set[str] = set()
-    before: frozenset[bytes] = frozenset()
+    if listing.paging == OFFSET:
+        yield from _by_offset(ask, again, listing, params, where, rank)
+        return
+    asked: set[Params] = set()
     current: Params | None = params
-    told = True  # that there are more: else the page asked for may well be beyond the end
     while current is not None:
         payload = ask(current)
-        page = records_of(payload, listing if told else replace(listing, null_is_empty=True), where)
-        told = bool(payload.get("additional_data"))
-        following = next_params(payload, listing, current, len(page), where)
-        if following is not None:
-            mark = dict(following).get("cursor") or dict(following).get("start", "")
-            if mark in asked:
-                raise _repeated(where, "a page")
-            asked.add(mark)
-        if listing.paging == OFFSET and (before or following is not None):
-            marks = [orjson.dumps(record) for record in page]
-            fresh = [record for record, mark_ in zip(page, marks) if mark_ not in before]
-            if page and not fresh:
-                if told:
-                    raise _repeated(where, "its page")
-                return  # a list that knows no pages
-            page, before = fresh, frozenset(marks)
+        page = records_of(payload, listing, where)
+        listing = replace(listing, null_is_empty=False)  # a page to come was promised
+        current = next_params(payload, listing, current, len(page), where)
+        if current in asked:
+            raise _repeated(where, "a page")
+        if current is not None:
+            asked.add(current)
         yield page
+
+
+def _by_offset(
+    ask: Ask, again: Ask | None, listing: Listing, params: Params, where: str, rank: Rank | None
+) -> Iterator[Page]:
+    """The new records of each page. Where a page does not hold on to what was read, because records before it
+    have gone, the reader steps back, twice as far each time, until one does."""
+    reader = Reader(listing.key, dict(params).get("sort", ""), rank)
+    asked: set[Params] = set()
+    back = same = 0
+    current: Params | None = params
+    while current is not None:
+        query = dict(current)
+        start, limit = int(query.get("start", "0")), int(query.get("limit", _ROUND))
+        payload = _answer(ask if current not in asked else again, current, where)
+        # Beyond the end, where records have gone, null is an empty page; a whole list does not vanish
+        null = start > 0 if asked else listing.null_is_empty
+        asked.add(current)
+        page = records_of(payload, replace(listing, null_is_empty=null), where)
+        if not reader.joins(page, start):
+            back = 2 * back or max(1, limit // 2)
+            current = tuple({**query, "start": str(max(0, start - back))}.items())
+            continue
+        back = 0
+        following = next_params(payload, listing, current, len(page), where)
+        same = same + 1 if following is not None and reader.repeats else 0
+        if same and len(page) != limit and not _tells_of_pages(payload):
+            return  # a list that knows no pages
+        if same == _SAME_PAGES:
+            raise _repeated(where, "its page")
+        yield reader.take(page)
         current = following
+
+
+def _answer(ask: Ask | None, params: Params, where: str) -> Mapping[str, Any]:
+    if ask is None:
+        raise ProtocolError(
+            f"{where} changes while it is read",
+            detail="Records that were read are not found again.",
+            hint="Try again.",
+        )
+    return ask(params)

@@ -164,7 +164,7 @@ LEAD_FIELDS = Table(
         Column("is_subfield", "boolean", "Whether it is a part of another field."),
         Column("subfields", "jsonb", "Its parts."),
     ),
-    listings=(Listing("/leadFields", tokens=20, version=1, paging=OFFSET),),
+    listings=(Listing("/leadFields", tokens=20, version=1, paging=OFFSET, key="key"),),
     key=("key",),
     rows=100,
 )

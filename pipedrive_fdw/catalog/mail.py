@@ -166,6 +166,7 @@ def _linked_messages(what: str, column: str, table: str) -> Table:
                 paging=OFFSET,
                 params={"include_body": "1"},
                 null_is_empty=True,
+                key="data.id",
             ),
         ),
         key=(column, "id"),

@@ -168,6 +168,7 @@ class Listing(Operation):
     repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
               write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
+    key       dotted path of what tells the records of the list apart
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
@@ -182,6 +183,7 @@ class Listing(Operation):
     params: Mapping[str, str] = field(default_factory=dict)
     repeats: str = ""
     null_is_empty: bool = False
+    key: str = "id"
     share: float = 1.0
     labels: bool = False
     include: bool = False
@@ -392,6 +394,9 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
         if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
             faults.append(f"{where}: a filter has an unknown shape")
         needed = [f.column for f in listing.filters if f.required] + list(listing.placeholders)
+        keys = [c.path for c in table.columns if c.name in table.key]
+        if listing.paging == OFFSET and tuple(listing.key.split(".")) not in keys:
+            faults.append(f"{where}: {listing.key} is no key of its records")
         if needed and table.parent is None:
             faults.append(f"{where}: needs {', '.join(needed)} but the table has no parent")
     slots = table.get.placeholders if table.get is not None else ()

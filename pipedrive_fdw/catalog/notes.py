@@ -101,7 +101,16 @@ NOTE_COMMENTS = Table(
         Column("company_id", "bigint", "Id of the account."),
         ROW_ID,
     ),
-    listings=(Listing("/notes/{note_id}/comments", tokens=20, version=1, paging=OFFSET, null_is_empty=True),),
+    listings=(
+        Listing(
+            "/notes/{note_id}/comments",
+            tokens=20,
+            version=1,
+            paging=OFFSET,
+            null_is_empty=True,
+            key="uuid",
+        ),
+    ),
     get=Get("/notes/{note_id}/comments/{uuid}", tokens=2, version=1, key="uuid"),
     key=("note_id", "uuid"),
     parent=Parent("notes", "note_id"),

@@ -85,7 +85,14 @@ ROLE_ASSIGNMENTS = Table(
         ROW_ID,
     ),
     listings=(
-        Listing("/roles/{role_id}/assignments", tokens=10, version=1, paging=OFFSET, null_is_empty=True),
+        Listing(
+            "/roles/{role_id}/assignments",
+            tokens=10,
+            version=1,
+            paging=OFFSET,
+            null_is_empty=True,
+            key="user_id",
+        ),
     ),
     key=("role_id", "user_id"),
     parent=Parent("roles", "role_id"),
@@ -138,6 +145,7 @@ PERMISSION_SET_ASSIGNMENTS = Table(
             version=1,
             paging=OFFSET,
             null_is_empty=True,
+            key="user_id",
         ),
     ),
     key=("permission_set_id", "user_id"),

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipedrive_fdw.catalog.model import NONE, Filter, Listing, Table
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import Settings, fill, filter_text, held_values, record_params, sort_params
 from pipedrive_fdw.plan.conditions import RuntimeValue
@@ -219,7 +219,10 @@ class _Builder:
             rows *= SHARE
         if self.limit is not None:
             rows = min(rows, self.limit)
-        return max(1, math.ceil(rows / min(self.settings.page_size, listing.page_max)))
+        first = min(self.settings.page_size, listing.page_max)
+        # A page by offset begins with the last record of the one before, for which the largest has no room
+        full = listing.paging == OFFSET and 1 < first == listing.page_max
+        return max(1, 1 + math.ceil((rows - first) / (first - 1 if full else first)))
 
     # ---- children of parents that are walked
 

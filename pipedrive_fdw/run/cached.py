@@ -2,7 +2,8 @@
 
 Pages that are walked by a cursor are kept one by one: the cursor names the place where the next one begins,
 so pages of two moments fit together. Pages by offset do not (a record that is deleted in between moves all
-that follow it), so they are kept all together, when the last one has come, and used all together.
+that follow it), so they are kept all together, when the last one has come and none has lost its place, and
+used all together.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ Key = tuple[int, str, Params]
 
 @dataclass
 class _Walk:
-    """Pages by offset, as they come; *following* are the parameters of the next one."""
+    """Pages by offset, as they come; *following* are the parameters of the next, which begins with *last*."""
 
     key: Key
     began: Began
     following: Params | None
+    last: Any = None
     pages: list[Page] = field(default_factory=list)
     size: int = 0
 
@@ -76,20 +78,20 @@ class Cached:
             record_of(envelope, key[1])
             self._keep(key, [page], began)
             return
-        count = len(records_of(envelope, op, key[1]))
-        following = next_params(envelope, op, key[2], count, key[1])
+        records = records_of(envelope, op, key[1])
+        following = next_params(envelope, op, key[2], len(records), key[1])
         if op.paging != OFFSET:
             self._keep(key, [page], began)
             return
-        place = (key[0], key[1], tuple(p for p in key[2] if p[0] != "start"))
+        place = (key[0], key[1], tuple(p for p in key[2] if p[0] not in ("start", "limit")))
         walk = self._walks.pop(place, None)
-        if walk is None or walk.following != key[2]:
+        if walk is None or walk.following != key[2] or records[:1] != [walk.last]:
             if "start" in dict(key[2]):
                 return
             walk = _Walk(key, began, None)
         walk.pages.append(page)
         walk.size += len(page[1])
-        walk.following = following
+        walk.following, walk.last = following, records[-1] if records else None
         if following is None:
             self._keep(walk.key, walk.pages, walk.began)
         elif walk.size < LARGEST_ENTRY:

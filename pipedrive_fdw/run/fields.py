@@ -8,6 +8,7 @@ read, since a field past the first page would be a column lost.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pipedrive_fdw.api.paging import pages
@@ -40,7 +41,7 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
     what = "deal" if entity == "lead" else entity
     path = f"/{what}Fields"
     new = Listing(path, tokens=10)
-    old = Listing(path, tokens=20, version=1, paging=NONE if what in _UNPAGED else OFFSET)
+    old = Listing(path, tokens=20, version=1, paging=NONE if what in _UNPAGED else OFFSET, key="key")
     if what == "note":
         return (old,)
     if what == "project":
@@ -54,11 +55,10 @@ def _read(work: Work, listing: Listing) -> list[Any]:
     """Every field that *listing* names. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
 
-    def ask(asked: Params) -> Mapping[str, Any]:
-        return work.ask(listing, listing.path, asked)
-
+    ask = partial(work.ask, listing, listing.path)
+    again = partial(ask, afresh=True)
     found: list[Any] = []
-    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}"):
+    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}", again):
         found += page
     return found
 

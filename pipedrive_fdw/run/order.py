@@ -61,6 +61,12 @@ def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable
     return key
 
 
+def is_exact(order: tuple[Order, ...], table: Table) -> bool:
+    """Whether the API orders by it as ``sort_key`` does: of texts it is not known how they compare."""
+    columns = [table.column(one.column) for one in order]
+    return all(column is not None and column.type not in ("text", "uuid") for column in columns)
+
+
 Found = TypeVar("Found")
 
 
@@ -72,8 +78,7 @@ def in_order(
     Texts are taken as they come, for which the option push_text_sort asks. Raises ProtocolError where a list
     did not keep to the order that it was asked for.
     """
-    columns = [table.column(one.column) for one in order]
-    if any(column is None or column.type in ("text", "uuid") for column in columns):
+    if not is_exact(order, table):
         yield from run
         return
     before: Any = None

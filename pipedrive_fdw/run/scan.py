@@ -10,9 +10,11 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from pipedrive_fdw.api.key_set import KeySet
 from pipedrive_fdw.api.paging import pages, record_of
 from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Operation, Table
@@ -31,10 +33,10 @@ from pipedrive_fdw.plan.sizes import list_name
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.run.extended import Extender, Extension
 from pipedrive_fdw.run.fields import FieldLookups
-from pipedrive_fdw.run.order import in_order, sort_key
+from pipedrive_fdw.run.order import in_order, is_exact, sort_key
 from pipedrive_fdw.run.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.run.rows import Record, Row, RowMaker, column_value, dig
-from pipedrive_fdw.run.seen import Seen, meets_twice
+from pipedrive_fdw.run.seen import meets_twice
 from pipedrive_fdw.run.session import Params, Work
 from pipedrive_fdw.run.together import Target, paths_to
 
@@ -93,7 +95,10 @@ class _Scan:
         # Keys by which other tables of the statement can be looked up
         self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
         self._key = _column(self.table, self.table.key[0]).path if meets_twice(plan) else ()
-        self._seen = Seen()
+        self._seen = KeySet()
+        ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
+        # What cannot be compared is refused when it is put in order
+        self._rank = sort_key(plan.order, self.table, lambda *_: None) if ranks else None
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -213,8 +218,10 @@ class _Scan:
                 return answer
             return self.work.ask(listing, call.path, params)
 
+        again = partial(self.work.ask, listing, call.path, afresh=True)
+        where = f"GET /api/v{listing.version}{call.path}"
         try:
-            for page in pages(ask, listing, call.params, f"GET /api/v{listing.version}{call.path}"):
+            for page in pages(ask, listing, call.params, where, again, self._rank):
                 yield page, call.echo
         except PipedriveError as error:
             raise explained(error, self.table) from None

@@ -1,33 +1,8 @@
-"""Which records a scan has given already, in little memory."""
+"""Whether a scan can meet a record again."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipedrive_fdw.plan.paths import Lists, ScanPlan
-
-_CHUNK = 4096
-
-
-class Seen:
-    """Keys of records: one bit for each id, since ids are dense, and a hash for each other key."""
-
-    def __init__(self) -> None:
-        self._bits: dict[int, int] = {}
-        self._others: set[int] = set()
-
-    def add(self, key: Any) -> bool:
-        """Whether *key* is new; it is known from now on. A missing key is always new."""
-        if key is None:
-            return True
-        if not isinstance(key, int):
-            size = len(self._others)
-            self._others.add(hash(key))
-            return len(self._others) > size
-        chunk, bit = divmod(key, _CHUNK)
-        known = self._bits.get(chunk, 0)
-        self._bits[chunk] = known | 1 << bit
-        return not known >> bit & 1
 
 
 def meets_twice(plan: ScanPlan) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Callable
 
 import orjson
@@ -121,7 +122,9 @@ class Sender:
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
-        for page in pages(lambda asked: work.ask(listing, path, asked), listing, params, f"GET {path}"):
+        ask = partial(work.ask, listing, path)
+        again = partial(ask, afresh=True)
+        for page in pages(ask, listing, params, f"GET {path}", again=again):
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record

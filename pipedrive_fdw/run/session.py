@@ -63,7 +63,8 @@ class StatementMemory:
 
     def put(self, key: Any, packed: bytes) -> None:
         self._current()
-        if len(packed) > self._capacity or key in self._bodies:
+        self._size -= len(self._bodies.pop(key, b""))
+        if len(packed) > self._capacity:
             return
         self._bodies[key] = packed
         self._size += len(packed)
@@ -276,14 +277,16 @@ class Work:
                     if "Fields" in path:
                         session.fields.forget()
 
-    def start(self, op: Operation, path: str, params: Params) -> Pending[bytes | ApiError]:
-        """One read, begun: its body, or the error of its status."""
+    def start(
+        self, op: Operation, path: str, params: Params, afresh: bool = False
+    ) -> Pending[bytes | ApiError]:
+        """One read, begun: its body, or the error of its status. *afresh*: the API is asked in any case."""
         key = (op.version, path, params)
-        packed = self.session.memory.get(key)
+        packed = None if afresh else self.session.memory.get(key)
         if packed is not None:
             self.spent.remembered += 1
             return Ready(unpack(packed))
-        packed = self._cached.get(key)
+        packed = None if afresh else self._cached.get(key)
         if packed is not None:
             self.spent.cached += 1
             return Ready(unpack(packed))
@@ -331,9 +334,10 @@ class Work:
         """The answers of this scan do not fit together: none of them is to be met again."""
         self._cached.distrust()
 
-    def ask(self, op: Operation, path: str, params: Params) -> Mapping[str, Any]:
-        """The envelope of one read. Raises the error of its status."""
-        answer = self.finish(op, path, params, self.start(op, path, params).wait(self.session.interrupts))
+    def ask(self, op: Operation, path: str, params: Params, afresh: bool = False) -> Mapping[str, Any]:
+        """The envelope of one read; *afresh*: from the API. Raises the error of its status."""
+        begun = self.start(op, path, params, afresh)
+        answer = self.finish(op, path, params, begun.wait(self.session.interrupts))
         if isinstance(answer, ApiError):
             raise answer
         envelope: Mapping[str, Any] = answer

@@ -400,6 +400,19 @@ def test_faults_spoil_as_asked(api: Ask, sim: Simulator) -> None:
     assert cursor is not None
 
 
+def test_records_change_between_two_pages(api: Ask, sim: Simulator) -> None:
+    notes = [n["id"] for n in sim.records("notes")]
+    changes = [
+        {"method": "DELETE", "path": f"notes/{notes[1]}"},
+        {"method": "PATCH", "path": f"notes/{notes[0]}", "body": {"active_flag": False}},
+        {"method": "POST", "path": "notes", "body": {"content": "new", "id": 5000}},
+    ]
+    sim.faults([{"match": "/notes$", "action": "change", "body": changes, "skip": 1, "times": 1}])
+    pages = [api("GET", "/v1/notes", limit=3, start=start, sort="id ASC").ids for start in (0, 0, 0)]
+    assert pages == [notes[:3], notes[2:5], notes[2:5]]
+    assert [n["id"] for n in sim.records("notes")] == [*notes[2:], 5000]
+
+
 def test_an_access_token_is_had_and_ends(api: Ask, sim: Simulator) -> None:
     basic = {"authorization": "Basic ZGVtby1jbGllbnQ6ZGVtby1zZWNyZXQ="}
     form = {"grant_type": "refresh_token", "refresh_token": "demo-refresh-token"}
@@ -453,6 +466,9 @@ def test_tests_change_the_account_behind_the_api(api: Ask, sim: Simulator) -> No
     assert api("GET", "/api/v2/persons/5000").data["name"] == made["name"] == "Behind"
     api("PATCH", "/_sim/records/persons/5000", {"name": "Changed"})
     assert api("GET", "/api/v2/persons/5000").data["name"] == "Changed"
-    assert [r["path"] for r in api("GET", "/_sim/requests").json] == ["/api/v2/persons/5000"] * 2
+    assert api("DELETE", "/_sim/records/persons/5000").json["name"] == "Changed"
+    assert api("GET", "/api/v2/persons/5000").status == 404
+    assert api("DELETE", "/_sim/records/persons/5000").status == 404
+    assert [r["path"] for r in api("GET", "/_sim/requests").json] == ["/api/v2/persons/5000"] * 3
     assert api("POST", "/_sim/reset").json == {"ok": True}
     assert sim.requests() == []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator.refusal import Refusal
-from tests.simulator.snapshot import insert, patch
+from tests.simulator.snapshot import insert, patch, remove
 
 if TYPE_CHECKING:
     from tests.simulator.service import Simulator
@@ -40,11 +40,12 @@ def _done(simulator: Simulator, method: str, what: str, rest: str, given: Any) -
     if what == "settings":
         return simulator.configure(given if isinstance(given, Mapping) else {})
     if what == "records":
-        return _records(simulator, method, rest, given)
+        return change_records(simulator, method, rest, given)
     raise Refusal(404, f"no control {method} {what}")
 
 
-def _records(simulator: Simulator, method: str, rest: str, given: Any) -> Any:
+def change_records(simulator: Simulator, method: str, rest: str, given: Any) -> Any:
+    """GET notes, POST notes, PATCH notes/7 or DELETE notes/7, behind the API's back."""
     name, _, key = rest.partition("/")
     if method == "GET":
         return simulator.records(name)
@@ -53,4 +54,6 @@ def _records(simulator: Simulator, method: str, rest: str, given: Any) -> Any:
             return insert(simulator.account, name, given)
         if method == "PATCH":
             return patch(simulator.account, name, key, given)
+        if method == "DELETE":
+            return remove(simulator.account, name, key)
     raise Refusal(405, f"no {method} of records")

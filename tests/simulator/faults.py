@@ -22,6 +22,7 @@ ACTIONS = (
     "null_data",
     "repeat_cursor",
     "refuse",
+    "change",
 )
 AGAIN = "again"
 
@@ -37,6 +38,9 @@ class Fault:
     delay          *ms* before the request is handled; trickle: *ms* between the bytes of the answer
     null_data      data is null; repeat_cursor: the same page for ever
     refuse         the answer is the last one: connections are refused for *ms*
+    change         before the request is handled, records are added, changed (archived, moved in a list) or
+                   deleted: *body* is a list of {method, path, body}, each as a request to /_sim/records
+                   ("DELETE", "notes/7"). With *skip* and *times* it comes between any two pages of a list
 
     With *after_handling* status, drop and delay come when the request has been done.
     """

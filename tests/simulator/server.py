@@ -91,6 +91,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(delay / 1000)
         if any(f.action == "repeat_cursor" for f in hits):
             query = query.replace(f"cursor={AGAIN}", "")
+        for fault in hits:
+            if fault.action == "change":
+                simulator.change(fault.body)
         early = next((f for f in hits if f.action in ("status", "drop") and not f.after_handling), None)
         answer = spoilt(early) if early is not None else self._answered(path, query, body)
         simulator.record(entry, answer, started)

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +20,7 @@ from tests.simulator import families  # noqa: F401 - registers the handlers
 from tests.simulator.account import Account
 from tests.simulator.checks import check_query, read_body
 from tests.simulator.company.world import World
+from tests.simulator.control import change_records
 from tests.simulator.faults import Faults
 from tests.simulator.meter import Meter
 from tests.simulator.oauth import OAuth
@@ -136,6 +137,12 @@ class Simulator:
 
     def records(self, collection: str) -> list[dict[str, Any]]:
         return snapshot(self.account, collection)
+
+    def change(self, requests: Iterable[Mapping[str, Any]]) -> None:
+        """Requests to /_sim/records ({method, path, body}), between two requests to the API."""
+        with self.account.lock:
+            for one in requests:
+                change_records(self, one["method"], one["path"], one.get("body"))
 
     def configure(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Changes settings. Raises ValueError for one that does not exist."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from tests.simulator.account import Account
+from tests.simulator.account import Account, Table
 from tests.simulator.model import Collection, Record
 from tests.simulator.refusal import missing
 from tests.simulator.routes import COLLECTIONS
@@ -107,13 +107,25 @@ def insert(account: Account, name: str, given: Mapping[str, Any]) -> Record:
 
 
 def patch(account: Account, name: str, key: str, given: Mapping[str, Any]) -> Record:
+    table, record = _found(account, name, key)
+    record.update(given)
+    table.put(record)
+    return record
+
+
+def remove(account: Account, name: str, key: str) -> Record:
+    """The record is gone, as if the API had never had it."""
+    table, record = _found(account, name, key)
+    table.remove(record)
+    return record
+
+
+def _found(account: Account, name: str, key: str) -> tuple[Table, Record]:
     table = account[_table(account, name)]
     record = table.find(key)
     if record is None:
         raise missing(name, key)
-    record.update(given)
-    table.put(record)
-    return record
+    return table, record
 
 
 def _table(account: Account, name: str) -> str:
