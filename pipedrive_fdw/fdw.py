@@ -16,6 +16,7 @@ from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.jsontext import parse_row
 from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, SESSION, check_given, check_server, read_options
+from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
 from pipedrive_fdw.run.foreign import ForeignTable
@@ -83,13 +84,6 @@ class PipedriveFdw(ForeignDataWrapper):
             rows = told(lambda: _scan(self.table, asked), rows)
         return _rows(rows)
 
-    rowid_column = "-"  # the C part carries the row itself
-
-    def insert(self, values: Mapping[str, Any]) -> Any:
-        """Carries out any write; the C part tells which, and *values* are empty."""
-        asked = question()
-        return None if asked is None else told(lambda: _write(self.table, asked), None)
-
     @classmethod
     def import_schema(
         cls,
@@ -135,13 +129,13 @@ def _fault(error: Exception) -> PipedriveError:
 
 
 def _plan(table: ForeignTable, asked: Question) -> str:
-    rows, width, ordered = table.size(read_request(asked.members, None))
-    return f"{rows} {width} {_STARTUP_COST} {ordered}"
-
-
-def _keys(table: ForeignTable, asked: Question) -> str:
-    keys = table.path_keys()
-    return "\n".join("\t".join((str(rows), *columns)) for columns, rows in keys)
+    request = read_request(asked.members, None)
+    joins = read_conditions(asked["joins"], None)
+    estimate = table.look_up_size(request, joins) if joins else table.size(request)
+    if estimate is None:
+        return ""
+    rows, width, ordered = estimate
+    return f"{rows} {width} {_STARTUP_COST} {max(_STARTUP_COST, rows * width)} {ordered}"
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:
@@ -164,6 +158,11 @@ def _begin_write(table: ForeignTable, asked: Question) -> str:
     return ""
 
 
+def _write(table: ForeignTable, asked: Question) -> str:
+    old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
+    return table.writer.write(asked["verb"], asked["write"], old, new)
+
+
 def _flush(table: ForeignTable, asked: Question) -> str:
     table.writer.flush(asked["write"])
     return ""
@@ -175,11 +174,11 @@ def _updatable(table: ForeignTable, asked: Question) -> str:
 
 _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
     "plan": _plan,
-    "keys": _keys,
     "begin": _begin,
     "explain": _explain,
     "plan modify": _plan_modify,
     "begin write": _begin_write,
+    "write": _write,
     "flush": _flush,
     "updatable": _updatable,
 }
@@ -187,14 +186,6 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
     return table.scan(read_request(asked["plan"], asked["values"]), asked["scan"], asked["command"])
-
-
-def _write(table: ForeignTable, asked: Question) -> Any:
-    old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
-    row = table.writer.write(asked["verb"], asked["write"], old, new)
-    if row is None:
-        answer("skip")
-    return row
 
 
 # ---- questions about none

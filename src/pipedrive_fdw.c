@@ -68,6 +68,7 @@
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
@@ -114,7 +115,6 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 
 #define JSON_BOOL(value) ((value) ? "true" : "false")
 #define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
-#define EQUALITY 101			/* eqsel(), by which PostgreSQL knows operators that mean "=" */
 #define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
 #define SCANNED_ROW "wholerow"	/* names it in a plan; PostgreSQL gives others the same */
 
@@ -134,6 +134,16 @@ static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
 
+/* What Python makes of a scan */
+typedef struct Estimate
+{
+	double		rows;			/* 0: the scan is of no use */
+	int			width;			/* of a row, in bytes */
+	Cost		startup;
+	Cost		total;
+	int			ordered;		/* how many keys of the order can be given */
+} Estimate;
+
 /* What is known of a relation while it is planned; RelOptInfo.fdw_private */
 typedef struct PlannedScan
 {
@@ -141,8 +151,7 @@ typedef struct PlannedScan
 	char	   *needs;			/* JSON members: what the query uses of a row */
 	char	   *order;			/* JSON list: the order that the query wants */
 	List	   *pathkeys;		/* as much of it as can be given */
-	double		startup;
-	int			width;
+	Estimate	estimate;
 } PlannedScan;
 
 /* A scan that runs; ForeignScanState.fdw_state */
@@ -160,10 +169,10 @@ typedef struct RunningScan
 /* A write that runs; ResultRelInfo.ri_FdwState */
 typedef struct RunningWrite
 {
-	void	   *multicorn;		/* its own ri_FdwState */
 	int64		number;
 	CmdType		operation;
 	AttrNumber	row;			/* where the plan carries the scanned row */
+	FmgrInfo	populate;		/* json_populate_record() for rows of the table */
 } RunningWrite;
 
 /*
@@ -584,15 +593,31 @@ sort_column(PlannerInfo *root, PathKey *key, RelOptInfo *rel)
 	return NULL;
 }
 
+/* By the conditions of the relation and those of joins. */
+static Estimate
+ask_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
+{
+	PlannedScan *planned = rel->fdw_private;
+	Estimate	found = {0};
+	List	   *parameters = NIL;
+	char	   *conditions = json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters);
+	const char *answer = ask_table(relation, rel->userid, "plan",
+								   psprintf("%s,\"order\":%s,\"conditions\":%s,\"joins\":%s", planned->needs,
+											planned->order, conditions,
+											json_expressions(root, rel, relation, joins, &parameters)),
+								   &planned->multicorn);
+
+	(void) sscanf(answer, "%lf %d %lf %lf %d", &found.rows, &found.width, &found.startup, &found.total,
+				  &found.ordered);
+	return found;
+}
+
 static void
 pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	PlannedScan *planned = palloc0(sizeof(PlannedScan));
-	List	   *parameters = NIL,
-			   *order = NIL;
+	List	   *order = NIL;
 	ListCell   *cell;
-	const char *found;
-	int			ordered;
 
 	/* Compiling a scan anew for each key of a join takes longer than the scans */
 	if (jit_enabled)
@@ -611,16 +636,11 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 	}
 	planned->order = joined(order, '[', ']');
 	planned->needs = json_needs(root, rel, relation);
-	found = ask_table(relation, rel->userid, "plan",
-					  psprintf("%s,\"order\":%s,\"conditions\":%s", planned->needs, planned->order,
-							   json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters)),
-					  &planned->multicorn);
-	if (sscanf(found, "%lf %d %lf %d", &rel->rows, &planned->width, &planned->startup, &ordered) != 4)
-		elog(ERROR, "the size of %s was not understood: %s", get_rel_name(relation), found);
-	planned->pathkeys = list_truncate(planned->pathkeys, ordered);
-	rel->rows = clamp_row_est(rel->rows);
-	rel->reltarget->width = planned->width;
 	rel->fdw_private = planned;
+	planned->estimate = ask_plan(root, rel, relation, NIL);
+	planned->pathkeys = list_truncate(planned->pathkeys, planned->estimate.ordered);
+	rel->rows = clamp_row_est(planned->estimate.rows);
+	rel->reltarget->width = planned->estimate.width;
 }
 
 /*
@@ -628,25 +648,9 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
  *
  * Multicorn makes look-ups of whatever condition names a key, also where it does
  * not belong to the relation, forgets what is lateral, and crashes at some sorts.
- * Here paths are made by PostgreSQL's own rules.
+ * Here paths are made by PostgreSQL's own rules: whatever relations give a value to
+ * compare with, Python is asked whether a scan for each such value is worth it.
  */
-
-static void
-add_scan(PlannerInfo *root, RelOptInfo *rel, double rows, List *pathkeys, Relids outer)
-{
-	PlannedScan *planned = rel->fdw_private;
-	double		cost = Max(planned->startup, rows * planned->width);
-
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows,
-#if PG_VERSION_NUM >= 180000
-												   0,	/* disabled_nodes */
-#endif
-												   planned->startup, cost, pathkeys, outer, NULL,
-#if PG_VERSION_NUM >= 170000
-												   NIL, /* fdw_restrictinfo */
-#endif
-												   NIL));
-}
 
 /* "sets" with one more set of relations, unless it is there. */
 static List *
@@ -660,98 +664,58 @@ add_relids(List *sets, Relids more)
 	return lappend(sets, more);
 }
 
-/* Is this node the column (an AttrNumber) of the relation? */
-static bool
-is_column(RelOptInfo *rel, Node *node, void *column)
+static void
+add_scan(PlannerInfo *root, RelOptInfo *rel, Estimate estimate, List *pathkeys, Relids outer)
 {
-	if (IsA(node, RelabelType) && ((RelabelType *) node)->resulttype == TEXTOID)
-		node = (Node *) ((RelabelType *) node)->arg;
-	return IsA(node, Var) && (Index) ((Var *) node)->varno == rel->relid
-		&& ((Var *) node)->varattno == *(AttrNumber *) column;
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, clamp_row_est(estimate.rows),
+#if PG_VERSION_NUM >= 180000
+												   0,	/* disabled_nodes */
+#endif
+												   estimate.startup, estimate.total, pathkeys, outer, NULL,
+#if PG_VERSION_NUM >= 170000
+												   NIL, /* fdw_restrictinfo */
+#endif
+												   NIL));
 }
 
 static bool
-is_member_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member,
-				 void *column)
+is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *nothing)
 {
-	return is_column(rel, (Node *) member->em_expr, column);
-}
-
-/* The sets of relations that give a value for a column: column = value or = ANY (values). */
-static List *
-find_givers(PlannerInfo *root, RelOptInfo *rel, AttrNumber column)
-{
-	List	   *clauses = generate_implied_equalities_for_column(root, rel, is_member_column, &column,
-																 rel->lateral_referencers);
-	List	   *givers = NIL;
-	ListCell   *cell;
-
-	foreach(cell, rel->joininfo)
-		if (join_clause_is_movable_to(lfirst(cell), rel))
-			clauses = lappend(clauses, lfirst(cell));
-	foreach(cell, clauses)
-	{
-		RestrictInfo *info = lfirst(cell);
-		OpExpr	   *clause = (OpExpr *) info->clause;
-		List	   *args = IsA(clause, OpExpr) ? clause->args :
-			IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr
-			? ((ScalarArrayOpExpr *) clause)->args : NIL;
-		int			given;
-
-		/* Both have their operator at the same place */
-		if (list_length(args) != 2 || clause->opno >= FirstNormalObjectId
-			|| exprInputCollation((Node *) clause) >= FirstNormalObjectId || get_oprrest(clause->opno) != EQUALITY)
-			continue;
-		given = is_column(rel, linitial(args), &column) ? 1 : 0;
-		if ((given == 1 || (IsA(clause, OpExpr) && is_column(rel, lsecond(args), &column)))
-			&& !bms_is_member(rel->relid, pull_varnos(root, list_nth(args, given)))
-			&& !contain_volatile_functions(list_nth(args, given)) && !contain_subplans(list_nth(args, given)))
-			givers = add_relids(givers, bms_del_member(bms_copy(info->clause_relids), rel->relid));
-	}
-	return givers;
+	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
 }
 
 static void
 pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	PlannedScan *planned = rel->fdw_private;
-	List	   *made = list_make1(rel->lateral_relids);
-	char	   *keys,
-			   *key,
-			   *name;
+	Relids		every = rel->lateral_relids;
+	List	   *clauses = NIL,
+			   *outers = NIL;
+	ListCell   *cell;
 
-	add_scan(root, rel, rel->rows, NIL, rel->lateral_relids);
+	add_scan(root, rel, planned->estimate, NIL, rel->lateral_relids);
 	if (planned->pathkeys != NIL)
-		add_scan(root, rel, rel->rows, planned->pathkeys, rel->lateral_relids);
-	if (rel->joininfo == NIL && !rel->has_eclass_joins)
-		return;
-	/* One line a key, the cheapest first: rows TAB column TAB column ... */
-	keys = pstrdup(ask_table(relation, rel->userid, "keys", "", NULL));
-	while ((key = strsep(&keys, "\n")) != NULL && *key)
+		add_scan(root, rel, planned->estimate, planned->pathkeys, rel->lateral_relids);
+	if (rel->has_eclass_joins)
+		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL, rel->lateral_referencers);
+	foreach(cell, rel->joininfo)
+		if (join_clause_is_movable_to(lfirst(cell), rel))
+			clauses = lappend(clauses, lfirst(cell));
+	foreach(cell, clauses)
 	{
-		double		rows = strtod(strsep(&key, "\t"), NULL);
-		List	   *sets = list_make1(rel->lateral_relids);
-		ListCell   *left,
-				   *right;
+		Relids		outer = bms_union(lfirst_node(RestrictInfo, cell)->clause_relids, rel->lateral_relids);
 
-		while ((name = strsep(&key, "\t")) != NULL)
-		{
-			List	   *givers = find_givers(root, rel, get_attnum(relation, name)),
-					   *more = NIL;
+		outers = add_relids(outers, bms_del_member(outer, rel->relid));
+		every = bms_union(every, llast(outers));
+	}
+	/* The columns of one key may get their values from several relations */
+	foreach(cell, outers == NIL ? NIL : add_relids(outers, every))
+	{
+		ParamPathInfo *joins = get_baserel_parampathinfo(root, rel, lfirst(cell));
+		Estimate	estimate = ask_plan(root, rel, relation, joins ? joins->ppi_clauses : NIL);
 
-			foreach(left, sets)
-				foreach(right, givers)
-					more = add_relids(more, bms_union(lfirst(left), lfirst(right)));
-			sets = more;
-		}
-		foreach(left, sets)
-		{
-			int			before = list_length(made);
-
-			made = add_relids(made, lfirst(left));
-			if (list_length(made) > before)
-				add_scan(root, rel, rows, NIL, lfirst(left));
-		}
+		if (joins && estimate.rows > 0)
+			add_scan(root, rel, estimate, NIL, lfirst(cell));
 	}
 }
 
@@ -972,10 +936,10 @@ pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int su
 
 /* Have Python send what waits for the end of the statement. */
 static void
-flush(EState *estate, ResultRelInfo *target, RunningWrite *write)
+flush(EState *estate, ResultRelInfo *target)
 {
 	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, estate), "flush",
-			  psprintf("\"write\":" INT64_FORMAT, write->number), NULL);
+			  psprintf("\"write\":" INT64_FORMAT, ((RunningWrite *) target->ri_FdwState)->number), NULL);
 }
 
 static void
@@ -983,26 +947,25 @@ pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *p
 						 ExplainState *es)
 {
 	if (target->ri_FdwState)
-		flush(state->ps.state, target, target->ri_FdwState);
+		flush(state->ps.state, target);
 	explain_lines(strVal(linitial(private)), es);
 }
 
 /*
  * BeginForeignModify, ExecForeignInsert, -Update, -Delete, EndForeignModify
  *
- * Python gets the row as it was scanned and as it shall be, and returns it as it is
- * then.  Multicorn's ExecForeignInsert turns that into a tuple for all three: the
- * others take a row id from elsewhere and keep the memory of each row.  Its state is
- * made for a plan that shows nothing.
+ * Python gets the row as it was scanned and as it shall be, and answers what it is
+ * then.  Multicorn takes no part: it would take a row id from elsewhere, and keep the
+ * memory of each row.
  */
 static void
 pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan, int eflags)
 {
 	RunningWrite *write = palloc0(sizeof(RunningWrite));
+	Relation	relation = target->ri_RelationDesc;
 	TriggerDesc *triggers = target->ri_TrigDesc;
+	Oid			type = relation->rd_rel->reltype;
 	bool		deferred;
-	ModifyTableState *nothing = makeNode(ModifyTableState);
-	PlanState  *inner = (PlanState *) makeNode(ResultState);
 #if PG_VERSION_NUM >= 140000
 	List	   *columns = outerPlanState(state)->plan->targetlist;
 #else
@@ -1018,20 +981,25 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	write->number = ++last_number;
 	write->operation = state->operation;
 	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
-	inner->plan = (Plan *) makeNode(Result);
-#if PG_VERSION_NUM >= 140000
-	outerPlanState(nothing) = inner;
-#else
-	nothing->mt_plans = &inner;
-#endif
-	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "begin write",
+	fmgr_info(F_JSON_POPULATE_RECORD, &write->populate);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSON_POPULATE_RECORD, type,
+											 list_make2(makeNullConst(type, -1, InvalidOid),
+														makeNullConst(JSONOID, -1, InvalidOid)),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &write->populate);
+	ask_table(RelationGetRelid(relation), WRITE_USER(target, state->ps.state), "begin write",
 			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s,\"deferred\":%s", write->number,
 					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private)), JSON_BOOL(deferred)), NULL);
-	ask("begin", RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, state->ps.state), "");
-	multicorn.BeginForeignModify(nothing, target, NIL, 0, 0);
-	write->multicorn = target->ri_FdwState;
 	target->ri_FdwState = write;
-	answered();
+}
+
+/* A row of the relation, which becomes one more member of JSON under the names that its columns have now. */
+static Datum
+add_row(char **members, const char *name, Relation relation, Datum *values, bool *nulls)
+{
+	Datum		row = HeapTupleGetDatum(heap_form_tuple(RelationGetDescr(relation), values, nulls));
+
+	*members = psprintf("%s,\"%s\":%s", *members, name, json_value(RECORDOID, row, false));
+	return row;
 }
 
 static TupleTableSlot *
@@ -1039,55 +1007,49 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 {
 	RunningWrite *write = target->ri_FdwState;
 	Relation	relation = target->ri_RelationDesc;
+	TupleDesc	desc = RelationGetDescr(relation);
 	MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-	HeapTuple	old = palloc0(sizeof(HeapTupleData));	/* outlives this call in the slot */
-	bool		isnull = true,
-				skip;
-	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"verb\":\"%s\"", write->number,
-								   estate->es_snapshot->curcid, VERB(write->operation));
+	HeapTuple	tuple = palloc0(sizeof(HeapTupleData));	/* outlives this call in the slot */
+	Datum		row = (Datum) 0;
+	bool		isnull = true;
+	const char *answer;
+	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\"", write->number,
+								   VERB(write->operation));
 
 	if (write->row > 0)
-		old->t_data = DatumGetHeapTupleHeaderCopy(ExecGetJunkAttribute(plan_slot, write->row, &isnull));
+		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
 	if (!isnull)
 	{
-		old->t_len = HeapTupleHeaderGetDatumLength(old->t_data);
-		/* Under the names that the columns have now, not those of a view's text */
-		HeapTupleHeaderSetTypeId(old->t_data, relation->rd_rel->reltype);
-		HeapTupleHeaderSetTypMod(old->t_data, -1);
-		members = psprintf("%s,\"old\":%s", members, json_value(RECORDOID, HeapTupleHeaderGetDatum(old->t_data), false));
+		Datum	   *values = palloc(desc->natts * sizeof(Datum));
+		bool	   *nulls = palloc(desc->natts * sizeof(bool));
+
+		tuple->t_data = DatumGetHeapTupleHeader(row);
+		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
+		heap_deform_tuple(tuple, desc, values, nulls);
+		row = add_row(&members, "old", relation, values, nulls);
 	}
 	if (write->operation != CMD_DELETE)
 	{
-		TupleDesc	desc = RelationGetDescr(relation);
-
 		slot_getallattrs(slot);
-		members = psprintf("%s,\"new\":%s", members,
-						   json_value(RECORDOID, heap_copy_tuple_as_datum(heap_form_tuple(desc, slot->tts_values,
-																						slot->tts_isnull), desc), false));
+		row = add_row(&members, "new", relation, slot->tts_values, slot->tts_isnull);
 	}
-	ask("write", RelationGetRelid(relation), InvalidOid, members);
-	ExecStoreAllNullTuple(slot);	/* Multicorn reads no value */
-	target->ri_FdwState = write->multicorn;
-	multicorn.ExecForeignInsert(estate, target, slot, plan_slot);
-	target->ri_FdwState = write;
-	skip = strcmp(answered(), "skip") == 0;
-	if (write->operation == CMD_DELETE)
-		ExecForceStoreHeapTuple(old, slot, false);
+	answer = ask_table(RelationGetRelid(relation), WRITE_USER(target, estate), "write", members, NULL);
+	if (*answer)
+	{
+		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
+		tuple->t_data = DatumGetHeapTupleHeader(row);
+		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
+		ExecForceStoreHeapTuple(tuple, slot, false);
+	}
 	MemoryContextSwitchTo(before);
-	return skip ? NULL : slot;
+	return *answer ? slot : NULL;
 }
 
 static void
 pipedrive_end_modify(EState *estate, ResultRelInfo *target)
 {
-	RunningWrite *write = target->ri_FdwState;
-
-	if (write == NULL)			/* EXPLAIN alone */
-		return;
-	flush(estate, target, write);
-	target->ri_FdwState = write->multicorn;
-	multicorn.EndForeignModify(estate, target);
-	target->ri_FdwState = NULL;
+	if (target->ri_FdwState)	/* none for EXPLAIN alone */
+		flush(estate, target);
 }
 
 /*

@@ -6,7 +6,7 @@ generator.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any, Callable
@@ -18,7 +18,7 @@ from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
-from pipedrive_fdw.plan.conditions import RuntimeValue
+from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
 from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, normalise
@@ -150,27 +150,27 @@ class ForeignTable:
         """(rows expected, bytes of a row, how many keys of the order wanted can be given)."""
         predicates = self.predicates(request)
         self.note(request)
+        rows = self._sizes.expected(predicates, self._settings())
+        return rows, self._width(request), self._sortable(request, predicates)
+
+    def _width(self, request: ScanRequest) -> int:
         filled = self._filled(request)
-        width = sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in filled)
-        return (
-            self._sizes.expected(predicates, self._settings()),
-            width or 8,
-            self._sortable(request, predicates),
-        )
+        return sum(_WIDTHS.get(b.codec.name, 8) for b in self.binding.columns if b.name in filled) or 8
 
     def note(self, request: ScanRequest) -> None:
         """*request* belongs to the statement, whose scans send the same requests where they can."""
         if not self.table.local:
             PLANNED.note(self._account, self.table, self._settings_for(request))
 
-    def path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """Columns by which a join can look rows up, with the rows that one value gives, the fewest first."""
+    def look_up_size(self, request: ScanRequest, joins: Sequence[Condition]) -> tuple[int, int, int] | None:
+        """size() of a look-up by the values that *joins* give; None where they name no key."""
         if self.table.local:
-            return []
-        shown = {b.column.name: b.name for b in self.binding.columns}
-        found = self._sizes.look_ups(frozenset(shown), self._settings())
-        named = [(tuple(shown[name] for name in columns), rows) for columns, rows in found]
-        return sorted(named, key=lambda key: key[1])
+            return None
+        given = frozenset(self.predicates(replace(request, conditions=tuple(joins))).equal)
+        shown = frozenset(b.column.name for b in self.binding.columns)
+        keys = self._sizes.look_ups(shown, self._settings())
+        rows = [rows for columns, rows in keys if given.issuperset(columns)]
+        return (min(rows), self._width(request), 0) if rows else None
 
     def _sortable(self, request: ScanRequest, predicates: Predicates) -> int:
         """How many keys of the order of *request*, from the first on, the API gives exactly."""

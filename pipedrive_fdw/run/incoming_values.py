@@ -1,4 +1,4 @@
-"""Rows that PostgreSQL gives to a write → canonical values, and back to what its input functions read.
+"""Rows that PostgreSQL gives to a write → canonical values, and rows back.
 
 Two columns of a foreign table may show the same field of Pipedrive. Reading it twice is harmless. Writing it
 sends one value, so that two values are an error, and none of them is ever lost.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
+
+import orjson
 
 from pipedrive_fdw.codec import UNREADABLE, Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
@@ -111,6 +113,14 @@ class IncomingValues:
     def row(self, values: Values) -> list[Any]:
         """*values* as a row of a scan, which PostgreSQL's input functions read."""
         return [input_value(b.codec, values.get(b.name)) for b in self._columns]
+
+    def json(self, values: Values) -> str:
+        """*values*, which PostgreSQL's input functions read, as json_populate_record() reads them."""
+        documents = {b.name for b in self._columns if b.codec.name == "jsonb"}
+        pairs = (
+            (n, orjson.Fragment(v) if v is not None and n in documents else v) for n, v in values.items()
+        )
+        return orjson.dumps(dict(pairs), option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
 
 
 def input_value(codec: Codec, raw: Any) -> Any:

@@ -235,19 +235,20 @@ class Writer:
 
     # ---- the three verbs
 
-    def write(self, verb: str, number: int, old: Values, new: Values) -> Row | None:
+    def write(self, verb: str, number: int, old: Values, new: Values) -> str:
         """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of
-        PostgreSQL has them; the row as it is then, None where it is passed over: the command has written it
-        already, as a join may give it several times."""
+        PostgreSQL has them. What differs then from *new*, of a deleted row from *old*, as
+        json_populate_record() reads it; '' where the row is passed over: the command has written it already,
+        as a join may give it several times."""
         command = self._commands[number]
         if verb == "INSERT":
-            return self._insert(command, new)
+            return self._incoming.json(self._insert(command, new))
         identity = self._identity(old)
         if identity in command.done:
-            return None
+            return ""
         row = self._update(command, old, new) if verb == "UPDATE" else self._delete(command, old)
         command.done.add(identity)
-        return row
+        return self._incoming.json(row)
 
     def _identity(self, old: Values) -> str:
         """What tells rows of the scan apart; elements of one record may have the same key."""
@@ -257,19 +258,19 @@ class Writer:
         return self._row_id_of(self._incoming.row(old))
 
     @_reporting
-    def _insert(self, command: Command, new: Values) -> Row:
+    def _insert(self, command: Command, new: Values) -> Values:
         work = self.target.begin_work()
         try:
             row, custom_row = self._incoming.canonical(new)
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
             self._sender.parents.check(row, work)
-            return self._in_order(self._perform(command, "INSERT", change, self._named(new), row, None, work))
+            return self._perform(command, "INSERT", change, self._named(new), row, None, work)
         finally:
             work.close()
 
     @_reporting
-    def _update(self, command: Command, before: Values, values: Values) -> Row:
+    def _update(self, command: Command, before: Values, values: Values) -> Values:
         work = self.target.begin_work()
         try:
             row_id = self._row_id(before)
@@ -287,22 +288,22 @@ class Writer:
                 check_frozen(self.table, old, changed)
             scanned = self._named(before)
             if not changed and not custom:
-                return self._in_order(scanned)
+                return {}
             base = {**self._named(values), **self._unchanged(scanned, changed)}
             if self._seen(command, old):
-                return self._in_order(base)
+                return base
             self._sender.parents.check(old, work)
             old = self._completed(old, before, "update")
             waiting = RowChange(self.target.identity, row_id, self._changes(before, values))
             for change in updates(self.table, old, changed, custom):
                 base = self._perform(command, "UPDATE", change, base, {**old, **changed}, old, work, waiting)
             self._images.changed(command.number, row_id, self._incoming.row(before))
-            return self._in_order(base)
+            return base
         finally:
             work.close()
 
     @_reporting
-    def _delete(self, command: Command, before: Values) -> Row:
+    def _delete(self, command: Command, before: Values) -> Values:
         work = self.target.begin_work()
         try:
             row_id = self._row_id(before)
@@ -323,7 +324,7 @@ class Writer:
                 )
             if not self.table.nested:
                 self._images.changed(command.number, row_id, self._incoming.row(before))
-            return self._incoming.row(before)
+            return {}
         finally:
             work.close()
 
@@ -332,9 +333,6 @@ class Writer:
     def _named(self, values: Values) -> dict[str, Any]:
         """*values* by column as PostgreSQL's input functions read them."""
         return {b.name: v for b, v in zip(self.binding.columns, self._incoming.row(values))}
-
-    def _in_order(self, values: Values) -> Row:
-        return [values.get(b.name) for b in self.binding.columns]
 
     def _keys(self, before: Values) -> dict[str, Any]:
         """The canonical values of the key columns; of several, the last may hold colons itself."""
