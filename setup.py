@@ -31,7 +31,7 @@ setup(
     package_dir={"pipedrive_fdw.examples": "sql/examples"},
     package_data={
         "pipedrive_fdw": ["py.typed"],
-        "pipedrive_fdw.catalog": ["scopes.json"],
+        "pipedrive_fdw.catalog": ["operations.json"],
         "pipedrive_fdw.examples": ["*.sql"],
     },
     # What stands here is imported inside the database server: few.

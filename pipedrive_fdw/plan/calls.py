@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from pipedrive_fdw.addresses import check_segment
 from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import PlanError
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.paths import Call, Order
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,27 @@ class Settings:
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:
-    """*path* with its placeholders replaced by URL-quoted *values*."""
+    """*path* with its placeholders replaced by URL-quoted *values*.
+
+    Raises PlanError for a value that would lead to another operation.
+    """
     for name, value in values.items():
-        path = path.replace("{" + name + "}", quote(str(value), safe=""))
+        place = "{" + name + "}"
+        if place in path:
+            path = path.replace(place, _segment(name, str(value)))
     return path
+
+
+def _segment(name: str, value: str) -> str:
+    try:
+        check_segment(value)
+    except ValueError as error:
+        raise PlanError(
+            f"the {name} {beginning(value, _SHOWN)!r} cannot stand in the path of a request",
+            detail=f"It would name a part of the path: {error}.",
+            hint="No record of Pipedrive has such a key; leave it out by a condition.",
+        ) from None
+    return quote(value, safe="")
 
 
 def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings) -> Call:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
-from pipedrive_fdw.api.limits import Limits
+from pipedrive_fdw.api.limits import Limits, company_key
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
@@ -19,7 +20,7 @@ from pipedrive_fdw.options import (
     base_url,
     check_server,
     oauth_url,
-    read_url,
+    read_api_domain,
     uses_oauth,
 )
 from pipedrive_fdw.run.backend import state_folder, statement_mark
@@ -45,16 +46,14 @@ def session_for(options: Options) -> Session:
     key = (os.getpid(), name, timeouts, capacity, options["parallel"])
     session = _sessions.get(key)
     if session is None:
-        transport = RequestsTransport(*timeouts)
-        company = company_key(options)
-        limits = Limits(state_folder(), name, company)
-        client = Client(credential(options, name, transport), transport, limits, sleep_unless_aborted)
+        # A write empties the cache of everybody at this address, of other companies too where it serves all
+        address = address_key(options)
         session = Session(
-            client,
+            new_client(options, RequestsTransport(*timeouts), state_folder()),
             Interrupts(),
             StatementMemory(capacity, statement_mark),
-            SharedCache(state_folder(), name, company),
-            Definitions(SharedCache(state_folder(), name, _fields_of(company))),
+            SharedCache(state_folder(), name, address),
+            Definitions(SharedCache(state_folder(), name, _fields_of(address))),
             statement_mark,
             options["parallel"],
         )
@@ -71,8 +70,8 @@ def forget(options: Options) -> int:
     """
     signed = with_secrets(options)
     check_server(signed)
-    name, company, folder = credential_key(signed), company_key(signed), state_folder()
-    caches = (SharedCache(folder, name, key) for key in (company, _fields_of(company)))
+    name, address, folder = credential_key(signed), address_key(signed), state_folder()
+    caches = (SharedCache(folder, name, key) for key in (address, _fields_of(address)))
     removed = sum(cache.empty() for cache in caches) + Counts(options).forget()
     for key in [key for key in _sessions if key[1] == name]:
         del _sessions[key]
@@ -83,14 +82,21 @@ def forget(options: Options) -> int:
     return removed
 
 
-def company_key(options: Options) -> str:
+def address_key(options: Options) -> str:
     """What tells the accounts apart that are found at different addresses."""
     return hashlib.sha256(base_url(options).encode()).hexdigest()
 
 
-def _fields_of(company: str) -> str:
+def _fields_of(address: str) -> str:
     """The part of the shared cache that holds field definitions."""
-    return f"fields-{company}"
+    return f"fields-{address}"
+
+
+def new_client(options: Options, transport: Transport, folder: Path | None) -> Client:
+    """A client of the account of *options*; what backends share lies in *folder*."""
+    name = credential_key(options)
+    limits = Limits(folder, name, company_key(base_url(options), name))
+    return Client(credential(options, name, transport, folder), transport, limits, sleep_unless_aborted)
 
 
 def credential_key(options: Options) -> str:
@@ -103,15 +109,15 @@ def credential_key(options: Options) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def credential(options: Options, key: str, transport: Transport) -> Credential:
-    """The credential that *options* hold, secrets_file and all read."""
+def credential(options: Options, key: str, transport: Transport, folder: Path | None = None) -> Credential:
+    """The credential that *options* hold, secrets_file and all read; an access token is kept in *folder*."""
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options["api_token"]}, base_url(options)), key)
     endpoint = TokenEndpoint(
         oauth_url(options), options["client_id"], options["client_secret"], transport, sleep_unless_aborted
     )
     return AccessTokens(
-        state_folder(), key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
+        folder, key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
     )
 
 
@@ -120,7 +126,7 @@ def _home(options: Options, api_domain: str) -> str:
     if options["base_url"] or not api_domain:
         return base_url(options)
     try:
-        return read_url(api_domain)
+        return read_api_domain(options, api_domain)
     except ValueError as error:
         raise ProtocolError(
             "the token endpoint names an address of the API that cannot be used",

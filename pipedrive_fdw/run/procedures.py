@@ -13,18 +13,23 @@ from typing import Any
 
 import orjson
 
+from pipedrive_fdw.addresses import check_written_segment
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
+from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.jsontext import to_json
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import Options, with_session
 from pipedrive_fdw.run.account import forget, session_for
 from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.backend import setting
+from pipedrive_fdw.run.returning import key_text
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.shapes import Place, check, tidied
@@ -33,9 +38,8 @@ REQUEST, CATALOGUE = "request", "catalogue"
 # Stands in place of a method, and sends nothing: removes what the server keeps of the account.
 FORGET = "FORGET"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
-# Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
-_PRICES = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+_PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
+_MOST_CHARACTERS, _SHOWN = 2_000, 100
 # What a page of a search can hold (FACTS 3).
 _HITS = 100
 Values = Mapping[str, Any]
@@ -78,7 +82,10 @@ class CatalogueTable(_NoScan):
 
 
 class RequestTable(_NoScan):
-    """INSERT (method, path, query, body, tokens, pages) … RETURNING answer."""
+    """INSERT (method, path, query, body, pages) … RETURNING answer.
+
+    What a request costs is what the API's price list says of it, never what the row says.
+    """
 
     row_id = "answer"
 
@@ -111,13 +118,11 @@ class RequestTable(_NoScan):
             )
         query = _json(values, "query")
         bodies, many = _bodies(method, version, path, _json(values, "body"))
-        tokens = values.get("tokens")
-        price = int(tokens) if tokens is not None else _PRICES[method] * (3 - version)
-        whole = CODECS["boolean"].parse(values.get("pages") or "f")
-        op, params = Operation(path, price, version, method), _parameters(query)
+        whole = method == "GET" and CODECS["boolean"].parse(values.get("pages") or "f")
+        op, params = Operation(path, price(version, method, path), version, method), _parameters(query)
         answers = [self._send(op, params, body, whole) for body in bodies]
         data = answers if many else answers[0]
-        return {**values, "answer": None if data is None else orjson.dumps(data).decode()}
+        return {**values, "answer": None if data is None else to_json(data)}
 
     def _send(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
         """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
@@ -128,7 +133,8 @@ class RequestTable(_NoScan):
             raise self._explained(error, op.path) from None
         if op.method != "GET":
             made = data.get("id") if isinstance(data, dict) else None
-            TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", "done" if made is None else str(made))
+            key = "done" if made is None else key_text(made)
+            TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
         return data
 
     def _data(self, op: Operation, params: Params, body: Any, whole: bool) -> Any:
@@ -171,12 +177,18 @@ def _family(table: Table) -> str:
 
 def _parsed(path: str) -> tuple[int, str]:
     """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is no path of the API."""
-    found = _PATH.fullmatch(path)
-    if found is None or any(part in (".", "..") for part in path.split("/")):
+    found = _PATH.fullmatch(path[: _MOST_CHARACTERS + 1])
+    try:
+        if found is None or len(path) > _MOST_CHARACTERS:
+            raise ValueError("it has another form")
+        for segment in found[2].split("/")[1:]:
+            check_written_segment(segment)
+    except ValueError as error:
         raise WriteError(
-            f"{path!r} is no path of the API",
+            f"{beginning(path, _SHOWN)!r} is no path of the API",
+            detail=f"{str(error).capitalize()}.",
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
-        )
+        ) from None
     return int(found[1]), found[2]
 
 

@@ -26,6 +26,8 @@ from pipedrive_fdw.times import is_far_date
 Record = Mapping[str, Any]
 Row = list[Any]
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+# How much an error shows of a value.
+_SHOWN = 200
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.errors import sentences as sentences  # for those who take it from here
+from pipedrive_fdw.masking import shown
 from pipedrive_fdw.run.backend import nest_level, statement_mark
 
 _SHOWN = 200
@@ -71,7 +72,7 @@ class Transaction:
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(Written(table, verb, key, nest_level(), statement_mark()))
+        self.written.append(Written(table, verb, shown(key), nest_level(), statement_mark()))
 
     def wait(
         self,
