@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
 
 from pipedrive_fdw.masking import beginning, shown
 
@@ -56,6 +57,9 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     return "".join(f'Did you mean "{name}"?' for name in closest(wrong, known))
 
 
+E = TypeVar("E", bound="PipedriveError")
+
+
 class PipedriveError(Exception):
     """Base of all; *message* is one line, *detail* says what happened, *hint* the way out.
 
@@ -69,6 +73,11 @@ class PipedriveError(Exception):
         self.detail = detail
         self.hint = hint
         super().__init__(self.message)
+
+    def detached(self: E) -> E:
+        """The error as a value that is kept: what raised it, bodies of answers among it, is let go."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
 
     @property
     def message(self) -> str:

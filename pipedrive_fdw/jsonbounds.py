@@ -22,9 +22,11 @@ class Bounds:
     def __init__(self, body: bytes) -> None:
         """Raises ValueError when *body* has more values than a page can have."""
         self._brackets = body.translate(None, _NOT_BRACKETS)
-        many = len(self._brackets) > 2 * MOST_CONTAINERS
+        self._in_texts = len(self._brackets) > 2 * MOST_CONTAINERS
+        if self._in_texts:
+            self._brackets = b""
         # Two bytes hold a value at the most
-        if many or (len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES):
+        if self._in_texts or (len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES):
             _check_size(body)
 
     def check(self, value: Any) -> None:
@@ -35,23 +37,25 @@ class Bounds:
     def _may_be_deep(self) -> bool:
         """False when there are surely no more than MOST_LEVELS levels."""
         brackets = self._brackets
-        if len(brackets) > 2 * MOST_CONTAINERS:
-            return True  # those in texts
-        for _ in range(MOST_LEVELS):
+        for _ in range(MOST_LEVELS // 2):  # a pass takes two levels at the most
             before = len(brackets)
             brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
             if len(brackets) in (0, before):
                 break
-        return bool(brackets)
+        return bool(brackets) or self._in_texts
 
 
 def _check_size(body: bytes) -> None:
     """Raises ValueError when *body* has more values than a page can have, texts left aside."""
-    structure = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    structure = plain.translate(None, _NOT_STRUCTURE)
     if structure.count(b'"') <= 4 * MOST_VALUES:  # two around a value, two around its name
-        structure = _TEXT.sub(b"", structure)
-        containers = structure.count(b"[") + structure.count(b"{")
-        if containers <= MOST_CONTAINERS and structure.count(b",") <= MOST_VALUES:
+        texts = [found[0] for found in _TEXT.finditer(structure) if found.end() - found.start() > 2]
+
+        def outside(mark: bytes) -> int:
+            return structure.count(mark) - sum(text.count(mark) for text in texts)
+
+        if outside(b"[") + outside(b"{") <= MOST_CONTAINERS and outside(b",") <= MOST_VALUES:
             return
     raise ValueError(f"it has more than {MOST_CONTAINERS} lists and objects, or {MOST_VALUES} values")
 

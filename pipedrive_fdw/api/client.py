@@ -200,12 +200,12 @@ class Client:
         except ConnectError as error:
             failure = Failure(request.method, 0, {}, arrived=error.arrived, lasting=error.lasting)
             if not error.arrived:
-                return failure, error
+                return failure, error.detached()
             self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
-            return failure, unknown(request, error)
+            return failure, unknown(request, error.detached())
         except ProtocolError as error:  # one that is too large is not asked for again
             self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
-            return Failure(request.method, 0, {}, lasting=True), unknown(request, error)
+            return Failure(request.method, 0, {}, lasting=True), unknown(request, error.detached())
         log.debug(
             "%s %s %d %.0f ms, tokens left %s",
             request.method,
@@ -244,7 +244,7 @@ def _outcome(request: Request, response: Response) -> Any:
             payload = _envelope(request, response)
         except ProtocolError as unreadable:
             # A cut or malformed answer of a read is asked for again, like a broken connection
-            return Failure(request.method, 0, {}), unknown(request, unreadable)
+            return Failure(request.method, 0, {}), unknown(request, unreadable.detached())
         if payload.get("success", True) is True:
             return Answer(payload, response.headers, response.body)
         where = f"{request.method} {urlsplit(request.url).path}"
@@ -269,7 +269,7 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
     try:
         payload = parse_json(response.body)
     except ValueError:
-        if response.body.lstrip()[:1] == b"<":
+        if response.body[:_START].lstrip()[:1] == b"<":
             raise html_error(where, response) from None
         start = beginning(response.body, _START).strip()
         raise ProtocolError(
@@ -283,4 +283,44 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
             detail=f"{where} gave {type(payload).__name__}",
             hint="Check company_domain and base_url; try again.",
         )
+    if request.is_read:
+        _check_pages(where, payload.get("additional_data"))
     return payload
+
+
+def _check_pages(where: str, said: Any) -> None:
+    """Raises ProtocolError when what an answer says of the next page cannot be understood: a list that seemed
+    to end there would have too few rows."""
+    parts = (said, said.get("pagination")) if isinstance(said, dict) else (said,)
+    for part in parts:
+        if not part:  # an empty list too, as PHP writes an empty object
+            continue
+        if not isinstance(part, dict) or not all(fits(part.get(name)) for name, fits in _PAGES.items()):
+            raise ProtocolError(
+                "an answer says in an unknown form how its list goes on",
+                detail=f"{where}: the rest of the list is not known.",
+                hint="Try again.",
+            )
+
+
+def _is_place(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= _MOST_RECORDS)
+
+
+def _is_cursor(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, int)) and len(str(value)) <= _LONGEST_CURSOR)
+
+
+def _is_flag(value: Any) -> bool:
+    return value is None or value in (True, False)
+
+
+# More records than a list has, and a longer cursor than any.
+_MOST_RECORDS, _LONGEST_CURSOR = 10**12, 4_096
+_PAGES = {
+    "start": _is_place,
+    "limit": _is_place,
+    "next_start": _is_place,
+    "next_cursor": _is_cursor,
+    "more_items_in_collection": _is_flag,
+}

@@ -77,7 +77,11 @@ def status_error(request: Request, response: Response) -> PipedriveError:
         payload = None
     why = reason(payload)
     detail = f"{where}: {why}" if why else where
-    if not isinstance(payload, dict) and status in (403, 404) and response.body.lstrip()[:1] == b"<":
+    if (
+        not isinstance(payload, dict)
+        and status in (403, 404)
+        and response.body[:_REASON].lstrip()[:1] == b"<"
+    ):
         return html_error(f"{request.method} {path}", response)
     if status == 401:
         return _auth_error("authorization" in request.headers, detail)

@@ -40,25 +40,40 @@ def session_for(options: Options) -> Session:
     """
     options = with_secrets(options)
     check_server(options)
-    name = credential_key(options)
-    timeouts = (options["connect_timeout"], options["read_timeout"])
-    capacity = options["statement_memory"] * _MEBIBYTE
-    key = (os.getpid(), name, timeouts, capacity, options["parallel"])
+    key = _key(options)
     session = _sessions.get(key)
     if session is None:
-        # A write empties the cache of everybody at this address, of other companies too where it serves all
-        address = address_key(options)
-        session = Session(
-            new_client(options, RequestsTransport(*timeouts), state_folder()),
-            Interrupts(),
-            StatementMemory(capacity, statement_mark),
-            SharedCache(state_folder(), name, address),
-            Definitions(SharedCache(state_folder(), name, _fields_of(address))),
-            statement_mark,
-            options["parallel"],
-        )
+        transport = RequestsTransport(options["connect_timeout"], options["read_timeout"])
+        session = new_session(options, new_client(options, transport, state_folder()))
         _sessions[key] = session
     return session
+
+
+def use_session(options: Options, session: Session) -> None:
+    """From now on *session* is that of the account and credential of *options*: for one without a network."""
+    _sessions[_key(options)] = session
+
+
+def _key(options: Options) -> Any:
+    timeouts = (options["connect_timeout"], options["read_timeout"])
+    return (
+        os.getpid(), credential_key(options), timeouts, options["statement_memory"], options["parallel"]
+    )  # fmt: skip
+
+
+def new_session(options: Options, client: Client) -> Session:
+    """A session of the account of *options*, whose requests *client* sends."""
+    # A write empties the cache of everybody at this address, of other companies too where it serves all
+    name, address = credential_key(options), address_key(options)
+    return Session(
+        client,
+        Interrupts(),
+        StatementMemory(options["statement_memory"] * _MEBIBYTE, statement_mark),
+        SharedCache(state_folder(), name, address),
+        Definitions(SharedCache(state_folder(), name, _fields_of(address))),
+        statement_mark,
+        options["parallel"],
+    )
 
 
 def forget(options: Options) -> int:

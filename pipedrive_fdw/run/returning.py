@@ -87,7 +87,8 @@ def _element(table: Table, change: Change, record: Values, row: Values) -> Value
     """The record, or the element of its array that was written."""
     if not change.op.array:
         return record
-    elements = dig(record, table.nested.split(".")) or []
+    found = dig(record, table.nested.split("."))
+    elements = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     place = arrays.place_of(table, elements, row)
     return arrays.element_of(table, row) if place is None else elements[place]
 

@@ -20,6 +20,7 @@ from pipedrive_fdw.custom.fields import KEY
 from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError, quoted, sentences
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.run.hidden import HiddenCells
 from pipedrive_fdw.times import is_far_date
 
@@ -387,9 +388,10 @@ class RowMaker:
         table = self.binding.table
         keys = (table.column(name) for name in table.key)
         parts = [column_value(c, outer if c.outer else record, echo) for c in keys if c is not None]
+        record_key = ":".join(beginning(str(part), _SHOWN) for part in parts)
         return DataError(
             f"column {bound.name} of {table.name} cannot show a value of Pipedrive as {bound.codec.name}",
-            detail=sentences(f"Record {':'.join(map(str, parts))}: {reason}"),
+            detail=sentences(f"Record {record_key}: {beginning(str(reason), _SHOWN)}"),
             hint="Leave the column out of the query, correct the record in Pipedrive, or have NULL shown for "
             "such values: ALTER FOREIGN TABLE … OPTIONS (ADD odd_values 'null'), or ALTER SERVER likewise. "
             "The column attrs keeps them as they came.",

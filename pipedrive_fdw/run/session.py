@@ -304,7 +304,7 @@ class Work:
                 spent=self.spent,
             )
         except ApiError as error:
-            return error
+            return error.detached()
         return self._held(answer.body)
 
     def _held(self, body: bytes) -> bytes:
