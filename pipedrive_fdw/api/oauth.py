@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import urlencode, urlsplit
@@ -205,7 +205,7 @@ class Kept:
     api_domain: str = ""
     ends: float = 0.0
     failed: float = 0.0
-    failure: tuple[str, str, str, str] = ("", "", "", "")
+    failure: tuple[str, ...] = ("", "", "", "")
 
     def is_sound(self, now: float) -> bool:
         """False for what no session has kept."""
@@ -232,10 +232,8 @@ class Kept:
     def with_failure(self, error: PipedriveError, now: float) -> Kept:
         word = error.word if error.word in _KINDS else ConnectError.word
         message = error.message.partition(": ")[2]
-        detail, hint = error.detail[:_LONGEST_TEXT], error.hint[:_LONGEST_TEXT]
-        return replace(
-            self, access_token="", failed=now, failure=(word, message[:_LONGEST_TEXT], detail, hint)
-        )
+        failure = (word, *(text[:_LONGEST_TEXT] for text in (message, error.detail, error.hint)))
+        return Kept(refresh_token=self.refresh_token, failed=now, failure=failure)
 
 
 def token_file(folder: Path, key: str) -> Path:
