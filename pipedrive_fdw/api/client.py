@@ -25,6 +25,7 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     PlanError,
     ProtocolError,
+    sentences,
 )
 from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.masking import beginning
@@ -225,7 +226,9 @@ def _check_path(path: str) -> None:
         for segment in path.split("/")[1:]:
             check_written_segment(segment)
     except ValueError as error:
-        raise PlanError(f"{beginning(path, _START)!r} is no path of a request", f"{error}.") from None
+        raise PlanError(
+            f"{beginning(path, _START)!r} is no path of a request", sentences(str(error))
+        ) from None
 
 
 def _signed(request: Request, signed: Signed, version: int) -> Request:

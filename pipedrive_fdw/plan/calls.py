@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pipedrive_fdw.addresses import check_segment
 from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.errors import PlanError
+from pipedrive_fdw.errors import PlanError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.paths import Call, Order
 
@@ -81,7 +81,7 @@ def _segment(name: str, value: str) -> str:
     except ValueError as error:
         raise PlanError(
             f"the {name} {beginning(value, _SHOWN)!r} cannot stand in the path of a request",
-            detail=f"It would name a part of the path: {error}.",
+            detail=sentences(f"It would name a part of the path: {error}"),
             hint="No record of Pipedrive has such a key; leave it out by a condition.",
         ) from None
     return quote(value, safe="")

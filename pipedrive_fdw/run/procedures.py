@@ -186,7 +186,7 @@ def _parsed(path: str) -> tuple[int, str]:
     except ValueError as error:
         raise WriteError(
             f"{beginning(path, _SHOWN)!r} is no path of the API",
-            detail=f"{str(error).capitalize()}.",
+            detail=sentences(str(error).capitalize()),
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
         ) from None
     return int(found[1]), found[2]

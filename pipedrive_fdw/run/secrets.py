@@ -13,7 +13,7 @@ import re
 import stat
 from collections.abc import Mapping
 
-from pipedrive_fdw.errors import OptionError
+from pipedrive_fdw.errors import OptionError, sentences
 from pipedrive_fdw.masking import read_secret
 from pipedrive_fdw.options import OAUTH, TOKEN, Options, check_server
 
@@ -50,7 +50,8 @@ def read_secrets(path: str) -> Mapping[str, str]:
             found[name] = read_secret(value)
         except ValueError as error:
             raise OptionError(
-                f"{name} in line {number} of the secrets_file {path} cannot be used", hint=f"{name}: {error}."
+                f"{name} in line {number} of the secrets_file {path} cannot be used",
+                hint=sentences(f"{name}: {error}"),
             ) from None
     if not found:
         raise OptionError(f"the secrets_file {path} holds no secret", hint=_FORM)

@@ -103,7 +103,7 @@ def test_an_address_that_is_none_or_would_go_out_in_the_clear_is_refused(option:
 def test_a_path_that_belongs_to_the_api_is_refused(address: str) -> None:
     with pytest.raises(OptionError, match="base_url") as caught:
         read_options({"base_url": address})
-    assert "appended" in caught.value.hint
+    assert "is added to it" in caught.value.hint
 
 
 class TokenAnswers:
