@@ -74,11 +74,15 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
     )
 
 
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def read_fields(definitions: Iterable[Mapping[str, Any]]) -> tuple[Field, ...]:
     """The custom fields among *definitions*, the oldest first."""
     listed = [definition for definition in definitions if isinstance(definition, Mapping)]
     numbers = [definition.get("id") for definition in listed if read_field(definition) is not None]
     if all(isinstance(number, int) for number in numbers):  # v1, whose order is the one on the screen
-        listed.sort(key=lambda definition: definition.get("id") or 0)
+        listed.sort(key=lambda definition: _number(definition.get("id")))
     found = (read_field(definition) for definition in listed)
     return tuple({field.key: field for field in found if field is not None}.values())

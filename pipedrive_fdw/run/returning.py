@@ -116,4 +116,5 @@ def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, e
     if column.kind in LINKS and expanded:
         # an id alone; what was scanned has the parts, unless another id was written
         return column.field in change.body.get("custom_fields", ())
-    return column.field in (record.get("custom_fields") or {})
+    told = record.get("custom_fields")
+    return isinstance(told, dict) and column.field in told

@@ -111,7 +111,7 @@ class Qual:
 class HostileAccount:
     def __init__(self, **more: str) -> None:
         self.options = read_options({"base_url": ADDRESS, "api_token": TOKEN, **more})
-        self.simulator = Simulator(token=TOKEN, deals=4)
+        self.simulator = Simulator(token=TOKEN, deals=4, burst=10**9, budget=10**12)
         self.transport = HostileTransport(self.simulator)
         self.anew()
         self.tables: dict[str, ForeignTable] = {}

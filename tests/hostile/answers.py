@@ -68,11 +68,11 @@ def odd_value(chance: random.Random) -> Any:
     if kind == 5:
         return chance.choice((None, True, False))
     if kind == 6:
-        return [odd_value(chance) for _ in range(chance.randrange(3))]
+        return [odd_value(chance) for _ in range(chance.randrange(2))]
     if kind == 7:
-        return {chance.choice(NAMES): odd_value(chance) for _ in range(chance.randrange(3))}
-    deep: Any = odd_value(chance) if chance.random() < 0.5 else 1
-    for _ in range(chance.choice((3, 90, 300, 900))):
+        return {chance.choice(NAMES): odd_value(chance) for _ in range(chance.randrange(2))}
+    deep: Any = 1
+    for _ in range(chance.choice((3, 90, 300, 600))):
         deep = [deep] if chance.random() < 0.5 else {"a": deep}
     return deep
 

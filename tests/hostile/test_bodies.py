@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from pipedrive_fdw.errors import OptionError, OutcomeUnknownError, PipedriveErro
 from pipedrive_fdw.jsontext import parse_json, to_json
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.schema import foreign_table
+from tests.hostile.answers import as_json, odd_value
 from tests.hostile.raw import response, serving
 from tests.hostile.unlimited import Unlimited
 
@@ -272,6 +274,16 @@ def test_a_number_of_many_digits_keeps_them(digits: str) -> None:
 def test_other_numbers_are_what_they_were(digits: str) -> None:
     assert parse_json(digits.encode()) == json.loads(digits)
     assert parse_json(b"[1e400," + digits.encode() + b"]")[1] == json.loads(digits)
+
+
+def test_a_value_that_a_type_cannot_hold_is_a_value_error_and_nothing_else() -> None:
+    chance = random.Random(1)
+    for codec in CODECS.values():
+        for _ in range(2_000):
+            try:
+                codec.load(parse_json(as_json(odd_value(chance))))
+            except ValueError as error:
+                assert len(str(error)) < 500
 
 
 @pytest.mark.parametrize("digits", ["9" * 30, "9" * 100_000, "²", "٣" * 5_000_00])

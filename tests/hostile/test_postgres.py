@@ -110,7 +110,7 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    made = Simulator(token=TOKEN, deals=4)
+    made = Simulator(token=TOKEN, deals=4, burst=10**9, budget=10**12)
     yield made
     made.stop()
 
