@@ -8,9 +8,12 @@ ENGINE = $(PYTHON) -m tests.engine
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 SOURCES := pipedrive_fdw tests setup.py
+# Tests are full of words that only look like secrets.
+MADE_UP := KeywordDetector Base64HighEntropyString HexHighEntropyString BasicAuthDetector
+LOCKED := --quiet --generate-hashes --no-annotate --allow-unsafe --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e golden docs bench dist extension install uninstall clean
+.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e fuzz golden docs bench lock audit sbom dist extension install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +49,33 @@ unit: $(READY) ## tests without PostgreSQL
 	$(PYTEST) -q tests/unit
 e2e: $(READY) ## tests in a real PostgreSQL
 	$(PYTEST) tests/e2e
+fuzz: $(READY) ## 20,000 spoilt answers of the API, and 2,000 statements on such in PostgreSQL: half an hour
+	HOSTILE_ANSWERS=20000 HOSTILE_STATEMENTS=2000 \
+	  $(PYTEST) -q tests/hostile/test_answers.py tests/hostile/test_postgres.py
 golden: $(READY) ## write the golden files of tests/regress anew
 	REGENERATE=1 $(PYTEST) -q tests/regress
 docs: $(READY) ## write the generated parts of README.md and docs anew
 	$(BIN)/python -m tests.docs
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
+lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server: requirements/
+	@for python in 3.9 3.10; do \
+	  $(BIN)/uv pip compile setup.py $(LOCKED) --python-version $$python -o requirements/python$$python.txt || exit 1; \
+	done
+	@printf 'pip>=25\nsetuptools>=77\n' | \
+	  $(BIN)/uv pip compile - $(LOCKED) --python-version 3.9 -o requirements/build.txt
+audit: $(VENV)/.audit ## known faults of the libraries, bandit's findings, secrets in the repository
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pipedrive_fdw tests/engine setup.py
+	git ls-files -z ':!tests' | xargs -0 $(BIN)/detect-secrets-hook
+	git ls-files -z tests | xargs -0 $(BIN)/detect-secrets-hook $(MADE_UP:%=--disable-plugin %)
+	$(BIN)/python -m pip_audit --disable-pip --no-deps --strict \
+	  $(foreach file,$(wildcard requirements/*.txt),--requirement $(file))
+sbom: $(VENV)/.audit ## what is installed into a server as CycloneDX, in dist/
+	@mkdir -p dist
+	@for file in requirements/python*.txt; do \
+	  $(BIN)/cyclonedx-py requirements $$file --output-reproducible -o dist/$$(basename $$file .txt).cdx.json || exit 1; \
+	done
+	@ls dist/*.cdx.json
 dist: $(READY) ## source archive and wheel, in dist/
 	rm -rf build dist
 	$(BIN)/python -m build . >/dev/null
@@ -73,6 +97,11 @@ $(VENV)/.made:
 	  { echo "$(PYTHON) cannot make virtual environments: please install that (apt-get install python3-venv)" >&2; exit 1; }
 	@echo "making $(VENV)" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.audit: $(READY)
+	@echo "installing the tools that look at the package into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[audit]'
 	@touch $@
 
 $(READY): setup.py $(VENV)/.made

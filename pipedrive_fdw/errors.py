@@ -1,4 +1,4 @@
-"""Every error that a user can see, and the one place that keeps secrets out of them.
+"""Every error that a user can see.
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
@@ -26,33 +26,18 @@ Each class has an SQLSTATE that programs can act on, and a stable word that stan
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
+from typing import TypeVar
 
-_SECRETS: set[str] = set()
-_SHORTEST_SECRET = 6
+from pipedrive_fdw.masking import beginning, shown
+
 _LONGEST_VALUE = 100
 _ENDS = (".", "!", "?", "…")
 
 
-def remember_secret(value: str | None) -> None:
-    """From now on *value* is masked in every message that leaves the package."""
-    if value and len(value) >= _SHORTEST_SECRET:
-        _SECRETS.add(value)
-
-
-def redact(text: str) -> str:
-    """*text* without any known secret and without query-string tokens."""
-    for secret in _SECRETS:
-        if secret in text:
-            text = text.replace(secret, "***")
-    return re.sub(r"(?i)\b(api_token|access_token|refresh_token|client_secret)=[^&\s'\"]+", r"\1=***", text)
-
-
 def quoted(value: object) -> str:
     """A value of Pipedrive or of a user for a message: its repr, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return beginning(repr(value), _LONGEST_VALUE)
 
 
 def sentences(*parts: str) -> str:
@@ -72,8 +57,14 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     return "".join(f'Did you mean "{name}"?' for name in closest(wrong, known))
 
 
+E = TypeVar("E", bound="PipedriveError")
+
+
 class PipedriveError(Exception):
-    """Base of all; *message* is one line, *detail* says what happened, *hint* the way out."""
+    """Base of all; *message* is one line, *detail* says what happened, *hint* the way out.
+
+    Whatever is put into the three is shown without secrets and without control characters (masking.py).
+    """
 
     word = "error"
 
@@ -83,10 +74,39 @@ class PipedriveError(Exception):
     unsent = ""
 
     def __init__(self, message: str, detail: str = "", hint: str = "") -> None:
-        super().__init__(message)
-        self.message = redact(f"pipedrive {self.word}: {message}")
-        self.detail = redact(detail)
-        self.hint = redact(hint)
+        self.message = f"pipedrive {self.word}: {message}"
+        self.detail = detail
+        self.hint = hint
+        super().__init__(self.message)
+
+    def detached(self: E) -> E:
+        """The error as a value that is kept: what raised it, bodies of answers among it, is let go."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
+
+    @property
+    def message(self) -> str:
+        return self._message
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self._message = shown(text)
+
+    @property
+    def detail(self) -> str:
+        return self._detail
+
+    @detail.setter
+    def detail(self, text: str) -> None:
+        self._detail = shown(text)
+
+    @property
+    def hint(self) -> str:
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str) -> None:
+        self._hint = shown(text)
 
     def __str__(self) -> str:
         parts = [self.message]

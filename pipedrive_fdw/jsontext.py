@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from pipedrive_fdw.jsonbounds import Bounds
 from pipedrive_fdw.numerics import numeric_text
 
 # What numbers are written with becomes one character: a run of it is found faster than by a pattern.
@@ -26,7 +27,7 @@ _EXACT_DIGITS = 17
 
 
 def clean(text: str) -> str:
-    """*text* without NUL and lone surrogates, which PostgreSQL's text cannot hold."""
+    """*text* without NUL, which PostgreSQL's text cannot hold."""
     if "\x00" in text:
         text = text.replace("\x00", "")
     return text
@@ -43,10 +44,18 @@ def _clean_json(value: Any) -> Any:
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON *body* → Python. Lone surrogates, which orjson refuses, become U+FFFD.
+    """JSON *body* → Python, which ``to_json`` can write again.
 
-    Raises ValueError for anything that is not one JSON document.
+    Lone surrogates, which orjson refuses, become question marks. Raises ValueError for anything that is not
+    one JSON document, and for one of more values or levels than a page of the API has.
     """
+    bounds = Bounds(body)
+    value = _parsed(body)
+    bounds.check(value)
+    return value
+
+
+def _parsed(body: bytes) -> Any:
     if _MANY not in body.translate(_DIGITS) or not _LONG.search(body):
         try:
             return orjson.loads(body)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
-from pipedrive_fdw.errors import OptionError, did_you_mean, remember_secret, sentences
+from pipedrive_fdw.addresses import ANY_COMPANY, read_address
+from pipedrive_fdw.errors import OptionError, did_you_mean, sentences
+from pipedrive_fdw.masking import read_secret
 
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
 
@@ -82,27 +84,12 @@ def _path(value: str) -> str:
     return value
 
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("use an address like https://proxy.example")
-    if parts.scheme == "http" and host not in _LOOPBACK and not host.startswith("127."):
-        raise ValueError("http is allowed on the loopback address only, use https")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("it must hold no credential, query or fragment")
-    return value.rstrip("/")
-
-
 # A path that is the API's own; before it may stand that of a gateway.
-_PATH_OF_API = re.compile(r"(.*?)(/api/v[12](/.*)?|/v[12])")
+_PATH_OF_API = re.compile(r"(.*?)(/api/v[12](/.*)?|/v[12])", re.IGNORECASE)
 
 
 def _base_url(value: str) -> str:
-    url = _url(value)
+    url = read_address(value)
     parts = urlsplit(url)
     found = _PATH_OF_API.fullmatch(parts.path)
     ours = f".{parts.hostname}".endswith(".pipedrive.com")
@@ -122,7 +109,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "oauth_url",
         (SERVER,),
-        _url,
+        read_address,
         "",
         "address of the OAuth token endpoint, if neither base_url nor Pipedrive's",
     ),
@@ -134,10 +121,14 @@ OPTIONS: tuple[Option, ...] = (
         "connect_timeout", (SERVER,), _number(0.1, 600, whole=False), 10.0, "seconds to wait for a connection"
     ),
     Option("read_timeout", (SERVER,), _number(0.1, 3600, whole=False), 60.0, "seconds to wait for an answer"),
-    Option("api_token", (MAPPING,), _text, "", "the user's API token", secret=True),
-    Option("client_id", (MAPPING,), _text, "", "OAuth 2.0 instead of a token: the app's id", secret=True),
-    Option("client_secret", (MAPPING,), _text, "", "OAuth 2.0: the app's secret", secret=True),
-    Option("refresh_token", (MAPPING,), _text, "", "OAuth 2.0: what `authorize` has given", secret=True),
+    Option("api_token", (MAPPING,), read_secret, "", "the user's API token", secret=True),
+    Option(
+        "client_id", (MAPPING,), read_secret, "", "OAuth 2.0 instead of a token: the app's id", secret=True
+    ),
+    Option("client_secret", (MAPPING,), read_secret, "", "OAuth 2.0: the app's secret", secret=True),
+    Option(
+        "refresh_token", (MAPPING,), read_secret, "", "OAuth 2.0: what `authorize` has given", secret=True
+    ),
     Option("secrets_file", (MAPPING,), _path, "", "a file on the server that holds these instead"),
     Option("table", (TABLE,), _text, "", "which of Pipedrive's tables it is; IMPORT sets it"),
     Option(
@@ -204,8 +195,6 @@ OPTIONS: tuple[Option, ...] = (
 TOKEN = ("api_token",)
 OAUTH = ("client_id", "client_secret", "refresh_token")
 OAUTH_ADDRESS = "https://oauth.pipedrive.com"
-# The API's address where an OAuth account names none; it serves every company (FACTS 3).
-_ANY_COMPANY = "https://api.pipedrive.com"
 # Options that a session can set as pipedrive.<name>, over what server and table say.
 SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -254,8 +243,6 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
         option = _BY_NAME.get(name)
         if option is None or not set(option.where) & set(where):
             raise _unknown(name, where)
-        if option.secret:
-            remember_secret(value)
         try:
             values[name] = option.read(value)
         except ValueError as error:
@@ -399,7 +386,7 @@ def base_url(options: Options) -> str:
     if options["base_url"]:
         return str(options["base_url"])
     domain = options["company_domain"]
-    return f"https://{domain}.pipedrive.com" if domain else _ANY_COMPANY
+    return f"https://{domain}.pipedrive.com" if domain else ANY_COMPANY
 
 
 def account_identity(options: Options) -> tuple[str, ...]:
@@ -414,6 +401,12 @@ def oauth_url(options: Options) -> str:
     return str(options["oauth_url"] or options["base_url"] or OAUTH_ADDRESS)
 
 
-def read_url(value: str) -> str:
-    """*value* as an address like that of oauth_url. Raises ValueError."""
-    return _url(value)
+def read_api_domain(options: Options, value: str) -> str:
+    """*value*, which came with an access token, as an address like that of base_url. Raises ValueError.
+
+    A token endpoint elsewhere must not have requests sent to what listens on this machine.
+    """
+    address = _base_url(value)
+    if address.startswith("http:") and not oauth_url(options).startswith("http:"):
+        raise ValueError("http is allowed only where the token endpoint is on this machine too")
+    return address

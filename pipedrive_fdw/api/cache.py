@@ -24,10 +24,11 @@ from typing import Any
 
 import orjson
 
-from pipedrive_fdw.api.limits import open_state, unusable
+from pipedrive_fdw.api.state import MOST_BYTES, is_moment, open_state, parsed, peeked, unusable
+from pipedrive_fdw.api.transport import MAX_BODY
 
 # What one company's cache holds at most. It is looked after now and then, so it may pass that by a little.
-MOST_BYTES = 256 * 2**20
+_MOST_BYTES = 256 * 2**20
 MOST_ENTRIES = 20_000
 LARGEST_ENTRY = 32 * 2**20
 _SWEPT_AFTER_SECONDS = 60.0
@@ -44,8 +45,14 @@ def pack(body: bytes) -> bytes:
     return zlib.compress(body, _FAST)
 
 
-def unpack(packed: bytes) -> bytes:
-    return zlib.decompress(packed)
+def unpack(packed: bytes) -> bytes | None:
+    """What was packed; None for what was not, or is larger than an answer can be."""
+    try:
+        unpacking = zlib.decompressobj()
+        body = unpacking.decompress(packed, MAX_BODY + 1)
+    except zlib.error:
+        return None
+    return body if unpacking.eof and len(body) <= MAX_BODY else None
 
 
 @dataclass(frozen=True)
@@ -53,14 +60,14 @@ class Began:
     """The moment before a request: the wall clock, and the mark of the last write."""
 
     time: float
-    mark: str
+    mark: str | None
 
 
 class SharedCache:
     """The cache of one credential; of no effect without a *folder* (outside a server)."""
 
     def __init__(
-        self, folder: Path | None, credential: str, company: str, most_bytes: int = MOST_BYTES
+        self, folder: Path | None, credential: str, company: str, most_bytes: int = _MOST_BYTES
     ) -> None:
         self._folder = folder / f"cache-{company[:32]}" if folder else None
         self._mark = folder / f"written-{company[:32]}" if folder else None
@@ -79,27 +86,30 @@ class SharedCache:
         """The entry of *key* where it is not older than *seconds*."""
         if self._folder is None:
             return None
+        head, _, rest = peeked(self._path(self._folder, key), LARGEST_ENTRY + MOST_BYTES).partition(b"\n")
+        known, now, written = parsed(head) or {}, time.time(), self._written()
+        if written is None or known.get("mark") != written or not is_moment(known.get("began"), now):
+            return None
+        if now - known["began"] >= seconds:
+            return None
+        pages, start = [], 0
         try:
-            head, _, rest = self._path(self._folder, key).read_bytes().partition(b"\n")
-            known = orjson.loads(head)
-            age = time.time() - known["began"]
-            if known["mark"] != self._written() or not 0 <= age < seconds:
-                return None
-            pages, start = [], 0
             for name, length, check in known["pages"]:
                 packed = rest[start : start + length]
                 if len(packed) != length or zlib.crc32(packed) != check:
                     return None
                 pages.append((name, packed))
                 start += length
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
-        return pages
+        return pages or None
 
     def put(self, key: Any, pages: Sequence[Page], began: Began, seconds: float) -> None:
         """Keeps *pages*, asked for since *began*, for *seconds*, unless there was a write in between."""
         size = sum(len(packed) for _, packed in pages)
-        if self._folder is None or size > LARGEST_ENTRY or began.mark != self._written():
+        if self._folder is None or size > LARGEST_ENTRY:
+            return
+        if began.mark is None or began.mark != self._written():
             return
         names = [(name, len(packed), zlib.crc32(packed)) for name, packed in pages]
         head = orjson.dumps({"began": began.time, "mark": began.mark, "pages": names})
@@ -125,8 +135,8 @@ class SharedCache:
         try:
             descriptor = open_state(self._mark)
             try:
-                # One that is read while it is written is yet another mark, which suits nothing
                 os.pwrite(descriptor, os.urandom(_MARK).hex().encode(), 0)
+                os.ftruncate(descriptor, 2 * _MARK)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -140,11 +150,13 @@ class SharedCache:
 
     # ---- files
 
-    def _written(self) -> str:
-        try:
-            return "" if self._mark is None else self._mark.read_text("ascii", "replace")
-        except FileNotFoundError:
+    def _written(self) -> str | None:
+        """The mark of the last write, '' when there was none. None where that cannot be told, as while it is
+        being written: then nothing is kept and nothing found."""
+        if self._mark is None or not self._mark.exists():
             return ""
+        mark = peeked(self._mark, 2 * _MARK).decode("ascii", "replace")
+        return mark if len(mark) == 2 * _MARK else None
 
     def _path(self, folder: Path, key: Any) -> Path:
         text = self._credential.encode() + b"\n" + orjson.dumps(key)

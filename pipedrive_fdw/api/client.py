@@ -13,27 +13,28 @@ from typing import Any, Callable, Protocol
 from urllib.parse import urlsplit
 
 from pipedrive_fdw import __version__
+from pipedrive_fdw.addresses import ANY_COMPANY, check_written_segment
 from pipedrive_fdw.api.limits import Limits, Turn
-from pipedrive_fdw.api.retry import Failure, is_daily, next_wait, number
+from pipedrive_fdw.api.retry import Failure, next_wait
+from pipedrive_fdw.api.statuses import html_error, reason, status_error, unknown
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.errors import (
-    AccessError,
     ApiError,
-    AuthError,
-    BurstLimitError,
     Cancelled,
     ConnectError,
-    DailyLimitError,
-    NotFoundError,
-    OutcomeUnknownError,
     PipedriveError,
+    PlanError,
     ProtocolError,
     sentences,
 )
-from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.masking import beginning
 
 log = logging.getLogger("pipedrive_fdw")
-_LONGEST_REASON = 500
+# How much is shown of a body that says nothing, and of a path.
+_START = 80
+# Statuses of requests that were refused before they cost anything.
+_FREE = (401, 429)
 _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
 
 
@@ -71,10 +72,12 @@ class Spent:
 
 @dataclass(frozen=True)
 class Signed:
-    """How a request is sent now: the headers that sign it, and the address that it goes to."""
+    """How a request is sent now: the headers that sign it, and the address that it goes to. *company* is the
+    key of the one whose tokens it spends, where that became known with the access token."""
 
     headers: Mapping[str, str] = field(repr=False)
     base_url: str
+    company: str = ""
 
 
 class Credential(Protocol):
@@ -153,12 +156,14 @@ class Client:
         Raises the ApiError of its status, ProtocolError for an answer that is not Pipedrive's JSON,
         ConnectError when none came, OutcomeUnknownError when a write may or may not have arrived.
         """
+        _check_path(path)
         headers = _HEADERS if body is None else {**_HEADERS, "content-type": content_type}
         unsigned = Request(method, path, params, headers, body)
         attempt, renewed = 0, False
         while True:
             attempt += 1
             signed = self.credential.sign(exchange)
+            self.limits.company = signed.company or self.limits.company
             outcome = self._attempt(_signed(unsigned, signed, version), tokens, exchange, spent)
             if isinstance(outcome, Answer):
                 return outcome
@@ -196,9 +201,12 @@ class Client:
         except ConnectError as error:
             failure = Failure(request.method, 0, {}, arrived=error.arrived, lasting=error.lasting)
             if not error.arrived:
-                return failure, error
+                return failure, error.detached()
             self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
-            return failure, _unknown(request, error)
+            return failure, unknown(request, error.detached())
+        except ProtocolError as error:  # one that is too large is not asked for again
+            self.limits.learn({}, turn, tokens=tokens, waiter=exchange)
+            return Failure(request.method, 0, {}, lasting=True), unknown(request, error.detached())
         log.debug(
             "%s %s %d %.0f ms, tokens left %s",
             request.method,
@@ -207,15 +215,26 @@ class Client:
             response.seconds * 1000,
             response.headers.get("x-daily-ratelimit-token-remaining", "?"),
         )
-        charged = 0 if response.status == 429 else tokens
+        charged = 0 if response.status in _FREE else tokens
         self.limits.learn(response.headers, turn, response.left, charged, exchange)
         return _outcome(request, response)
+
+
+def _check_path(path: str) -> None:
+    """Raises PlanError for a path that a server may take for another one, whoever made it."""
+    try:
+        for segment in path.split("/")[1:]:
+            check_written_segment(segment)
+    except ValueError as error:
+        raise PlanError(
+            f"{beginning(path, _START)!r} is no path of a request", sentences(str(error))
+        ) from None
 
 
 def _signed(request: Request, signed: Signed, version: int) -> Request:
     """*request*, whose url is the path of an operation yet, as it is sent."""
     # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
-    bare = version == 1 and urlsplit(signed.base_url).hostname == "api.pipedrive.com"
+    bare = version == 1 and signed.base_url == ANY_COMPANY
     url = f"{signed.base_url}{'' if bare else '/api'}/v{version}{request.url}"
     return replace(request, url=url, headers={**request.headers, **signed.headers})
 
@@ -225,36 +244,25 @@ def _outcome(request: Request, response: Response) -> Any:
     error: PipedriveError
     if 200 <= response.status < 300:
         try:
-            return Answer(_envelope(request, response), response.headers, response.body)
+            payload = _envelope(request, response)
         except ProtocolError as unreadable:
             # A cut or malformed answer of a read is asked for again, like a broken connection
-            return Failure(request.method, 0, {}), _unknown(request, unreadable)
+            return Failure(request.method, 0, {}), unknown(request, unreadable.detached())
+        if payload.get("success", True) is True:
+            return Answer(payload, response.headers, response.body)
+        where = f"{request.method} {urlsplit(request.url).path}"
+        why = reason(payload).rstrip(".") or "the API reports no success"
+        error = ApiError(why, where, status=response.status)
+        return Failure(request.method, response.status, response.headers), unknown(request, error)
     error = status_error(request, response)
-    if response.status >= 500:
-        error = _unknown(request, error)
+    if not 400 <= response.status < 500:  # nothing but these says that a write was refused
+        error = unknown(request, error)
     return Failure(request.method, response.status, response.headers, response.body), error
 
 
 def _is_search(request: Request) -> bool:
     """Whether the request counts into the window of the searches."""
     return request.url.rsplit("/", 1)[-1] in ("search", "itemSearch", "field")
-
-
-_DONE = {"POST": "created", "DELETE": "deleted"}
-
-
-def _unknown(request: Request, error: PipedriveError) -> PipedriveError:
-    """*error* of a read as it is; of a write, which may have been done, that nobody knows."""
-    if request.is_read:
-        return error
-    done = _DONE.get(request.method, "changed")
-    return OutcomeUnknownError(
-        f"a record may or may not have been {done}: {error.message.partition(': ')[2]}",
-        detail=error.detail,
-        hint="Look for the record in Pipedrive (newest first) before sending it again."
-        if done == "created"
-        else "Look at the record in Pipedrive before sending it again.",
-    )
 
 
 def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
@@ -264,9 +272,9 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
     try:
         payload = parse_json(response.body)
     except ValueError:
-        start = response.body[:80].decode("utf-8", "replace").strip()
-        if start[:1] == "<":
-            raise _html(where, response) from None
+        if response.body[:_START].lstrip()[:1] == b"<":
+            raise html_error(where, response) from None
+        start = beginning(response.body, _START).strip()
         raise ProtocolError(
             "an answer is not whole JSON",
             detail=f"{where}: {len(response.body)} bytes, beginning {start!r}",
@@ -278,105 +286,44 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
             detail=f"{where} gave {type(payload).__name__}",
             hint="Check company_domain and base_url; try again.",
         )
-    if payload.get("success") is False:
-        why = reason(payload).rstrip(".") or "the API reports no success"
-        raise ApiError(why, detail=where, status=response.status)
+    if request.is_read:
+        _check_pages(where, payload.get("additional_data"))
     return payload
 
 
-def _html(where: str, response: Response) -> ProtocolError:
-    return ProtocolError(
-        "an HTML page came where JSON belongs",
-        detail=f"{where} gave status {response.status} and {len(response.body)} bytes of HTML",
-        hint="Check company_domain and base_url. A status 403 of Cloudflare means that too many refused "
-        "requests were repeated; wait some minutes.",
-    )
+def _check_pages(where: str, said: Any) -> None:
+    """Raises ProtocolError when what an answer says of the next page cannot be understood: a list that seemed
+    to end there would have too few rows."""
+    parts = (said, said.get("pagination")) if isinstance(said, dict) else (said,)
+    for part in parts:
+        if not part:  # an empty list too, as PHP writes an empty object
+            continue
+        if not isinstance(part, dict) or not all(fits(part.get(name)) for name, fits in _PAGES.items()):
+            raise ProtocolError(
+                "an answer says in an unknown form how its list goes on",
+                detail=f"{where}: the rest of the list is not known.",
+                hint="Try again.",
+            )
 
 
-def reason(payload: Any) -> str:
-    """What an envelope says went wrong, cut where it is long; empty where it says nothing."""
-    if not isinstance(payload, dict):
-        return ""
-    parts = [str(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
-    if payload.get("errors"):  # of webhooks: {"subscription_url": ["invalid or non-reachable URL"]}
-        parts.append(to_json(payload["errors"]))
-    parts += [f"{name} {payload[name]}" for name in ("code", "field_code") if payload.get(name)]
-    said = sentences(*parts)
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+def _is_place(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= _MOST_RECORDS)
 
 
-def status_error(request: Request, response: Response) -> PipedriveError:
-    """The error of an answer whose status is not of the 2xx."""
-    path = urlsplit(request.url).path
-    where = f"{request.method} {path} gave status {response.status}"
-    status = response.status
-    try:
-        payload = parse_json(response.body)
-    except ValueError:
-        payload = None
-    why = reason(payload)
-    detail = f"{where}: {why}" if why else where
-    if not isinstance(payload, dict) and status in (403, 404) and response.body.lstrip()[:1] == b"<":
-        return _html(f"{request.method} {path}", response)
-    if status == 401:
-        return _auth_error("authorization" in request.headers, detail)
-    if status == 429:
-        return _limit_error(response, detail)
-    if status in (402, 403, 410, 415):
-        return AccessError(f"access refused ({status})", detail, status=status)
-    if status == 404 and isinstance(payload, dict):
-        hint = "" if why else "Check company_domain and base_url."
-        return NotFoundError("not found (404)", detail, hint, status, payload.get("success") is False)
-    if 300 <= status < 400:
-        return ProtocolError(
-            "the API answered with a redirect, which is not followed with a credential",
-            detail,
-            "Check company_domain and base_url.",
-        )
-    if status >= 500:
-        return ApiError(f"Pipedrive has a fault (status {status})", detail, "Try again later.", status)
-    return ApiError(f"the API refuses the request (status {status})", detail, status=status)
+def _is_cursor(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, int)) and len(str(value)) <= _LONGEST_CURSOR)
 
 
-def _auth_error(oauth: bool, detail: str) -> AuthError:
-    if oauth:
-        return AuthError(
-            "the access token is not accepted, nor is a new one",
-            detail,
-            "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
-            "asks for consent again.",
-            401,
-        )
-    return AuthError(
-        "the API token is not accepted", detail, "ALTER USER MAPPING … OPTIONS (SET api_token '…').", 401
-    )
+def _is_flag(value: Any) -> bool:
+    return value is None or value in (True, False)
 
 
-def _limit_error(response: Response, detail: str) -> ApiError:
-    daily = is_daily(response.headers, response.body)
-    if daily is None:
-        return DailyLimitError(
-            "too many requests, or the day's API tokens are used up",
-            sentences(detail, "Pipedrive does not say which it is, so nothing was sent again"),
-            "Try again in some seconds; SELECT * FROM api_usage shows the tokens that were last reported.",
-            429,
-        )
-    if daily:
-        seconds = int(number(response.headers.get("retry-after")))
-        when = (
-            f" It resets in {seconds // 3600} h {seconds % 3600 // 60} min."
-            if seconds
-            else " It resets at midnight."
-        )
-        return DailyLimitError(
-            "the day's API tokens of the company are used up",
-            detail,
-            f"Wait for the reset or add tokens in Pipedrive.{when}",
-            429,
-        )
-    return BurstLimitError(
-        "too many requests in the two-second window, again and again",
-        detail,
-        "Other programs use the same token; try again.",
-        429,
-    )
+# More records than a list has, and a longer cursor than any.
+_MOST_RECORDS, _LONGEST_CURSOR = 10**12, 4_096
+_PAGES = {
+    "start": _is_place,
+    "limit": _is_place,
+    "next_start": _is_place,
+    "next_cursor": _is_cursor,
+    "more_items_in_collection": _is_flag,
+}

@@ -16,7 +16,7 @@ class KeySet:
 
     def __contains__(self, key: Any) -> bool:
         if not isinstance(key, int):
-            return hash(key) in self._others
+            return _mark(key) in self._others
         chunk, bit = divmod(key, _CHUNK)
         return bool(self._bits.get(chunk, 0) >> bit & 1)
 
@@ -30,5 +30,10 @@ class KeySet:
             chunk, bit = divmod(key, _CHUNK)
             self._bits[chunk] = self._bits.get(chunk, 0) | 1 << bit
         else:
-            self._others.add(hash(key))
+            self._others.add(_mark(key))
         return True
+
+
+def _mark(key: Any) -> int:
+    """What tells *key* apart, also where an answer has a list or an object in its place."""
+    return hash(key if isinstance(key, (str, bytes)) else repr(key))

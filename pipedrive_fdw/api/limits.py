@@ -14,19 +14,31 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import fcntl
+import hashlib
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
-from pipedrive_fdw.errors import Cancelled, StateError, sentences
+from pipedrive_fdw.addresses import ANY_COMPANY
+from pipedrive_fdw.api.state import (
+    MOST_COUNT,
+    Waiter,
+    content,
+    is_count,
+    is_moment,
+    locked,
+    parsed,
+    peeked,
+    unusable,
+)
+from pipedrive_fdw.errors import Cancelled, StateError
+from pipedrive_fdw.numbertext import whole_number
 
 WINDOW_SECONDS = 2.1
 DEFAULT_LIMIT = 20
@@ -39,15 +51,13 @@ _DAY_SECONDS = 86_400
 # Moments are told apart by this much, so that each belongs to one request.
 _TICK = 1e-6
 _SOON = 1e-3
-# A lock that is held for longer than this is that of a process that was stopped.
-_PATIENCE = 0.5
-T = TypeVar("T")
-
-
-class Waiter(Protocol):
-    """Who waits for the shared state: given up when ``aborted``."""
-
-    aborted: bool
+# What a state can say: requests in a window, requests that wait, and in how many seconds the last one leaves.
+_MOST_LIMIT = 10**6
+_MOST_WAITING = 10_000
+_FURTHEST = 3_600.0
+# What one request can cost.
+_MOST_TOKENS = 10**6
+T = TypeVar("T", "Window", "Day")
 
 
 class _Nobody:
@@ -80,6 +90,20 @@ class Window:
     sent: list[float] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     boot: str = ""
+
+    def is_sound(self) -> bool:
+        """False for what no limiter of this machine has stored."""
+        lists = (self.sent, self.waiting)
+        if not all(isinstance(line, list) and len(line) <= _MOST_WAITING for line in lists):
+            return False
+        latest = time.monotonic() + _FURTHEST
+        moments = all(is_moment(moment, latest) for moment in (self.blocked, *self.sent, *self.waiting))
+        return moments and is_count(self.limit, _MOST_LIMIT) and isinstance(self.boot, str)
+
+    @classmethod
+    def after_crash(cls, text: bytes) -> Window:
+        """What to go by when a writer was killed and left *text*: a window that has just been used up."""
+        return cls(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()) if b"waiting" in text else cls()
 
     def take(self, now: float, most: int) -> float:
         """The earliest moment at which one more request may leave, behind all that wait; of *most*."""
@@ -141,7 +165,17 @@ class Day:
     date: int = 0
     today: int = 0
 
+    def is_sound(self) -> bool:
+        """False for what no limiter has stored."""
+        counts = (self.left or 0, self.limit or 0, self.since, self.date, self.today)
+        return all(map(is_count, counts)) and is_moment(self.seen, MOST_COUNT)
+
+    @classmethod
+    def after_crash(cls, text: bytes) -> Day:
+        return cls()
+
     def spend(self, tokens: int, now: float) -> None:
+        tokens = min(max(tokens, 0), _MOST_TOKENS)
         date = int(now // _DAY_SECONDS)
         self.today = tokens + (self.today if self.date == date else 0)
         self.date = date
@@ -174,20 +208,25 @@ class Turn:
     wait: float
 
 
+def company_key(address: str, credential: str) -> str:
+    """What tells companies apart, whose tokens are spent at *address*: one that serves all of them says
+    nothing, so there each *credential* counts by itself."""
+    return credential if address == ANY_COMPANY else hashlib.sha256(address.encode()).hexdigest()
+
+
 class Limits:
     """The limiter of one credential. Safe to use from several threads and processes.
 
-    *folder* holds the shared files; without one (outside a server) the state is this object's own. Every
-    method that takes a *waiter* raises Cancelled when that is given up, and StateError when the files cannot
-    be used.
+    *folder* holds the shared files; without one (outside a server) the state is this object's own.
+    ``company`` is the key of the company whose tokens are spent; an access token may tell another one.
+    Methods that are called before a request raise StateError when the files cannot be used, and Cancelled
+    when the *waiter* is given up. Those that are called after one raise nothing.
     """
 
     def __init__(self, folder: Path | None, credential: str, company: str) -> None:
-        self._files = {
-            "window": folder / f"window-{credential[:32]}" if folder else None,
-            "search": folder / f"search-{credential[:32]}" if folder else None,
-            "day": folder / f"day-{company[:32]}" if folder else None,
-        }
+        self._folder = folder
+        self._credential = credential
+        self.company = company
         self._own: dict[str, Any] = {}
 
     def take(self, search: bool = False, waiter: Waiter = _NOBODY) -> Turn:
@@ -208,7 +247,7 @@ class Limits:
 
     def give_back(self, turn: Turn) -> None:
         """The request of *turn* will not leave."""
-        with contextlib.suppress(StateError), self._window(turn.search) as window:
+        with _if_possible(), self._window(turn.search) as window:
             window.give_back(turn.moment)
 
     def learn(
@@ -223,73 +262,72 @@ class Limits:
 
         The request of *turn* has *left* at that moment of the monotonic clock, and cost *tokens*.
         """
-        limit = headers.get("x-ratelimit-limit", "")
+        limit = whole_number(headers.get("x-ratelimit-limit")) or 0
         search = turn is not None and turn.search
-        with self._window(search, waiter) as window:
-            if limit.isdigit() and int(limit) > 0 and not search:
-                window.limit = int(limit)
+        with _if_possible(), self._window(search, waiter) as window:
+            if 0 < limit <= _MOST_LIMIT and not search:
+                window.limit = limit
             if turn is not None:
                 window.left_late(turn.moment, left)
         now = time.time()
-        with self._state("day", waiter) as state:
-            day = _made(Day, state)
+        remaining = whole_number(headers.get("x-daily-ratelimit-token-remaining"))
+        total = whole_number(headers.get("x-daily-ratelimit-token-limit"))
+        with _if_possible(), self._state("day", Day, waiter) as day:
             day.spend(tokens, now)
-            remaining = headers.get("x-daily-ratelimit-token-remaining", "")
-            if remaining.isdigit():
-                total = headers.get("x-daily-ratelimit-token-limit", "")
-                day.report(int(remaining), int(total) if total.isdigit() else None, now)
-            state.update(vars(day))
+            if remaining is not None and is_count(remaining) and is_count(total or 0):
+                day.report(remaining, total, now)
 
     def block(self, seconds: float, search: bool = False, waiter: Waiter = _NOBODY) -> None:
         """Nobody sends for *seconds*: the window was full although this limiter thought otherwise."""
-        with self._window(search, waiter) as window:
+        with _if_possible(), self._window(search, waiter) as window:
             window.blocked = max(window.blocked, time.monotonic() + seconds)
 
     def day(self) -> Day:
         """Never waits: for the main thread."""
-        return _made(Day, self._peek("day"))
+        return self._peek("day", Day)
 
     def window_limit(self) -> int | None:
         """Requests in two seconds as the API reported, None when it has not. Never waits."""
-        return _made(Window, self._peek("window")).limit or None
+        return self._peek("window", Window).limit or None
 
     # ---- files
 
+    def _file(self, name: str) -> Path | None:
+        key = self.company if name == "day" else self._credential
+        return None if self._folder is None else self._folder / f"{name}-{key[:32]}"
+
     @contextlib.contextmanager
     def _window(self, search: bool, waiter: Waiter = _NOBODY) -> Iterator[Window]:
-        with self._state("search" if search else "window", waiter) as state:
-            window = _made(Window, state)
+        with self._state("search" if search else "window", Window, waiter) as window:
             if window.boot != _boot():
-                window = Window(limit=window.limit, boot=_boot())
+                window.boot, window.blocked, window.sent, window.waiting = _boot(), 0.0, [], []
             yield window
-            state.update(vars(window))
 
-    def _peek(self, name: str) -> Mapping[str, Any]:
-        path = self._files[name]
+    def _peek(self, name: str, kind: type[T]) -> T:
+        path = self._file(name)
         if path is None:
-            return dict(self._own.get(name, {}))
+            return replace(self._own.get(name) or kind())
         for _ in range(3):  # it may be read while it is written
-            try:
-                found = orjson.loads(path.read_bytes())
-                return found if isinstance(found, dict) else {}
-            except orjson.JSONDecodeError:
-                time.sleep(_SOON)
-            except OSError:
-                break
-        return {}
+            text = peeked(path)
+            found = parsed(text)
+            if found is not None or not text:
+                return _made(kind, found or {})
+            time.sleep(_SOON)
+        return kind()
 
     @contextlib.contextmanager
-    def _state(self, name: str, waiter: Waiter) -> Iterator[dict[str, Any]]:
-        path = self._files[name]
+    def _state(self, name: str, kind: type[T], waiter: Waiter) -> Iterator[T]:
+        """What is stored under *name*, to be looked at and changed by nobody else meanwhile."""
+        path = self._file(name)
         if path is None:
-            yield self._own.setdefault(name, {})
+            yield self._own.setdefault(name, kind())
             return
         try:
-            with _locked(path, waiter) as descriptor:
-                before = os.pread(descriptor, 1 << 20, 0)
-                state = _read(before)
+            with locked(path, waiter) as descriptor:
+                before = content(descriptor)
+                state = _read(kind, before)
                 yield state
-                after = orjson.dumps(state)
+                after = orjson.dumps(vars(state))
                 if after != before:
                     os.pwrite(descriptor, after, 0)
                     os.ftruncate(descriptor, len(after))
@@ -297,94 +335,20 @@ class Limits:
             raise unusable(path, error) from None
 
 
-def _made(kind: type[T], state: Mapping[str, Any]) -> T:
-    """*kind* from its stored form, which another version of the package may have written."""
-    return kind(**{name: value for name, value in state.items() if name in vars(kind())})
-
-
-def _read(text: bytes) -> dict[str, Any]:
-    if not text:
-        return {}
-    try:
-        state = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        state = None
-    # A writer that was killed in between leaves half a state: assume a window that has just been used up
-    if isinstance(state, dict):
-        return state
-    if b"waiting" not in text:
-        return {}
-    return vars(Window(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()))
-
-
-def unusable(path: Path, error: OSError) -> StateError:
-    return StateError(
-        "the files that sessions share cannot be used",
-        detail=sentences(f"{path.name}: {error.strerror}"),
-        hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
-    )
-
-
-def open_state(path: Path) -> int:
-    """A descriptor of a file that backends share, made when it is not there, for the owner alone."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-
-
 @contextlib.contextmanager
-def _locked(path: Path, waiter: Waiter) -> Iterator[int]:
-    descriptor = _lock(path, waiter)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _if_possible() -> Iterator[None]:
+    """For what comes after a request: the answer is there, whatever becomes of the state."""
+    with contextlib.suppress(StateError, Cancelled):
+        yield
 
 
-def _lock(path: Path, waiter: Waiter) -> int:
-    """A descriptor of *path*, locked. The lock is tried for, never waited in.
-
-    Its holder needs it for microseconds, but may be stopped in between, also by PostgreSQL: a backend that
-    sends rows to a slow client lets no thread of Python run. Then the file is replaced by a copy, and what
-    the old holder writes goes to a file without a name.
-    """
-    end, pause = time.monotonic() + _PATIENCE, _SOON
-    while True:
-        descriptor = open_state(path)
-        if _try(descriptor) and _is_at(descriptor, path):
-            return descriptor
-        os.close(descriptor)
-        if waiter.aborted:
-            raise Cancelled("the statement has ended")
-        if time.monotonic() > end:
-            return _replaced(path)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.02)
+def _made(kind: type[T], state: Mapping[str, Any]) -> T:
+    """*kind* from its stored form, which another version of the package may have written; a new one where
+    that is odd."""
+    found = kind(**{name: value for name, value in state.items() if name in vars(kind())})
+    return found if found.is_sound() else kind()
 
 
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether *descriptor* is still that of the file at *path*."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    return False
-
-
-def _replaced(path: Path) -> int:
-    """A descriptor of a locked copy of *path* that has taken its place."""
-    copy = path.parent / f"{path.name}.{os.getpid()}-{threading.get_ident()}"
-    descriptor = open_state(copy)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else knows of it
-        os.pwrite(descriptor, path.read_bytes(), 0)
-        copy.replace(path)
-    except OSError:
-        os.close(descriptor)
-        copy.unlink(missing_ok=True)
-        raise
-    return descriptor
+def _read(kind: type[T], text: bytes) -> T:
+    state = parsed(text)
+    return kind.after_crash(text) if state is None else _made(kind, state)

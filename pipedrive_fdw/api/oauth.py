@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import urlencode, urlsplit
@@ -22,9 +22,11 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from pipedrive_fdw import __version__
-from pipedrive_fdw.api.client import Signed, reason, status_error
-from pipedrive_fdw.api.limits import open_state, unusable
+from pipedrive_fdw.api.client import Signed
+from pipedrive_fdw.api.limits import company_key
 from pipedrive_fdw.api.retry import Failure, next_wait
+from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, unusable
+from pipedrive_fdw.api.statuses import reason, status_error
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.errors import (
     ApiError,
@@ -35,8 +37,9 @@ from pipedrive_fdw.errors import (
     DailyLimitError,
     PipedriveError,
     ProtocolError,
-    remember_secret,
 )
+from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.masking import read_secret, remember_secret
 
 _SLICE_SECONDS = 0.05
 _PATIENCE_SECONDS = 15.0
@@ -45,6 +48,10 @@ _REFUSED_SECONDS = 60.0
 # An access token is renewed a little before its end, since requests take time to arrive.
 _MARGIN_SECONDS = 60.0
 _UNKNOWN_LIFE = 300.0
+# However long the endpoint says that it lasts.
+_LONGEST_LIFE = 86_400.0
+# The longest text that is kept of why there is no access token.
+_LONGEST_TEXT = 4_096
 _KINDS = {
     kind.word: kind
     for kind in (ApiError, AuthError, BurstLimitError, ConnectError, DailyLimitError, ProtocolError)
@@ -136,34 +143,37 @@ def _unreachable(request: Request, error: ConnectError) -> PipedriveError:
 def _grant(request: Request, response: Response) -> Grant:
     """Raises ProtocolError for an answer without a token; its text, which may hold one, is not shown."""
     try:
-        given = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        given = None
-    if not isinstance(given, dict) or not isinstance(given.get("access_token"), str):
+        given = parse_json(response.body)
+        if not isinstance(given, dict):
+            raise ValueError("no object")
+        access_token = read_secret(_text(given.get("access_token")))
+        refresh_token = read_secret(_text(given["refresh_token"])) if given.get("refresh_token") else ""
+    except ValueError:
         raise ProtocolError(
             "the token endpoint gave no access token",
             detail=f"POST {urlsplit(request.url).path} answered {len(response.body)} bytes",
             hint="Check oauth_url and base_url; try again.",
-        )
+        ) from None
     life = given.get("expires_in")
-    grant = Grant(
-        given["access_token"],
-        str(given.get("refresh_token") or ""),
-        float(life) if isinstance(life, (int, float)) and life > 0 else _UNKNOWN_LIFE,
-        str(given.get("api_domain") or ""),
-        str(given.get("scope") or ""),
+    return Grant(
+        access_token,
+        refresh_token,
+        float(min(life, _LONGEST_LIFE)) if isinstance(life, (int, float)) and life > 0 else _UNKNOWN_LIFE,
+        _text(given.get("api_domain")),
+        _text(given.get("scope")),
     )
-    remember_secret(grant.access_token)
-    remember_secret(grant.refresh_token)
-    return grant
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _refusal(request: Request, response: Response) -> PipedriveError:
     """The error of an answer other than 200."""
     path, status = urlsplit(request.url).path, response.status
     try:
-        why = reason(orjson.loads(response.body))
-    except orjson.JSONDecodeError:
+        why = reason(parse_json(response.body))
+    except ValueError:
         why = ""
     detail = f"POST {path} gave status {status}" + (f": {why}" if why else "")
     if status == 404:
@@ -195,7 +205,20 @@ class Kept:
     api_domain: str = ""
     ends: float = 0.0
     failed: float = 0.0
-    failure: tuple[str, str, str, str] = ("", "", "", "")
+    failure: tuple[str, ...] = ("", "", "", "")
+
+    def is_sound(self, now: float) -> bool:
+        """False for what no session has kept."""
+        texts = (self.access_token, self.refresh_token, self.api_domain)
+        failure = self.failure if isinstance(self.failure, tuple) else ("odd",)
+        return (
+            all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in (*texts, *failure))
+            and all(text.isascii() and text.isprintable() and " " not in text for text in texts)
+            and len(failure) == 4
+            and (not failure[0] or failure[0] in _KINDS)
+            and is_moment(self.failed, now + _LONGEST_LIFE)
+            and is_moment(self.ends, now + _LONGEST_LIFE)
+        )
 
     def error_for(self, began: float, now: float) -> PipedriveError | None:
         """The failure of the one before, as that of a waiter since *began* or of anybody soon after."""
@@ -209,7 +232,8 @@ class Kept:
     def with_failure(self, error: PipedriveError, now: float) -> Kept:
         word = error.word if error.word in _KINDS else ConnectError.word
         message = error.message.partition(": ")[2]
-        return replace(self, access_token="", failed=now, failure=(word, message, error.detail, error.hint))
+        failure = (word, *(text[:_LONGEST_TEXT] for text in (message, error.detail, error.hint)))
+        return Kept(refresh_token=self.refresh_token, failed=now, failure=failure)
 
 
 def token_file(folder: Path, key: str) -> Path:
@@ -253,7 +277,9 @@ class AccessTokens:
         kept = self._kept
         if not self._holds(kept):
             kept = self._renewed(exchange)
-        return Signed({"authorization": f"Bearer {kept.access_token}"}, self._home(kept.api_domain))
+        address = self._home(kept.api_domain)
+        headers = {"authorization": f"Bearer {kept.access_token}"}
+        return Signed(headers, address, company_key(address, self.key))
 
     def renewable(self, refused: Signed) -> bool:
         """After a 401: whether the request may be sent once more, signed anew."""
@@ -266,7 +292,7 @@ class AccessTokens:
     def _renewed(self, exchange: Exchange) -> Kept:
         began = self._now()
         with self._alone(exchange) as descriptor:
-            kept = self._kept if descriptor is None else _read(descriptor)
+            kept = self._kept if descriptor is None else self._stored(descriptor)
             if not self._holds(kept):
                 failure = kept.error_for(began, self._now())
                 if failure is not None:
@@ -282,6 +308,16 @@ class AccessTokens:
             remember_secret(kept.refresh_token)
             self._kept = kept
             return kept
+
+    def _stored(self, descriptor: int) -> Kept:
+        """What the shared file holds; nothing where it is odd, which costs one more token."""
+        state = parsed(content(descriptor).partition(b"\n")[0]) or {}
+        try:
+            kept = Kept(**{**state, "failure": tuple(state["failure"])})
+            self._home(kept.api_domain)
+        except (TypeError, KeyError, AttributeError, ProtocolError):
+            return Kept()
+        return kept if kept.is_sound(self._now()) else Kept()
 
     def _fetched(self, kept: Kept, exchange: Exchange) -> Kept:
         """A new token, by the refresh token that came last; that of the user mapping is the fallback."""
@@ -332,7 +368,7 @@ class AccessTokens:
                     _until(
                         lambda: (
                             _locks(descriptor)
-                            or self._holds(_read(descriptor))
+                            or self._holds(self._stored(descriptor))
                             or time.monotonic() > patience
                         ),
                         exchange,
@@ -360,13 +396,3 @@ def _locks(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _read(descriptor: int) -> Kept:
-    """What the file holds; nothing where it cannot be read, which costs one more token."""
-    line = os.pread(descriptor, 1 << 20, 0).partition(b"\n")[0]
-    try:
-        state: dict[str, Any] = orjson.loads(line)
-        return Kept(**{**state, "failure": tuple(state["failure"])})
-    except (orjson.JSONDecodeError, TypeError, KeyError):
-        return Kept()

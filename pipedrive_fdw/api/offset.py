@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
-import orjson
-
 from pipedrive_fdw.api.key_set import KeySet
+from pipedrive_fdw.jsontext import to_json
 
 # What a record compares by in the order that PostgreSQL was promised; None for one that does not say.
 Rank = Callable[[Any], Optional[Any]]
@@ -40,14 +39,14 @@ class Reader:
         found = record
         for part in self._path:
             found = found.get(part) if isinstance(found, dict) else None
-        return found if isinstance(found, (int, float, str)) else orjson.dumps(record).decode()
+        return found if isinstance(found, (int, float, str)) else to_json(record)
 
     def _mark(self, record: Any) -> Any:
         if self._marks is self._keys:
             return self._key(record)
         if self._fields and isinstance(record, dict):
-            return orjson.dumps([self._key(record), *(record.get(name) for name in self._fields)])
-        return orjson.dumps(record)
+            return to_json([self._key(record), *(record.get(name) for name in self._fields)])
+        return to_json(record)
 
     def joins(self, page: Sequence[Any], start: int) -> bool:
         """Whether *page*, which begins at *start*, leaves no record out that was not read yet."""

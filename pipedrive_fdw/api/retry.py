@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipedrive_fdw.numbertext import seconds
+
 MAX_RETRIES = 3
 MAX_BURST_WAITS = 5
 _RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529))
@@ -38,17 +40,10 @@ def is_daily(headers: Mapping[str, str], body: bytes) -> bool | None:
         return True
     if headers.get("x-daily-ratelimit-token-remaining") == "0":
         return True
-    if number(headers.get("retry-after")) > _LONGEST_WAIT:
+    if seconds(headers.get("retry-after")) > _LONGEST_WAIT:
         return True
     tells = ("x-ratelimit-reset", "x-ratelimit-remaining", "retry-after")
     return False if any(name in headers for name in tells) else None
-
-
-def number(text: str | None) -> float:
-    try:
-        return max(float(text or 0), 0.0)
-    except ValueError:
-        return 0.0
 
 
 def next_wait(failure: Failure, attempt: int) -> float | None:
@@ -56,7 +51,9 @@ def next_wait(failure: Failure, attempt: int) -> float | None:
     if failure.status == 429:
         if is_daily(failure.headers, failure.body) is not False or attempt > MAX_BURST_WAITS:
             return None
-        wait = number(failure.headers.get("x-ratelimit-reset")) or number(failure.headers.get("retry-after"))
+        wait = seconds(failure.headers.get("x-ratelimit-reset")) or seconds(
+            failure.headers.get("retry-after")
+        )
         return min(wait or 2.0, _LONGEST_WAIT) + 0.05
     if attempt > MAX_RETRIES or failure.lasting:
         return None
@@ -64,5 +61,5 @@ def next_wait(failure: Failure, attempt: int) -> float | None:
         return None
     if failure.status and failure.status not in _RETRIED_STATUS:
         return None
-    asked = number(failure.headers.get("retry-after"))
+    asked = seconds(failure.headers.get("retry-after"))
     return None if asked > _LONGEST_WAIT else max(asked, 0.25 * float(2 ** (attempt - 1)))

@@ -1,15 +1,18 @@
 """One HTTP exchange: a Request becomes a Response, or an error. The only module that knows ``requests``.
 
-Timeouts are mandatory, for each wait and for an answer as a whole; bodies are bounded, also those that are
-compressed; redirects are not followed (they would carry the credential along), the environment's proxies and
-netrc files are not read, no cookie is kept. An exchange that runs in another thread can be ended at any
-moment by ``Exchange.abort``, which shuts its socket down, one that still connects too.
+Timeouts are mandatory, for each wait and for an answer as a whole; bodies are bounded in their unpacked form,
+and those of all requests under way together; redirects are not followed, not even looked at (they would carry
+the credential along), the environment's proxies and netrc files are not read, no cookie is kept. An exchange
+that runs in another thread can be ended at any moment by ``Exchange.abort``, which shuts its socket down, one
+that still connects too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,12 +24,20 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_match_hostname import CertificateError
 
-from pipedrive_fdw.errors import ConnectError, ProtocolError, sentences
+from pipedrive_fdw.errors import ConnectError, PipedriveError, ProtocolError, sentences
+from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.numbertext import whole_number
 
-MAX_BODY = 64 * 1024 * 1024
-# The largest piece that is read, as it comes: compressed at its best it is a thousand times as large.
+_MEBIBYTE = 1024 * 1024
+# The largest answer, unpacked, and the most that the unused answers of one scan or write may be together.
+MAX_BODY = 32 * _MEBIBYTE
+_MAX_HELD = 96 * _MEBIBYTE
+# The largest piece that is read, unpacked.
 _CHUNK = 64 * 1024
+_PACKED = ("gzip", "deflate")
+_SHOWN = 300
 _POOL = 32
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
@@ -73,7 +84,24 @@ class Exchange:
         self._sockets: dict[socket.socket, float] = {}
         self._expired: set[socket.socket] = set()
         self._ends: list[Callable[[], None]] = []
+        self._held = 0
         self.aborted = False
+
+    def hold(self, size: int) -> None:
+        """*size* more bytes of answers are in memory until ``release``. Raises ProtocolError for too many."""
+        with self._lock:
+            self._held += size
+            held = self._held
+        if held > _MAX_HELD:
+            raise ProtocolError(
+                f"the answers that came at the same time are larger than {_MAX_HELD // _MEBIBYTE} MiB",
+                hint="Use a smaller page_size, or a smaller number of requests at once: the option parallel.",
+            )
+
+    def release(self, size: int) -> None:
+        """*size* bytes of answers are not needed any more."""
+        with self._lock:
+            self._held -= size
 
     def enter(self, sock: socket.socket, until: float) -> None:
         """*sock* is in use, until a moment of the monotonic clock at the longest."""
@@ -158,6 +186,13 @@ def _enter(sock: Any) -> None:
             exchange.leave(before)
 
 
+class _NoAddress(urllib3.exceptions.NewConnectionError):  # noqa: N818 - the library's own ends that way
+    """The host's name cannot be resolved."""
+
+
+_TIMED_OUT = (urllib3.exceptions.ReadTimeoutError, socket.timeout)
+
+
 class _Tracked:
     """Tells the exchange of the current thread which socket it uses, from before it is connected."""
 
@@ -172,7 +207,7 @@ class _Tracked:
         try:
             found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise urllib3.exceptions.NewConnectionError(self, f"getaddrinfo: {error}") from error  # type: ignore[arg-type]
+            raise _NoAddress(self, str(error)) from error  # type: ignore[arg-type]
         failed: Exception = OSError("no address")
         for family, kind, protocol, _, address in found:
             sock = socket.socket(family, kind, protocol)
@@ -229,20 +264,29 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
+class _Session(requests.Session):
+    """One that does not look where a redirect leads: it would read the body without any bound."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 class RequestsTransport:
     """HTTP by the requests library, with kept-alive connections, safe to use from many threads."""
 
     def __init__(self, connect_timeout: float, read_timeout: float) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
+        self._session.headers["accept-encoding"] = ", ".join(_PACKED)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
-        """Raises ConnectError when no whole answer came, ProtocolError for one over MAX_BODY."""
+        """Raises ConnectError when no whole answer came, ProtocolError for one that is too large or packed in
+        a way that was not asked for."""
         started = time.monotonic()
         _current.exchange, _current.sock, _current.left = exchange, None, started
         _current.until = started + sum(self._timeouts) * _WHOLE
@@ -258,51 +302,65 @@ class RequestsTransport:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = self._read(answer)
+                body = _read(answer, exchange)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 seconds = time.monotonic() - started
                 return Response(answer.status_code, headers, body, seconds, _current.left)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except PipedriveError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the libraries make of what came
             failed = error
         finally:
             late = exchange.leave(_current.sock)
             _current.exchange = _current.sock = None
         raise _connect_error(failed, request, late)
 
-    def _read(self, answer: requests.Response) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        for part in answer.iter_content(_CHUNK):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BODY:
-                raise ProtocolError(
-                    f"an answer is larger than {MAX_BODY // 2**20} MiB", hint="Use a smaller page_size."
-                )
-        declared = answer.headers.get("content-length", "")
-        if declared.isdigit() and not answer.headers.get("content-encoding") and size < int(declared):
-            raise requests.ConnectionError(f"the answer ended after {size} of {declared} bytes")
-        return b"".join(parts)
-
     def close(self) -> None:
         self._session.close()
 
 
+def _read(answer: requests.Response, exchange: Exchange) -> bytes:
+    """The body, unpacked."""
+    packing = answer.headers.get("content-encoding", "").strip().lower()
+    if packing not in ("", "identity", *_PACKED):
+        raise ProtocolError(
+            "an answer is packed in a way that was not asked for",
+            detail=f"Its content-encoding is {beginning(packing, _SHOWN)!r}.",
+            hint="Is there a proxy in between that packs answers? It must leave them alone.",
+        )
+    body, size = io.BytesIO(), 0
+    try:
+        for part in answer.iter_content(_CHUNK):
+            size += body.write(part)
+            exchange.hold(len(part))
+            if size > MAX_BODY:
+                raise ProtocolError(
+                    f"an answer is larger than {MAX_BODY // _MEBIBYTE} MiB", hint="Use a smaller page_size."
+                )
+    finally:
+        exchange.release(size)
+    declared = whole_number(answer.headers.get("content-length"))
+    if declared is not None and not packing and size < declared:
+        raise requests.ConnectionError(f"the answer ended after {size} of {declared} bytes")
+    return body.getvalue()
+
+
 def _connect_error(error: Exception, request: Request, late: bool) -> ConnectError:
-    text = str(error)
+    """What *error* means, told by its kind alone: its text may be the server's."""
+    inner = _innermost(error)
     arrived, lasting = True, False
-    if isinstance(error, requests.exceptions.SSLError) and ("CERTIFICATE" in text or "match" in text):
+    if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what, hint = "has no valid certificate", "Check company_domain and base_url."
         arrived, lasting = False, True
     elif isinstance(error, requests.ConnectTimeout):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
         arrived = False
-    elif late or isinstance(error, requests.ReadTimeout) or "Read timed out" in text:
+    elif late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT):
         what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
-    elif "getaddrinfo" in text:
+    elif isinstance(inner, _NoAddress):
         what, hint = "has no address", "Check company_domain and the network's DNS."
         arrived = False
-    elif "NewConnectionError" in text or isinstance(_innermost(error), urllib3.exceptions.NewConnectionError):
+    elif isinstance(inner, urllib3.exceptions.NewConnectionError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
         arrived = False
     else:
@@ -322,7 +380,15 @@ def _innermost(error: Exception) -> Any:
 
 
 def _short(error: Exception) -> str:
-    """The innermost reason, without the query string that the library's texts repeat."""
+    """The innermost reason, without the query string that the library's texts repeat.
+
+    A library that refuses what it was given shows it (a header, which holds a credential): only its kind is
+    told then.
+    """
     inner = _innermost(error)
-    text = str(inner).rpartition("object at ")[2].partition(">: ")[2] or str(inner)
-    return text if len(text) < 300 else text[:300] + "…"
+    if isinstance(error, ValueError):
+        return type(error).__name__
+    text = str(inner)
+    if isinstance(inner, urllib3.exceptions.NewConnectionError):
+        text = text.rpartition(": ")[2]  # our own connection's name stands before
+    return beginning(text, _SHOWN)

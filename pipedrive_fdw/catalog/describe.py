@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
-from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.errors import sentences
 from pipedrive_fdw.shapes import form
 

@@ -10,13 +10,15 @@ import socket
 import time
 from pathlib import Path
 from typing import Any, Callable
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
+from pipedrive_fdw.addresses import is_loopback, read_address
 from pipedrive_fdw.api.oauth import Grant, TokenEndpoint
 from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
-from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, remember_secret, sentences
-from pipedrive_fdw.options import OAUTH, OAUTH_ADDRESS, read_url
+from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, sentences
+from pipedrive_fdw.masking import read_secret, visible
+from pipedrive_fdw.options import OAUTH, OAUTH_ADDRESS
 from pipedrive_fdw.run.session import sleep_unless_aborted
 
 SUMMARY = "walk through OAuth 2.0 consent; prints the CREATE USER MAPPING"
@@ -63,23 +65,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, terminal: Terminal) -> int:
-    redirect = urlsplit(given.redirect_uri)
-    if redirect.scheme not in ("http", "https") or not redirect.hostname or redirect.fragment:
-        raise OptionError("--redirect-uri is no address", hint="Give the callback URL as the app has it.")
+    redirect = _callback(given.redirect_uri)
     address = _address(given.oauth_url or terminal.variable("oauth_url"))
     _check_new(given.secrets_file)
-    client_id = given.client_id or terminal.variable("client_id") or terminal.ask("client_id", "Client id")
-    client_secret = terminal.variable("client_secret") or terminal.ask(
-        "client_secret", "Client secret", hidden=True
+    client_id = _secret(
+        "client_id",
+        given.client_id or terminal.variable("client_id") or terminal.ask("client_id", "Client id"),
     )
-    remember_secret(client_secret)
+    client_secret = _secret(
+        "client_secret",
+        terminal.variable("client_secret") or terminal.ask("client_secret", "Client secret", hidden=True),
+    )
     state = secrets.token_urlsafe(24)
     asked = {"client_id": client_id, "redirect_uri": given.redirect_uri, "state": state}
     terminal.say(
         "Open this address in a browser and allow the app:\n\n"
         f"  {address}/oauth/authorize?{urlencode(asked)}\n"
     )
-    if given.paste or not _is_here(redirect.scheme, redirect.hostname):
+    if given.paste or redirect.scheme != "http" or not is_loopback(redirect.hostname or ""):
         terminal.say("Then paste the address here that the browser has ended at, and press Enter:")
         code = code_of(terminal.line(), state)
     else:
@@ -96,15 +99,28 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _callback(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and parts.hostname and not parts.fragment and parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    raise OptionError("--redirect-uri is no address", hint="Give the callback URL as the app has it.")
+
+
 def _address(value: str) -> str:
     try:
-        return read_url(value) if value else OAUTH_ADDRESS
+        return read_address(value) if value else OAUTH_ADDRESS
     except ValueError as error:
         raise OptionError("--oauth-url is no address to use", hint=sentences(str(error))) from None
 
 
-def _is_here(scheme: str, host: str) -> bool:
-    return scheme == "http" and (host in ("localhost", "::1") or host.startswith("127."))
+def _secret(name: str, value: str) -> str:
+    try:
+        return read_secret(value)
+    except ValueError as error:
+        raise OptionError(f"the {name} cannot be used", hint=sentences(f"{name}: {error}")) from None
 
 
 def code_of(address: str, state: str) -> str:
@@ -112,7 +128,9 @@ def code_of(address: str, state: str) -> str:
 
     Raises AuthError when the consent was refused, or when it is the answer to another question.
     """
-    given = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    given = {
+        name: values[0] for name, values in parse_qs(address.partition("?")[2].partition("#")[0]).items()
+    }
     if not secrets.compare_digest(given.get("state", "").encode(), state.encode()):
         raise AuthError(
             "this is not the answer to the question above (its state differs)",
@@ -184,9 +202,9 @@ def _server(redirect: Any, handler: Callable[..., Any]) -> http.server.HTTPServe
 
 def _hand_over(given: argparse.Namespace, terminal: Terminal, grant: Grant, three: tuple[str, ...]) -> None:
     values = dict(zip(OAUTH, three))
-    terminal.say(f"\nAllowed: {grant.scope or 'the scopes of the app'}")
+    terminal.say(f"\nAllowed: {visible(grant.scope) or 'the scopes of the app'}")
     if grant.api_domain:
-        terminal.say(f"The account: {grant.api_domain}")
+        terminal.say(f"The account: {visible(grant.api_domain)}")
     if given.secrets_file:
         path = _write(given.secrets_file, values)
         terminal.say(f"Written: {path}. It must belong to the operating system user of the database server.")

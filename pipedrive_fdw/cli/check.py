@@ -10,9 +10,10 @@ from typing import Any
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.model import NONE, Listing, Operation, Table
-from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import ApiError, DailyLimitError, ProtocolError
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, OAUTH, SERVER, TOKEN, Options, read_options, uses_oauth
 from pipedrive_fdw.run.account import session_for
 from pipedrive_fdw.run.secrets import with_secrets
@@ -41,6 +42,8 @@ _PLANS = {
     True: {80: "Lite", 160: "Growth", 400: "Premium", 480: "Ultimate"},
 }
 _SHOWN_TABLES = 6
+# How much is shown of a name.
+_SHOWN = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,10 +105,11 @@ def account_options(given: argparse.Namespace, terminal: Terminal) -> Options:
 
 
 def _account_lines(me: dict[str, Any], oauth: bool, session: Session) -> Iterator[str]:
-    domain = me.get("company_domain")
-    yield f"company       {me.get('company_name', '?')}" + (f" ({domain}.pipedrive.com)" if domain else "")
+    names = ("company_name", "company_domain", "name", "email", "id")
+    company, domain, name, email, number = (beginning(str(me.get(n) or ""), _SHOWN) for n in names)
+    yield f"company       {company or '?'}" + (f" ({domain}.pipedrive.com)" if domain else "")
     admin = ", administrator" if me.get("is_admin") else ""
-    yield f"user          {me.get('name', '?')} <{me.get('email', '?')}>, id {me.get('id', '?')}{admin}"
+    yield f"user          {name or '?'} <{email or '?'}>, id {number or '?'}{admin}"
     yield f"signed in by  {'OAuth 2.0: an access token was fetched' if oauth else 'API token'}"
     window = session.client.limits.window_limit()
     plan = _PLANS[oauth].get(window or 0)

@@ -11,7 +11,7 @@ from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, prices
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.run.bind import no_table
 

@@ -9,8 +9,17 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
+from pipedrive_fdw.masking import visible
 
 VARIABLE = "PIPEDRIVE_"
+
+
+def _write(out: TextIO, text: str) -> None:
+    """A line, or some: ends of lines are the command's own, since what others say comes without (visible)."""
+    lines = "\n".join(map(visible, text.split("\n")))
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    out.write(lines.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    out.flush()
 
 
 class Terminal:
@@ -29,12 +38,10 @@ class Terminal:
         self._environment = environment
 
     def give(self, text: str) -> None:
-        self._out.write(f"{text}\n")
-        self._out.flush()
+        _write(self._out, text)
 
     def say(self, text: str) -> None:
-        self._err.write(f"{text}\n")
-        self._err.flush()
+        _write(self._err, text)
 
     def fail(self, error: PipedriveError) -> None:
         self.say(f"error: {error.message}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pipedrive_fdw.custom.fields import Field
 from pipedrive_fdw.custom.kinds import CHOICES, parts_of
-from pipedrive_fdw.custom.names import free_names, snake_case
+from pipedrive_fdw.custom.names import FreeNames, snake_case
 from pipedrive_fdw.errors import OptionError
 
 LABEL, KEY, ID = "label", "key", "id"
@@ -52,13 +52,12 @@ def custom_columns(
 
     *names* 'label' or 'key' names them; *choices* 'label' or 'id' is how enum and set are shown.
     """
-    used = set(taken)
+    free = FreeNames(taken)
     columns: list[CustomColumn] = []
     for field in fields:
         parts = parts_of(field.kind)
         base = field.key if names == KEY else snake_case(field.name)
-        found = free_names(base, [part.suffix for part in parts], used)
-        used.update(found)
+        found = free.take(base, [part.suffix for part in parts])
         for name, part in zip(found, parts):
             column = CustomColumn(name, part.type, field.key, field.kind, part.name)
             columns.append(_by_id(column) if choices == ID else column)

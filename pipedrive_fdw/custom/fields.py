@@ -17,6 +17,8 @@ from typing import Any
 KEY = re.compile(r"[0-9A-Za-z]{40}")
 
 UNKNOWN = "unknown"
+# Keys and types stand in the OPTIONS of columns, which an import makes a statement of.
+_PLAIN = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,18 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
     of a field that v1 lists beside it."""
     key = definition.get("field_code", definition.get("key"))
     made_here = definition.get("is_custom_field", definition.get("edit_flag", True))
-    if not isinstance(key, str) or not key or made_here is False:
+    if not isinstance(key, str) or not _PLAIN.fullmatch(key) or made_here is False:
         return None
     if definition.get("is_custom_field") is not True and not KEY.fullmatch(key):
         return None  # v1 does not say of every field whether it was made here
     if definition.get("active_flag") is False or definition.get("is_subfield"):
         return None
     name = definition.get("field_name", definition.get("name"))
-    options = definition.get("options")
+    kind, options = definition.get("field_type"), definition.get("options")
     return Field(
         key,
         str(name or ""),
-        str(definition.get("field_type") or UNKNOWN),
+        kind if isinstance(kind, str) and _PLAIN.fullmatch(kind) else UNKNOWN,
         tuple(
             Option(whole(option["id"]), str(option.get("label") or ""))
             for option in (options if isinstance(options, list) else ())
@@ -72,11 +74,15 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
     )
 
 
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def read_fields(definitions: Iterable[Mapping[str, Any]]) -> tuple[Field, ...]:
     """The custom fields among *definitions*, the oldest first."""
     listed = [definition for definition in definitions if isinstance(definition, Mapping)]
     numbers = [definition.get("id") for definition in listed if read_field(definition) is not None]
     if all(isinstance(number, int) for number in numbers):  # v1, whose order is the one on the screen
-        listed.sort(key=lambda definition: definition.get("id") or 0)
+        listed.sort(key=lambda definition: _number(definition.get("id")))
     found = (read_field(definition) for definition in listed)
     return tuple({field.key: field for field in found if field is not None}.values())

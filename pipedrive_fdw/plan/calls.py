@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from pipedrive_fdw.addresses import check_segment
 from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
 from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.errors import PlanError, sentences
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,29 @@ class Settings:
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:
-    """*path* with its placeholders replaced by URL-quoted *values*."""
+    """*path* with its placeholders replaced by URL-quoted *values*.
+
+    Raises PlanError for a value that would lead to another operation.
+    """
     for name, value in values.items():
-        text = str(value) if isinstance(value, RuntimeValue) else quote(str(value), safe="")
-        path = path.replace("{" + name + "}", text)
+        place = "{" + name + "}"
+        if place in path:
+            # A value that only the scan knows is shown by EXPLAIN alone
+            text = str(value) if isinstance(value, RuntimeValue) else _segment(name, str(value))
+            path = path.replace(place, text)
     return path
+
+
+def _segment(name: str, value: str) -> str:
+    try:
+        check_segment(value)
+    except ValueError as error:
+        raise PlanError(
+            f"the {name} {beginning(value, _SHOWN)!r} cannot stand in the path of a request",
+            detail=sentences(f"It would name a part of the path: {error}"),
+            hint="No record of Pipedrive has such a key; leave it out by a condition.",
+        ) from None
+    return quote(value, safe="")
 
 
 def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings) -> Call:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
-from pipedrive_fdw.api.limits import Limits
+from pipedrive_fdw.api.limits import Limits, company_key
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
@@ -19,7 +20,7 @@ from pipedrive_fdw.options import (
     base_url,
     check_server,
     oauth_url,
-    read_url,
+    read_api_domain,
     uses_oauth,
 )
 from pipedrive_fdw.postgres.channel import interrupted, statement
@@ -40,27 +41,40 @@ def session_for(options: Options) -> Session:
     """
     options = with_secrets(options)
     check_server(options)
-    name = credential_key(options)
-    timeouts = (options["connect_timeout"], options["read_timeout"])
-    capacity = options["statement_memory"] * _MEBIBYTE
-    key = (os.getpid(), name, timeouts, capacity, options["parallel"])
+    key = _key(options)
     session = _sessions.get(key)
     if session is None:
-        transport = RequestsTransport(*timeouts)
-        company = company_key(options)
-        limits = Limits(state_folder(), name, company)
-        client = Client(credential(options, name, transport), transport, limits, sleep_unless_aborted)
-        session = Session(
-            client,
-            Interrupts(interrupted),
-            StatementMemory(capacity, statement),
-            SharedCache(state_folder(), name, company),
-            Definitions(SharedCache(state_folder(), name, _fields_of(company))),
-            statement,
-            options["parallel"],
-        )
+        transport = RequestsTransport(options["connect_timeout"], options["read_timeout"])
+        session = new_session(options, new_client(options, transport, state_folder()))
         _sessions[key] = session
     return session
+
+
+def use_session(options: Options, session: Session) -> None:
+    """From now on *session* is that of the account and credential of *options*: for one without a network."""
+    _sessions[_key(options)] = session
+
+
+def _key(options: Options) -> Any:
+    timeouts = (options["connect_timeout"], options["read_timeout"])
+    return (
+        os.getpid(), credential_key(options), timeouts, options["statement_memory"], options["parallel"]
+    )  # fmt: skip
+
+
+def new_session(options: Options, client: Client) -> Session:
+    """A session of the account of *options*, whose requests *client* sends."""
+    # A write empties the cache of everybody at this address, of other companies too where it serves all
+    name, address = credential_key(options), address_key(options)
+    return Session(
+        client,
+        Interrupts(interrupted),
+        StatementMemory(options["statement_memory"] * _MEBIBYTE, statement),
+        SharedCache(state_folder(), name, address),
+        Definitions(SharedCache(state_folder(), name, _fields_of(address))),
+        statement,
+        options["parallel"],
+    )
 
 
 def forget(options: Options) -> int:
@@ -72,8 +86,8 @@ def forget(options: Options) -> int:
     """
     signed = with_secrets(options)
     check_server(signed)
-    name, company, folder = credential_key(signed), company_key(signed), state_folder()
-    caches = (SharedCache(folder, name, key) for key in (company, _fields_of(company)))
+    name, address, folder = credential_key(signed), address_key(signed), state_folder()
+    caches = (SharedCache(folder, name, key) for key in (address, _fields_of(address)))
     removed = sum(cache.empty() for cache in caches) + Counts(options).forget()
     for key in [key for key in _sessions if key[1] == name]:
         del _sessions[key]
@@ -84,14 +98,21 @@ def forget(options: Options) -> int:
     return removed
 
 
-def company_key(options: Options) -> str:
+def address_key(options: Options) -> str:
     """What tells the accounts apart that are found at different addresses."""
     return hashlib.sha256(base_url(options).encode()).hexdigest()
 
 
-def _fields_of(company: str) -> str:
+def _fields_of(address: str) -> str:
     """The part of the shared cache that holds field definitions."""
-    return f"fields-{company}"
+    return f"fields-{address}"
+
+
+def new_client(options: Options, transport: Transport, folder: Path | None) -> Client:
+    """A client of the account of *options*; what backends share lies in *folder*."""
+    name = credential_key(options)
+    limits = Limits(folder, name, company_key(base_url(options), name))
+    return Client(credential(options, name, transport, folder), transport, limits, sleep_unless_aborted)
 
 
 def credential_key(options: Options) -> str:
@@ -104,15 +125,15 @@ def credential_key(options: Options) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def credential(options: Options, key: str, transport: Transport) -> Credential:
-    """The credential that *options* hold, secrets_file and all read."""
+def credential(options: Options, key: str, transport: Transport, folder: Path | None = None) -> Credential:
+    """The credential that *options* hold, secrets_file and all read; an access token is kept in *folder*."""
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options["api_token"]}, base_url(options)), key)
     endpoint = TokenEndpoint(
         oauth_url(options), options["client_id"], options["client_secret"], transport, sleep_unless_aborted
     )
     return AccessTokens(
-        state_folder(), key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
+        folder, key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
     )
 
 
@@ -121,7 +142,7 @@ def _home(options: Options, api_domain: str) -> str:
     if options["base_url"] or not api_domain:
         return base_url(options)
     try:
-        return read_url(api_domain)
+        return read_api_domain(options, api_domain)
     except ValueError as error:
         raise ProtocolError(
             "the token endpoint names an address of the API that cannot be used",

@@ -56,8 +56,13 @@ class Cached:
             return None
         self._used.add(key)
         (_, first), *others = pages
-        for params, packed in others:
-            self._taken[(key[0], key[1], tuple((name, value) for name, value in params))] = packed
+        try:
+            taken = {
+                (*key[:2], tuple((name, value) for name, value in params)): page for params, page in others
+            }
+            self._taken.update(taken)
+        except (TypeError, ValueError):  # an odd file
+            return None
         return first
 
     def begin(self, key: Key) -> None:

@@ -15,19 +15,22 @@ from pathlib import Path
 
 import orjson
 
+from pipedrive_fdw.api.state import is_count, parsed, peeked
 from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
 from pipedrive_fdw.postgres.settings import state_folder
 
+# More tables and lists than the API has.
+_MOST_NAMES = 1_000
 _SIGNS_IN = tuple(option.name for option in OPTIONS if option.where == (MAPPING,))
 
 
 class Counts:
     """The counts of one account and credential: rows by table, records by list (plan/sizes.py)."""
 
-    def __init__(self, options: Options) -> None:
-        """Without a state folder (outside a server) nothing is remembered."""
+    def __init__(self, options: Options, folder: Path | None = None) -> None:
+        """*folder* is that which backends share. Outside a server, without one, nothing is remembered."""
         who = "\n".join([base_url(options), *(str(options[name]) for name in _SIGNS_IN)])
-        folder = state_folder()
+        folder = folder or state_folder()
         name = f"counts-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
         self._file: Path | None = folder / name if folder else None
         self._known: dict[str, int] = {}
@@ -66,12 +69,12 @@ class Counts:
             mark = (found.st_mtime_ns, found.st_ino)
             if mark == self._read_at:
                 return
-            known = orjson.loads(self._file.read_bytes())
         except FileNotFoundError:
             self._known, self._read_at = {}, None
             return
-        except (OSError, ValueError):
+        except OSError:
             return
-        if isinstance(known, dict):
-            self._known = {str(k): v for k, v in known.items() if isinstance(v, int)}
+        known = parsed(peeked(self._file)) or {}
+        if len(known) <= _MOST_NAMES:
+            self._known = {name: count for name, count in known.items() if is_count(count)}
             self._read_at = mark

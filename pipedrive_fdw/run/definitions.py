@@ -10,11 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from pipedrive_fdw.api.cache import Began, SharedCache, pack, unpack
 from pipedrive_fdw.custom.fields import Field, read_fields
-from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.jsontext import parse_json, to_json
 
 # The longest that fields_cache_ttl can be.
 _KEPT_SECONDS = 86_400
@@ -41,15 +39,18 @@ class Definitions:
         if not pages:
             return None
         read_at, packed = pages[0]
-        fields = read_fields(parse_json(unpack(packed)))
-        self._known[place] = (float(read_at), fields, None)
+        try:
+            fields = read_fields(parse_json(unpack(packed) or b""))
+            self._known[place] = (float(read_at), fields, None)
+        except (TypeError, ValueError):  # an odd file
+            return None
         return fields
 
     def put(self, place: str, records: Sequence[Any], began: Began, reader: object) -> tuple[Field, ...]:
         """Remembers the *records* that *reader* has asked for since *began*; their fields."""
         fields = read_fields(records)
         self._known[place] = (began.time, fields, reader)
-        self._cache.put(place, [(began.time, pack(orjson.dumps(records)))], began, _KEPT_SECONDS)
+        self._cache.put(place, [(began.time, pack(to_json(records).encode()))], began, _KEPT_SECONDS)
         return fields
 
     def forget(self) -> None:

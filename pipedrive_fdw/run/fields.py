@@ -14,7 +14,7 @@ from typing import Any
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
-from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom.fields import Field, Option
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
 from pipedrive_fdw.options import Options

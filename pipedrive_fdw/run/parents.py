@@ -79,4 +79,4 @@ class Parents:
         if self.table is None:
             return ""
         sets = ", ".join(f"{name} = {literal}" for name, literal in thawing(self.table))
-        return f"First UPDATE {self.table.name} SET {sets} WHERE id = {row.get(self._column)}."  # noqa: S608
+        return f"First UPDATE {self.table.name} SET {sets} WHERE id = {row.get(self._column)}."  # noqa: S608 - words # nosec B608

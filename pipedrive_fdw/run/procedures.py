@@ -8,25 +8,28 @@ from typing import Any
 
 import orjson
 
+from pipedrive_fdw.addresses import check_written_segment
 from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
+from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
-from pipedrive_fdw.jsontext import check_exact, parse_exact
+from pipedrive_fdw.jsontext import check_exact, parse_exact, to_json
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.run.account import forget, session_for
+from pipedrive_fdw.run.returning import key_text
 from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.shapes import Place, check, tidied
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_PATH = re.compile(r"(?:/api)?/v([12])((?:/[\w.~%-]+)+)")
-# Tokens by method where nobody says: FACTS of the API's price list. A list is assumed where it may be one.
-_PRICES = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+_PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
+_MOST_CHARACTERS, _SHOWN = 2_000, 100
 # What a page of a search can hold (FACTS 3).
 _HITS = 100
 Values = Mapping[str, Any]
@@ -51,7 +54,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     if "forget" in request:
         return str(forget(options))
     data = send(options, request)
-    return "" if data is None else orjson.dumps(data).decode()
+    return "" if data is None else to_json(data)
 
 
 def send(options: Options, request: Values) -> Any:
@@ -71,7 +74,7 @@ def send(options: Options, request: Values) -> Any:
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
     bodies, many = _bodies(method, version, path, request.get("body"))
-    op = Operation(path, _PRICES[method] * (3 - version), version, method)
+    op = Operation(path, price(version, method, path), version, method)
     params, whole = _parameters(request.get("query")), bool(request.get("pages"))
     answers = [_sent(options, op, params, body, whole) for body in bodies]
     return answers if many else answers[0]
@@ -95,7 +98,8 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
         raise _explained(error, options, op.path) from None
     if op.method != "GET":
         made = data.get("id") if isinstance(data, dict) else None
-        TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", "done" if made is None else str(made))
+        key = "done" if made is None else key_text(made)
+        TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
     return data
 
 
@@ -139,12 +143,18 @@ def _family(table: Table) -> str:
 
 def _parsed(path: str) -> tuple[int, str]:
     """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is no path of the API."""
-    found = _PATH.fullmatch(path)
-    if found is None or any(part in (".", "..") for part in path.split("/")):
+    found = _PATH.fullmatch(path[: _MOST_CHARACTERS + 1])
+    try:
+        if found is None or len(path) > _MOST_CHARACTERS:
+            raise ValueError("it has another form")
+        for segment in found[2].split("/")[1:]:
+            check_written_segment(segment)
+    except ValueError as error:
         raise WriteError(
-            f"{path!r} is no path of the API",
+            f"{beginning(path, _SHOWN)!r} is no path of the API",
+            detail=sentences(str(error).capitalize()),
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
-        )
+        ) from None
     return int(found[1]), found[2]
 
 

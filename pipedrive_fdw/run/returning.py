@@ -13,11 +13,14 @@ from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.custom.kinds import LINKS
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups
 from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.modify import Change
 from pipedrive_fdw.run.rows import RowMaker, dig, joined
 
 Values = Mapping[str, Any]
+# Longer than any key of Pipedrive.
+_SHOWN = 100
 
 
 class Labels(Lookups, Protocol):
@@ -35,8 +38,13 @@ def key_of(table: Table, change: Change, record: Values) -> str:
         value = change.key.get(name)
         if value is None and column is not None:
             value = dig(record, column.path)
-        parts.append("?" if value is None else str(value))
+        parts.append("?" if value is None else key_text(value))
     return ":".join(parts)
+
+
+def key_text(value: Any) -> str:
+    """A key as a report names it: what an answer has in its place is shown as far as it may be one."""
+    return beginning(str(value), _SHOWN) if isinstance(value, (str, int, float)) else "?"
 
 
 def returned_row(
@@ -79,7 +87,8 @@ def _element(table: Table, change: Change, record: Values, row: Values) -> Value
     """The record, or the element of its array that was written."""
     if not change.op.array:
         return record
-    elements = dig(record, table.nested.split(".")) or []
+    found = dig(record, table.nested.split("."))
+    elements = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     place = arrays.place_of(table, elements, row)
     return arrays.element_of(table, row) if place is None else elements[place]
 
@@ -107,4 +116,5 @@ def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, e
     if column.kind in LINKS and expanded:
         # an id alone; what was scanned has the parts, unless another id was written
         return column.field in change.body.get("custom_fields", ())
-    return column.field in (record.get("custom_fields") or {})
+    told = record.get("custom_fields")
+    return isinstance(told, dict) and column.field in told

@@ -20,10 +20,14 @@ from pipedrive_fdw.custom.fields import KEY
 from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError, quoted, sentences
+from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.times import is_far_date
 
 Record = Mapping[str, Any]
 Row = list[Any]
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+# How much an error shows of a value.
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -209,13 +213,13 @@ def compile_rows(binding: Binding, wanted: Container[str]) -> Read:
     The source is put together from the declarations of this package alone; names stand in it as literals.
     """
     names, cells = _sources(binding, wanted)
-    return eval(f"lambda record, outer, echo, look: [{', '.join(cells)}]", names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring
+    return eval(f"lambda record, outer, echo, look: [{', '.join(cells)}]", names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring # nosec B307
 
 
 def compile_cell(binding: Binding, number: int) -> Read:
     """The like function that gives the value of one column alone."""
     names, cells = _sources(binding, (binding.columns[number].name,))
-    return eval(f"lambda record, outer, echo, look: {cells[number]}", names)  # type: ignore[no-any-return]  # noqa: S307 - as above
+    return eval(f"lambda record, outer, echo, look: {cells[number]}", names)  # type: ignore[no-any-return]  # noqa: S307 - as above # nosec B307
 
 
 def _sources(binding: Binding, wanted: Container[str]) -> tuple[dict[str, Any], list[str]]:
@@ -377,9 +381,10 @@ class RowMaker:
         table = self.binding.table
         keys = (table.column(name) for name in table.key)
         parts = [column_value(c, outer if c.outer else record, echo) for c in keys if c is not None]
+        record_key = ":".join(beginning(str(part), _SHOWN) for part in parts)
         return DataError(
             f"column {bound.name} of {table.name} cannot show a value of Pipedrive as {bound.codec.name}",
-            detail=sentences(f"Record {':'.join(map(str, parts))}: {reason}"),
+            detail=sentences(f"Record {record_key}: {beginning(str(reason), _SHOWN)}"),
             hint="Leave the column out of the query, correct the record in Pipedrive, or have NULL shown for "
             "such values: ALTER FOREIGN TABLE … OPTIONS (ADD odd_values 'null'), or ALTER SERVER likewise. "
             "The column attrs keeps them as they came.",

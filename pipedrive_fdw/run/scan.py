@@ -362,7 +362,13 @@ class _Scan:
         for records, _ in _Scan(step.walk, self.work, Extension()).batches():
             for record in records:
                 key = dig(record, step.parent_key)
-                if key is not None and key not in seen:
+                if not isinstance(key, (int, str)):
+                    raise ProtocolError(
+                        f"a record of {step.walk.table.name} has no key",
+                        detail=f"So its {self.table.name} cannot be asked for.",
+                        hint="Try again.",
+                    )
+                if key not in seen:
                     seen.add(key)
                     yield key
 

@@ -9,10 +9,12 @@ server's user has made for this: its own, closed to others, and holding these na
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 
-from pipedrive_fdw.errors import OptionError, remember_secret
+from pipedrive_fdw.errors import OptionError, sentences
+from pipedrive_fdw.masking import read_secret
 from pipedrive_fdw.options import OAUTH, TOKEN, Options, check_server
 
 _NAMES = (*TOKEN, *OAUTH)
@@ -38,14 +40,19 @@ def read_secrets(path: str) -> Mapping[str, str]:
     Raises OptionError: it is not there, not the user's own, open to others, or not of the form.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(re.split(r"\r?\n", _text(path)), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         if not equals or name not in _NAMES or not value or name in found:
             raise OptionError(f"line {number} of the secrets_file {path} cannot be read", hint=_FORM)
-        remember_secret(value)
-        found[name] = value
+        try:
+            found[name] = read_secret(value)
+        except ValueError as error:
+            raise OptionError(
+                f"{name} in line {number} of the secrets_file {path} cannot be used",
+                hint=sentences(f"{name}: {error}"),
+            ) from None
     if not found:
         raise OptionError(f"the secrets_file {path} holds no secret", hint=_FORM)
     return found

@@ -18,9 +18,9 @@ from pipedrive_fdw.api.client import Answer, Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Listing, Operation
-from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, StateError
+from pipedrive_fdw.errors import ApiError, BudgetError, Cancelled, ProtocolError, StateError
 from pipedrive_fdw.jsontext import parse_json
-from pipedrive_fdw.run.cached import Cached
+from pipedrive_fdw.run.cached import Cached, Key
 from pipedrive_fdw.run.definitions import Definitions
 from pipedrive_fdw.run.together import Company
 
@@ -282,22 +282,28 @@ class Work:
     ) -> Pending[bytes | ApiError]:
         """One read, begun: its body, or the error of its status. *afresh*: the API is asked in any case."""
         key = (op.version, path, params)
-        packed = None if afresh else self.session.memory.get(key)
-        if packed is not None:
-            self.spent.remembered += 1
-            return Ready(unpack(packed))
-        packed = None if afresh else self._cached.get(key)
-        if packed is not None:
-            self.spent.cached += 1
-            return Ready(unpack(packed))
+        known = None if afresh else self._known(key)
+        if known is not None:
+            return Ready(self._held(known))
         self.session.plan_tokens(op.tokens, self.guards)
         self._cached.begin(key)
         asked = _repeated(op, params) if op.path in self.session.repeating else params
         return self._begin(lambda: self._fetch(op, path, asked))
 
+    def _known(self, key: Key) -> bytes | None:
+        """The body of a read that need not be asked for."""
+        packed = self.session.memory.get(key)
+        if packed is not None:
+            self.spent.remembered += 1
+            return unpack(packed)
+        packed = self._cached.get(key)
+        body = None if packed is None else unpack(packed)
+        self.spent.cached += body is not None
+        return body
+
     def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
         try:
-            return self.session.client.call(
+            answer = self.session.client.call(
                 op.method,
                 op.version,
                 path,
@@ -305,9 +311,15 @@ class Work:
                 tokens=op.tokens,
                 exchange=self.exchange,
                 spent=self.spent,
-            ).body
+            )
         except ApiError as error:
-            return error
+            return error.detached()
+        return self._held(answer.body)
+
+    def _held(self, body: bytes) -> bytes:
+        """*body*, which is in memory until ``finish``."""
+        self.exchange.hold(len(body))
+        return body
 
     def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
@@ -315,8 +327,12 @@ class Work:
             result = self._otherwise(op, path, params)
         if isinstance(result, ApiError):
             return result
+        self.exchange.release(len(result))
         key = (op.version, path, params)
-        packed, envelope = pack(result), parse_json(result)
+        try:
+            packed, envelope = pack(result), parse_json(result)
+        except ValueError:  # it was read before it was kept
+            raise ProtocolError("an answer in the cache of all sessions is odd", hint="Try again.") from None
         self.session.memory.put(key, packed)
         self.session.memory.answered.add((op.version, op.path))
         self._cached.put(op, key, packed, envelope)

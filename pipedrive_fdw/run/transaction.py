@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipedrive_fdw.errors import PipedriveError, sentences
+from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres.channel import depth, statement
 from pipedrive_fdw.run.pending import PendingWrites
+
+_SHOWN = 200
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Transaction:
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(Written(table, verb, key, depth(), statement()))
+        self.written.append(Written(table, verb, shown(key), depth(), statement()))
 
     def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
         """Whether a change of this row of *table* waits."""

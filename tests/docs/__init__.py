@@ -6,6 +6,6 @@ when an SQL block or a command of any page does not do what the page says.
 
     markdown   blocks, marked parts and links of a page
     generate   the generated parts, from the catalogue and the options
-    scopes     which OAuth scopes an operation asks for, from the OpenAPI files (scopes.json)
+    operations what an operation costs and which OAuth scopes it asks for, from the OpenAPI files
     runner     the SQL blocks of a page, run in a database of its own
 """

@@ -11,7 +11,7 @@ from pipedrive_fdw.catalog import FAMILIES, TABLES
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sort_keys
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.catalog.scopes import scopes
+from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
 from pipedrive_fdw.shapes import form

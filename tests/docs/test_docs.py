@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.catalog.scopes import FILE
+from pipedrive_fdw.catalog.operations import FILE
 from tests.contract.openapi import folder
 from tests.docs.generate import FOLDER, generated_files
 from tests.docs.markdown import anchors, blocks, links, pages
+from tests.docs.operations import from_openapi
 from tests.docs.runner import faults, open_page
-from tests.docs.scopes import from_openapi
 from tests.engine import Server
 from tests.engine.places import ROOT
 from tests.simulator import Simulator
@@ -39,7 +39,9 @@ def test_no_page_of_a_family_is_left_behind() -> None:
 def test_scopes_are_those_of_the_openapi_files() -> None:
     if folder() is None:
         pytest.skip("the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
-    assert FILE.read_text(encoding="utf-8") == from_openapi(), "python -m tests.docs.scopes prints them anew"
+    assert FILE.read_text(encoding="utf-8") == from_openapi(), (
+        "python -m tests.docs.operations prints them anew"
+    )
 
 
 @pytest.mark.parametrize("page", pages(), ids=_name)

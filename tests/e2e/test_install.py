@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from pipedrive_fdw import __version__
 from tests.engine.engines import server_folders
 from tests.engine.install import Target, interpreter, put_into, take_from
+from tests.engine.libraries import fetch, lock_file, locked
 from tests.engine.places import ROOT
 from tests.engine.process import EngineError
 
@@ -54,6 +56,28 @@ def test_install_twice_and_away_again(target: Target) -> None:
     assert _imported(target) == ""
     take_from(target)
     assert {path: (ROOT / path).exists() for path in made} == made
+
+
+@pytest.mark.slow
+def test_a_library_that_is_not_what_its_digest_says_is_not_installed(tmp_path: Path) -> None:
+    lock = lock_file("3.10")
+    entries = locked(lock)
+    changed = re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", entries["idna"])
+    forged = tmp_path / "forged.txt"
+    forged.write_text("\n".join(({**entries, "idna": changed}).values()))
+    (tmp_path / "there").mkdir()
+    with pytest.raises(EngineError, match="DO NOT MATCH THE HASHES"):
+        fetch(forged, "3.11", tmp_path / "there")
+    assert not [*(tmp_path / "there").glob("idna*")]
+
+
+@pytest.mark.slow
+def test_a_library_without_a_digest_is_not_installed(tmp_path: Path) -> None:
+    unchecked = tmp_path / "unchecked.txt"
+    unchecked.write_text("idna==3.10\n")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(EngineError, match="require-hashes mode"):
+        fetch(unchecked, "3.11", tmp_path / "there")
 
 
 def test_the_python_is_the_one_beside_its_library(tmp_path: Path) -> None:

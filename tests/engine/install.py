@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -15,13 +14,23 @@ from pathlib import Path
 
 from tests.engine.engines import VARIABLE, embedded_python, server_folders
 from tests.engine.extension import write_extension
-from tests.engine.libraries import pip_environment, requirements
+from tests.engine.libraries import (
+    CHECKED,
+    LOCKS,
+    canonical,
+    lock_file,
+    locked,
+    pip_environment,
+    requirements,
+)
 from tests.engine.places import ROOT, usual_umask
 from tests.engine.process import EngineError, run, say
 
 _NAME, _PACKAGE = "pipedrive-fdw", "pipedrive_fdw"
 _SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
 _FOLDERS = (_PACKAGE, "sql/examples")
+_TOOLS = LOCKS / "build.txt"
+_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 _WHERE = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
 _BY_PIP = (
     "from importlib.metadata import distributions\n"
@@ -76,12 +85,13 @@ def uninstall() -> None:
 
 def put_into(target: Target) -> None:
     """Let pip install libraries and package for the Python that Multicorn embeds, and copy the extension."""
-    _renew_pip()
+    _renew_tools()
     with usual_umask():
         say(f"installing the package for {target.python}")
         _install_libraries(target)
         with _sources() as folder:
-            target.pip("install", "--quiet", "--no-deps", "--force-reinstall", str(folder))
+            wheel = _wheel(folder)
+            target.pip("install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", str(wheel))
         for name in write_extension(target.extension):
             say(f"wrote {name} to {target.extension}")
     found = run([target.python, "-I", "-c", _SHOW], f"importing the package with {target.python}")
@@ -90,7 +100,7 @@ def put_into(target: Target) -> None:
 
 def take_from(target: Target) -> None:
     """Take package and extension away again; libraries stay, since others may use them."""
-    _renew_pip()
+    _renew_tools()
     target.pip("uninstall", "--quiet", "--yes", _NAME)
     for file in [*target.extension.glob(f"{_PACKAGE}.control"), *target.extension.glob(f"{_PACKAGE}--*.sql")]:
         file.unlink()
@@ -109,35 +119,50 @@ def interpreter(version: str, library: Path) -> Path:
 
 
 def _install_libraries(target: Target) -> None:
-    """What is missing or too old. The distribution's own stays where it is: ours is found before it."""
+    """What is missing or too old, as requirements/ has it. The distribution's own stays where it is: ours is
+    found before it."""
+    lock = lock_file(run([target.python, "-I", "-c", _VERSION], f"{target.python}").strip())
+    entries = locked(lock)
     try:
         wanted = _wanted(target)
-        pips_own = run([target.python, "-I", "-c", _BY_PIP], f"{target.python}").split()
-        for ours, how in ((True, ("--upgrade",)), (False, ("--ignore-installed",))):
-            chosen = [f"{name}=={version}" for name, version in wanted if (name in pips_own) is ours]
+        pips_own = {canonical(name) for name in run([target.python, "-I", "-c", _BY_PIP], "pip").split()}
+        for ours, how in ((True, "--upgrade"), (False, "--ignore-installed")):
+            chosen = [entries[name] for name in wanted if (name in pips_own) is ours]
             if chosen:
-                target.pip("install", "--quiet", "--no-deps", *how, *chosen)
+                with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+                    file.write("\n".join(chosen))
+                    file.flush()
+                    target.pip("install", "--quiet", *CHECKED, how, "--requirement", file.name)
     except EngineError as error:
         raise EngineError(
-            f"{error}\nWithout a network: PIP_NO_INDEX=1 PIP_FIND_LINKS=<folder with wheels> make install …"
+            f"{error}\nWithout a network, where there is one: pip download --require-hashes --dest wheels "
+            f"--requirement requirements/{lock.name} --requirement requirements/{_TOOLS.name}; then here: "
+            "PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels make install …"
         ) from None
 
 
-def _wanted(target: Target) -> list[tuple[str, str]]:
-    """Name and version of each library that pip would install."""
+def _wanted(target: Target) -> list[str]:
+    """The libraries that pip would install."""
     with tempfile.TemporaryDirectory(prefix=f"{_NAME}.") as name:
         report = Path(name) / "report.json"
         target.pip("install", "--quiet", "--dry-run", "--report", str(report), *requirements())
         items = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return [(item["metadata"]["name"], item["metadata"]["version"]) for item in items]
+    return [canonical(item["metadata"]["name"]) for item in items]
 
 
-def _renew_pip() -> None:
-    """Have a pip in our own environment that can install for another Python."""
-    pip = [sys.executable, "-m", "pip"]
-    found = re.search(r"pip (\d+)\.(\d+)", run([*pip, "--version"], "pip --version"))
-    if found is None or (int(found[1]), int(found[2])) < (22, 3):
-        run([*pip, "install", "--quiet", "--upgrade", "pip"], "upgrading pip", env=pip_environment())
+def _renew_tools() -> None:
+    """Have a pip in our own environment that can install for another Python, and what builds the package."""
+    run([sys.executable, "-m", "pip", "install", "--quiet", *CHECKED, "--requirement", str(_TOOLS)],
+        "installing pip and setuptools", env=pip_environment())  # fmt: skip
+
+
+def _wheel(sources: Path) -> Path:
+    """The package, built by the tools of our own environment: nothing is fetched for it."""
+    built = sources / "built"
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation",
+         "--wheel-dir", str(built), str(sources)], "building the package", env=pip_environment())  # fmt: skip
+    (wheel,) = built.glob("*.whl")
+    return wheel
 
 
 @contextmanager

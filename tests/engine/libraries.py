@@ -1,6 +1,7 @@
 """The package's run-time dependencies in a folder of their own, for the Python that a server embeds.
 
-The bounds are those of ``setup.py``; pip chooses wheels for that Python, whichever runs pip.
+The bounds stand in ``setup.py``. What is installed within them stands in ``requirements/``, with the digests
+of its files: ``python3.9.txt`` for Python 3.9, ``python3.10.txt`` for those from 3.10 on (``make lock``).
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.engine.places import ROOT, base, built_aside, locked
+from tests.engine.places import ROOT, base, built_aside
+from tests.engine.places import locked as alone
 from tests.engine.process import EngineError, run, say
+
+LOCKS = ROOT / "requirements"
+# Of pip: nothing but what is listed, and only with a digest that is listed.
+CHECKED = ("--no-deps", "--require-hashes")
 
 
 def requirements(setup: Path = ROOT / "setup.py") -> list[str]:
@@ -28,21 +35,47 @@ def requirements(setup: Path = ROOT / "setup.py") -> list[str]:
     raise EngineError(f"{setup} has no install_requires.")
 
 
+def lock_file(version: str) -> Path:
+    """The file that fixes the libraries for Python *version*: the newest that is not for a newer one."""
+    wanted = tuple(map(int, version.split(".")))
+    files = {tuple(map(int, file.stem[6:].split("."))): file for file in LOCKS.glob("python*.txt")}
+    fitting = [since for since in files if since <= wanted]
+    if not fitting:
+        raise EngineError(f"Python {version} is too old: {', '.join(map(_dotted, sorted(files)))} or newer.")
+    return files[max(fitting)]
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def locked(file: Path) -> dict[str, str]:
+    """The requirements in *file*, with their digests, by the name in small letters with hyphens."""
+    text = re.sub(r"(?m)^#.*\n", "", file.read_text(encoding="utf-8"))
+    entries = re.findall(r"(?m)^\S.*(?:\n[ \t]+.*)*", text)
+    return {canonical(entry.partition("==")[0]): entry for entry in entries}
+
+
+def canonical(name: str) -> str:
+    """The name of a package in the form in which such names are compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def prepare(version: str, embedded_pip: Sequence[str] = ()) -> Path:
     """The folder with the dependencies for Python *version* (``3.9``); made when missing.
 
     *embedded_pip* is a command that runs the engine's own pip, for hosts that have none.
     """
-    wanted = requirements()
-    key = hashlib.sha256("\n".join([*wanted, platform.machine()]).encode()).hexdigest()[:10]
+    wanted = lock_file(version)
+    key = hashlib.sha256(wanted.read_bytes() + platform.machine().encode()).hexdigest()[:10]
     target = base() / f"python{version}-{key}"
     if target.is_dir():
         return target
-    with locked(base() / f"python{version}.lock", "fetches the Python libraries"):
+    with alone(base() / f"python{version}.lock", "fetches the Python libraries"):
         if not target.is_dir():
-            say(f"fetching {', '.join(wanted)} for Python {version}")
+            say(f"fetching {', '.join(locked(wanted))} for Python {version}")
             with built_aside(target) as aside:
-                _fetch(wanted, version, aside, embedded_pip)
+                fetch(wanted, version, aside, embedded_pip)
     return target
 
 
@@ -58,7 +91,11 @@ def pip_environment() -> dict[str, str]:
     return {**os.environ, **settings}
 
 
-def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequence[str]) -> None:
+def fetch(wanted: Path, version: str, target: Path, embedded_pip: Sequence[str] = ()) -> None:
+    """Put what the file *wanted* lists into *target*.
+
+    Raises EngineError when it cannot be had, or is not what its digest says.
+    """
     pip = _host_pip() or list(embedded_pip)
     if not pip:
         raise EngineError(
@@ -71,7 +108,7 @@ def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequ
     # Older pips heed a wheel's own Requires-Python under --python-version in "download" but not in "install".
     try:
         run(
-            [*pip, "download", *only, "--dest", str(wheels), *wanted],
+            [*pip, "download", *only, *CHECKED, "--dest", str(wheels), "--requirement", str(wanted)],
             "pip download",
             env=environment,
             cwd=wheels,

@@ -25,7 +25,7 @@ from tests.engine.process import EngineError, say, tail
 from tests.engine.server import Server, dsn_of, free_port, password_file, postmaster, stop_postmaster
 from tests.engine.sql import Psql
 
-TOKEN = "demo-token"  # noqa: S105 - the simulator's, worth nothing elsewhere
+TOKEN = "demo-token"  # noqa: S105 - worth nothing elsewhere # nosec B105
 _NOTHING = "Nothing runs for this checkout: make up"
 
 
@@ -100,7 +100,7 @@ def status() -> str:
 
 def requests_seen() -> list[dict[str, Any]]:
     """The simulator's log of the requests it got."""
-    with urllib.request.urlopen(f"{simulator_url()}/_sim/requests", timeout=10) as answer:  # noqa: S310 - our own
+    with urllib.request.urlopen(f"{simulator_url()}/_sim/requests", timeout=10) as answer:  # noqa: S310 # nosec B310
         return list(json.load(answer))
 
 
@@ -169,7 +169,7 @@ def _start_simulator(engine: Engine) -> str:
         _record().write_text(json.dumps({"pid": process.pid, "url": url}))
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/_sim/requests", timeout=2):  # noqa: S310 - our own
+        with suppress(OSError), urllib.request.urlopen(f"{url}/_sim/requests", timeout=2):  # noqa: S310 # nosec B310
             return url
         time.sleep(0.1)
     process.terminate()

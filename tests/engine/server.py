@@ -38,7 +38,7 @@ host replication all 127.0.0.1/32 scram-sha-256
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # a method, no password # nosec B105
     "max_connections": "60",
     "fsync": "off",
     "synchronous_commit": "off",

@@ -16,7 +16,7 @@ from pipedrive_fdw.codec import codec_for
 from pipedrive_fdw.custom.columns import CustomColumn, custom_columns, from_options
 from pipedrive_fdw.custom.fields import Field, Option, read_field, read_fields
 from pipedrive_fdw.custom.kinds import CREATABLE, OTHERS, parts_of
-from pipedrive_fdw.custom.names import MOST_BYTES, cut, free_names, snake_case
+from pipedrive_fdw.custom.names import MOST_BYTES, FreeNames, cut, snake_case
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, plain_fields, plain_record
 from pipedrive_fdw.custom.writing import changes, option_id
 from pipedrive_fdw.errors import DataError, OptionError, WriteError
@@ -152,7 +152,7 @@ def test_a_long_name_is_cut_between_characters() -> None:
 
 
 def test_every_part_of_a_long_name_keeps_its_ending() -> None:
-    names = free_names("尺" * 40, ["", "_until", "_timezone"], {"尺" * 21})
+    names = FreeNames({"尺" * 21}).take("尺" * 40, ["", "_until", "_timezone"])
     assert all(len(name.encode()) <= MOST_BYTES for name in names)
     assert [name.lstrip("尺") for name in names] == ["_2", "_2_until", "_2_timezone"]
 

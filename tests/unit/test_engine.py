@@ -113,7 +113,12 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_the_requirements_are_those_of_setup_py(tmp_path: Path) -> None:
-    assert [item.split(">")[0] for item in libraries.requirements()] == ["requests", "cachetools", "orjson"]
+    assert [item.split(">")[0] for item in libraries.requirements()] == [
+        "requests",
+        "urllib3",
+        "cachetools",
+        "orjson",
+    ]
     empty = tmp_path / "setup.py"
     empty.write_text("setup()\n")
     with pytest.raises(EngineError, match="no install_requires"):

@@ -9,37 +9,36 @@ PACKAGE = Path(__file__).resolve().parents[2] / "pipedrive_fdw"
 
 # layer → layers that it may import
 ALLOWED = {
-    "errors": set(),
+    "masking": set(),
+    "numbertext": set(),
+    "addresses": set(),
+    "errors": {"masking"},
     "numerics": {"errors"},
     "times": {"errors"},
-    "jsontext": {"numerics"},
+    "jsonbounds": set(),
+    "jsontext": {"jsonbounds", "numerics"},
     "codec": {"errors", "jsontext", "numerics", "times"},
-    "options": {"errors"},
+    "options": {"errors", "masking", "addresses"},
     "postgres": {"errors"},
     "shapes": {"errors"},
     "catalog": {"errors", "codec", "shapes"},
     "custom": {"errors", "codec", "shapes"},
-    "plan": {"errors", "codec", "times", "catalog", "custom"},
-    "api": {"errors", "codec", "jsontext", "catalog.model", "__init__"},
+    "plan": {"errors", "masking", "addresses", "codec", "times", "catalog", "custom"},
+    "api": {
+        "errors", "masking", "numbertext", "addresses", "codec", "jsontext", "catalog.model", "__init__",
+    },
     "run": {
-        "errors",
-        "codec",
-        "times",
-        "jsontext",
-        "shapes",
-        "options",
-        "catalog",
-        "custom",
-        "plan",
-        "api",
-        "postgres",
+        "errors", "masking", "addresses", "codec", "times", "jsontext", "shapes", "options", "catalog",
+        "custom", "plan", "api", "postgres",
     },
     "schema": {"errors", "codec", "options", "catalog", "custom", "plan", "api", "run"},
     "fdw": {"errors", "jsontext", "options", "plan", "postgres", "run", "schema"},
-    "cli": {"errors", "options", "catalog", "run", "schema", "api", "__init__"},
+    "cli": {
+        "errors", "masking", "addresses", "options", "catalog", "run", "schema", "api", "__init__",
+    },
     "__main__": {"cli"},
     "__init__": {"fdw"},
-}
+}  # fmt: skip
 
 
 def _layer(path: Path) -> str:

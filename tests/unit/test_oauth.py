@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from pipedrive_fdw.api.limits import open_state
 from pipedrive_fdw.api.oauth import AccessTokens, Grant, TokenEndpoint
+from pipedrive_fdw.api.state import open_state
 from pipedrive_fdw.api.transport import Exchange, Request, Response
 from pipedrive_fdw.errors import (
     ApiError,

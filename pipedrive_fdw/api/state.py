@@ -1,0 +1,142 @@
+"""Small files that the backends of a server share: bounded, locked by the kernel, whole or as good as empty.
+
+Nothing in such a file is trusted: whoever reads one checks what it says, and takes an odd one for none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from pipedrive_fdw.errors import Cancelled, StateError, sentences
+
+# The largest file that is looked at, and the largest count that one can hold.
+MOST_BYTES = 1 << 20
+MOST_COUNT = 10**12
+_SOON = 1e-3
+# A lock that is held for longer than this is that of a process that was stopped.
+_PATIENCE = 0.5
+
+
+class Waiter(Protocol):
+    """Who waits for the shared state: given up when ``aborted``."""
+
+    aborted: bool
+
+
+def is_count(value: Any, most: int = MOST_COUNT) -> bool:
+    """True for a whole number from 0 to *most*."""
+    return type(value) is int and 0 <= value <= most
+
+
+def is_moment(value: Any, latest: float) -> bool:
+    """True for a number of seconds from 0 to *latest*."""
+    return type(value) in (int, float) and 0 <= value <= latest
+
+
+def peeked(path: Path, most: int = MOST_BYTES) -> bytes:
+    """What the file at *path* holds, without its lock; empty where it is unreadable or larger than *most*."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return content(descriptor, most)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return b""
+
+
+def content(descriptor: int, most: int = MOST_BYTES) -> bytes:
+    """What the file holds, empty where it is larger than *most*."""
+    found = os.pread(descriptor, most + 1, 0)
+    return found if len(found) <= most else b""
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """The object that *text* is in JSON, None where it is none."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def unusable(path: Path, error: OSError) -> StateError:
+    return StateError(
+        "the files that sessions share cannot be used",
+        detail=sentences(f"{path.name}: {error.strerror}"),
+        hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
+    )
+
+
+def open_state(path: Path) -> int:
+    """A descriptor of a file that backends share, made when it is not there, for the owner alone."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiter: Waiter) -> Iterator[int]:
+    descriptor = _lock(path, waiter)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, waiter: Waiter) -> int:
+    """A descriptor of *path*, locked. The lock is tried for, never waited in.
+
+    Its holder needs it for microseconds, but may be stopped in between, also by PostgreSQL: a backend that
+    sends rows to a slow client lets no thread of Python run. Then the file is replaced by a copy, and what
+    the old holder writes goes to a file without a name.
+    """
+    end, pause = time.monotonic() + _PATIENCE, _SOON
+    while True:
+        descriptor = open_state(path)
+        if _try(descriptor) and _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+        if waiter.aborted:
+            raise Cancelled("the statement has ended")
+        if time.monotonic() > end:
+            return _replaced(path)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether *descriptor* is still that of the file at *path*."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def _replaced(path: Path) -> int:
+    """A descriptor of a locked copy of *path* that has taken its place."""
+    copy = path.parent / f"{path.name}.{os.getpid()}-{threading.get_ident()}"
+    descriptor = open_state(copy)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else knows of it
+        os.pwrite(descriptor, peeked(path), 0)
+        copy.replace(path)
+    except OSError:
+        os.close(descriptor)
+        copy.unlink(missing_ok=True)
+        raise
+    return descriptor

@@ -1,0 +1,145 @@
+"""What an answer means that gives no data: the error of its status, with what Pipedrive says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipedrive_fdw.api.retry import is_daily
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.errors import (
+    AccessError,
+    ApiError,
+    AuthError,
+    BurstLimitError,
+    DailyLimitError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+    sentences,
+)
+from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.numbertext import seconds
+
+# How much is shown of what the API says.
+_REASON = 500
+_DONE = {"POST": "created", "DELETE": "deleted"}
+
+
+def unknown(request: Request, error: PipedriveError) -> PipedriveError:
+    """*error* of a read as it is; of a write, which may have been done, that nobody knows."""
+    if request.is_read:
+        return error
+    done = _DONE.get(request.method, "changed")
+    return OutcomeUnknownError(
+        f"a record may or may not have been {done}: {error.message.partition(': ')[2]}",
+        detail=error.detail,
+        hint="Look for the record in Pipedrive (newest first) before sending it again."
+        if done == "created"
+        else "Look at the record in Pipedrive before sending it again.",
+    )
+
+
+def html_error(where: str, response: Response) -> ProtocolError:
+    return ProtocolError(
+        "an HTML page came where JSON belongs",
+        detail=f"{where} gave status {response.status} and {len(response.body)} bytes of HTML",
+        hint="Check company_domain and base_url. A status 403 of Cloudflare means that too many refused "
+        "requests were repeated; wait some minutes.",
+    )
+
+
+def reason(payload: Any) -> str:
+    """What an envelope says went wrong, cut where it is long; empty where it says nothing."""
+    if not isinstance(payload, dict):
+        return ""
+    parts = [_said(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]
+    if payload.get("errors"):  # of webhooks: {"subscription_url": ["invalid or non-reachable URL"]}
+        parts.append(_said(payload["errors"]))
+    parts += [f"{name} {_said(payload[name])}" for name in ("code", "field_code") if payload.get(name)]
+    return beginning(sentences(*parts), _REASON)
+
+
+def _said(value: Any) -> str:
+    return beginning(value if isinstance(value, str) else to_json(value), _REASON)
+
+
+def status_error(request: Request, response: Response) -> PipedriveError:
+    """The error of an answer whose status is not of the 2xx."""
+    path = urlsplit(request.url).path
+    where = f"{request.method} {path} gave status {response.status}"
+    status = response.status
+    try:
+        payload = parse_json(response.body)
+    except ValueError:
+        payload = None
+    why = reason(payload)
+    detail = f"{where}: {why}" if why else where
+    if (
+        not isinstance(payload, dict)
+        and status in (403, 404)
+        and response.body[:_REASON].lstrip()[:1] == b"<"
+    ):
+        return html_error(f"{request.method} {path}", response)
+    if status == 401:
+        return _auth_error("authorization" in request.headers, detail)
+    if status == 429:
+        return _limit_error(response, detail)
+    if status in (402, 403, 410, 415):
+        return AccessError(f"access refused ({status})", detail, status=status)
+    if status == 404 and isinstance(payload, dict):
+        hint = "" if why else "Check company_domain and base_url."
+        return NotFoundError("not found (404)", detail, hint, status, payload.get("success") is False)
+    if 300 <= status < 400:
+        return ProtocolError(
+            "the API answered with a redirect, which is not followed with a credential",
+            detail,
+            "Check company_domain and base_url.",
+        )
+    if status >= 500:
+        return ApiError(f"Pipedrive has a fault (status {status})", detail, "Try again later.", status)
+    return ApiError(f"the API refuses the request (status {status})", detail, status=status)
+
+
+def _auth_error(oauth: bool, detail: str) -> AuthError:
+    if oauth:
+        return AuthError(
+            "the access token is not accepted, nor is a new one",
+            detail,
+            "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
+            "asks for consent again.",
+            401,
+        )
+    return AuthError(
+        "the API token is not accepted", detail, "ALTER USER MAPPING … OPTIONS (SET api_token '…').", 401
+    )
+
+
+def _limit_error(response: Response, detail: str) -> ApiError:
+    daily = is_daily(response.headers, response.body)
+    if daily is None:
+        return DailyLimitError(
+            "too many requests, or the day's API tokens are used up",
+            sentences(detail, "Pipedrive does not say which it is, so nothing was sent again"),
+            "Try again in some seconds; SELECT * FROM api_usage shows the tokens that were last reported.",
+            429,
+        )
+    if daily:
+        left = int(seconds(response.headers.get("retry-after")))
+        when = (
+            f" It resets in {left // 3600} h {left % 3600 // 60} min." if left else " It resets at midnight."
+        )
+        return DailyLimitError(
+            "the day's API tokens of the company are used up",
+            detail,
+            f"Wait for the reset or add tokens in Pipedrive.{when}",
+            429,
+        )
+    return BurstLimitError(
+        "too many requests in the two-second window, again and again",
+        detail,
+        "Other programs use the same token; try again.",
+        429,
+    )

@@ -1,0 +1,175 @@
+"""An account whose API answers as it likes, and what the wrapper makes of it,
+without PostgreSQL and sockets."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from pipedrive_fdw.api.client import ApiToken, Client, Signed
+from pipedrive_fdw.api.transport import Exchange, Request, Response
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.errors import (
+    ApiError,
+    ConnectError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+)
+from pipedrive_fdw.masking import visible
+from pipedrive_fdw.options import read_options
+from pipedrive_fdw.run.account import credential_key, new_session, use_session
+from pipedrive_fdw.run.asked import Asked, Loop
+from pipedrive_fdw.run.foreign import ForeignTable, open_table
+from pipedrive_fdw.run.transaction import TRANSACTION
+from pipedrive_fdw.schema import ForeignColumn, account_fields, import_schema
+from tests.hostile.answers import TOKEN, spoilt
+from tests.hostile.unlimited import Unlimited
+from tests.simulator import Simulator
+
+ADDRESS = "http://127.0.0.1:1"
+# Tables that a fan-out over all parents makes slow, or that are no tables of the API.
+LEFT_OUT = ("api_usage", "subscriptions", "subscription_payments", "deal_changes", "person_changes",
+            "organization_changes")  # fmt: skip
+
+
+@dataclass
+class Sent:
+    """One request: what became of it at the API, and what the wrapper was told."""
+
+    method: str
+    path: str
+    status: int  # as told; 0 for no answer
+    arrived: bool = True
+    how: str = ""
+
+
+class HostileTransport:
+    """The simulator without a network. While it is *armed*, answers are spoilt."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.sent: list[Sent] = []
+        self.chance = random.Random()
+        self.skip = self.times = 0
+
+    def arm(self, chance: random.Random) -> None:
+        """The answers to come are spoilt but for the first few, one of them or all."""
+        self.chance, self.sent = chance, []
+        self.skip = chance.choice((0, 0, 0, 1, 2))
+        self.times = chance.choice((1, 1, 1000))
+
+    def send(self, request: Request, exchange: Exchange) -> Response:
+        parts = urlsplit(request.url)
+        query = urlencode(request.params)
+        if self.skip <= 0 < self.times and self.chance.random() < 0.05:
+            self.times -= 1
+            self.sent.append(Sent(request.method, parts.path, 0, arrived=False))
+            raise ConnectError("no connection", arrived=False)
+        given = self.simulator.answer(request.method, parts.path, query, request.headers, request.body or b"")
+        answer = Response(given.status, dict(given.headers), given.body)
+        how = ""
+        if self.skip > 0:
+            self.skip -= 1
+        elif self.times > 0:
+            self.times -= 1
+            if self.chance.random() < 0.1:
+                self.sent.append(Sent(request.method, parts.path, 0, how="lost"))
+                fault = self.chance.choice((ConnectError, ProtocolError))
+                raise fault("the connection broke, or the answer was too large")
+            answer, how = spoilt(answer, self.chance)
+        self.sent.append(Sent(request.method, parts.path, answer.status, how=how))
+        return answer
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A column as Multicorn describes it."""
+
+    column_name: str
+    type_name: str
+    base_type_name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, column: ForeignColumn) -> Definition:
+        return cls(column.name, column.type, column.type, dict(column.options))
+
+
+@dataclass(frozen=True)
+class Qual:
+    field_name: str
+    operator: Any
+    value: Any
+
+
+class HostileAccount:
+    def __init__(self, **more: str) -> None:
+        self.options = read_options({"base_url": ADDRESS, "api_token": TOKEN, **more})
+        self.simulator = Simulator(token=TOKEN, deals=4, burst=10**9, budget=10**12)
+        self.transport = HostileTransport(self.simulator)
+        self.anew()
+        self.tables: dict[str, ForeignTable] = {}
+        for made in import_schema(
+            "pipedrive", "except", LEFT_OUT, self.options, {}, account_fields(self.options)
+        ):
+            columns = {column.name: Definition.of(column) for column in made.columns}
+            options = read_options({"base_url": ADDRESS, "api_token": TOKEN, **more, **made.options})
+            self.tables[made.name] = open_table(options, columns)
+
+    def anew(self) -> None:
+        """A session that remembers nothing, for every table."""
+        key = credential_key(self.options)
+        credential = ApiToken(Signed({"x-api-token": TOKEN}, ADDRESS), key)
+        client = Client(credential, self.transport, Unlimited(None, key, "c" * 64), lambda s, exchange: None)
+        use_session(self.options, new_session(self.options, client))
+        TRANSACTION.ended()
+
+    def rows(self, name: str, quals: tuple[Qual, ...] = (), limit: int | None = None) -> list[Any]:
+        table = self.tables[name]
+        columns = [bound.name for bound in table.binding.columns if not bound.column.extended]
+        return list(table.scan(Loop(Asked(quals, columns, (), limit))))
+
+
+def shown_problems(text: str) -> Iterator[str]:
+    """What is wrong with a text that people get to see."""
+    if TOKEN[:12] in text or TOKEN[-12:] in text:
+        yield "a secret"
+    if visible(text) != text:
+        yield "a control character"
+    if "Traceback" in text or re.search(r"File \"/.*\", line", text):
+        yield "a traceback"
+    if len(text) > 8_000:
+        yield f"{len(text)} characters"
+
+
+def write_problems(error: PipedriveError | None, sent: list[Sent]) -> Iterator[str]:
+    """What is wrong with the end of a write: it was done, refused, not begun, or nobody knows,
+    and says so."""
+    writes = [one for one in sent if one.method != "GET"]
+    maybe_done = [w for w in writes if w.arrived and not 400 <= w.status < 500]
+    if sum(w.method == "POST" for w in maybe_done) > 1:
+        yield "a POST was sent again after it may have been done"
+    if error is None or not writes:
+        return
+    last = writes[-1]
+    told = isinstance(error, OutcomeUnknownError) or bool(TRANSACTION.written)
+    refused = not last.arrived or 400 <= last.status < 500
+    if not told and not refused:
+        yield f"after {last} the error is {error!r}"
+    if refused and last.arrived and not isinstance(error, (ApiError, ProtocolError, OutcomeUnknownError)):
+        yield f"after a refusal ({last}) the error is {error!r}"
+
+
+def timed(began: float) -> Iterator[str]:
+    took = time.monotonic() - began
+    if took > 5:
+        yield f"it took {took:.1f} s"
+
+
+__all__ = ["LEFT_OUT", "TABLES", "HostileAccount", "Qual", "shown_problems", "timed", "write_problems"]

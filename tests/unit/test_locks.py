@@ -1,0 +1,64 @@
+"""The libraries that are installed into a server are fixed, with the digests of their files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.engine import libraries
+from tests.engine.install import _TOOLS
+from tests.engine.process import EngineError
+
+PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+def pinned(file: Path) -> dict[str, Version]:
+    entries = libraries.locked(file)
+    return {name: Version(re.split(r"[=;\s\\]+", entry)[1]) for name, entry in entries.items()}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_each_python_has_what_setup_py_asks_for(python: str) -> None:
+    versions = pinned(libraries.lock_file(python))
+    for text in libraries.requirements():
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(versions[libraries.canonical(wanted.name)]), text
+    assert set(versions) >= {"certifi", "idna", "charset-normalizer"}, "what these need themselves"
+
+
+@pytest.mark.parametrize("file", [*sorted(libraries.LOCKS.glob("*.txt"))], ids=lambda file: file.stem)
+def test_each_is_one_version_with_digests(file: Path) -> None:
+    for name, entry in libraries.locked(file).items():
+        assert re.match(rf"{name}==[0-9][\w.]*( ;[^\\]*)? \\\n", entry, re.IGNORECASE), entry[:80]
+        digests = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", entry)
+        assert digests and len(digests) == entry.count("--hash"), name
+    assert "://" not in file.read_text(), "no index is named"
+
+
+def test_what_builds_and_installs_the_package_is_fixed_too() -> None:
+    assert set(libraries.locked(_TOOLS)) == {"pip", "setuptools"}
+
+
+@pytest.mark.parametrize(
+    ("python", "file"),
+    [("3.9", "python3.9"), ("3.10", "python3.10"), ("3.11", "python3.10"), ("4.0", "python3.10")],
+)
+def test_the_newest_that_is_not_for_a_newer_python_is_taken(python: str, file: str) -> None:
+    assert libraries.lock_file(python).stem == file
+
+
+def test_an_old_python_is_refused() -> None:
+    with pytest.raises(EngineError, match=r"Python 3.8 is too old: 3.9, 3.10 or newer"):
+        libraries.lock_file("3.8")
+
+
+def test_faults_of_libraries_that_are_known_are_below_the_bounds() -> None:
+    """Versions whose faults an answer of the API could reach (memory, hangs, netrc) are not taken."""
+    oldest = {"requests": "2.32.3", "urllib3": "2.6.2", "orjson": "3.9.14"}
+    for text in libraries.requirements():
+        wanted = Requirement(text)
+        assert wanted.name not in oldest or not wanted.specifier.contains(oldest[wanted.name])
