@@ -59,11 +59,7 @@ def pip_environment() -> dict[str, str]:
 
 
 def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequence[str]) -> None:
-    pip = _host_pip() or list(embedded_pip)
-    if not pip:
-        raise EngineError(
-            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
-        )
+    pip = pip_command(embedded_pip)
     environment = pip_environment()
     wheels = target / "wheels"
     wheels.mkdir()
@@ -85,6 +81,16 @@ def _fetch(wanted: Sequence[str], version: str, target: Path, embedded_pip: Sequ
     chosen = sorted(map(str, wheels.glob("*.whl")))
     run([*pip, "install", *only, *exact, *chosen], "pip install", env=environment, cwd=wheels)
     shutil.rmtree(wheels)
+
+
+def pip_command(embedded_pip: Sequence[str] = ()) -> Sequence[str]:
+    """How to run pip: the host's, else *embedded_pip*."""
+    pip = _host_pip() or embedded_pip
+    if not pip:
+        raise EngineError(
+            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
+        )
+    return pip
 
 
 def has_pip() -> bool:
