@@ -43,6 +43,17 @@ def told(function: Callable[[], T], otherwise: T) -> T:
     return otherwise
 
 
+def _asked() -> Question:
+    """What the C part asks. Raises OptionError where Multicorn calls by itself."""
+    asked = question()
+    if asked is None:
+        raise OptionError(
+            "the server is made on multicorn directly",
+            hint="Make it anew: CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw.",
+        )
+    return asked
+
+
 class PipedriveFdw(ForeignDataWrapper):
     """``wrapper 'pipedrive_fdw.PipedriveFdw'``: one object for each foreign table and backend."""
 
@@ -50,15 +61,9 @@ class PipedriveFdw(ForeignDataWrapper):
         super().__init__(options, columns)
         self._table: ForeignTable | None = None
         self._fault: PipedriveError | None = None
-        asked = question()
         try:
-            if asked is None:
-                raise OptionError(
-                    "the server is made on multicorn directly",
-                    hint="Make it anew: CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw.",
-                )
             # Multicorn lets the options of the server count before those of the table
-            self._table = ForeignTable(read_options({**options, **asked.options}), columns)
+            self._table = ForeignTable(read_options({**options, **_asked().options}), columns)
         except PipedriveError as error:
             self._fault = error  # Multicorn cannot do without the object
 
@@ -71,18 +76,13 @@ class PipedriveFdw(ForeignDataWrapper):
 
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
         """Answers any question about the table; the C part reads the size from the answer."""
-        asked = question()
-        if asked is None:  # not asked by the C part
-            raise self._fault or OptionError("the foreign table has no handler of pipedrive_fdw")
+        asked = _asked()
         told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
-        asked = question()
-        rows: Iterator[Any] = iter(())
-        if asked is not None:
-            rows = told(lambda: _scan(self.table, asked), rows)
-        return _rows(rows)
+        asked = _asked()
+        return _rows(told(lambda: _scan(self.table, asked), iter(())))
 
     @classmethod
     def import_schema(
@@ -101,6 +101,7 @@ class PipedriveFdw(ForeignDataWrapper):
             found = import_schema(schema, restriction_type or "", restricts, merged, options, fields)
             return [_definition(table) for table in found]
 
+        _asked()
         return told(tables, [])
 
 

@@ -21,7 +21,6 @@ from pipedrive_fdw.custom.kinds import ID
 from pipedrive_fdw.custom.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError, quoted, sentences
 from pipedrive_fdw.masking import beginning
-from pipedrive_fdw.times import is_far_date
 
 Record = Mapping[str, Any]
 Row = list[Any]

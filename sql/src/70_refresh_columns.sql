@@ -2,7 +2,7 @@
 --
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
 -- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
--- number. No column is dropped, see the guards.
+-- number. No column is dropped: views may show it, and it cannot be had back.
 
 CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
 RETURNS SETOF text
@@ -48,7 +48,8 @@ BEGIN
     LOOP
         IF change.kind IS NULL THEN
             RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
-                  USING HINT = 'It stays, since a table with a dropped column would crash the server.';
+                  USING HINT = format('When nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
+                                      known.name, change.name);
             CONTINUE;
         END IF;
         line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', known.name,

@@ -12,6 +12,7 @@ The cache folder is ``PIPEDRIVE_FDW_CACHE``, else ``/var/cache/pipedrive-fdw`` f
     process    running commands, and errors that a person can read
     mirror     the Debian mirror, from the host's own apt settings
     assemble   the embedded engine
+    clibrary   the C part, compiled
     libraries  the package's run-time dependencies for a given Python
     engines    the two engines as one value
     extension  the extension's files, put together

@@ -92,8 +92,8 @@ def _farewell(style: Style) -> None:
     show("Your own account, beside the made-up one (the token: Personal preferences > API):\n")
     show(
         style.dim(
-            "  CREATE SERVER mine FOREIGN DATA WRAPPER multicorn\n"
-            "      OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', company_domain 'yourcompany');\n"
+            "  CREATE SERVER mine FOREIGN DATA WRAPPER pipedrive_fdw\n"
+            "      OPTIONS (company_domain 'yourcompany');\n"
             "  CREATE USER MAPPING FOR CURRENT_USER SERVER mine OPTIONS (api_token '...');\n"
             "  CREATE SCHEMA mine;\n"
             "  IMPORT FOREIGN SCHEMA pipedrive FROM SERVER mine INTO mine;"

@@ -18,20 +18,44 @@ VARIABLE = "PG_CONFIG"
 
 
 @dataclass(frozen=True)
-class Engine:
-    """A PostgreSQL with Multicorn that scratch clusters can run on."""
+class Folders:
+    """Where a server keeps its parts, and the program that tells."""
 
-    kind: str  # "embedded" or "installed"
+    pg_config: Path
     bindir: Path
     sharedir: Path
     pkglibdir: Path
     includedir: Path  # of the server's headers
-    root: Path  # what bindir, sharedir and pkglibdir are below, unpacked or "/"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A PostgreSQL with Multicorn that scratch clusters can run on."""
+
+    kind: str  # "embedded" or "installed"
+    folders: Folders
+    root: Path  # what these are below, unpacked or "/"
     python: str  # the version of Python that Multicorn embeds, "3.9"
     libraries: Path  # our run-time dependencies for that Python
     tools_env: Mapping[str, str] = field(default_factory=dict)  # for psql, pg_dump and the like
     server_env: Mapping[str, str] = field(default_factory=dict)  # for the server, beside tools_env
     pythonpath: tuple[Path, ...] = ()
+    pip: tuple[str, ...] = ()  # runs a pip of its own, where the host has none
+
+    @property
+    def bindir(self) -> Path:
+        """Of the programs."""
+        return self.folders.bindir
+
+    @property
+    def sharedir(self) -> Path:
+        """Of extensions and the like."""
+        return self.folders.sharedir
+
+    @property
+    def pkglibdir(self) -> Path:
+        """Of the libraries that the server loads."""
+        return self.folders.pkglibdir
 
     @cached_property
     def version(self) -> str:
@@ -72,19 +96,24 @@ def embedded() -> Engine:
 
 def embedded_at(prefix: Path) -> Engine:
     """The embedded engine that is unpacked at *prefix*."""
-    pip = () if libraries.has_pip() else assemble.pip_command(prefix)
+    pip = () if libraries.has_pip() else tuple(assemble.pip_command(prefix))
+    server = prefix / "usr/lib/postgresql" / assemble.VERSION
     return Engine(
         kind="embedded",
-        bindir=prefix / "usr/lib/postgresql" / assemble.VERSION / "bin",
-        sharedir=prefix / "usr/share/postgresql" / assemble.VERSION,
-        pkglibdir=prefix / "usr/lib/postgresql" / assemble.VERSION / "lib",
-        includedir=prefix / "usr/include/postgresql" / assemble.VERSION / "server",
+        folders=Folders(
+            pg_config=server / "bin/pg_config",
+            bindir=server / "bin",
+            sharedir=prefix / "usr/share/postgresql" / assemble.VERSION,
+            pkglibdir=server / "lib",
+            includedir=prefix / "usr/include/postgresql" / assemble.VERSION / "server",
+        ),
         root=prefix,
         python=assemble.PYTHON,
         libraries=libraries.prepare(assemble.PYTHON, pip),
         tools_env={"LD_LIBRARY_PATH": str(assemble.libraries_folder(prefix))},
         server_env={"PYTHONHOME": str(prefix / "usr")},
         pythonpath=(prefix / "usr/lib/python3/dist-packages",),
+        pip=pip,
     )
 
 
@@ -95,27 +124,21 @@ def _check(prefix: Path) -> None:
     verify(embedded_at(prefix))
 
 
-@dataclass(frozen=True)
-class Folders:
-    """Where an installed server keeps its parts."""
-
-    bindir: Path
-    sharedir: Path
-    pkglibdir: Path
-    includedir: Path
-
-
 def server_folders(pg_config: Path) -> Folders:
     """The folders of the server that *pg_config* belongs to, which must have Multicorn."""
     found = shutil.which(str(pg_config))
     if found is None:
-        raise EngineError(f"{VARIABLE} names {pg_config}, which is no program.")
+        raise EngineError(
+            f"{VARIABLE} names {pg_config}, which is no program.\n"
+            "It comes with the server's headers: apt-get install postgresql-server-dev-<version>, or\n"
+            "dnf install --enablerepo=crb postgresql<version>-devel with PGDG's repository."
+        )
     names = ("bindir", "sharedir", "pkglibdir", "includedir-server")
     try:
         shown = [run([found, f"--{name}"], f"{found} --{name}").strip() for name in names]
     except EngineError as error:
         raise EngineError(f"{VARIABLE} must name a server's pg_config: {error}") from None
-    folders = Folders(*map(Path, shown))
+    folders = Folders(Path(found).absolute(), *map(Path, shown))
     module = folders.pkglibdir / "multicorn.so"
     if not (folders.sharedir / "extension/multicorn.control").exists() or not module.exists():
         raise EngineError(
@@ -135,10 +158,7 @@ def installed(pg_config: Path) -> Engine:
     version, _ = embedded_python(folders.pkglibdir / "multicorn.so")
     return Engine(
         kind="installed",
-        bindir=folders.bindir,
-        sharedir=folders.sharedir,
-        pkglibdir=folders.pkglibdir,
-        includedir=folders.includedir,
+        folders=folders,
         root=Path("/"),
         python=version,
         libraries=libraries.prepare(version),

@@ -1,4 +1,4 @@
-"""``make install PG_CONFIG=...``: package and extension into an installed server that has Multicorn."""
+"""``make install PG_CONFIG=...``: package, C part and extension into an installed server with Multicorn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.engines import VARIABLE, embedded_python, server_folders
+from tests.engine.clibrary import NAME as LIBRARY
+from tests.engine.clibrary import check_headers, compile_library, need_compiler
+from tests.engine.engines import VARIABLE, Folders, embedded_python, server_folders
 from tests.engine.extension import write_extension
 from tests.engine.libraries import (
     CHECKED,
@@ -42,10 +44,20 @@ _SHOW = f"import {_PACKAGE} as p; print(p.__version__, 'in', p.__path__[0])"
 
 @dataclass(frozen=True)
 class Target:
-    """Where it goes: the extension folder of a server, and the Python that its Multicorn embeds."""
+    """Where it goes: the folders of a server, and the Python that its Multicorn embeds."""
 
-    extension: Path
+    server: Folders
     python: Path
+
+    @property
+    def extension(self) -> Path:
+        """Of the extensions' control files and scripts."""
+        return self.server.sharedir / "extension"
+
+    @property
+    def library(self) -> Path:
+        """The C part."""
+        return self.server.pkglibdir / LIBRARY
 
     @classmethod
     def of_environment(cls, verb: str) -> Target:
@@ -55,9 +67,9 @@ class Target:
             raise EngineError(f"Name the server: make {verb} {VARIABLE}=/path/to/pg_config")
         folders = server_folders(Path(named))
         python = interpreter(*embedded_python(folders.pkglibdir / "multicorn.so"))
-        target = cls(folders.sharedir / "extension", python)
+        target = cls(folders, python)
         packages = Path(run([python, "-I", "-c", _WHERE], f"{python}").strip())
-        for folder in (target.extension, packages):
+        for folder in (target.extension, target.library.parent, packages):
             if not _writable(folder):
                 raise EngineError(
                     f"{folder} is not yours to write: try it as root, sudo make {verb} {VARIABLE}=…"
@@ -84,14 +96,20 @@ def uninstall() -> None:
 
 
 def put_into(target: Target) -> None:
-    """Let pip install libraries and package for the Python that Multicorn embeds, and copy the extension."""
+    """Compile the C part, let pip install the package for the Python that Multicorn embeds, copy the rest."""
+    check_headers(target.server)
+    compiler = need_compiler(target.server)
     _renew_tools()
-    with usual_umask():
+    with usual_umask(), tempfile.TemporaryDirectory(prefix=f"{_NAME}.") as work:
+        say(f"compiling the C part for {target.server.bindir}")
+        library = compile_library(target.server, compiler, Path(work))
         say(f"installing the package for {target.python}")
         _install_libraries(target)
         with _sources() as folder:
             wheel = _wheel(folder)
             target.pip("install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", str(wheel))
+        _replace(library, target.library)
+        say(f"wrote {LIBRARY} to {target.library.parent}")
         for name in write_extension(target.extension):
             say(f"wrote {name} to {target.extension}")
     found = run([target.python, "-I", "-c", _SHOW], f"importing the package with {target.python}")
@@ -99,12 +117,14 @@ def put_into(target: Target) -> None:
 
 
 def take_from(target: Target) -> None:
-    """Take package and extension away again; libraries stay, since others may use them."""
+    """Take all of it away again but the Python libraries, since others may use them."""
     _renew_tools()
     target.pip("uninstall", "--quiet", "--yes", _NAME)
     for file in [*target.extension.glob(f"{_PACKAGE}.control"), *target.extension.glob(f"{_PACKAGE}--*.sql")]:
         file.unlink()
-    say(f"removed {_NAME}, and its files in {target.extension}; left: {', '.join(requirements())}")
+    target.library.unlink(missing_ok=True)
+    where = f"{target.extension} and {target.library.parent}"
+    say(f"removed {_NAME}, and its files in {where}; left: {', '.join(requirements())}")
 
 
 def interpreter(version: str, library: Path) -> Path:
@@ -175,6 +195,14 @@ def _sources() -> Iterator[Path]:
         for source in _FOLDERS:
             shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
         yield folder
+
+
+def _replace(file: Path, target: Path) -> None:
+    """Put a copy of *file* in the place of *target* at once: sessions have the old one in memory."""
+    aside = target.with_suffix(".new")
+    shutil.copyfile(file, aside)
+    aside.chmod(0o755)
+    aside.replace(target)
 
 
 def _writable(folder: Path) -> bool:

@@ -96,11 +96,7 @@ def fetch(wanted: Path, version: str, target: Path, embedded_pip: Sequence[str] 
 
     Raises EngineError when it cannot be had, or is not what its digest says.
     """
-    pip = _host_pip() or list(embedded_pip)
-    if not pip:
-        raise EngineError(
-            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
-        )
+    pip = pip_command(embedded_pip)
     environment = pip_environment()
     wheels = target / "wheels"
     wheels.mkdir()
@@ -122,6 +118,16 @@ def fetch(wanted: Path, version: str, target: Path, embedded_pip: Sequence[str] 
     chosen = sorted(map(str, wheels.glob("*.whl")))
     run([*pip, "install", *only, *exact, *chosen], "pip install", env=environment, cwd=wheels)
     shutil.rmtree(wheels)
+
+
+def pip_command(embedded_pip: Sequence[str] = ()) -> Sequence[str]:
+    """How to run pip: the host's, else *embedded_pip*."""
+    pip = _host_pip() or embedded_pip
+    if not pip:
+        raise EngineError(
+            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
+        )
+    return pip
 
 
 def has_pip() -> bool:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.engine import assemble, libraries
+from tests.engine import libraries
 from tests.engine.engines import Engine, find_engine
 from tests.engine.places import ROOT, base, locked, state_folder, usual_umask
 from tests.engine.process import EngineError, say, tail
@@ -109,19 +109,13 @@ def _data_folders() -> list[Path]:
 
 
 def _import_sql(url: str) -> str:
-    own = (ROOT / "pipedrive_fdw.control").exists()
-    extension = (
-        "CREATE EXTENSION pipedrive_fdw CASCADE" if own else "CREATE EXTENSION IF NOT EXISTS multicorn"
-    )
     return f"""
         SET client_min_messages = warning;
         BEGIN;
         DROP SERVER IF EXISTS pipedrive CASCADE;
         DROP EXTENSION IF EXISTS pipedrive_fdw CASCADE;
-        {extension};
-        CREATE SCHEMA IF NOT EXISTS pipedrive;
-        CREATE SERVER pipedrive FOREIGN DATA WRAPPER multicorn
-            OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{url}');
+        CREATE EXTENSION pipedrive_fdw CASCADE;
+        CREATE SERVER pipedrive FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url '{url}');
         CREATE USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (api_token '{TOKEN}');
         IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO pipedrive;
         COMMIT;
@@ -179,8 +173,7 @@ def _start_simulator(engine: Engine) -> str:
 def _simulator_environment(engine: Engine) -> dict[str, str]:
     if importlib.util.find_spec("orjson"):
         return {}
-    pip = assemble.pip_command(engine.root) if engine.kind == "embedded" and not libraries.has_pip() else ()
-    folder = libraries.prepare(f"{sys.version_info.major}.{sys.version_info.minor}", pip)
+    folder = libraries.prepare(f"{sys.version_info.major}.{sys.version_info.minor}", engine.pip)
     return {"PYTHONPATH": str(folder)}
 
 

@@ -169,8 +169,7 @@ class Server:
         with usual_umask():
             self._copy_package()
             target = overlay.extension_folder(self.engine, self.folder / "engine")
-            if target.is_dir():
-                write_extension(target, self.extension)
+            if target.is_dir() and write_extension(target, self.extension):
                 library = overlay.library_folder(self.engine, self.folder / "engine") / clibrary.NAME
                 library.unlink(missing_ok=True)
                 shutil.copyfile(clibrary.build(self.engine), library)

@@ -31,7 +31,7 @@ def verify(engine: Engine) -> None:
         package = Path(name) / "trial"
         package.mkdir()
         (package / "__init__.py").write_text(_WRAPPER)
-        server = Server(engine=engine, package=package)
+        server = Server(engine=engine, package=package, extension=package)
         try:
             server.start()
             answer = server.psql().query(_SQL)

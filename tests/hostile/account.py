@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from pipedrive_fdw.run.asked import Asked, Loop
+
 from pipedrive_fdw.api.client import ApiToken, Client, Signed
 from pipedrive_fdw.api.transport import Exchange, Request, Response
 from pipedrive_fdw.catalog import TABLES
@@ -24,7 +26,6 @@ from pipedrive_fdw.errors import (
 from pipedrive_fdw.masking import visible
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.run.account import credential_key, new_session, use_session
-from pipedrive_fdw.run.asked import Asked, Loop
 from pipedrive_fdw.run.foreign import ForeignTable, open_table
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.schema import ForeignColumn, account_fields, import_schema
