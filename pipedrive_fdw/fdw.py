@@ -77,6 +77,9 @@ class PipedriveFdw(ForeignDataWrapper):
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
         """Answers any question about the table; the C part reads the size from the answer."""
         asked = _asked()
+        if self._fault and asked.call == "updatable":  # whoever lists all tables gets no error
+            answer("0")
+            return 1, 1
         told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 

@@ -381,6 +381,19 @@ ask_module(const char *kind, const char *members)
 	return answered();
 }
 
+/* Multicorn crashes at a table that has none, or none any more. */
+static bool
+has_columns(Oid relation)
+{
+	AttrNumber	number = 1;
+
+	/* Of a dropped one there is a name, but no type */
+	while (!OidIsValid(get_atttype(relation, number)))
+		if (get_attname(relation, number++, true) == NULL)
+			return false;
+	return true;
+}
+
 /*
  * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is
  * asked for the size of a relation, so it gets one that has no conditions.  That
@@ -392,6 +405,10 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	RelOptInfo *plain = makeNode(RelOptInfo);
 	ForeignPath *path = makeNode(ForeignPath);
 
+	if (!has_columns(relation))
+		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
+						errhint("ALTER FOREIGN TABLE %s ADD COLUMN ...", get_rel_name(relation))));
 	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
@@ -515,7 +532,8 @@ static char *
 json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	bool		target = IS_TARGET(root, rel->relid),
-				carried = target || root->rowMarks;
+				carried = (target || root->rowMarks) && rel->reloptkind == RELOPT_BASEREL;
+	Index		statement = rel->relid;
 	Bitmapset  *columns = NULL,
 			   *named = NULL;
 	const char *identity = NULL;
@@ -539,7 +557,10 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 			pull_varattnos((Node *) entry, rel->relid, &columns);
 	}
 	pull_varattnos((Node *) root->parse->returningList, rel->relid, &columns);
-	pull_varattnos((Node *) root->parse->jointree, rel->relid, &named);
+	/* In the statement a child has the name of its parent */
+	while (root->append_rel_array && root->append_rel_array[statement])
+		statement = root->append_rel_array[statement]->parent_relid;
+	pull_varattnos((Node *) root->parse->jointree, statement, &named);
 	for (int number = TableOidAttributeNumber + 1; number < 0; number++)
 		if (target && bms_is_member(number + WHOLE_ROW, named))
 			identity = NameStr(SystemAttributeDefinition(number)->attname);
@@ -1069,11 +1090,13 @@ pipedrive_begin_insert(ModifyTableState *state, ResultRelInfo *target)
 					errhint("INSERT INTO %s itself, from a temporary table if need be.", name)));
 }
 
-/* IsForeignRelUpdatable: PlanForeignModify has the words for what is not. */
+/* IsForeignRelUpdatable: whoever lists all tables gets no error; PlanForeignModify has the words for it. */
 static int
 pipedrive_is_updatable(Relation relation)
 {
-	return atoi(ask_table(RelationGetRelid(relation), InvalidOid, "updatable", "", NULL));
+	Oid			id = RelationGetRelid(relation);
+
+	return has_columns(id) ? atoi(ask_table(id, InvalidOid, "updatable", "", NULL)) : 0;
 }
 
 static List *

@@ -7,10 +7,35 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine import Server
+from tests.engine.server import CRASHES
+
+# It allows write_mode 'commit' and logical replication; others look at each statement, as in production.
+_SETTINGS = {
+    "max_prepared_transactions": "0",
+    "wal_level": "logical",
+    "shared_preload_libraries": "auto_explain,pg_stat_statements",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_timing": "off",
+    "auto_explain.log_nested_statements": "on",
+}
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """One cluster for all of them; it allows write_mode 'commit'."""
-    with Server(settings={"max_prepared_transactions": "0"}) as running:
+    """One cluster for all of them."""
+    with Server(settings=_SETTINGS) as running:
         yield running
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run in which a server process died has failed, whatever its tests say."""
+    if CRASHES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if CRASHES:
+        terminalreporter.section("server processes died", red=True)
+        for line in CRASHES:
+            terminalreporter.write_line(line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +28,12 @@ def literal(value: str) -> str:
 
 def options(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {literal(str(value))}" for name, value in values.items())
+
+
+def connection_parameters(server: Server) -> dict[str, str]:
+    """host, port, dbname, user and password of the server, for clients that read no password file."""
+    found = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(server.dsn).items()}
+    return {**found, "password": Path(found["passfile"]).read_text().strip().rpartition(":")[2]}
 
 
 class LiveAccount:
@@ -90,6 +97,18 @@ class LiveAccount:
             self.connection.close()
         self.connection = self.session()
         return self.connection
+
+    def begin_anew(self) -> None:
+        """The company and the session as they were in the beginning, with the same connection if it lives."""
+        self.simulator.refill()
+        self.simulator.reset()
+        if self.connection is None or self.connection.closed:
+            self.connect()
+        else:
+            self.connection.rollback()
+            self.connection.prepare_threshold = None  # what psycopg prepares is discarded too
+            self.run("DISCARD ALL")
+            self.run(f"SET search_path = {self.name}, public")
 
     def connect_anew(self) -> None:
         """A new session, when nobody remembers the definitions of fields."""

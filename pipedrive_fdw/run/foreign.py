@@ -31,8 +31,9 @@ from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
-from pipedrive_fdw.run.ledger import Ledger
+from pipedrive_fdw.run.ledger import Ledger, Use
 from pipedrive_fdw.run.modify import Writer
+from pipedrive_fdw.run.order import row_key
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import scan_rows
 from pipedrive_fdw.run.scan_request import ScanRequest
@@ -200,13 +201,25 @@ class ForeignTable:
 
     # ---- running
 
-    def scan(self, request: ScanRequest, number: int, command: int) -> Generator[Row, None, None]:
-        """The rows of one scan, counted under its *number*; closing the generator ends its requests."""
+    def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
+        """The rows of one scan of *command*, counted under its *number*; closing the generator ends its
+        requests."""
         use = self._ledger.of(number)
         if self.table.local:
             use.rows += 1
-            yield from self.maker.rows([session_for(self.options).usage()], {})
-            return
+            return self.maker.rows([session_for(self.options).usage()], {})
+        writer = self.writer
+        if not writer.takes_part(command):
+            return self._scan(request, use, None)
+        if not writer.sees_other_rows(command, request.target):
+            return writer.seen_by(command, self._scan(request, use, command), request)
+        # Rows are added as they were, so that order and limit are a matter of this place
+        whole = replace(request, order=(), limit=None)
+        rows = writer.seen_by(command, self._scan(whole, use, command), whole)
+        return iter(sorted(rows, key=row_key(request.order, self.binding))) if request.order else rows
+
+    def _scan(self, request: ScanRequest, use: Use, command: int | None) -> Generator[Row, None, None]:
+        """The rows of a scan, *command* if that writes the table."""
         plan = self.plan(request)
         if not plan.steps:
             return
@@ -223,17 +236,8 @@ class ForeignTable:
             extension = Extension(plan.extended, 0 if fresh else options["extended_cache_ttl"])
             look = None if request.only_counts else self._lookups(request, work, options)
             shows = PLANNED.offered(self._account)
-            filled = self._filled(request)
-            writes = self.writer.takes_part(command)
-            maker = self._maker_of(filled | self.writer.key_columns if writes else filled)
-            named = self.binding.names if request.whole else request.columns
-            note = self.writer.hidden_of(command, named) if request.target else None
-            forgiven = self.binding.names if options["odd_values"] == "null" else self.binding.names - named
-            maker = maker.forgiving(forgiven, note)
-            rows = scan_rows(plan, maker, work, extension, look, shows)
-            if writes:
-                rows = self.writer.seen_by(command, rows, request.target, self._admits(request))
-            for row in rows:
+            maker = self._rows_maker(request, command, options)
+            for row in scan_rows(plan, maker, work, extension, look, shows):
                 count += 1
                 use.rows += 1
                 yield row
@@ -246,6 +250,17 @@ class ForeignTable:
             self._counts.put(work.sizes)
             if plan.pushed:
                 work.session.company.looked_up(self.table.name, work.spent.tokens)
+
+    def _rows_maker(self, request: ScanRequest, command: int | None, options: Options) -> RowMaker:
+        """The maker of a scan's rows; *command* as in _scan()."""
+        filled = self._filled(request)
+        named = self.binding.names if request.whole else request.columns
+        note = None
+        if command is not None:
+            filled |= self.writer.key_columns
+            note = self.writer.hidden_of(command, named) if request.target else None
+        forgiven = self.binding.names if options["odd_values"] == "null" else self.binding.names - named
+        return self._maker_of(filled).forgiving(forgiven, note)
 
     def _cheaper_whole(self, plan: ScanPlan, request: ScanRequest, work: Work) -> ScanPlan:
         """*plan*, or once the statement's look-ups in this table have cost as much as all of it, that of the
@@ -263,10 +278,8 @@ class ForeignTable:
         whole = self.plan(request.unconditional())
         return whole if whole.requests <= _FEW_PAGES and spent >= whole.tokens else plan
 
-    def _admits(self, request: ScanRequest) -> Callable[[Row], bool] | None:
-        """Whether a row has the values that *request* wants; None where its rows have an order or a limit."""
-        if request.order or request.limit is not None:
-            return None
+    def admits(self, request: ScanRequest) -> Callable[[Row], bool]:
+        """Whether a row has the values that *request* wants, as far as they are sent."""
         return has_values(self.binding, self.predicates(request).equal)
 
     def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:

@@ -29,6 +29,7 @@ from pipedrive_fdw.run.pending import MOST_PENDING, PendingWrite, PendingWrites,
 from pipedrive_fdw.run.returning import key_of, returned_row
 from pipedrive_fdw.run.row_images import RowImages, read_ahead
 from pipedrive_fdw.run.rows import Binding, BoundColumn, Note, Row, RowMaker
+from pipedrive_fdw.run.scan_request import ScanRequest
 from pipedrive_fdw.run.sender import Sender
 from pipedrive_fdw.run.session import Work
 from pipedrive_fdw.run.transaction import TRANSACTION
@@ -54,6 +55,9 @@ class Written(Protocol):
 
     def find(self, keys: Values) -> Row | None:
         """The row of the key columns' canonical values, read afresh."""
+
+    def admits(self, request: ScanRequest) -> Callable[[Row], bool]:
+        """Whether a row has the values that *request* wants, as far as they are sent."""
 
 
 def _reporting(verb: F) -> F:
@@ -191,14 +195,17 @@ class Writer:
         """The foreign table's columns that identify its rows."""
         return frozenset(self.binding.columns[place].name for place in self._places)
 
-    def seen_by(
-        self, command: int, rows: Iterator[Row], target: bool, admits: Callable[[Row], bool] | None
-    ) -> Iterator[Row]:
-        """*rows* of a scan as *command*, which writes the table, is to see them; *target*: it changes
-        them."""
-        waiting = self._as_rows(TRANSACTION.waiting.changes(self.target.identity)) if target else {}
-        seen = self._images.seen_by(command, rows, self._row_id_of, waiting, admits)
-        return read_ahead(seen, self._is_frozen) if target else seen
+    def sees_other_rows(self, command: int, target: bool) -> bool:
+        """Whether scans of *command*, *target* those that it changes, see rows that Pipedrive has not."""
+        waits = target and bool(TRANSACTION.waiting.changes(self.target.identity))
+        return waits or self._images.exist(command)
+
+    def seen_by(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
+        """*rows* of a scan as *command*, which writes the table, is to see them, all read ahead."""
+        changes = TRANSACTION.waiting.changes(self.target.identity) if request.target else {}
+        admits = self.target.admits(request)
+        seen = self._images.seen_by(command, rows, self._row_id_of, self._as_rows(changes), admits)
+        return read_ahead(seen, self._is_frozen if request.target else None)
 
     def hidden_of(self, command: int, named: Collection[str]) -> Note:
         """What is told of the rows that the write of *command* is given, whose scan names the columns
@@ -265,7 +272,10 @@ class Writer:
             custom = self._custom(None, custom_row, work)
             change = insertion(self.table, row, custom)
             self._sender.parents.check(row, work)
-            return self._perform(command, "INSERT", change, self._named(new), row, None, work)
+            made = self._perform(command, "INSERT", change, self._named(new), row, None, work)
+            row_id = self._row_id_of([made.get(b.name) for b in self.binding.columns])
+            self._images.changed(command.number, row_id, None)
+            return made
         finally:
             work.close()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable, TypeVar
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import ProtocolError
 from pipedrive_fdw.plan.paths import Order
-from pipedrive_fdw.run.rows import Record, dig
+from pipedrive_fdw.run.rows import Binding, Record, Row, dig
+from pipedrive_fdw.run.scan_request import SortKey
 
 
 class _Reversed:
@@ -65,6 +66,21 @@ def is_exact(order: tuple[Order, ...], table: Table) -> bool:
     """Whether the API orders by it as ``sort_key`` does: of texts it is not known how they compare."""
     columns = [table.column(one.column) for one in order]
     return all(column is not None and column.type not in ("text", "uuid") for column in columns)
+
+
+def row_key(order: Sequence[SortKey], binding: Binding) -> Callable[[Row], list[Any]]:
+    """The same for rows of a scan, by columns of the foreign table. Empty values come last."""
+    places = {bound.name: (number, bound.codec) for number, bound in enumerate(binding.columns)}
+    readers = [(one.descending, *places[one.column]) for one in order]
+
+    def key(row: Row) -> list[Any]:
+        parts: list[Any] = []
+        for descending, number, codec in readers:
+            value = None if row[number] is None else codec.parse(row[number])
+            parts += [value is None, _Reversed(value) if descending else value]
+        return parts
+
+    return key
 
 
 Found = TypeVar("Found")

@@ -29,16 +29,21 @@ class RowImages:
         """*names* are the foreign table's columns in their order."""
         self._names = names
         self._statement: Any = None
-        self._before: dict[int, OrderedDict[str, Row]] = {}
+        self._before: dict[int, OrderedDict[str, Row | None]] = {}
 
-    def _of(self, command: int) -> OrderedDict[str, Row]:
+    def _of(self, command: int) -> OrderedDict[str, Row | None]:
         mark = statement()
         if mark != self._statement:
             self._statement, self._before = mark, {}
         return self._before.setdefault(command, OrderedDict())
 
-    def changed(self, command: int, row_id: str, before: Row) -> None:
-        """*command* has changed or deleted the row, which was *before* when it was scanned."""
+    def exist(self, command: int) -> bool:
+        """Whether *command* has changed a row."""
+        return bool(self._of(command))
+
+    def changed(self, command: int, row_id: str, before: Row | None) -> None:
+        """*command* has changed or deleted the row, which was *before* when it was scanned; None for one that
+        the command has made."""
         images = self._of(command)
         images.setdefault(row_id, before)
         if len(images) > _MOST:
@@ -50,7 +55,7 @@ class RowImages:
         rows: Iterator[Row],
         key: Callable[[Row], str],
         waiting: Waiting,
-        admits: Callable[[Row], bool] | None,
+        admits: Callable[[Row], bool],
     ) -> Iterator[Row]:
         """*rows* of a scan as *command* is to see them; *key* gives the row id of one.
 
@@ -59,7 +64,7 @@ class RowImages:
         the scan; None where no row can be added to it.
         """
         images = self._of(command)
-        missing = dict(images)
+        missing = {row_id: row for row_id, row in images.items() if row is not None}
         for row in rows:
             if not images and not waiting:
                 yield row
@@ -68,22 +73,25 @@ class RowImages:
             missing.pop(row_id, None)
             change = waiting.get(row_id, _UNCHANGED)
             if row_id in images:
-                yield images[row_id]
+                before = images[row_id]
+                if before is not None:
+                    yield before
             elif change:
                 yield [change.get(name, value) for name, value in zip(self._names, row)]
             elif change is not None:
                 yield row
-        if admits is not None:
-            yield from filter(admits, missing.values())
+        yield from filter(admits, missing.values())
 
 
-def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool]) -> Iterator[Row]:
+def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool] | None) -> Iterator[Row]:
     """*rows*, all of them read before the first is given, and those that are to come first; they wait
     compressed."""
     chunks, first = [], []
     while chunk := list(islice(rows, _CHUNK)):
-        first += [row for row in chunk if is_first(row)]
-        chunks.append(zlib.compress(pickle.dumps([row for row in chunk if not is_first(row)]), 1))
+        if is_first is not None:
+            first += [row for row in chunk if is_first(row)]
+            chunk = [row for row in chunk if not is_first(row)]
+        chunks.append(zlib.compress(pickle.dumps(chunk), 1))
     yield from first
     chunks.reverse()
     while chunks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -35,6 +36,10 @@ _AUTHENTICATION = """
 host all all 127.0.0.1/32 scram-sha-256
 host replication all 127.0.0.1/32 scram-sha-256
 """
+# A process that was not killed from outside (signal 9) has died, or the server gave up.
+_CRASH = re.compile(r"terminated by signal (?!9:)|PANIC:|TRAP:")
+# Lines of the logs of temporary clusters that tell of such a death, when the cluster is stopped.
+CRASHES: list[str] = []
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -152,6 +157,7 @@ class Server:
         """Stop it, and remove it when it is temporary."""
         stop_postmaster(self.data)
         if self._temporary:
+            CRASHES.extend(crashes_in(self.log))
             shutil.rmtree(self.folder, ignore_errors=True)
             self._in_use.close()
 
@@ -331,6 +337,14 @@ def stop_postmaster(data: Path, timeout: float = 20) -> bool:
                 return True
             time.sleep(0.05)
     raise EngineError(f"The server with the process id {found[0]} does not end.")
+
+
+def crashes_in(log: Path) -> list[str]:
+    """The lines of a server's log that tell of the death of a process."""
+    if not log.exists():
+        return []
+    with log.open(errors="replace") as lines:
+        return [line.rstrip() for line in lines if _CRASH.search(line)]
 
 
 def remove_abandoned(folder: Path) -> None:

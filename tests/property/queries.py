@@ -37,12 +37,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Query:
-    """*sql* with ``<table>`` in place of names; *arguments* when it is to be prepared."""
+    """*sql* with ``<table>`` in place of names; *arguments* when it is to be prepared. *whole* is the same
+    without its LIMIT and OFFSET, '' where it has none."""
 
     sql: str
     tables: tuple[str, ...]
     ordered: bool
-    limited: bool
+    whole: str
     arguments: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -137,7 +138,7 @@ def queries(draw: Any, shapes: Sequence[Shape], joins: Sequence[tuple[str, str, 
             f'SELECT a."{by_name[left].key}", b."{by_name[right].key}" FROM <{left}> a {kind} <{right}> b '
             f"ON {on}{where}"
         )
-        return Query(sql, (left, right), False, False, tuple(arguments or ()), settings)
+        return Query(sql, (left, right), False, "", tuple(arguments or ()), settings)
     shape = draw(st.sampled_from(shapes))
     where = Conditions(draw, shape, "t", arguments).where()
     order, tail = "", ""
@@ -153,11 +154,9 @@ def queries(draw: Any, shapes: Sequence[Shape], joins: Sequence[tuple[str, str, 
         tail = f" LIMIT {draw(st.integers(0, 60))}"
         if draw(st.booleans()):
             tail += f" OFFSET {draw(st.integers(0, 40))}"
-    # attrs is filled only where it is named, or where nothing is
     what = draw(
-        st.sampled_from(
-            ("to_jsonb(t) - 'attrs'", f't."{shape.key}"', "count(*)" if not (order or tail) else "t.*")
-        )
+        st.sampled_from(("to_jsonb(t)", f't."{shape.key}"', "count(*)" if not (order or tail) else "t.*"))
     )
-    sql = f"SELECT {what} FROM <{shape.name}> t{where}{order}{tail}"
-    return Query(sql, (shape.name,), bool(order), bool(tail), tuple(arguments or ()), settings)
+    whole = f"SELECT {what} FROM <{shape.name}> t{where}{order}"
+    without = whole if tail else ""
+    return Query(whole + tail, (shape.name,), bool(order), without, tuple(arguments or ()), settings)

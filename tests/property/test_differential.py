@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -132,8 +132,12 @@ def check(world: World, query: Query) -> None:
     spent = live.tokens()
     if query.ordered or isinstance(wanted, str) or isinstance(got, str):
         assert got == wanted
-    elif query.limited:
+    elif query.whole:
+        whole = answer(world, replace(query, sql=query.whole), "copy_of_")
         assert len(got) == len(wanted)
+        assert not Counter(map(repr, got)) - Counter(map(repr, whole)), (
+            "rows that are not in the whole answer"
+        )
     else:
         assert Counter(map(repr, got)) == Counter(map(repr, wanted))
     if len(query.tables) == 1:

@@ -76,12 +76,15 @@ class Account:
 
     def __init__(self, world: World) -> None:
         self.lock = threading.RLock()
-        self._began = time.time()
-        self.tables: dict[str, Table] = {}
-        for name, (key, rows) in world.collections().items():
-            self.tables[name] = Table(rows, key)
         self.settings: dict[str, Any] = {"contact_sync": True}
-        self.jobs: dict[str, Record] = {}  # conversions
+        self.begin({name: Table(rows, key) for name, (key, rows) in world.collections().items()})
+
+    def begin(self, tables: dict[str, Table]) -> None:
+        """The account has these records, and its clock begins."""
+        with self.lock:
+            self.tables = tables
+            self.jobs: dict[str, Record] = {}  # conversions
+            self._began = time.time()
 
     def __getitem__(self, name: str) -> Table:
         return self.tables[name]

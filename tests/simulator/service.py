@@ -5,6 +5,7 @@ Knows no sockets (server.py) and no objects (families/).
 
 from __future__ import annotations
 
+import pickle
 import re
 import socket
 import threading
@@ -74,6 +75,7 @@ class Simulator:
         self.oauth = OAuth()
         self._company = (seed, deals, extra_fields)
         self.account = Account(World(*self._company))
+        self._beginning: bytes | None = None  # its tables, once they are asked for again
         self.log: list[dict[str, Any]] = []
         self._server = Server((host, port), self)
         self.address = (host, int(self._server.server_address[1]))
@@ -129,8 +131,9 @@ class Simulator:
 
     def refill(self) -> None:
         """The company as it was in the beginning."""
-        self.account = Account(World(*self._company))
-        self.configure({})
+        if self._beginning is None:
+            self._beginning = pickle.dumps(Account(World(*self._company)).tables)
+        self.account.begin(pickle.loads(self._beginning))  # noqa: S301 - packed here
 
     def faults(self, rules: list[dict[str, Any]]) -> None:
         self.rules.replace(rules)

@@ -136,3 +136,21 @@ def test_every_example_has_a_title_words_and_sql() -> None:
     examples = [Example.read(file) for file in sorted(EXAMPLES.glob("*.sql"))]
     assert len(examples) >= 5
     assert all(example.title and example.words and example.sql.endswith(";") for example in examples)
+
+
+def test_a_log_tells_of_dead_processes_that_nobody_killed(tmp_path: Path) -> None:
+    log = tmp_path / "postgresql.log"
+    assert server.crashes_in(log) == []
+    died = [
+        "LOG:  server process (PID 7) was terminated by signal 11: Segmentation fault",
+        "LOG:  background worker (PID 8) was terminated by signal 6: Aborted",
+        "PANIC:  ERRORDATA_STACK_SIZE exceeded",
+        'TRAP: FailedAssertion("x", File: "y.c", Line: 1)',
+    ]
+    others = [
+        "LOG:  server process (PID 9) was terminated by signal 9: Killed",
+        "ERROR:  canceling statement due to user request",
+        "LOG:  terminating any other active server processes",
+    ]
+    log.write_text("\n".join([*others, *died]))
+    assert server.crashes_in(log) == died
