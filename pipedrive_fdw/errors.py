@@ -2,6 +2,7 @@
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
+    │   └── RightError        who gives it has not the right to
     ├── CatalogError          a declaration of this package is wrong (a programming error)
     ├── PlanError             the statement cannot be answered as asked
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
@@ -100,6 +101,10 @@ class PipedriveError(Exception):
 class OptionError(PipedriveError):
     word = "option"
     sqlstate = "HV00D"
+
+
+class RightError(OptionError):
+    sqlstate = "42501"
 
 
 class CatalogError(PipedriveError):

@@ -49,15 +49,9 @@ class PipedriveFdw(ForeignDataWrapper):
         super().__init__(options, columns)
         self._table: ForeignTable | None = None
         self._fault: PipedriveError | None = None
-        asked = question()
         try:
-            if asked is None:
-                raise OptionError(
-                    "the server is made on multicorn directly",
-                    hint="Make it anew: CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw.",
-                )
             # Multicorn lets the options of the server count before those of the table
-            self._table = ForeignTable(read_options({**options, **asked.options}), columns)
+            self._table = ForeignTable(read_options({**options, **_asked().options}), columns)
         except PipedriveError as error:
             self._fault = error  # Multicorn cannot do without the object
 
@@ -70,25 +64,28 @@ class PipedriveFdw(ForeignDataWrapper):
 
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
         """Answers any question about the table; the C part reads the size from the answer."""
-        asked = question()
-        if asked is None:  # not asked by the C part
-            raise self._fault or OptionError("the foreign table has no handler of pipedrive_fdw")
-        told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
+        asked = _asked()
+        if asked.call == "updatable" and self._table is None:
+            answer("0")  # else no query could look at what tables there are
+        else:
+            told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
-        asked = question()
+        asked = _asked()
         rows: Iterator[Any] = iter(())
-        if asked is not None:
-            rows = told(lambda: _scan(self.table, asked), rows)
-        return _rows(rows)
+        return _rows(told(lambda: _scan(self.table, asked), rows))
 
-    rowid_column = "-"  # the C part carries the row itself
+    @property
+    def rowid_column(self) -> str:
+        """None: the C part carries the row itself."""
+        _asked()
+        return "-"
 
     def insert(self, values: Mapping[str, Any]) -> Any:
         """Carries out any write; the C part tells which, and *values* are empty."""
-        asked = question()
-        return None if asked is None else told(lambda: _write(self.table, asked), None)
+        asked = _asked()
+        return told(lambda: _write(self.table, asked), None)
 
     @classmethod
     def import_schema(
@@ -99,6 +96,8 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
+        _asked()
+
         def tables() -> list[TableDefinition]:
             check_server(read_options(srv_options, (SERVER, MAPPING)))
             read_options(options, (IMPORT,))
@@ -108,6 +107,18 @@ class PipedriveFdw(ForeignDataWrapper):
             return [_definition(table) for table in found]
 
         return told(tables, [])
+
+
+def _asked() -> Question:
+    """What the C part asks. Raises OptionError where a server leads to Multicorn and not to the C part."""
+    asked = question()
+    if asked is None:
+        raise OptionError(
+            "the server is one of FOREIGN DATA WRAPPER multicorn",
+            hint="Make it anew: DROP SERVER … CASCADE, CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw, "
+            "its user mappings, and IMPORT FOREIGN SCHEMA.",
+        )
+    return asked
 
 
 def _definition(table: Any) -> TableDefinition:
@@ -208,11 +219,11 @@ def serve() -> None:
 
 
 def _settings(asked: Question) -> str:
-    return "\n".join(f"pipedrive.{name}" for name in SESSION)
+    return ", ".join(f"pipedrive.{name}" for name in SESSION)
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], asked["reads_files"])
+    check_given(asked["place"], asked["given"], asked["role"], asked["reads_files"])
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What callers of the extension's functions give as jsonb: where it goes, and what the API takes."""
+"""The operations that the extension's functions send: prices, and what the API takes of a caller's jsonb."""
 
 from __future__ import annotations
 
@@ -23,12 +23,42 @@ class Argument(Operation):
     shape: Shape = list_of(object_of())
     each: bool = False
 
-    def sent_by(self, method: str, version: int, path: str) -> bool:
-        """Whether a request is one of this operation."""
-        parts = PLACEHOLDER.sub("[^/]+", self.path)
-        return (method, version) == (self.method, self.version) and re.fullmatch(parts, path) is not None
+
+def price(method: str, version: int, path: str) -> int:
+    """The tokens of a request."""
+    for op in PRICED:
+        if sends(op, method, version, path):
+            return op.tokens
+    return _PRICES[method] * (3 - version)
 
 
+def sends(op: Operation, method: str, version: int, path: str) -> bool:
+    """Whether a request is one of the operation *op*."""
+    parts = PLACEHOLDER.sub("[^/]+", op.path)
+    return (method, version) == (op.method, op.version) and re.fullmatch(parts, path) is not None
+
+
+# Tokens by method in version 2, half of those in version 1. A list is assumed where it may be one.
+_PRICES = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+METHODS = tuple(_PRICES)
+# Operations that cost something else.
+PRICED = (
+    Operation("/itemSearch", 20),
+    Operation("/itemSearch/field", 20),
+    Operation("/deals/search", 20),
+    Operation("/leads/search", 20),
+    Operation("/organizations/search", 20),
+    Operation("/persons/search", 20),
+    Operation("/products/search", 20),
+    Operation("/projects/search", 20),
+    Operation("/deals/{id}/merge", 40, 1, "PUT"),
+    Operation("/organizations/{id}/merge", 40, 1, "PUT"),
+    Operation("/persons/{id}/merge", 40, 1, "PUT"),
+    Operation("/deals/{id}/convert/lead", 40, 2, "POST"),
+    Operation("/leads/{id}/convert/deal", 40, 2, "POST"),
+    Operation("/deals/{id}/convert/status/{conversion_id}", 1),
+    Operation("/leads/{id}/convert/status/{conversion_id}", 1),
+)
 _INSTALLMENT = object_of(description=TEXT, amount=NUMBER, billing_date=TEXT)
 ARGUMENTS = (
     Argument("/subscriptions/installment", 10, 1, "POST", "payments", PAYMENTS),

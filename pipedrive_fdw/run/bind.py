@@ -64,7 +64,12 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
             known = [c.name for c in (*table.columns, ATTRS)]
             raise OptionError(
                 f'table {table.name} has no column "{source}"',
-                hint=sentences(did_you_mean(source, known), f"Its columns are: {', '.join(known)}"),
+                hint=sentences(
+                    did_you_mean(source, known),
+                    f"Its columns are: {', '.join(known)}",
+                    "To call one by another name: ALTER FOREIGN TABLE … ALTER COLUMN name OPTIONS (ADD column "
+                    "'name'), and then RENAME COLUMN",
+                ),
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
     return Binding(table, tuple(bound))

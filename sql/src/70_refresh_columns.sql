@@ -2,7 +2,7 @@
 --
 -- The table is imported once more, into the session's temporary schema, and compared by the keys of the
 -- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
--- number. No column is dropped, see the guards.
+-- number. No column is dropped: a view or a report may use it.
 
 CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
 RETURNS SETOF text
@@ -26,12 +26,13 @@ BEGIN
      WHERE t.relation = "table";
     IF known.source IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: % is no foreign table of Pipedrive', "table"
-              USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.';
+              USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.',
+                    ERRCODE = 'wrong_object_type';
     END IF;
     target := format('pg_temp.%I', known.source);
     IF to_regclass(target) IS NOT NULL THEN
         RAISE EXCEPTION 'pipedrive option: the temporary table % is in the way', known.source
-              USING HINT = 'Drop it, or use another session.';
+              USING HINT = 'Drop it, or use another session.', ERRCODE = 'duplicate_table';
     END IF;
 
     -- A list of fields that cannot be read must not look like fields that are gone.
@@ -48,7 +49,7 @@ BEGIN
     LOOP
         IF change.kind IS NULL THEN
             RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
-                  USING HINT = 'It stays, since a table with a dropped column would crash the server.';
+                  USING HINT = format('ALTER FOREIGN TABLE %s DROP COLUMN %I removes it.', known.name, change.name);
             CONTINUE;
         END IF;
         line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', known.name,
