@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
-from pipedrive_fdw.errors import OptionError, RightError, did_you_mean, remember_secret, sentences
+from pipedrive_fdw.errors import (
+    CredentialError,
+    OptionError,
+    RightError,
+    did_you_mean,
+    remember_secret,
+    sentences,
+)
 
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
 
@@ -352,7 +359,7 @@ def check_server(options: Options) -> None:
             hint="`python -m pipedrive_fdw authorize` gives all three.",
         )
     if not secrets:
-        raise OptionError(
+        raise CredentialError(
             "no API token is known for this user",
             hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
             "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",

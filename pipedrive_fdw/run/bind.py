@@ -67,8 +67,8 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
                 hint=sentences(
                     did_you_mean(source, known),
                     f"Its columns are: {', '.join(known)}",
-                    "To call one by another name: ALTER FOREIGN TABLE … ALTER COLUMN name OPTIONS (ADD column "
-                    "'name'), and then RENAME COLUMN",
+                    "To call one by another name: ALTER FOREIGN TABLE … "
+                    "ALTER COLUMN name OPTIONS (ADD column 'name'), and then RENAME COLUMN",
                 ),
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
