@@ -195,7 +195,7 @@ OURS = "FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (company_domain 'acme'"
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (SET table 'stage')",
-            'Pipedrive has no table "stage"\nThe tables are: activities, ',
+            'Pipedrive has no table stage\nDid you mean "stages"? The tables are: activities, ',
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (ADD write_mode 'comit')",
