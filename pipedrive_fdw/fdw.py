@@ -15,7 +15,16 @@ from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.jsontext import parse_row
-from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, SESSION, check_given, check_server, read_options
+from pipedrive_fdw.options import (
+    IMPORT,
+    MAPPING,
+    SERVER,
+    SESSION,
+    check_given,
+    check_server,
+    read_options,
+    table_options,
+)
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
 from pipedrive_fdw.run.foreign import ForeignTable
@@ -50,8 +59,7 @@ class PipedriveFdw(ForeignDataWrapper):
         self._table: ForeignTable | None = None
         self._fault: PipedriveError | None = None
         try:
-            # Multicorn lets the options of the server count before those of the table
-            self._table = ForeignTable(read_options({**options, **_asked().options}), columns)
+            self._table = ForeignTable(table_options(options, _asked().options), columns)
         except PipedriveError as error:
             self._fault = error  # Multicorn cannot do without the object
 

@@ -271,6 +271,16 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
     return Options(values)
 
 
+def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
+    """The options of a foreign table: its *own* count before those of server and mapping, but for
+    ``updatable``, which must be so in both places.
+
+    *merged* are all of them, those of the server before those of the table. Raises as ``read_options`` does.
+    """
+    options = read_options({**merged, **own})
+    return Options({**options, "updatable": options["updatable"] and read_options(merged)["updatable"]})
+
+
 def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bool) -> None:
     """Checks the options that *role* gives at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they
     are kept.

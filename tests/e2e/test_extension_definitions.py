@@ -152,6 +152,11 @@ def test_so_it_is_where_a_dump_has_brought_it(stages: Extended, sql: str, droppe
 
 
 OURS = "FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (company_domain 'acme'"
+WRITES = (
+    "INSERT INTO made.stages (name, pipeline_id) VALUES ('x', 1)",
+    "UPDATE made.stages SET name = 'x' WHERE id = 1",
+    "DELETE FROM made.stages WHERE id = 1",
+)
 
 
 @pytest.mark.parametrize(
@@ -236,11 +241,23 @@ def test_the_value_of_the_table_counts_before_that_of_the_server(stages: Extende
         assert any("Actual: 1 requests, 5 tokens" in line for (line,) in plan)
         assert "not to be written" in refusal(stages, "UPDATE made.stages SET name = 'x' WHERE id = 1")
         stages.run("ALTER FOREIGN TABLE made.stages OPTIONS (SET updatable 'true')")
-        stages.run("ALTER SERVER pipedrive OPTIONS (SET updatable 'false')")
         changed = "UPDATE made.stages SET name = 'Named' WHERE id = 1 RETURNING name"
         assert stages.rows(changed) == [("Named",)]
     finally:
         stages.run("ALTER SERVER pipedrive OPTIONS (DROP page_size, DROP updatable)")
+
+
+def test_no_table_opens_what_its_server_closes(stages: Extended) -> None:
+    stages.run("ALTER FOREIGN TABLE made.stages OPTIONS (ADD updatable 'true')")
+    stages.run("ALTER SERVER pipedrive OPTIONS (ADD updatable 'false')")
+    try:
+        for sql in (*WRITES, "SELECT pipedrive.duplicate_deal(1)"):
+            assert "is not to be" in refusal(stages, sql)
+        writable = "SELECT is_insertable_into FROM information_schema.tables WHERE table_schema = 'made'"
+        assert stages.rows(writable) == [("NO",)]
+    finally:
+        stages.run("ALTER SERVER pipedrive OPTIONS (DROP updatable)")
+    assert [method for method, _, _ in stages.sent() if method != "GET"] == []
 
 
 def test_options_are_looked_at_whoever_gives_them(stages: Extended) -> None:
