@@ -14,7 +14,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.codec import CODECS, bare_type
 from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
@@ -67,7 +67,8 @@ class ForeignTable:
         self._comparable = {
             b.column.name: b.codec
             for b in self.binding.columns
-            if b.codec.name == b.column.type and columns[b.name].base_type_name not in _OTHER_COMPARISON
+            if b.codec.name == b.column.type
+            and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         types = {c.name: c.type for c in self.table.columns}

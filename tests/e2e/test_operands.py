@@ -365,3 +365,18 @@ def test_whole_rows_are_sorted_grouped_and_compared(account: LiveAccount, sql: s
         theirs, ours = theirs.replace(f"<{table}>", table), ours.replace(f"<{table}>", f"copy_of_{table}")
     account.plan(theirs)
     assert account.rows(theirs) == account.rows(ours) != []
+
+
+def test_types_are_known_whatever_the_session_quotes(account: LiveAccount) -> None:
+    """PostgreSQL's name of the type text is then "text", with quotes."""
+    sql = (
+        "SELECT id FROM deals WHERE status = 'open' AND update_time > day() AND title >= word() "
+        "AND id = ANY (bigs())"
+    )
+    pushed = [line for line in account.plan(sql) if "Multicorn" in line]
+    rows = account.rows(sql)
+    with account.session() as session:
+        session.execute("SET quote_all_identifiers = on")
+        plan = session.execute(f"EXPLAIN (COSTS OFF) {sql}").fetchall()  # type: ignore[arg-type]
+        assert [line.replace('"', "") for (line,) in plan if "Multicorn" in line] == pushed
+        assert sorted(session.execute(sql).fetchall()) == sorted(rows)  # type: ignore[arg-type]
