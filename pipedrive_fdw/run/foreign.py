@@ -31,7 +31,7 @@ from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
-from pipedrive_fdw.run.ledger import Ledger
+from pipedrive_fdw.run.ledger import LEDGER
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
 from pipedrive_fdw.run.scan import scan_rows
@@ -74,7 +74,6 @@ class ForeignTable:
         types = {c.name: c.type for c in self.table.columns}
         several = len(self.table.key) > 1
         self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
-        self._ledger = Ledger()
         self._counts = Counts(options)
         self._account = base_url(options)
         self.identity = (*account_identity(options), self.table.name)
@@ -203,7 +202,7 @@ class ForeignTable:
 
     def scan(self, request: ScanRequest, number: int, command: int) -> Generator[Row, None, None]:
         """The rows of one scan, counted under its *number*; closing the generator ends its requests."""
-        use = self._ledger.of(number)
+        use = LEDGER.of(number)
         if self.table.local:
             use.rows += 1
             yield from self.maker.rows([session_for(self.options).usage()], {})
@@ -327,7 +326,7 @@ class ForeignTable:
         yield from labels_note(plan, self.binding, self._filled(request), self.options)
         if self._takes_along(plan):
             yield "With it go the next keys that the statement has read, where they cost less together"
-        use = self._ledger.find(number)
+        use = LEDGER.find(number)
         if use is not None:
             yield from explain_actual(use.spent, use.rows)
 

@@ -178,9 +178,8 @@ def test_explain_asks_for_nothing_as_anybody(house: Ground) -> None:
     for sql in ("SELECT * FROM views.logs", "UPDATE views.threads SET read_flag = true"):
         attacker.execute(f"EXPLAIN {sql}")  # type: ignore[arg-type]
     assert house.simulator.requests() == []
-    for sql in ("SELECT * FROM views.logs", "SELECT * FROM crm.call_logs"):
-        plan = attacker.execute(f"EXPLAIN ANALYZE {sql}").fetchall()  # type: ignore[arg-type]
-        assert [line for (line,) in plan if "Actual: 1 requests" in line]
+    plan = attacker.execute("EXPLAIN ANALYZE SELECT * FROM views.logs v, crm.call_logs t").fetchall()
+    assert sum("Actual: 1 requests" in line for (line,) in plan) == 2
 
 
 # ---- roles that change in between
@@ -311,8 +310,9 @@ def test_a_deferred_trigger_sends_as_who_it_runs_as(house: Ground) -> None:
     house.admin.execute(
         "SET ROLE ada; CREATE FUNCTION views.written() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
         "$$ BEGIN INSERT INTO crm.activities (subject) VALUES ('by trigger'); RETURN NULL; END $$; "
-        "RESET ROLE; CREATE TABLE public.todo (id int); "
-        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON public.todo DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION views.written()"
+        "RESET ROLE; CREATE TABLE public.todo (id int); CREATE CONSTRAINT TRIGGER t "
+        "AFTER INSERT ON public.todo DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        "EXECUTE FUNCTION views.written()"
     )
     house.admin.execute(f"GRANT INSERT ON public.todo TO {ATTACKER}")
     attacker = house.attacker()
