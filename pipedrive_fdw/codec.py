@@ -320,6 +320,11 @@ _ALIASES = {
 _TYPE = re.compile(r"(?P<base>[a-z0-9 ]+?) ?(?:\((?P<sizes>[0-9, -]+)\))?(?P<rest> [a-z ]+)?(?P<array>\[\])?")
 
 
+def bare_type(type_name: str) -> str:
+    """*type_name* as format_type() prints it, without the quotes that ``quote_all_identifiers`` adds."""
+    return type_name if type_name.startswith('"char"') else type_name.replace('"', "")
+
+
 def codec_for(type_name: str) -> Codec:
     """The codec of a PostgreSQL type as the catalogue names it or format_type() prints it: ``numeric(12,2)``.
 

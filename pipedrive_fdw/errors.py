@@ -2,6 +2,8 @@
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
+    │   ├── RightError        who gives it has not the right to
+    │   └── CredentialError   there is nothing to sign in with
     ├── CatalogError          a declaration of this package is wrong (a programming error)
     ├── PlanError             the statement cannot be answered as asked
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
@@ -120,6 +122,14 @@ class PipedriveError(Exception):
 class OptionError(PipedriveError):
     word = "option"
     sqlstate = "HV00D"
+
+
+class RightError(OptionError):
+    sqlstate = "42501"
+
+
+class CredentialError(OptionError):
+    sqlstate = "28000"
 
 
 class CatalogError(PipedriveError):

@@ -15,7 +15,16 @@ from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.jsontext import parse_row
-from pipedrive_fdw.options import IMPORT, MAPPING, SERVER, SESSION, check_given, check_server, read_options
+from pipedrive_fdw.options import (
+    IMPORT,
+    MAPPING,
+    SERVER,
+    SESSION,
+    check_given,
+    check_server,
+    read_options,
+    table_options,
+)
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
@@ -48,8 +57,9 @@ def _asked() -> Question:
     asked = question()
     if asked is None:
         raise OptionError(
-            "the server is made on multicorn directly",
-            hint="Make it anew: CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw.",
+            "the server is one of FOREIGN DATA WRAPPER multicorn",
+            hint="Make it anew: DROP SERVER … CASCADE, CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw, "
+            "its user mappings, and IMPORT FOREIGN SCHEMA.",
         )
     return asked
 
@@ -62,8 +72,7 @@ class PipedriveFdw(ForeignDataWrapper):
         self._table: ForeignTable | None = None
         self._fault: PipedriveError | None = None
         try:
-            # Multicorn lets the options of the server count before those of the table
-            self._table = ForeignTable(read_options({**options, **_asked().options}), columns)
+            self._table = ForeignTable(table_options(options, _asked().options), columns)
         except PipedriveError as error:
             self._fault = error  # Multicorn cannot do without the object
 
@@ -77,10 +86,10 @@ class PipedriveFdw(ForeignDataWrapper):
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
         """Answers any question about the table; the C part reads the size from the answer."""
         asked = _asked()
-        if self._fault and asked.call == "updatable":  # whoever lists all tables gets no error
-            answer("0")
-            return 1, 1
-        told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
+        if asked.call == "updatable" and self._table is None:
+            answer("0")  # else no query could look at what tables there are
+        else:
+            told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
@@ -203,11 +212,11 @@ def serve() -> None:
 
 
 def _settings(asked: Question) -> str:
-    return "\n".join(f"pipedrive.{name}" for name in SESSION)
+    return ", ".join(f"pipedrive.{name}" for name in SESSION)
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], asked["reads_files"])
+    check_given(asked["place"], asked["given"], asked["role"], asked["reads_files"])
     return ""
 
 

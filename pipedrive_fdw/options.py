@@ -1,8 +1,7 @@
 """The options of server, user mapping and foreign table: one table, typed values, errors with the way out.
 
 Multicorn merges the three into one dict before the wrapper sees them, so where an option stood cannot be
-told at run time. The extension's event trigger looks at it when a server, mapping or table is made: its list
-of options and places is generated from the table here (``make docs``).
+told at run time. PostgreSQL has them looked at when a server, mapping or table is made (``check_given``).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from pipedrive_fdw.addresses import ANY_COMPANY, read_address
-from pipedrive_fdw.errors import OptionError, did_you_mean, sentences
+from pipedrive_fdw.errors import CredentialError, OptionError, RightError, did_you_mean, sentences
 from pipedrive_fdw.masking import read_secret
 
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
@@ -205,10 +204,9 @@ def kept_by_tables(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if TABLE in _BY_NAME[name].where}
 
 
-# The class that Multicorn loads for a server.
+# The option of a server that Multicorn itself reads: the class that it loads.
+_WRAPPER = "wrapper"
 WRAPPER = "pipedrive_fdw.PipedriveFdw"
-# Options that PostgreSQL or Multicorn itself reads.
-_FOREIGN = frozenset(("wrapper", "usermapping"))
 
 
 @dataclass(frozen=True)
@@ -238,11 +236,11 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
     """
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
     for name, value in given.items():
-        if name in _FOREIGN:
+        if name == _WRAPPER and SERVER in where:
             continue
         option = _BY_NAME.get(name)
         if option is None or not set(option.where) & set(where):
-            raise _unknown(name, where)
+            raise _refused(name, where)
         try:
             values[name] = option.read(value)
         except ValueError as error:
@@ -253,58 +251,48 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
     return Options(values)
 
 
-def check_given(place: str, given: Mapping[str, str], reads_files: bool) -> None:
-    """Checks the options that are *given* at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they
+def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
+    """The options of a foreign table: its *own* count before those of server and mapping, but for
+    ``updatable``, which must be so in both places.
+
+    *merged* are all of them, those of the server before those of the table. Raises as ``read_options`` does.
+    """
+    options = read_options({**merged, **own})
+    return Options({**options, "updatable": options["updatable"] and read_options(merged)["updatable"]})
+
+
+def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bool) -> None:
+    """Checks the options that *role* gives at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they
     are kept.
 
-    *reads_files*: who gives them has the rights of pg_read_server_files. Raises OptionError for an unknown
-    name, one that does not belong there, a value that cannot be read, and a secrets_file without those
-    rights.
+    *reads_files*: the role has the rights of pg_read_server_files. Raises OptionError for an unknown name,
+    one that does not belong there, and a value that cannot be read, RightError for a secrets_file without
+    those rights.
     """
     if place not in (SERVER, MAPPING, TABLE):
         return
-    wrapper = given.get("wrapper", WRAPPER)
-    if place != SERVER and "wrapper" in given or wrapper != WRAPPER:
+    if place == SERVER and given.get(_WRAPPER, WRAPPER) != WRAPPER:
         raise OptionError(
             f"the wrapper is {WRAPPER} and no other", hint="Leave the option out: the extension sets it."
         )
-    for name in given:
-        option = _BY_NAME.get(name)
-        if option is not None and place not in option.where:
-            raise _misplaced(option, place)
     read_options(given, (place,))
     if "secrets_file" in given and not reads_files:
-        raise OptionError(
-            "this role may not name a secrets_file",
+        raise RightError(
+            f"{role} may not name a secrets_file",
             detail="The file is read as the operating system user of the server.",
             hint="A superuser, or a role with the rights of pg_read_server_files, can make the mapping.",
         )
 
 
-def _misplaced(option: Option, place: str) -> OptionError:
-    if option.where == (MAPPING,):
-        return OptionError(
-            f'the option "{option.name}" belongs in the user mapping',
-            detail=f"Everybody can read the options of a {place}.",
-            hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({option.name} '…').",
-        )
-    return OptionError(
-        f'"{option.name}" is no option of a {place}', hint=f"It stands on: {', '.join(option.where)}."
-    )
-
-
 def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:
     """*options* with what the session has SET; *setting* reads a setting by its name.
 
-    Raises OptionError for a value that cannot be read, and for an option that a session cannot set: whoever
-    thinks that write_mode is 'commit' must not learn by a ROLLBACK that it is not.
+    Raises OptionError for a value that cannot be read.
     """
     changed = dict(options)
-    for name in _BY_NAME:
+    for name in SESSION:
         value = setting(f"pipedrive.{name}")
         if value:
-            if name not in SESSION:
-                raise _not_of_sessions(name)
             try:
                 changed[name] = _BY_NAME[name].read(value)
             except ValueError as error:
@@ -315,26 +303,22 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
     return Options(changed)
 
 
-def _not_of_sessions(name: str) -> OptionError:
-    place = " or ".join(_BY_NAME[name].where)
-    statement = {SERVER: "ALTER SERVER", MAPPING: "ALTER USER MAPPING", TABLE: "ALTER FOREIGN TABLE"}
-    way = statement.get(_BY_NAME[name].where[0], "IMPORT FOREIGN SCHEMA")
-    return OptionError(
-        f"pipedrive.{name} cannot be SET",
-        detail=f"It is an option of a {place}. A session can set {', '.join(SESSION)}.",
-        hint=f"RESET pipedrive.{name}, and {way} … OPTIONS ({name} '…').",
-    )
-
-
-def _unknown(name: str, where: tuple[str, ...]) -> OptionError:
-    if name in _BY_NAME and _BY_NAME[name].where == (MAPPING,):
+def _refused(name: str, where: tuple[str, ...]) -> OptionError:
+    """Why no option of that *name* may stand at *where*."""
+    option = _BY_NAME.get(name)
+    place = f"{'an' if where[0] == IMPORT else 'a'} {' or '.join(where)}"
+    if option is not None and option.where == (MAPPING,):
         return OptionError(
-            f'the option "{name}" belongs in the user mapping',
+            f"{name} belongs in the user mapping",
+            detail="" if where == (IMPORT,) else f"Everybody can read the options of {place}.",
             hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({name} '…').",
         )
+    if option is not None:
+        stands = ", ".join(option.where)
+        return OptionError(f"{name} is no option of {place}", hint=f"It stands on: {stands}.")
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
-        f'there is no option "{name}" for {"an" if where[0] == IMPORT else "a"} {" or ".join(where)}',
+        f'there is no option "{name}" for {place}',
         hint=sentences(did_you_mean(name, valid), f"Valid options: {', '.join(valid)}"),
     )
 
@@ -365,7 +349,7 @@ def check_server(options: Options) -> None:
             hint="`python -m pipedrive_fdw authorize` gives all three.",
         )
     if not secrets:
-        raise OptionError(
+        raise CredentialError(
             "no API token is known for this user",
             hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
             "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",

@@ -71,11 +71,13 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 PG_MODULE_MAGIC;
 
@@ -93,6 +95,7 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #endif
 #if PG_VERSION_NUM < 160000
 #define object_aclcheck(class, id, role, mode) pg_foreign_server_aclcheck(id, role, mode)
+#define get_guc_variables(number) (*(number) = GetNumConfigOptions(), get_guc_variables())
 #define SCAN_USER(node) \
 	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
 #define WRITE_USER(target, estate) (exec_rt_fetch((target)->ri_RangeTableIndex, estate)->checkAsUser)
@@ -133,6 +136,7 @@ static Oid	asking_user;
 static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
+static char *settings;			/* the names of ours */
 
 /* What Python makes of a scan */
 typedef struct Estimate
@@ -395,6 +399,36 @@ has_columns(Oid relation)
 }
 
 /*
+ * A setting under our prefix that is none of ours.  SET takes it before PostgreSQL 15,
+ * and in every version before this library is loaded.
+ */
+static void
+check_settings(void)
+{
+	static bool reserved = false;
+	int			number;
+	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
+
+	for (int i = 0; known && i < number; i++)
+	{
+		const char *name = known[i]->name;
+		const char *value = NULL;
+
+		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER) && pg_strncasecmp(name, "pipedrive.", 10) == 0)
+			value = GetConfigOption(name, false, false);
+		if (value && *value)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipedrive option: there is no setting %s", name),
+							errdetail("The settings are %s.", settings),
+							errhint("RESET %s. If ALTER ROLE or ALTER DATABASE has set it, RESET it there.", name)));
+	}
+#if PG_VERSION_NUM >= 150000
+	if (!reserved)
+		MarkGUCPrefixReserved("pipedrive");
+	reserved = true;
+#endif
+}
+
+/*
  * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is
  * asked for the size of a relation, so it gets one that has no conditions.  That
  * gives what Multicorn puts into a plan, too.
@@ -409,6 +443,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
 						errhint("ALTER FOREIGN TABLE %s ADD COLUMN ...", get_rel_name(relation))));
+	check_settings();
 	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
@@ -1087,7 +1122,8 @@ pipedrive_begin_insert(ModifyTableState *state, ResultRelInfo *target)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					state->ps.plan ? errmsg("pipedrive write: no row can be routed into the partition %s", name)
 					: errmsg("pipedrive write: COPY into %s is not possible", name),
-					errhint("INSERT INTO %s itself, from a temporary table if need be.", name)));
+					errhint(state->ps.plan ? "INSERT INTO %s itself."
+							: "COPY into a temporary table, then INSERT INTO %s SELECT from it.", name)));
 }
 
 /* IsForeignRelUpdatable: whoever lists all tables gets no error; PlanForeignModify has the words for it. */
@@ -1104,6 +1140,7 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 {
 	List	   *commands;
 
+	check_settings();
 	ask("import", InvalidOid, InvalidOid, "");
 	commands = multicorn.ImportForeignSchema(statement, server);
 	answered();
@@ -1156,10 +1193,11 @@ pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
 
-	ask_module("validate", psprintf("\"place\":\"%s\",\"reads_files\":%s,\"given\":%s",
+	ask_module("validate", psprintf("\"place\":\"%s\",\"role\":%s,\"reads_files\":%s,\"given\":%s",
 									catalog == ForeignServerRelationId ? "server" :
 									catalog == UserMappingRelationId ? "user mapping" :
 									catalog == ForeignTableRelationId ? "table" : "",
+									quoted(GetUserNameFromId(GetUserId(), false)),
 									JSON_BOOL(has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES)),
 									json_options(options)));
 	PG_RETURN_VOID();
@@ -1171,13 +1209,21 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
 	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
 	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
+	bool		mapped = SearchSysCacheExists2(USERMAPPINGUSERSERVER, GetUserId(), server->serverid)
+		|| SearchSysCacheExists2(USERMAPPINGUSERSERVER, InvalidOid, server->serverid);
 	const char *found;
 
 	if (right != ACLCHECK_OK)
 		aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
+	/* To a server of another wrapper its secrets must not be sent */
+	if (GetFdwRoutineByServerId(server->serverid)->ImportForeignSchema != pipedrive_import)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
+						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
+	check_settings();
 	found = ask_module("ask", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
 										json_options(server->options),
-										json_options(GetUserMapping(GetUserId(), server->serverid)->options),
+										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
 										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
 	if (!*found)
 		PG_RETURN_NULL();
@@ -1201,17 +1247,14 @@ _PG_init(void)
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
-	/* The settings are defined so that others of that name are an error; Python reads them */
-	names = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
-	while ((name = strsep(&names, "\n")) != NULL)
-		DefineCustomStringVariable(name, "Overrides the option of server or table for the session.", NULL,
+	/* The settings are defined so that others are an error; Python reads them */
+	settings = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
+	names = pstrdup(settings);
+	while ((name = strsep(&names, ", ")) != NULL)
+		if (*name)
+			DefineCustomStringVariable(name, "Overrides the option of server or table for the session.", NULL,
 								   MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL, PGC_USERSET, 0,
 								   NULL, NULL, NULL);
-#if PG_VERSION_NUM >= 150000
-	MarkGUCPrefixReserved("pipedrive");
-#else
-	EmitWarningsOnPlaceholders("pipedrive");
-#endif
 }
 
 Datum

@@ -14,6 +14,7 @@ from pipedrive_fdw.catalog.model import PLACEHOLDER, Operation
 FILE = Path(__file__).with_name("operations.json")
 # Tokens by method where the files say nothing: a list is assumed where it may be one.
 _USUAL = {"GET": 10, "POST": 5, "PUT": 5, "PATCH": 5, "DELETE": 3}
+METHODS = tuple(_USUAL)
 
 
 def scopes(operation: Operation) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipedrive_fdw.codec import parse_array_literal
+from pipedrive_fdw.codec import bare_type, parse_array_literal
 
 Tree = Any
 
@@ -86,7 +86,7 @@ def _read(tree: Tree, parameters: Sequence[Any] | None) -> Condition | None:
     if operator in _ARRAYS:
         return None if column[1] else Condition(column[0], operator, *_array(right, parameters))
     if operator in _SWAPPED or operator in _ONE_WAY:
-        return Condition(column[0], operator, _value(right, parameters), right["type"], column[1])
+        return Condition(column[0], operator, _value(right, parameters), bare_type(right["type"]), column[1])
     return None
 
 
@@ -106,7 +106,9 @@ def _column(tree: Tree) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
 
 
 def _is_text(tree: Tree) -> bool:
-    return isinstance(tree, dict) and tree.get("type") == "text" and tree.get("value") is not None
+    return (
+        isinstance(tree, dict) and bare_type(tree.get("type", "")) == "text" and tree.get("value") is not None
+    )
 
 
 def _value(tree: Mapping[str, Any], parameters: Sequence[Any] | None) -> Any:
@@ -117,7 +119,7 @@ def _value(tree: Mapping[str, Any], parameters: Sequence[Any] | None) -> Any:
 
 def _array(tree: Mapping[str, Any], parameters: Sequence[Any] | None) -> tuple[Any, str]:
     """The elements of an array, None for a NULL array, and the name of their type."""
-    value, kind = _value(tree, parameters), tree["type"].removesuffix("[]")
+    value, kind = _value(tree, parameters), bare_type(tree["type"]).removesuffix("[]")
     if isinstance(value, RuntimeValue):
         return [value] * _UNKNOWN_ELEMENTS, kind
     return None if value is None else parse_array_literal(value), kind

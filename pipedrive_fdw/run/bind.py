@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.codec import CODECS, Codec, codec_for
+from pipedrive_fdw.codec import CODECS, Codec, bare_type, codec_for
 from pipedrive_fdw.errors import OptionError, did_you_mean, sentences
 from pipedrive_fdw.run.rows import Binding, BoundColumn, bind_custom
 
@@ -64,7 +64,12 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
             known = [c.name for c in (*table.columns, ATTRS)]
             raise OptionError(
                 f'table {table.name} has no column "{source}"',
-                hint=sentences(did_you_mean(source, known), f"Its columns are: {', '.join(known)}"),
+                hint=sentences(
+                    did_you_mean(source, known),
+                    f"Its columns are: {', '.join(known)}",
+                    "To call one by another name: ALTER FOREIGN TABLE … "
+                    "ALTER COLUMN name OPTIONS (ADD column 'name'), and then RENAME COLUMN",
+                ),
             )
         bound.append(BoundColumn(name, _codec(table, definition), column))
     return Binding(table, tuple(bound))
@@ -84,7 +89,7 @@ def _check_options(table: Table, name: str, options: Mapping[str, str]) -> None:
 
 def _codec(table: Table, definition: ColumnDefinition) -> Codec:
     try:
-        return codec_for(definition.type_name)
+        return codec_for(bare_type(definition.type_name))
     except ValueError as error:
         raise OptionError(
             f"column {definition.column_name} of {table.name}: {error}",

@@ -14,7 +14,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
-from pipedrive_fdw.codec import CODECS
+from pipedrive_fdw.codec import CODECS, bare_type
 from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
@@ -31,7 +31,7 @@ from pipedrive_fdw.run.counts import Counts
 from pipedrive_fdw.run.extended import Extension
 from pipedrive_fdw.run.fields import FieldLookups, labels_note, lookups_for_rows
 from pipedrive_fdw.run.further import further, related_fields, sent_part
-from pipedrive_fdw.run.ledger import Ledger, Use
+from pipedrive_fdw.run.ledger import LEDGER, Use
 from pipedrive_fdw.run.modify import Writer
 from pipedrive_fdw.run.order import row_key
 from pipedrive_fdw.run.rows import Row, RowMaker, has_values
@@ -68,13 +68,13 @@ class ForeignTable:
         self._comparable = {
             b.column.name: b.codec
             for b in self.binding.columns
-            if b.codec.name == b.column.type and columns[b.name].base_type_name not in _OTHER_COMPARISON
+            if b.codec.name == b.column.type
+            and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
         }
         self._never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         types = {c.name: c.type for c in self.table.columns}
         several = len(self.table.key) > 1
         self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
-        self._ledger = Ledger()
         self._counts = Counts(options)
         self._account = base_url(options)
         self.identity = (*account_identity(options), self.table.name)
@@ -204,7 +204,7 @@ class ForeignTable:
     def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
         """The rows of one scan of *command*, counted under its *number*; closing the generator ends its
         requests."""
-        use = self._ledger.of(number)
+        use = LEDGER.of(number)
         if self.table.local:
             use.rows += 1
             return self.maker.rows([session_for(self.options).usage()], {})
@@ -339,7 +339,7 @@ class ForeignTable:
         yield from labels_note(plan, self.binding, self._filled(request), self.options)
         if self._takes_along(plan):
             yield "With it go the next keys that the statement has read, where they cost less together"
-        use = self._ledger.find(number)
+        use = LEDGER.find(number)
         if use is not None:
             yield from explain_actual(use.spent, use.rows)
 

@@ -28,7 +28,11 @@ class Use:
 
 
 class Ledger:
-    """By the number that the C part gives to a scan; those of earlier statements are dropped."""
+    """By the number that the C part gives to a scan; those of earlier statements are dropped.
+
+    There is one for all foreign tables: the object of a table is made anew where another user's mapping is
+    used in the same statement.
+    """
 
     def __init__(self) -> None:
         self._uses: dict[int, Use] = {}
@@ -44,3 +48,6 @@ class Ledger:
     def find(self, scan: int) -> Use | None:
         """The use of *scan*, None when it never ran."""
         return self._uses.get(scan)
+
+
+LEDGER = Ledger()

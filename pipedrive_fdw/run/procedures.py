@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
-from pipedrive_fdw.catalog.operations import price
+from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.masking import beginning
@@ -27,7 +27,6 @@ from pipedrive_fdw.run.session import Guards, Params, Work
 from pipedrive_fdw.run.transaction import TRANSACTION
 from pipedrive_fdw.shapes import Place, check, tidied
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
 _MOST_CHARACTERS, _SHOWN = 2_000, 100
 # What a page of a search can hold (FACTS 3).
@@ -40,15 +39,15 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     '' for NULL.
 
     *text* is a JSON object. With ``catalogue`` it asks for the words of COMMENTs, with ``forget`` to remove
-    what is kept of the account; else it is a request, see ``send``. Raises WriteError for what cannot be
-    read.
+    what is kept of the account; else it is a request, see ``send``. Raises WriteError for anything else.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
         request = parse_exact(text)
-        check_exact(request)
-    except ValueError as error:
-        raise WriteError("the request cannot be sent", detail=sentences(str(error))) from None
+    except (ValueError, RecursionError) as error:
+        raise WriteError("the request cannot be read", detail=sentences(str(error))) from None
+    if not isinstance(request, dict):
+        raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     if "forget" in request:
@@ -63,21 +62,32 @@ def send(options: Options, request: Values) -> Any:
     It has method and path, and perhaps query, body, and pages for the items of all pages of a search. Raises
     WriteError for what cannot be sent, and the API's error, which says what the statement has written before.
     """
-    method = str(request["method"]).upper()
-    if method not in _METHODS:
-        raise WriteError(f"{request['method']!r} is no method", hint=f"Methods: {', '.join(_METHODS)}.")
-    version, path = _parsed(str(request["path"]))
+    method = str(request.get("method")).upper()
+    if method not in METHODS:
+        raise WriteError(f"{request.get('method')!r} is no method", hint=f"Methods: {', '.join(METHODS)}.")
+    version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options["updatable"]:
         raise WriteError(
             f"{method} {path} is not to be sent",
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
-    bodies, many = _bodies(method, version, path, request.get("body"))
+    query, body = _exact(request, "query"), _exact(request, "body")
+    bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
-    params, whole = _parameters(request.get("query")), bool(request.get("pages"))
+    params, whole = _parameters(query), bool(request.get("pages"))
     answers = [_sent(options, op, params, body, whole) for body in bodies]
     return answers if many else answers[0]
+
+
+def _exact(request: Values, name: str) -> Any:
+    value = request.get(name)
+    try:
+        check_exact(value)
+        orjson.dumps(value)  # which has a limit, too, of how deep it goes
+    except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
+        raise WriteError(f"{name} cannot be sent", detail=sentences(str(error))) from None
+    return value
 
 
 def _comments(options: Options) -> Iterator[dict[str, str | None]]:

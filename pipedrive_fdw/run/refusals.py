@@ -43,6 +43,7 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
     """*error* with what the account or token needs for *table*."""
     if isinstance(error, (AccessError, NotFoundError)):
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
+        error.sqlstate = AccessError.sqlstate
         error.hint = sentences(f"{table.name}: {_wanted(error, table)}", "The other tables go on working")
     return error
 

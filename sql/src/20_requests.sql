@@ -16,10 +16,12 @@ BEGIN
     IF servers IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: there is no server %', coalesce('"' || wanted || '"', 'of Pipedrive')
               USING HINT = format('SELECT pipedrive.connect(...) makes one; GRANT USAGE ON FOREIGN SERVER ... TO %I '
-                                  'lets this role use it.', current_user);
+                                  'lets this role use it.', current_user),
+                    ERRCODE = 'undefined_object';
     ELSIF cardinality(servers) > 1 THEN
         RAISE EXCEPTION 'pipedrive option: there are several servers of Pipedrive: %', array_to_string(names, ', ')
-              USING HINT = format('Say which by the last argument: server => %L', names[1]);
+              USING HINT = format('Say which by the last argument: server => %L', names[1]),
+                    ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN servers[1];
 END
@@ -101,7 +103,8 @@ BEGIN
         IF answer ->> 'status' = 'completed' THEN
             RETURN answer;
         ELSIF answer ->> 'status' IN ('failed', 'rejected') THEN
-            RAISE EXCEPTION 'pipedrive write: the conversion %', answer ->> 'status' USING DETAIL = answer::text;
+            RAISE EXCEPTION 'pipedrive write: the conversion %', answer ->> 'status' USING DETAIL = answer::text,
+                  ERRCODE = 'fdw_error';
         END IF;
         PERFORM pg_sleep(pause);
         pause := least(pause * 2, 5);

@@ -47,7 +47,7 @@ BEGIN
     END LOOP;
     IF number = 0 THEN
         RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
-              USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...';
+              USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...', ERRCODE = 'undefined_table';
     END IF;
     RETURN number;
 END

@@ -26,12 +26,13 @@ BEGIN
      WHERE t.relation = "table";
     IF known.source IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: % is no foreign table of Pipedrive', "table"
-              USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.';
+              USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.',
+                    ERRCODE = 'wrong_object_type';
     END IF;
     target := format('pg_temp.%I', known.source);
     IF to_regclass(target) IS NOT NULL THEN
         RAISE EXCEPTION 'pipedrive option: the temporary table % is in the way', known.source
-              USING HINT = 'Drop it, or use another session.';
+              USING HINT = 'Drop it, or use another session.', ERRCODE = 'duplicate_table';
     END IF;
 
     -- A list of fields that cannot be read must not look like fields that are gone.

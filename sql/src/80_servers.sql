@@ -6,25 +6,35 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    bare name;
+    made record;
 BEGIN
-    FOR bare IN
-        SELECT s.name
+    FOR made IN
+        SELECT s.srvname AS name, w.fdwname AS of, o.option_value AS wrapper,
+               w.fdwhandler = 'pipedrive_internal.handler()'::regprocedure AS is_ours
           FROM pg_event_trigger_ddl_commands() d
-          JOIN pipedrive_internal.servers s ON s.server = d.objid
+          JOIN pg_foreign_server s ON s.oid = d.objid
+          JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+          LEFT JOIN LATERAL pg_options_to_table(s.srvoptions) o ON o.option_name = 'wrapper'
          WHERE d.classid = 'pg_foreign_server'::regclass
-           AND NOT EXISTS (SELECT FROM pg_options_to_table(s.options) WHERE option_name = 'wrapper')
     LOOP
-        EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', bare, 'pipedrive_fdw.PipedriveFdw');
+        IF made.is_ours AND made.wrapper IS NULL THEN
+            EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', made.name, 'pipedrive_fdw.PipedriveFdw');
+        ELSIF NOT made.is_ours AND made.wrapper LIKE 'pipedrive\_fdw%' THEN
+            RAISE EXCEPTION 'pipedrive option: the server % is one of FOREIGN DATA WRAPPER %', made.name, made.of
+                  USING HINT = format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the '
+                                      'option wrapper.', made.name),
+                        ERRCODE = 'fdw_invalid_option_name';
+        END IF;
     END LOOP;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.complete_server() IS
-    'Tells Multicorn which Python class serves a server.';
+    'Tells Multicorn which Python class serves a server, and refuses a server that leads to that class another way.';
 
 CREATE EVENT TRIGGER pipedrive_servers ON ddl_command_end
     WHEN TAG IN ('CREATE SERVER', 'ALTER SERVER')
     EXECUTE FUNCTION pipedrive_internal.complete_server();
+ALTER EVENT TRIGGER pipedrive_servers ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_servers IS 'Gives each server of Pipedrive the option that Multicorn needs.';
 
 CREATE FUNCTION pipedrive_internal.check_tables()
@@ -35,14 +45,25 @@ AS $function$
 DECLARE
     made regclass;
 BEGIN
+    -- A dump gives columns their options one by one, and has checks of this kind wait, as PostgreSQL's own do.
+    IF NOT current_setting('check_function_bodies')::boolean THEN
+        RETURN;
+    END IF;
     FOR made IN
-        SELECT DISTINCT t.relation
-          FROM pg_event_trigger_ddl_commands() d
-          JOIN pipedrive_internal.foreign_tables t ON t.relation = d.objid
-         WHERE d.classid = 'pg_class'::regclass
+        -- What is done to a table is done to those that inherit from it.
+        WITH RECURSIVE touched (relation) AS (
+            SELECT d.objid FROM pg_event_trigger_ddl_commands() d WHERE d.classid = 'pg_class'::regclass
+            UNION
+            SELECT i.inhrelid FROM touched t JOIN pg_inherits i ON i.inhparent = t.relation
+        )
+        SELECT t.relation
+          FROM touched
+          JOIN pipedrive_internal.foreign_tables t ON t.relation = touched.relation
+         -- Who may make a table and not read it hears of it from the first query.
+         WHERE has_table_privilege(t.relation, 'SELECT') AND has_schema_privilege(t.schema, 'USAGE')
     LOOP
         -- Planning a query looks at the options and columns of the table; nothing is read.
-        EXECUTE format('SELECT FROM %s LIMIT 0', made);
+        EXECUTE format('SELECT FROM ONLY %s LIMIT 0', made);
     END LOOP;
 END
 $function$;
@@ -52,4 +73,5 @@ COMMENT ON FUNCTION pipedrive_internal.check_tables() IS
 CREATE EVENT TRIGGER pipedrive_tables ON ddl_command_end
     WHEN TAG IN ('CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'ALTER FOREIGN TABLE', 'ALTER TABLE')
     EXECUTE FUNCTION pipedrive_internal.check_tables();
+ALTER EVENT TRIGGER pipedrive_tables ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_tables IS 'Looks at the columns of foreign tables of Pipedrive when they change.';

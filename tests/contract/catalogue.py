@@ -81,14 +81,15 @@ def table_faults(table: Table, core_v1: bool = False) -> list[str]:
         while write is not None:
             faults += _write_faults(table, verb, write)
             if write.bulk is not None:
-                faults += _operation_faults(write.bulk)
+                faults += operation_faults(write.bulk)
             write = write.otherwise
     for write in table.instead.values():
-        faults += _operation_faults(write)
+        faults += operation_faults(write)
     return [f"{table.name}: {fault}" for fault in dict.fromkeys(faults)]
 
 
-def _operation_faults(op: Operation) -> list[str]:
+def operation_faults(op: Operation) -> list[str]:
+    """Every difference between *op* and the files: whether it is there, and its price."""
     if find(op) is None:
         return [f"there is no {op.method} {op.path} in version {op.version}"]
     return _price_faults(op)

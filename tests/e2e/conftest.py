@@ -32,10 +32,3 @@ def extended(database: Extended) -> Extended:
     database.simulator.faults([])
     database.simulator.reset()
     return database
-
-
-@pytest.fixture
-def copy_is_caught(server: Server) -> None:
-    """For tests of a COPY into a table: from PostgreSQL 16 on it crashes in Multicorn before any trigger."""
-    if server.engine.major >= 16:
-        pytest.skip("PostgreSQL 16 and later crash in Multicorn before a guard is called")

@@ -93,6 +93,17 @@ class Case:
     written: bool = False
 
 
+# What programs can act on, by the words that the message begins with.
+SQLSTATES = {
+    "pipedrive connection": "08006",
+    "pipedrive protocol": "08P01",
+    "pipedrive outcome unknown": "08007",
+    "pipedrive auth": "28000",
+    "pipedrive access": "42501",
+    "pipedrive burst limit": "53400",
+    "pipedrive daily limit": "53400",
+    "pipedrive api": "HV000",
+}
 DAILY = {"success": False, "error": "daily request budget exceeded", "errorCode": 429}
 BURST_HEADERS = {"x-ratelimit-limit": "100000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "0.1"}
 

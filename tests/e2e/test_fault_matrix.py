@@ -32,6 +32,7 @@ from tests.e2e.faults import (
     IMPORT,
     LONG,
     NO_REFRESH,
+    SQLSTATES,
     VOID,
     WRONG_NAME,
     Case,
@@ -53,6 +54,7 @@ class Seen:
     """What came of a case: how often the spoilt request arrived, whether the rows are *right*."""
 
     error: str = ""
+    sqlstate: str = ""
     requests: int = 0
     right: bool = False
     written: bool = False
@@ -91,7 +93,8 @@ class Lane:
         try:
             rows = self._result(account, sql)
         except psycopg.Error as error:
-            seen.error = str(error)
+            seen.error, seen.sqlstate = str(error), error.sqlstate or ""
+            assert "" not in (error.diag.message_detail, error.diag.message_hint), error
         asked = [r for r in simulator.requests() if re.search(match, r["path"])]
         seen.requests = sum(r["method"] == case.column.method for r in asked)
         simulator.faults([])
@@ -220,6 +223,7 @@ def test_a_fault_ends_in_all_rows_or_a_clear_error(matrix: Matrix, fault: str, c
     assert cases
     for case, seen in cases:
         assert re.search(case.error, seen.error) and bool(case.error) == bool(seen.error), (case, seen)
+        assert seen.sqlstate == (SQLSTATES[seen.error.split(":")[0]] if case.error else ""), (case, seen)
         expected = case.requests + (case.column.skip if case.error else matrix.plain(column))
         assert seen.requests == expected, (case, seen)
         assert seen.written == (case.column.writes and (case.written or not case.error)), (case, seen)

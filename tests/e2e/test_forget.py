@@ -31,8 +31,8 @@ def account(server: Server, simulator: Simulator) -> Iterator[Extended]:
     """A server whose rows are cached, read by two roles with tokens of their own."""
     made = Extended(server, simulator, connected=False)
     made.run(
-        "CREATE SERVER pipedrive FOREIGN DATA WRAPPER multicorn OPTIONS ("
-        f"wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{simulator.url}', cache_ttl '600'); "
+        "CREATE SERVER pipedrive FOREIGN DATA WRAPPER pipedrive_fdw "
+        f"OPTIONS (base_url '{simulator.url}', cache_ttl '600'); "
         "CREATE ROLE other_reader; GRANT USAGE ON FOREIGN SERVER pipedrive TO other_reader; "
         f"CREATE USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (api_token '{ONE}'); "
         f"CREATE USER MAPPING FOR other_reader SERVER pipedrive OPTIONS (api_token '{OTHER}'); "
@@ -130,5 +130,6 @@ def test_nobody_else_may_call_it_until_granted(account: Extended) -> None:
 
 def test_without_a_mapping_it_says_so(account: Extended) -> None:
     account.run("DROP USER MAPPING FOR CURRENT_USER SERVER pipedrive")
-    with pytest.raises(psycopg.Error, match="no API token is known for this user"):
+    with pytest.raises(psycopg.Error, match="no API token is known for this user") as caught:
         account.run("SELECT pipedrive.forget('pipedrive')")
+    assert "CREATE USER MAPPING FOR CURRENT_USER" in str(caught.value.diag.message_hint)

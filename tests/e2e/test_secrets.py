@@ -1,4 +1,4 @@
-"""Where options and secrets may stand: the extension's guard, the secrets_file, and what pg_catalog shows."""
+"""Where options and secrets may stand: what is refused, the secrets_file, and what pg_catalog shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
 
 TOKEN = "a-token-of-the-secrets'-tests"  # noqa: S105 - the simulator's
-WRAPPER = "FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw'"
+WRAPPER = "FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS ("
 DATABASE = "secrets"
 
 
@@ -34,7 +34,7 @@ def session(server: Server, simulator: Simulator) -> Iterator[psycopg.Connection
     template.query(f"CREATE DATABASE {DATABASE}")
     with psycopg.connect(server.dsn_of(DATABASE), autocommit=True) as connection:
         connection.execute("SET client_min_messages = warning; CREATE EXTENSION pipedrive_fdw CASCADE")
-        connection.execute(f"CREATE SERVER account {WRAPPER}, base_url '{simulator.url}')")  # type: ignore[call-overload]
+        connection.execute(f"CREATE SERVER account {WRAPPER} base_url '{simulator.url}')")  # type: ignore[call-overload]
         connection.execute(
             "DROP ROLE IF EXISTS guest; CREATE ROLE guest; GRANT USAGE ON FOREIGN SERVER account TO guest"
         )
@@ -89,7 +89,7 @@ def run(session: psycopg.Connection[Any], sql: str) -> list[Any]:
 @pytest.mark.parametrize(
     "command",
     [
-        f"CREATE SERVER another {WRAPPER}, company_domain 'acme', {{}} '/t0p-secret')",
+        f"CREATE SERVER another {WRAPPER} company_domain 'acme', {{}} '/t0p-secret')",
         "ALTER SERVER account OPTIONS (ADD {} '/t0p-secret')",
         "CREATE FOREIGN TABLE t (id bigint) SERVER account OPTIONS (table 'deals', {} '/t0p-secret')",
         "ALTER FOREIGN TABLE stages OPTIONS (ADD {} '/t0p-secret')",
@@ -103,9 +103,9 @@ def test_a_secret_outside_of_the_user_mapping_is_refused(
 ) -> None:
     run(session, "CREATE USER MAPPING FOR CURRENT_USER SERVER account OPTIONS (api_token 'abcdef')")
     error = refused(session, command.format(secret))
-    assert str(error.diag.message_primary).startswith("pipedrive option: ")
-    assert "belongs in the user mapping" in str(error.diag.message_primary)
+    assert error.diag.message_primary == f"pipedrive option: {secret} belongs in the user mapping"
     assert "CREATE USER MAPPING" in str(error.diag.message_hint)
+    assert error.sqlstate == "HV00D"
 
 
 @pytest.mark.parametrize(
@@ -205,6 +205,7 @@ def test_naming_a_file_takes_the_right_to_read_the_server_s_files(
     run(session, "SET ROLE guest")
     error = refused(session, f"CREATE {mapping}")
     assert error.diag.message_primary == "pipedrive option: guest may not name a secrets_file"
+    assert error.sqlstate == "42501"
     run(session, "CREATE USER MAPPING FOR guest SERVER account OPTIONS (api_token 'abcdef')")
     error = refused(
         session, f"ALTER USER MAPPING FOR guest SERVER account OPTIONS (ADD secrets_file '{secrets_file}')"
@@ -220,7 +221,7 @@ def test_naming_a_file_takes_the_right_to_read_the_server_s_files(
     run(session, "RESET ROLE; REVOKE pg_read_server_files FROM guest")
 
 
-def test_the_guard_sees_who_acts_in_a_function_of_somebody_else(
+def test_it_takes_the_right_of_who_acts_in_a_function_of_somebody_else(
     session: psycopg.Connection[Any], secrets_file: Path
 ) -> None:
     """A superuser who calls a guest's function gives it no right to name a file."""

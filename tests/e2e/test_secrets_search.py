@@ -139,8 +139,7 @@ def test_the_mapping_can_be_made_without_the_token_in_the_log() -> None:
     settings = {"log_statement": "all", "log_min_duration_statement": "0", "log_min_messages": "debug5"}
     with Server(settings=settings) as server, psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(
-            "CREATE SERVER pipedrive FOREIGN DATA WRAPPER multicorn "
-            "OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', company_domain 'x')"
+            "CREATE SERVER pipedrive FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (company_domain 'x')"
         )
         for sql in block.replace("'...'", f"'{TOKEN}'").strip().split(";\n"):
             connection.execute(sql.rstrip(";"))  # type: ignore[call-overload]

@@ -84,8 +84,7 @@ class Ground:
 def connect_role(ground: Ground, role: str, server: str, simulator: Simulator) -> None:
     """Make *server*, which leads to the account of *simulator*, and let *role* use it."""
     ground.admin.execute(
-        f"CREATE SERVER {server} FOREIGN DATA WRAPPER multicorn "
-        f"OPTIONS (wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{simulator.url}'); "
+        f"CREATE SERVER {server} FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url '{simulator.url}'); "
         f"GRANT USAGE ON FOREIGN SERVER {server} TO {role}; "
         f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_token '{TOKEN}')"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.hostile.roles.conftest import TOKEN, Ground, connect_role
+from tests.hostile.roles.conftest import TOKEN, Ground, connect_role, one
 from tests.simulator import Simulator
 
 LONG = "r" * 63
@@ -44,7 +44,7 @@ def user(ground: Ground, other: Simulator) -> Iterator[psycopg.Connection[Any]]:
 def test_the_named_server_is_reached_from_a_role_with_a_long_name(
     ground: Ground, user: psycopg.Connection[Any], other: Simulator
 ) -> None:
-    """The session's table for requests had a name of role and server, which PostgreSQL cuts at 63 bytes."""
+
     user.execute("SELECT pipedrive.merge_deals(1, 2, server => 'pipedrive')")
     user.execute("SELECT pipedrive.merge_deals(3, 4, server => 'pipedrive_us')")
     user.execute("SELECT pipedrive.merge_deals(5, 6, server => 'pipedrive')")
@@ -65,17 +65,18 @@ def test_a_server_of_a_name_that_was_anothers_is_reached(
     assert merges(other) == ["/api/v1/deals/3/merge"]
 
 
-def test_each_role_of_a_session_has_its_own_table(ground: Ground, user: psycopg.Connection[Any]) -> None:
+def test_each_role_of_a_session_sends_with_its_own_mapping(
+    ground: Ground, user: psycopg.Connection[Any]
+) -> None:
     """As after SET ROLE behind a pooler: two roles whose names differ in their last letter."""
-    role = LONG[:-1] + "s"
-    ground.admin.execute(f"CREATE ROLE {role}; GRANT {LONG} TO {role}")
-    ground.admin.execute(f"GRANT USAGE ON FOREIGN SERVER pipedrive TO {role}")
-    ground.admin.execute(f"CREATE USER MAPPING FOR {role} SERVER pipedrive OPTIONS (api_token '{TOKEN}')")
+    role, token = LONG[:-1] + "s", "another-token"
+    ground.simulator.configure({"users_tokens": {TOKEN: 1, token: 2}})
+    ground.admin.execute(
+        f"CREATE ROLE {role}; GRANT {LONG} TO {role}; GRANT USAGE ON FOREIGN SERVER pipedrive TO {role}; "
+        f"CREATE USER MAPPING FOR {role} SERVER pipedrive OPTIONS (api_token '{token}')"
+    )
     session = ground.connect()
-    for name in (LONG, role):
-        session.execute(f"SET ROLE {name}")
-        session.execute("SELECT pipedrive.duplicate_deal(1, server => 'pipedrive')")
-    owners = session.execute(
-        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = pg_my_temp_schema() ORDER BY 1"
-    ).fetchall()
-    assert owners == [(LONG,), (role,)]
+    me = "SELECT pipedrive.request('GET', '/v1/users/me', server => 'pipedrive') ->> 'id'"
+    for name, number in ((LONG, "1"), (role, "2"), (LONG, "1")):
+        session.execute(f"SET ROLE {name}")  # type: ignore[arg-type]
+        assert one(session, me) == number

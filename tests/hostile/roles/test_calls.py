@@ -37,13 +37,15 @@ TABLES = (
     "INSERT INTO pipedrive.persons (name) VALUES ('Anna')",
     "CREATE FOREIGN TABLE pipedrive.more (id bigint) SERVER pipedrive OPTIONS (table 'deals', rows '9')",
     "ALTER FOREIGN TABLE pipedrive.more OPTIONS (SET rows '10')",
-    "ALTER FOREIGN TABLE pipedrive.more DISABLE TRIGGER ALL",
+    "ALTER FOREIGN TABLE pipedrive.more ADD COLUMN title text",
+    "ALTER FOREIGN TABLE pipedrive.more DROP COLUMN title",
     "DROP FOREIGN TABLE pipedrive.more",
     "IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (stages) FROM SERVER pipedrive INTO pg_temp",
     "ALTER SERVER pipedrive OPTIONS (ADD page_size '99')",
+    "ALTER SERVER pipedrive OPTIONS (DROP wrapper)",
     "ALTER USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (SET api_token 'another')",
 )
-OTHER_NAMES = ("_foreign_tables", "_options", "_custom_columns", "servers", "columns", "options")
+OTHER_NAMES = ("_foreign_tables", "_custom_columns", "servers", "columns", "options")
 
 
 @pytest.fixture
@@ -90,8 +92,7 @@ def test_whoever_may_create_beside_the_functions_reaches_nothing_else(prepared: 
     """Look-alikes of all that functions and triggers use; an overload of what is called is another matter."""
     prepared.admin.execute(f"GRANT USAGE, CREATE ON SCHEMA pipedrive TO {ATTACKER}")
     names = prepared.admin.execute(
-        "SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text = 'pipedrive_internal' "
-        "OR proname IN ('_refuse_copy', '_guard', '_check_values')"
+        "SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text = 'pipedrive_internal'"
     ).fetchall()
     attacker = prepared.attacker()
     body = f"LANGUAGE plpgsql AS $trap$ BEGIN {snare('look-alike')} END $trap$"
@@ -121,7 +122,17 @@ def test_nobody_else_can_change_the_internals(installed: Ground) -> None:
         "DROP SCHEMA pipedrive_internal CASCADE",
         "ALTER FUNCTION pipedrive_internal.send OWNER TO an_attacker",
         "CREATE OR REPLACE VIEW pipedrive_internal.servers AS SELECT 1",
-        "DROP EVENT TRIGGER pipedrive_guard",
+        "DROP EVENT TRIGGER pipedrive_servers",
+        "ALTER EVENT TRIGGER pipedrive_tables DISABLE",
+        "ALTER FUNCTION pipedrive_internal.check_tables() SECURITY DEFINER",
+        "CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION pipedrive_internal.check_tables()",
+        "ALTER FOREIGN DATA WRAPPER pipedrive_fdw NO VALIDATOR",
+        "ALTER FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (ADD wrapper 'x')",
+        "DROP FOREIGN DATA WRAPPER pipedrive_fdw CASCADE",
+        "CREATE FUNCTION an_attacker.ask(oid, jsonb) RETURNS jsonb LANGUAGE C "
+        "AS '$libdir/pipedrive_fdw', 'pipedrive_fdw_ask'",
+        "SELECT pipedrive_internal.handler()",
+        "SELECT pipedrive_internal.validator('{}', 0)",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             attacker.execute(command)  # type: ignore[arg-type]

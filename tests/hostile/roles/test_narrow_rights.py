@@ -40,41 +40,49 @@ def test_the_one_thing_is_done(installed: Ground, clerk: psycopg.Connection[Any]
     ]
 
 
+ASK = (
+    'SELECT pipedrive_internal.ask(oid, \'{{"method": "DELETE", "path": "/v2/deals/1"}}\') '
+    "FROM pg_foreign_server WHERE srvname = '{}'"
+)
 ATTACKS = (
-    ("INSERT INTO {requests} (method, path) VALUES ('DELETE', '/v2/deals/1')", "permission denied for"),
-    ("SELECT * FROM {requests}", "permission denied for"),
-    ("ALTER FOREIGN TABLE {requests} OPTIONS (SET table 'deals')", "must be owner"),
-    (
-        "CREATE TRIGGER t BEFORE INSERT ON {requests} FOR EACH ROW EXECUTE FUNCTION pg_temp.t()",
-        "permission",
-    ),
+    (ASK.format("pipedrive"), "permission denied for foreign server pipedrive"),
+    ("SELECT pipedrive_internal.ask(oid, '{\"forget\": true}') FROM pg_foreign_server",
+     "permission denied for foreign server"),
+    ("SELECT pipedrive_internal.ask(server, '{\"catalogue\": true}') FROM pipedrive_internal.servers",
+     "permission denied for foreign server"),
     ("SELECT pipedrive.request('DELETE', '/v2/deals/1')", "permission denied for function request"),
     ("SELECT pipedrive_internal.send(NULL, 'DELETE', '/v2/deals/1')", "there is no server of Pipedrive"),
     ("SELECT pipedrive_internal.send('pipedrive', 'GET', '/v2/deals')", 'there is no server "pipedrive"'),
     (
-        "CREATE FOREIGN TABLE pg_temp.t (id bigint) SERVER pipedrive",
+        "CREATE FOREIGN TABLE pg_temp.t (id bigint) SERVER pipedrive OPTIONS (table 'deals')",
         "permission denied for foreign server",
     ),
     (
         "CREATE USER MAPPING FOR an_attacker SERVER pipedrive OPTIONS (api_token 'x')",
         "permission denied for foreign server",
     ),
+    (
+        "CREATE SERVER mine FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url 'http://127.0.0.1:1')",
+        "permission denied for foreign-data wrapper",
+    ),
+    (
+        "IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO an_attacker",
+        "permission denied for foreign server",
+    ),
+    ("ALTER SERVER pipedrive OPTIONS (SET base_url 'http://127.0.0.1:1')", "must be owner"),
     ("SET ROLE crm_writer", "permission denied to set role"),
     ("SELECT * FROM pipedrive.deals", "permission denied for foreign table"),
-)
+    ("COPY pipedrive.deals (title) FROM STDIN", "permission denied for foreign table"),
+)  # fmt: skip
 
 
 def test_nothing_else_is_done(installed: Ground, clerk: psycopg.Connection[Any]) -> None:
-    """Also with the table for requests that the function has left in the clerk's own session."""
+    """Also in the session in which the function has sent something, with the mapping of another."""
     clerk.execute(COPY)
-    requests = one(clerk, "SELECT max(oid)::regclass FROM pg_class WHERE relname LIKE 'pipedrive_request%'")
     installed.simulator.reset()
-    clerk.execute(
-        "CREATE FUNCTION pg_temp.t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
-    )
     for attack, words in ATTACKS:
         with pytest.raises(psycopg.Error, match=words):
-            clerk.execute(attack.format(requests=requests))  # type: ignore[arg-type]
+            clerk.execute(attack)  # type: ignore[arg-type]
     assert installed.simulator.requests() == []
 
 
@@ -84,7 +92,7 @@ def test_the_token_is_not_seen(clerk: psycopg.Connection[Any]) -> None:
 
 
 def test_traps_in_the_session_are_not_sprung(installed: Ground, clerk: psycopg.Connection[Any]) -> None:
-    """What the clerk puts into the temporary schema, where the function makes its table too."""
+    """What the clerk puts into the temporary schema, which the function could look into."""
     installed.admin.execute(f"GRANT CREATE ON SCHEMA public TO {ATTACKER}")
     installed.lay_traps("public", ATTACKER)
     session = installed.connect()
@@ -104,12 +112,16 @@ def test_execute_is_no_boundary_where_the_server_may_be_used(installed: Ground) 
     )
     attacker = installed.attacker()
     attacker.execute("SELECT pipedrive_internal.send('pipedrive', 'POST', '/v1/deals/1/duplicate')")
+    attacker.execute(ASK.format("pipedrive"))  # type: ignore[arg-type]
     attacker.execute(
-        "CREATE FOREIGN TABLE pg_temp.requests (method text, path text, answer jsonb) "
-        "SERVER pipedrive OPTIONS (table 'request'); "
-        "INSERT INTO pg_temp.requests VALUES ('POST', '/v1/deals/1/duplicate')"
+        "CREATE FOREIGN TABLE pg_temp.mine (id bigint) SERVER pipedrive OPTIONS (table 'deals'); "
+        "DELETE FROM pg_temp.mine WHERE id = 2"
     )
-    assert [r["path"] for r in installed.simulator.requests()] == ["/api/v1/deals/1/duplicate"] * 2
+    assert [(r["method"], r["path"]) for r in installed.simulator.requests() if r["method"] != "GET"] == [
+        ("POST", "/api/v1/deals/1/duplicate"),
+        ("DELETE", "/api/v2/deals/1"),
+        ("DELETE", "/api/v2/deals/2"),
+    ]
 
 
 def test_a_mapping_for_public_is_used_and_not_seen(installed: Ground) -> None:
@@ -126,7 +138,7 @@ def test_a_mapping_for_public_is_used_and_not_seen(installed: Ground) -> None:
 
 def test_the_servers_owner_sees_the_mapping_for_public(installed: Ground) -> None:
     installed.admin.execute(
-        f"GRANT USAGE ON FOREIGN DATA WRAPPER multicorn TO {ATTACKER}; "
+        f"GRANT USAGE ON FOREIGN DATA WRAPPER pipedrive_fdw TO {ATTACKER}; "
         f"ALTER SERVER pipedrive OWNER TO {ATTACKER}; "
         f"CREATE USER MAPPING FOR PUBLIC SERVER pipedrive OPTIONS (api_token '{TOKEN}')"
     )
