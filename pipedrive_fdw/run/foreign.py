@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import OFFSET
 from pipedrive_fdw.codec import CODECS, bare_type
-from pipedrive_fdw.errors import PipedriveError, sentences
+from pipedrive_fdw.errors import PipedriveError, PlanError, sentences
 from pipedrive_fdw.options import Options, account_identity, base_url, with_session
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
@@ -330,11 +330,18 @@ class ForeignTable:
         return f"Add a condition on {', '.join(shown)} to the WHERE. " if shown else ""
 
     def explain(self, request: ScanRequest, number: int, verbose: bool) -> Iterator[str]:
-        """Lines of EXPLAIN, and under ANALYZE, where it is called after the scan, what the scan used."""
+        """Lines of EXPLAIN, and under ANALYZE, where it is called after the scan, what the scan used.
+
+        A plan that a scan would refuse is no error: auto_explain shows plans of statements that read nothing.
+        """
         if self.table.local:
             yield "No request: known here"
             return
-        plan = self.plan(request)
+        try:
+            plan = self.plan(request)
+        except PlanError as error:
+            yield f"Refused: {sentences(error.message, error.detail, error.hint)}"
+            return
         yield from explain_plan(plan, verbose)
         yield from labels_note(plan, self.binding, self._filled(request), self.options)
         if self._takes_along(plan):
