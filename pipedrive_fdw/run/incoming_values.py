@@ -6,7 +6,7 @@ sends one value, so that two values are an error, and none of them is ever lost.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -64,6 +64,16 @@ class IncomingValues:
             if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
         return base, custom
+
+    def scanned(self, columns: Collection[BoundColumn], row: Sequence[Any]) -> dict[str, Any]:
+        """The canonical values of *columns* in the *row* of a scan, as they are sent back."""
+        values = {b.name: v for b, v in zip(self._columns, row) if b in columns}
+        read = {
+            b.name: b.codec.parse(values[b.name])
+            for b in columns
+            if b.codec.name == "jsonb" and values[b.name] is not None
+        }
+        return self.canonical({**values, **read}, {**values, **read})[0]
 
     def _prepared(self, bound: BoundColumn, value: Any, before: Values | None) -> Any:
         """*value* of a list or an object as it is sent. Raises WriteError for what the API does not take."""

@@ -298,7 +298,7 @@ class Writer:
                 check_frozen(self.table, old, changed)
             scanned = self._named(before)
             if not changed and not custom:
-                return {}
+                return scanned
             base = {**self._named(values), **self._unchanged(scanned, changed)}
             if self._seen(command, old):
                 return base
@@ -406,10 +406,7 @@ class Writer:
         if found is None:
             row_id = ":".join(map(str, keys.values()))
             raise WriteError(f"row {row_id} of {self.table.name} is not there any more")
-        values = {b.name: v for b, v in zip(self.binding.columns, found)}
-        return {
-            b.column.name: None if values[b.name] is None else b.codec.parse(values[b.name]) for b in columns
-        }
+        return self._incoming.scanned(columns, found)
 
     def _seen(self, command: Command, old: Values) -> bool:
         """Whether the command has written the record already that several rows show."""
