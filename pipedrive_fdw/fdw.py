@@ -14,7 +14,9 @@ from typing import Any, Callable, TypeVar
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
-from pipedrive_fdw.jsontext import parse_row
+from pipedrive_fdw.extension.import_schema import account_fields, import_schema
+from pipedrive_fdw.extension.requests import answered
+from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
@@ -28,11 +30,9 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
-from pipedrive_fdw.run.foreign import ForeignTable
-from pipedrive_fdw.run.procedures import answered
-from pipedrive_fdw.run.scan_request import explained_parameters, read_request
-from pipedrive_fdw.run.transaction import TRANSACTION
-from pipedrive_fdw.schema import account_fields, import_schema
+from pipedrive_fdw.table.scan_request import explained_parameters, read_request
+from pipedrive_fdw.values.jsontext import parse_row
+from pipedrive_fdw.write.transaction import TRANSACTION
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.

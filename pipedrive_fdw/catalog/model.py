@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipedrive_fdw.shapes import LIST, Shape
+from pipedrive_fdw.values.shapes import LIST, Shape
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

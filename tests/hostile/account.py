@@ -23,12 +23,12 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
+from pipedrive_fdw.extension.import_schema import ForeignColumn, account_fields, import_schema
+from pipedrive_fdw.foreign_table import ForeignTable, open_table
 from pipedrive_fdw.masking import visible
 from pipedrive_fdw.options import read_options
-from pipedrive_fdw.run.account import credential_key, new_session, use_session
-from pipedrive_fdw.run.foreign import ForeignTable, open_table
-from pipedrive_fdw.run.transaction import TRANSACTION
-from pipedrive_fdw.schema import ForeignColumn, account_fields, import_schema
+from pipedrive_fdw.session.account_sessions import credential_key, new_session, use_session
+from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.hostile.answers import TOKEN, spoilt
 from tests.hostile.unlimited import Unlimited
 from tests.simulator import Simulator

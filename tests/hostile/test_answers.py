@@ -19,8 +19,8 @@ import pytest
 
 from pipedrive_fdw.api.transport import MAX_BODY
 from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.run.procedures import RequestTable
-from pipedrive_fdw.schema import account_fields, import_schema
+from pipedrive_fdw.extension.import_schema import account_fields, import_schema
+from pipedrive_fdw.extension.requests import RequestTable
 from tests.hostile.account import LEFT_OUT, HostileAccount, Qual, shown_problems, timed, write_problems
 
 COUNT = int(os.environ.get("HOSTILE_ANSWERS", "1500"))

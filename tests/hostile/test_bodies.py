@@ -20,13 +20,13 @@ import pytest
 from pipedrive_fdw.api.client import Answer, ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.transport import MAX_BODY, Exchange, RequestsTransport
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.custom.columns import custom_columns
-from pipedrive_fdw.custom.fields import read_fields
+from pipedrive_fdw.custom_fields.columns import custom_columns
+from pipedrive_fdw.custom_fields.field import read_fields
 from pipedrive_fdw.errors import OptionError, OutcomeUnknownError, PipedriveError, ProtocolError
-from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.extension.import_schema import foreign_table
 from pipedrive_fdw.options import read_options
-from pipedrive_fdw.schema import foreign_table
+from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.jsontext import parse_json, to_json
 from tests.hostile.answers import as_json, odd_value
 from tests.hostile.raw import response, serving
 from tests.hostile.unlimited import Unlimited
@@ -138,7 +138,7 @@ from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.values.jsontext import parse_json
 
 address, method = sys.argv[1:]
 credential = ApiToken(Signed({"x-api-token": "a-token-of-the-tests"}, address), "k" * 64)

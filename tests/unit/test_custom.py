@@ -12,16 +12,16 @@ import pytest
 
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.codec import codec_for
-from pipedrive_fdw.custom.columns import CustomColumn, custom_columns, from_options
-from pipedrive_fdw.custom.fields import Field, Option, read_field, read_fields
-from pipedrive_fdw.custom.kinds import CREATABLE, OTHERS, parts_of
-from pipedrive_fdw.custom.names import MOST_BYTES, FreeNames, cut, snake_case
-from pipedrive_fdw.custom.reading import NO_LOOKUPS, plain_fields, plain_record
-from pipedrive_fdw.custom.writing import changes, option_id
+from pipedrive_fdw.custom_fields.columns import CustomColumn, custom_columns, from_options
+from pipedrive_fdw.custom_fields.field import Field, Option, read_field, read_fields
+from pipedrive_fdw.custom_fields.kinds import CREATABLE, OTHERS, parts_of
+from pipedrive_fdw.custom_fields.names import MOST_BYTES, FreeNames, cut, snake_case
+from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, plain_fields, plain_record
+from pipedrive_fdw.custom_fields.writing import changes, option_id
 from pipedrive_fdw.errors import DataError, OptionError, WriteError
-from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.rows import Binding, RowMaker
+from pipedrive_fdw.table.binding import Binding, bind
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.values.codec import codec_for
 
 K = "0123456789abcdef0123456789abcdef01234567"
 L = "89abcdef0123456789abcdef0123456789abcdef"

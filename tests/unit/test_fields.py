@@ -10,12 +10,12 @@ import pytest
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.custom.fields import Field
+from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
+from pipedrive_fdw.extension.import_schema import foreign_table
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
-from pipedrive_fdw.run.definitions import Definitions
-from pipedrive_fdw.run.fields import FieldLookups, definition_lists, definitions, imported_fields
-from pipedrive_fdw.schema import foreign_table
+from pipedrive_fdw.read.field_lookups import FieldLookups, definition_lists, definitions, imported_fields
+from pipedrive_fdw.session.field_definitions import Definitions
 
 OPTIONS = read_options({}, (SERVER,))
 
