@@ -61,10 +61,8 @@ def _imports(source: str, package: str) -> set[str]:
                     continue
                 parts = parts[1:]
             # What is imported may be a module itself
-            known = [
-                ".".join([*parts, n.name]) for n in node.names if (PACKAGE / _file(parts, n.name)).exists()
-            ]
-            found |= set(known) or {".".join(parts) or "__init__"}
+            modules = {".".join([*parts, n.name]) for n in node.names if _is_module([*parts, n.name])}
+            found |= modules or {".".join(parts) or "__init__"}
         elif isinstance(node, ast.Import):
             found |= {n.name.partition(".")[2] for n in node.names if n.name.startswith("pipedrive_fdw.")}
     return found
