@@ -26,22 +26,26 @@ Fields = Callable[[Table], Sequence[Field]]
 
 
 @dataclass(frozen=True)
-class ForeignColumn:
+class ImportedColumn:
+    """A column of an imported table, with its OPTIONS."""
+
     name: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class ForeignTable:
+class ImportedTable:
+    """A foreign table that IMPORT FOREIGN SCHEMA defines, with its OPTIONS."""
+
     name: str
-    columns: tuple[ForeignColumn, ...]
+    columns: tuple[ImportedColumn, ...]
     options: Mapping[str, str]
 
 
-def foreign_table(
+def imported_table(
     table: Table, options: Options, given: Mapping[str, str], fields: Sequence[Field]
-) -> ForeignTable:
+) -> ImportedTable:
     """The foreign table that shows *table* whole, with columns for its custom *fields*.
 
     Raises OptionError when they are too many.
@@ -49,9 +53,9 @@ def foreign_table(
     names = [column.name for column in (*table.columns, ATTRS)]
     custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
     columns = [
-        *(ForeignColumn(c.name, c.type) for c in table.columns),
-        *(ForeignColumn(c.name, c.type, c.options) for c in custom),
-        ForeignColumn(ATTRS.name, ATTRS.type),
+        *(ImportedColumn(c.name, c.type) for c in table.columns),
+        *(ImportedColumn(c.name, c.type, c.options) for c in custom),
+        ImportedColumn(ATTRS.name, ATTRS.type),
     ]
     if len(columns) > MOST_COLUMNS:
         raise OptionError(
@@ -60,7 +64,7 @@ def foreign_table(
             "column custom_fields holds all of them. Import the others with EXCEPT.",
         )
     kept = kept_by_tables(given) if table.custom_fields else {}
-    return ForeignTable(table.name, tuple(columns), {"table": table.name, **kept})
+    return ImportedTable(table.name, tuple(columns), {"table": table.name, **kept})
 
 
 def account_fields(options: Options) -> Fields:
@@ -92,7 +96,7 @@ def import_schema(
     options: Options,
     given: Mapping[str, str],
     fields: Fields,
-) -> list[ForeignTable]:
+) -> list[ImportedTable]:
     """The tables of ``IMPORT FOREIGN SCHEMA``; *restriction* is 'limit', 'except' or anything else for all.
 
     *options* are those of server, user mapping and import; *given* what stood in the import itself, which
@@ -118,4 +122,4 @@ def import_schema(
         chosen = [table for name, table in tables.items() if name not in listed]
     else:
         chosen = list(tables.values())
-    return [foreign_table(table, options, given, fields(table)) for table in chosen]
+    return [imported_table(table, options, given, fields(table)) for table in chosen]

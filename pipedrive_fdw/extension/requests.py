@@ -103,9 +103,9 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
 def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
     """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
     try:
-        data = _data(options, op, params, body, whole)
+        with TRANSACTION.reported():
+            data = _data(options, op, params, body, whole)
     except PipedriveError as error:
-        error.detail = sentences(error.detail, TRANSACTION.statement_report())
         raise _explained(error, options, op.path) from None
     if op.method != "GET":
         made = data.get("id") if isinstance(data, dict) else None

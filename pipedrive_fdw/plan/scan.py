@@ -26,7 +26,7 @@ from pipedrive_fdw.plan.calls import (
     sort_params,
 )
 from pipedrive_fdw.plan.conditions import RuntimeValue
-from pipedrive_fdw.plan.lookups import Lookups, ahead_of
+from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
@@ -107,7 +107,9 @@ class _Builder:
 
         Raises PlanError when the table can be read only for parents that the query does not name.
         """
-        lookups = Lookups(self.table, self.predicates, self.settings, self.listings, self._call).candidates()
+        lookups = LookupPaths(
+            self.table, self.predicates, self.settings, self.listings, self._call
+        ).candidates()
         guarded = self.table.parent is not None and self.table.parent.guarded
         if lookups and guarded:
             return min(lookups, key=_price)

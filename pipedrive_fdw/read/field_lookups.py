@@ -15,7 +15,7 @@ from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import scopes
-from pipedrive_fdw.custom_fields.field import Field, Option
+from pipedrive_fdw.custom_fields.field import Field, FieldOption
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Gets, ScanPlan
@@ -239,7 +239,7 @@ class FieldLookups:
     def gone(self, field: str) -> bool:
         return self._sure(field, ()) is None
 
-    def options(self, field: str, labels: Collection[str]) -> Sequence[Option]:
+    def options(self, field: str, labels: Collection[str]) -> Sequence[FieldOption]:
         found = self._sure(field, labels)
         return found.options if found else ()
 

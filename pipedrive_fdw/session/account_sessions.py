@@ -26,7 +26,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.postgres.channel import interrupted, statement
 from pipedrive_fdw.postgres.settings import state_folder
 from pipedrive_fdw.session.counts import Counts
-from pipedrive_fdw.session.field_definitions import Definitions
+from pipedrive_fdw.session.field_definitions import FieldDefinitions
 from pipedrive_fdw.session.secrets_file import with_secrets
 from pipedrive_fdw.session.session import Session, sleep_unless_aborted
 from pipedrive_fdw.session.statement_memory import StatementMemory
@@ -72,7 +72,7 @@ def new_session(options: Options, client: Client) -> Session:
         Interrupts(interrupted),
         StatementMemory(options["statement_memory"] * _MEBIBYTE, statement),
         SharedCache(state_folder(), name, address),
-        Definitions(SharedCache(state_folder(), name, _fields_of(address))),
+        FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
         statement,
         options["parallel"],
     )

@@ -18,7 +18,7 @@ from pipedrive_fdw.values.jsontext import parse_json, to_json
 _KEPT_SECONDS = 86_400
 
 
-class Definitions:
+class FieldDefinitions:
     """Those of one account and credential; *cache* is what sessions share."""
 
     def __init__(self, cache: SharedCache) -> None:

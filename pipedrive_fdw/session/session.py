@@ -14,7 +14,7 @@ from pipedrive_fdw.api.client import Client, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import BudgetError
-from pipedrive_fdw.session.field_definitions import Definitions
+from pipedrive_fdw.session.field_definitions import FieldDefinitions
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.key_batches import KeyBatches
 from pipedrive_fdw.session.statement_memory import StatementMemory
@@ -41,7 +41,7 @@ class Session:
         interrupts: Interrupts,
         memory: StatementMemory,
         cache: SharedCache,
-        fields: Definitions,
+        fields: FieldDefinitions,
         statement: Callable[[], Any],
         parallel: int = 8,
     ) -> None:

@@ -15,7 +15,7 @@ import orjson
 from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.table.binding import Binding, BoundColumn
-from pipedrive_fdw.values.codec import UNREADABLE, Codec, same
+from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
 from pipedrive_fdw.values.jsontext import doubles, to_json
 from pipedrive_fdw.values.shapes import Place, prepared
 from pipedrive_fdw.values.times import Far
@@ -28,7 +28,7 @@ class IncomingValues:
     """The values that are given to the columns of one foreign table."""
 
     def __init__(self, binding: Binding) -> None:
-        self._table, self._columns, self._custom = binding.table.name, binding.columns, binding.custom
+        self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
@@ -59,7 +59,7 @@ class IncomingValues:
             several = [b for b in self._columns if b.name in names]
             new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
             old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
-            base[several[0].column.name] = new[_meant(self._table, names, old, new)]
+            base[several[0].column.name] = new[_meant(self._table.name, names, old, new)]
         for bound in self._structured:
             if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
@@ -80,7 +80,7 @@ class IncomingValues:
         column = bound.column
         if column.shape is not None:
             was = self.parsed(bound.name, bound.codec, (before or {}).get(bound.name))
-            place = Place(f"column {bound.name} of {self._table}", bound.name)
+            place = Place(f"column {bound.name} of {self._table.name}", bound.name)
             value = prepared(column.shape, value, was, place)
         empties = before is not None and column.is_list and column.update and column.source != "-"
         return [] if value is None and empties else value
@@ -108,7 +108,7 @@ class IncomingValues:
 
     def _refuse(self, name: str, reason: Exception) -> NoReturn:
         raise WriteError(
-            f"column {name} of {self._table} cannot be sent", detail=sentences(str(reason))
+            f"column {name} of {self._table.name} cannot be sent", detail=sentences(str(reason))
         ) from None
 
     def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
@@ -117,12 +117,41 @@ class IncomingValues:
         *old* and *new* are canonical values by column. Raises WriteError as ``canonical`` does.
         """
         left_out = {name for names in self._doubled_custom for name in names}
-        left_out -= {_meant(self._table, names, old or {}, new) for names in self._doubled_custom}
+        left_out -= {_meant(self._table.name, names, old or {}, new) for names in self._doubled_custom}
         return [column for column in self._custom if column.name not in left_out]
 
     def row(self, values: Values) -> list[Any]:
         """*values* as a row of a scan, which PostgreSQL's input functions read."""
         return [input_value(b.codec, values.get(b.name)) for b in self._columns]
+
+    def input_values(self, values: Values) -> dict[str, Any]:
+        """The same by the foreign table's columns."""
+        return {b.name: v for b, v in zip(self._columns, self.row(values))}
+
+    def keys(self, row_id: str) -> dict[str, Any]:
+        """The canonical values of the key columns in *row_id*; of several, the last may hold colons itself.
+
+        Raises WriteError for what identifies no row.
+        """
+        table = self._table
+        parts = row_id.split(":", len(table.key) - 1)
+        types = {c.name: c.type for c in table.columns}
+        if len(parts) != len(table.key):
+            raise WriteError(f"{row_id!r} identifies no row of {table.name}")
+        return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts)}
+
+    def changes(self, before: Values, values: Values) -> dict[Any, Any]:
+        """The canonical values that *values* change in the row *before*, by BoundColumn.key."""
+        changed = {}
+        for bound in self._columns:
+            old, new = (self.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values))
+            if not same(old, new):
+                changed[bound.key] = new
+        return changed
+
+    def unread(self, before: Values) -> list[BoundColumn]:
+        """The extended columns that the scan of the row *before* did not give."""
+        return [b for b in self._columns if b.column.extended and before.get(b.name) is None]
 
     def json(self, values: Values) -> str:
         """*values*, which PostgreSQL's input functions read, as json_populate_record() reads them."""

@@ -30,11 +30,14 @@ class RowChange:
 
 
 @dataclass
-class Bulk:
-    """Several writes as one request: those that follow each other with the same *path* and *send*.
+class BulkPart:
+    """A write's part in one request for several, which follow each other with the same *path* and *send*.
 
-    *item* is what this one adds, *send* gives the keys of all; *least* is from when on it is worth it, *most*
-    how many one request takes, *tokens* its price.
+    item    what this write adds to the request
+    send    sends the items of all of them to *path* and gives their keys
+    least   from this number of writes on one request costs less than they do one by one
+    most    the number of writes that one request takes
+    tokens  the price of the request
     """
 
     path: str
@@ -64,7 +67,7 @@ class PendingWrite:
     send: Callable[[], str]
     tokens: int
     level: int
-    bulk: Bulk | None = None
+    bulk: BulkPart | None = None
     change: RowChange | None = None
 
 
@@ -129,7 +132,7 @@ def _groups(writes: Sequence[PendingWrite]) -> Iterator[list[PendingWrite]]:
         place = end
 
 
-def _together(one: Bulk, other: Bulk | None) -> bool:
+def _together(one: BulkPart, other: BulkPart | None) -> bool:
     return other is not None and (one.path, one.send) == (other.path, other.send)
 
 

@@ -5,7 +5,8 @@ The C part tells of each step of the transaction once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipedrive_fdw.errors import PipedriveError, sentences
@@ -17,7 +18,7 @@ _SHOWN = 200
 
 
 @dataclass
-class Written:
+class WrittenRow:
     """One row that a request has written: its table, what was done, its key as text."""
 
     table: str
@@ -31,12 +32,12 @@ class Written:
 class Transaction:
     """Rows that are written, for good, and *waiting* writes that COMMIT will send."""
 
-    written: list[Written] = field(default_factory=list)
+    written: list[WrittenRow] = field(default_factory=list)
     waiting: PendingWrites = field(default_factory=PendingWrites)
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(Written(table, verb, shown(key), depth(), statement()))
+        self.written.append(WrittenRow(table, verb, shown(key), depth(), statement()))
 
     def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
         """Whether a change of this row of *table* waits."""
@@ -46,6 +47,15 @@ class Transaction:
         """What the present statement has written so far, '' for nothing."""
         mark = statement()
         return _report(w for w in self.written if w.statement == mark)
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Adds what the statement has written before, for good, to the detail of an error."""
+        try:
+            yield
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, self.statement_report(), error.unsent)
+            raise
 
     def send(self, pending: PendingWrites) -> None:
         """Sends the writes of a statement. Raises as PendingWrites.send() does."""
@@ -86,7 +96,7 @@ class Transaction:
         return report
 
 
-def _report(written: Iterable[Written]) -> str:
+def _report(written: Iterable[WrittenRow]) -> str:
     """'59 rows are written in Pipedrive for good: deals INSERT 1-58, 60'; every row is named."""
     groups: dict[tuple[str, str], list[str]] = {}
     for one in written:
