@@ -658,8 +658,8 @@ ask_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 	List	   *parameters = NIL;
 	char	   *conditions = json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters);
 	const char *answer = ask_table(relation, rel->userid, "plan",
-								   psprintf("%s,\"order\":%s,\"conditions\":%s,\"joins\":%s", planned->needs,
-											planned->order, conditions,
+								   psprintf("%s,\"order\":%s,\"limit\":%.0f,\"conditions\":%s,\"joins\":%s",
+											planned->needs, planned->order, Max(root->limit_tuples, 0), conditions,
 											json_expressions(root, rel, relation, joins, &parameters)),
 								   &planned->multicorn);
 
@@ -793,8 +793,9 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 	char	   *text;
 
 	clauses = extract_actual_clauses(clauses, false);
-	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"limit\":%.0f,\"conditions\":%s}",
+	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"limit\":%.0f,\"conditions\":%s}",
 					quoted(get_rel_name(relation)), planned->needs, planned->order, ordered,
+					JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
 					limited ? root->limit_tuples : 0.0, json_expressions(root, rel, relation, clauses, &parameters));
 	return make_foreignscan(tlist, clauses, rel->relid, parameters,
 							list_make2(planned->multicorn, makeString(text)), NIL, NIL, outer);

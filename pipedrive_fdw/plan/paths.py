@@ -49,10 +49,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Order:
-    """A column by which the rows come, *reverse* for descending. It is empty in no row that is kept."""
+    """A column by which the rows come, *reverse* for descending.
+
+    nulls   'first' or 'last', where rows without a value come; '' where no row that is kept is without one
+    """
 
     column: str
     reverse: bool = False
+    nulls: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,9 @@ class Lists:
     ahead       how a look-up takes others along
     stop        where each call is left before its end
     whole       no filter is sent: what ends by itself has given the whole list
+    opposite    each call in the opposite order: rows without a value, which are to come first, stand at
+                either end
+    settled     so it is known; otherwise a list with such rows at neither end is read whole
     """
 
     listing: Listing
@@ -112,6 +119,8 @@ class Lists:
     ahead: Ahead | None = None
     stop: Stop | None = None
     whole: bool = False
+    opposite: tuple[Call, ...] = ()
+    settled: bool = False
 
     @property
     def tokens(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Listing, Table
@@ -22,6 +23,7 @@ from pipedrive_fdw.plan.calls import (
     held_values,
     is_known,
     list_size,
+    nulls_settled,
     record_params,
     sort_params,
 )
@@ -157,15 +159,24 @@ class _Builder:
         assert best is not None  # noqa: S101 - the empty combination is always there
         parts = best[2]
         used |= {f.column for f in parts}
-        combos = itertools.product(*(self._slices(f) for f in parts))
+        combos = tuple(itertools.product(*(self._slices(f) for f in parts)))
         order = (stop.order,) if stop is not None and not self.order else self.order
         calls_made = tuple(
             self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
         )
         in_order = not self.order or sort_params(listing, self.order) is not None
+        opposite: tuple[Call, ...] = ()
+        if self.order and self.order[0].nulls == "first" and in_order:
+            turned = (replace(self.order[0], reverse=not self.order[0].reverse),)
+            opposite = tuple(
+                self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
+            )
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
         whole = not fixed and not parts
-        return Lists(listing, calls_made, best[1], needs_parent, ahead, stop, whole), used, in_order
+        pages = best[1] + len(opposite)
+        settled = bool(opposite) and nulls_settled(self.table, listing, self.order[0].column, self.settings)
+        step = Lists(listing, calls_made, pages, needs_parent, ahead, stop, whole, opposite, settled)
+        return step, used, in_order
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
         """How the children of one parent take those of others along, which costs nothing more."""
@@ -311,4 +322,6 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: int) -> int:
         most = min(self.settings.page_size, listing.page_max)
-        return most if self.limit is None or filters else max(1, min(most, self.limit))
+        if self.limit is None or filters or (self.order and self.order[0].nulls):
+            return most  # how many rows without a value there are is not known
+        return max(1, min(most, self.limit))

@@ -6,13 +6,11 @@ the one before it has been used up, so a reader that stops early has paid for no
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from operator import itemgetter
-from typing import Any
+from typing import Any, Callable
 
 from pipedrive_fdw.api.key_set import KeySet
 from pipedrive_fdw.api.paging import pages, record_of
@@ -43,7 +41,8 @@ from pipedrive_fdw.plan.paths import (
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.extended_columns import Extender, Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups
-from pipedrive_fdw.read.order import in_order, is_exact, sort_key
+from pipedrive_fdw.read.nulls import Empty
+from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
@@ -51,7 +50,6 @@ from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.statement_tables import paths_to
 
 Batch = tuple[list[Record], Mapping[str, Any]]
-Pair = tuple[Record, Mapping[str, Any]]
 
 
 def scan_rows(
@@ -107,6 +105,8 @@ class _Scan:
         self._key = _column(self.table, self.table.key[0]).path if meets_twice(plan) else ()
         self._seen = KeySet()
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
+        # A scan of its own, without the requests for what rows show beyond their records
+        self._opposite = self if not plan.order else _Scan(replace(plan, order=()), work, Extension())
         # What cannot be compared is refused when it is put in order
         self._rank = sort_key(plan.order, self.table, lambda *_: None) if ranks else None
 
@@ -116,26 +116,16 @@ class _Scan:
             for step in self.plan.steps:
                 yield from self._rows_of(step)
             return
-        key = sort_key(self.plan.order, self.table, self._refuse)
-
-        def keyed(step: Step) -> Iterator[tuple[Any, Pair]]:
-            found = ((key(pair[0]), pair) for pair in _singles(self._rows_of(step)))
-            return (one for one in found if one[0] is not None)
-
-        runs: list[Iterator[tuple[Any, Pair]]] = []
-        for step in self.plan.steps:
-            if self.plan.streamed and isinstance(step, Lists):
-                runs += [keyed(replace(step, calls=(call,))) for call in step.calls]
-            else:
-                runs.append(keyed(step))
-        merged: Iterable[tuple[Any, Pair]]
-        if not self.plan.streamed:
-            merged = sorted(itertools.chain.from_iterable(runs), key=itemgetter(0))
-        else:
-            runs = [in_order(run, self.plan.order, self.table) for run in runs]
-            merged = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=itemgetter(0))
-        for _, (record, echo) in merged:
+        ordered = SortedRows(self.plan, self._rows_of, self._from_the_other_end, self._refuse)
+        for record, echo in ordered.rows(self.work.sizes):
             yield [record], echo
+
+    def _from_the_other_end(self, step: Lists, empty: Callable[[Record], bool]) -> Iterator[Batch]:
+        """The rows of *step*, of which those that are *empty* are complete."""
+        for records, echo in self._opposite._rows_of(step):
+            parts = self._complete([r for r in records if empty(r)], echo)
+            complete = itertools.chain.from_iterable(part for part, _ in parts)
+            yield [next(complete) if empty(r) else r for r in records], echo
 
     def _refuse(self, column: str, record: Record, reason: Exception) -> None:
         if self._maker is None:
@@ -143,17 +133,24 @@ class _Scan:
         self._maker.refuse(column, record, {}, reason)
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
-        extender = None if isinstance(step, Gets) else self._extender  # a get has them already
+        has_all = isinstance(step, Gets)
         for records, echo in self._step(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
                 self.work.session.key_batches.read(target, (dig(record, path) for record in kept))
-            for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
-                if self.look is not None:
-                    self.look.prepare(part, keep=bool(self.plan.order))
-                yield part, echo
-        if extender is not None:
-            extender.end()
+            yield from self._complete(kept, echo, has_all)
+        if self._extender is not None and not has_all:
+            self._extender.end()
+
+    def _complete(
+        self, kept: list[Record], echo: Mapping[str, Any], has_all: bool = False
+    ) -> Iterator[Batch]:
+        """*kept* with what they show beyond their records."""
+        extender = None if has_all else self._extender
+        for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
+            if self.look is not None:
+                self.look.prepare(part, keep=bool(self.plan.order))
+            yield part, echo
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
         if self._key and not self._seen.add(dig(record, self._key)):
@@ -191,14 +188,16 @@ class _Scan:
         """The pages of *call* as far as rows can be among them."""
         stop = step.stop
         watch = None if stop is None else Watch(stop, _column(self.table, stop.order.column))
-        count = 0
+        count, empty = 0, Empty(self.table, step.listing)
         for records, echo in self._pages(step.listing, call):
             yield records, echo
             count += len(records)
             if watch is not None and watch.is_past(records):
                 return
+            if step.whole:
+                empty.add(records)
         if step.whole:
-            self.work.sizes[list_name(step.listing)] = count
+            self.work.sizes.update({list_name(step.listing): count, **empty.found()})
 
     def _with_others(self, ahead: Ahead) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to
@@ -389,9 +388,3 @@ def _column(table: Table, name: str) -> Column:
     if found is None:
         raise CatalogError(f"{table.name} has no column {name}")
     return found
-
-
-def _singles(batches: Iterable[Batch]) -> Iterator[Pair]:
-    for records, echo in batches:
-        for record in records:
-            yield record, echo

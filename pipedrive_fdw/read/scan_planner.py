@@ -10,7 +10,7 @@ from pipedrive_fdw.options import with_session
 from pipedrive_fdw.plan.calls import is_known
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import Order, ScanPlan
+from pipedrive_fdw.plan.paths import ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
@@ -37,8 +37,8 @@ class ScanPlanner:
     def plan(self, request: ScanRequest) -> ScanPlan:
         """The plan of *request*. Raises PlanError where the table cannot be read so."""
         bound = self._bound
-        order = tuple(Order(bound.names[key.column], key.descending) for key in request.order)
         predicates = bound.predicates(request)
+        order = bound.sorting.orders(bound.sort_keys(request.order), predicates)
         settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))
         plan = plan_scan(bound.table, predicates, shown, order, request.limit, settings=settings)
@@ -95,13 +95,22 @@ class ScanPlanner:
         except PlanError as error:
             yield f"Refused: {sentences(error.message, error.detail, error.hint)}"
             return
-        yield from explain_plan(plan, verbose)
+        yield from explain_plan(plan, verbose, self._unsorted(plan, request))
         yield from labels_note(plan, bound.binding, bound.filled(request), bound.options)
         if self._prefetches(plan):
             yield "With it go the next keys that the statement has read, where they cost less together"
         use = LEDGER.find(number)
         if use is not None:
             yield from explain_actual(use.spent, use.rows)
+
+    def _unsorted(self, plan: ScanPlan, request: ScanRequest) -> str:
+        """Why PostgreSQL sorts the rows of *plan*, '' where it does not."""
+        if request.unsorted is None:
+            return ""
+        bound, predicates = self._bound, self._bound.predicates(request)
+        (order,) = bound.sorting.orders(bound.sort_keys([request.unsorted]), predicates)
+        refusal = bound.sorting.refusal(order, plan.order, predicates, bound.settings())
+        return refusal or f"{order.column} may be NULL"
 
     def _prefetches(self, plan: ScanPlan) -> bool:
         """True if a look-up of *plan* by a value of another table fetches the next keys along with it."""

@@ -28,6 +28,7 @@ class ScanRequest:
     all         all rows will be read: nothing above the scan stops early
     conditions  those that can be understood; PostgreSQL checks them all
     order       the order that the rows must come in, or while planning the one that is wanted
+    unsorted    the key by which PostgreSQL sorts what comes in that order, None where it needs not
     limit       rows that are wanted at most, None for all; more are given when asked for
     """
 
@@ -37,6 +38,7 @@ class ScanRequest:
     all: bool = True
     conditions: tuple[Condition, ...] = ()
     order: tuple[SortKey, ...] = ()
+    unsorted: SortKey | None = None
     limit: int | None = None
 
     @property
@@ -53,13 +55,15 @@ def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> S
     """The request in the JSON of a *plan*, or in a question about one; *parameters* as in
     read_conditions()."""
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
+    ordered = plan.get("ordered", len(order))
     return ScanRequest(
         frozenset(plan["columns"]),
         plan["whole"],
         plan["target"],
         plan["all"],
         tuple(read_conditions(plan["conditions"], parameters)),
-        order[: plan.get("ordered", len(order))],
+        order[:ordered],
+        next(iter(order[ordered:]), None) if plan.get("sorts") else None,
         int(plan.get("limit", 0)) or None,
     )
 

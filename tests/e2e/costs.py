@@ -66,7 +66,44 @@ COSTS = (
         10,
         ("/v2/persons?sort_by=id&sort_direction=asc&limit=5",),
     ),
-    Cost("SELECT * FROM persons ORDER BY update_time DESC LIMIT 5", 20, ("/v2/persons x2",)),
+    Cost(  # there are more persons without update_time, which come first
+        "SELECT * FROM persons ORDER BY update_time DESC LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=asc",),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time DESC LIMIT 100",
+        20,
+        (
+            "/v2/persons?sort_by=update_time&sort_direction=asc",
+            "/v2/persons?sort_by=update_time&sort_direction=desc",
+        ),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time DESC NULLS LAST LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=desc",),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=asc",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE owner_id = 2 ORDER BY update_time DESC LIMIT 5",
+        10,
+        ("/v2/persons?owner_id=2",),
+    ),
+    Cost(
+        "SELECT max(update_time) FROM persons",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=desc",),
+    ),
+    Cost(  # Django's latest()
+        "SELECT id FROM activities ORDER BY update_time DESC NULLS LAST LIMIT 1",
+        10,
+        ("/v2/activities?sort_by=update_time&sort_direction=desc",),
+    ),
     Cost(
         "SELECT * FROM persons WHERE update_time IS NOT NULL ORDER BY update_time DESC LIMIT 5",
         10,

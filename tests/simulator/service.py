@@ -64,6 +64,7 @@ class Simulator:
             "subscriptions": False,
             "gated": {},
             "contact_sync": True,
+            "nulls": "low",
             "users_tokens": {token: 1},
             "latency_ms": latency_ms,
             "burst": burst,
@@ -159,8 +160,9 @@ class Simulator:
                 self.settings[name] = value
         self.meter.burst, self.meter.budget = self.settings["burst"], self.settings["budget"]
         self.meter.reports = self.settings["reports_budget"]
-        if self.account.settings["contact_sync"] != self.settings["contact_sync"]:
-            self.account.settings["contact_sync"] = self.settings["contact_sync"]
+        for name in self.account.settings.keys() & self.settings.keys():
+            if self.account.settings[name] != self.settings[name]:
+                self.account.settings[name] = self.settings[name]
         return self.settings
 
     # ---- requests
