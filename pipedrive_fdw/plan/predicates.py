@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from pipedrive_fdw.catalog.common import ROW_ID
-from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
+from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, shown
 from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
 from pipedrive_fdw.values.codec import Codec, codec_for
 from pipedrive_fdw.values.times import Far
@@ -99,9 +99,10 @@ def _among(value: Any, values: tuple[Any, ...]) -> bool:
 _COMPARISONS = ("<", "<=", ">", ">=")
 # Types whose values compare in Python as in PostgreSQL; text does not, because of collations
 _ORDERED = frozenset(("bigint", "numeric", "timestamptz", "date", "boolean"))
+# The calls by which a whole number becomes one of another type
+_NUMBERS = ((("numeric",),), (("float8",),))
 # A floating-point number beyond this stands for several whole numbers
 _EXACT_FLOAT = 1 << 53
-_SHOWN_VALUES = 5
 _TRUTHS = {
     "IS TRUE": (True,),
     "IS FALSE": (False,),
@@ -124,7 +125,7 @@ class _Collector:
     def add(self, condition: Condition) -> None:
         column, operator = condition.column, condition.operator
         codec = self.codecs.get(column)
-        text = (column, operator, _show(condition, codec))
+        text = (column, operator, shown(condition))
         if text not in self.texts:
             self.texts.append(text)
         if codec is None:
@@ -185,24 +186,39 @@ class _Collector:
 
     def _add_implied(self, condition: Condition, codec: Codec) -> None:
         column, operator = condition.column, condition.operator
-        if codec.name == "bigint" and condition.through in ((("numeric",),), (("float8",),)):
-            value = _operand(condition)
+        if codec.name == "bigint" and condition.through in _NUMBERS:
+            self._add_number(condition, codec)
+        elif codec.name in ("timestamptz", "date"):
+            several = condition.value if operator == "= ANY" else [condition.value]
+            single = "=" if operator == "= ANY" else operator
+            found = [
+                _implied_bounds(replace(condition, operator=single, value=value), codec, self.zone)
+                for value in several
+                if value is not None
+            ]
+            for one, widest in ((">=", min), (">", min), ("<=", max), ("<", max)):
+                bounds = [bound for bounds in found for way, bound in bounds if way == one]
+                late = [bound for bound in bounds if isinstance(bound, RuntimeValue)]
+                if bounds and len(bounds) >= len(found):
+                    self._add_bound(column, one, late[0] if late else widest(bounds))
+
+    def _add_number(self, condition: Condition, codec: Codec) -> None:
+        """A comparison of a whole number as one of another type."""
+        column, operator = condition.column, condition.operator
+        several = condition.value if operator == "= ANY" else [condition.value]
+        for one in several:
+            value = None if one is None else _operand(replace(condition, value=one))
             if isinstance(value, Decimal) and not abs(value) < _EXACT_FLOAT:
                 return  # NaN too
-            plain = Condition(column, operator, condition.value, condition.type)
-            if operator == "=":
-                values = _values(plain, codec, self.zone)
-                if values is not None:
-                    self._add_values(column, values)
-            elif operator in _COMPARISONS:
-                bound = _bound(plain, codec, self.zone)
-                if bound is not None:
-                    self._add_bound(column, *bound)
-            return
-        if codec.name not in ("timestamptz", "date"):
-            return
-        for low_or_high, bound in _implied_bounds(condition, codec, self.zone):
-            self._add_bound(column, low_or_high, bound)
+        plain = replace(condition, through=())
+        if operator in ("=", "= ANY"):
+            values = _values(plain, codec, self.zone)
+            if values is not None:
+                self._add_values(column, values)
+        elif operator in _COMPARISONS:
+            bound = _bound(plain, codec, self.zone)
+            if bound is not None:
+                self._add_bound(column, *bound)
 
     def found(self) -> Predicates:
         for column, allowed in self.equal.items():
@@ -349,41 +365,3 @@ def _implied_bounds(condition: Condition, codec: Codec, zone: str) -> list[tuple
     if zoned:
         return [(operator, time.replace(tzinfo=UTC)) for operator, time in bounds if time is not None]
     return [(operator, time.date()) for operator, time in bounds if time is not None]
-
-
-# ---- words
-
-
-def _show(condition: Condition, codec: Codec | None) -> str:
-    """The condition as SQL."""
-    column = condition.column
-    for name, *arguments in condition.through:
-        column = f"{name}({', '.join([*(_quoted(a) for a in arguments), column])})"
-    operator = {"= ANY": "IN", "<> ALL": "NOT IN"}.get(condition.operator, condition.operator)
-    if not condition.type:
-        return f"{column} {operator}"
-    if isinstance(condition.value, list) and not isinstance(next(iter(condition.value), None), RuntimeValue):
-        shown = [_literal(v, condition.type) for v in condition.value[:_SHOWN_VALUES]]
-        if len(condition.value) > _SHOWN_VALUES:
-            shown.append(f"… {len(condition.value)} values")
-        return f"{column} {operator} ({', '.join(shown)})"
-    value = condition.value[0] if isinstance(condition.value, list) else condition.value
-    return f"{column} {operator} {_literal(value, condition.type)}"
-
-
-_BARE = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
-
-
-def _literal(value: Any, kind: str) -> str:
-    """*value* of the type *kind* as SQL."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, RuntimeValue):
-        return str(value)
-    if kind == "boolean":
-        return "true" if value in ("t", "true") else "false"
-    return value if kind in _BARE else _quoted(value)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

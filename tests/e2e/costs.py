@@ -384,4 +384,50 @@ COSTS = (
     ),
     Cost("SELECT * FROM notes WHERE id < 20", 20, ("/v1/notes?sort=id ASC",)),
     Cost("SELECT * FROM api_usage", 0, ()),
+    Cost("SELECT * FROM persons WHERE id = 3.0", 1, ("/v2/persons/3",)),  # JDBC's BigDecimal
+    Cost("SELECT * FROM persons WHERE id = (SELECT 3.0)", 1, ("/v2/persons/3",)),
+    Cost("SELECT * FROM persons WHERE id = 3.5", 0, ()),
+    Cost("SELECT * FROM persons WHERE id IN (3.0, 4, 4.5)", 2, ("/v2/persons/3", "/v2/persons/4")),
+    Cost(
+        "SELECT * FROM persons WHERE id = ANY (ARRAY(SELECT 3.0 UNION SELECT 4))",
+        2,
+        ("/v2/persons/3", "/v2/persons/4"),
+    ),
+    Cost(  # Looker, Power BI
+        "SELECT * FROM persons WHERE date(update_time) >= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE date(update_time) IN ('2026-06-01', '2026-06-03')",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-06-04T00:00:01Z",),
+    ),
+    Cost(  # Tableau
+        "SELECT * FROM persons WHERE CAST(date_trunc('month', update_time) AS date) = '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-07-03T02:00:01Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE extract(year FROM update_time) IN (2024, 2026)",
+        20,
+        ("/v2/persons?updated_since=2024-01-01T00:00:00Z&updated_until=2027-01-01T00:00:01Z x2",),
+    ),
+    Cost(  # Metabase, whose weeks begin on Sunday
+        "SELECT * FROM persons WHERE date_trunc('week', update_time + interval '1 day') - interval '1 day' "
+        ">= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE update_time - interval '8 hours' >= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T08:00:00Z",),
+    ),
+    Cost(  # dbt, incremental
+        "SELECT * FROM persons WHERE update_time > "
+        "(SELECT '2026-06-01'::timestamptz + max(id) * interval '0' FROM local_ids)",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
 )

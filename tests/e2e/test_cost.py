@@ -79,7 +79,7 @@ def test_a_query_sends_what_it_must_and_no_more(account: LiveAccount, cost: Cost
 
 @pytest.mark.parametrize(
     "cost",
-    [c for c in COSTS if " JOIN " not in c.sql and "SELECT o." not in c.sql and "SELECT gen" not in c.sql],
+    [c for c in COSTS if " JOIN " not in c.sql and "(SELECT " not in c.sql],
     ids=lambda cost: cost.sql[:80],
 )
 def test_explain_announces_what_is_sent(account: LiveAccount, cost: Cost) -> None:
