@@ -177,6 +177,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
     Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
+    Option("trust_counts", _ST, _boolean, False, "asks no parent for children that Pipedrive counts none of"),
     Option(
         "push_text_sort", _ST, _boolean, False, "lets Pipedrive sort text for an ORDER BY, in its own order"
     ),

@@ -60,6 +60,7 @@ class Column:
     extended    only the get operation returns it: one more request a row, made when it is named
     not_null    the API never leaves it empty (ids)
     references  "table.column" that it points to
+    same_as     the column that has the same value in every row
     insert      it can be given in an INSERT; ``required``: it must be
     update      it can be given in an UPDATE
     body        dotted path in the request body, when it is not the name; "file" is the content of a
@@ -78,6 +79,7 @@ class Column:
     extended: bool = False
     not_null: bool = False
     references: str = ""
+    same_as: str = ""
     insert: bool = False
     update: bool = False
     required: bool = False
@@ -205,6 +207,7 @@ class Get(Operation):
     labels, include, custom  as those of a Listing
     lookup  False where the record that it finds may be no row of the table (a message of another folder):
             it then only fills extended columns and says what a record is before it is changed
+    parents the columns of the record that name the parents whose rows show it, where ``lookup`` is False
     missing_is_empty  a 404 says that the record has nothing in its extended columns
     """
 
@@ -213,6 +216,7 @@ class Get(Operation):
     custom: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     lookup: bool = True
+    parents: tuple[str, ...] = ()
     labels: bool = False
     missing_is_empty: bool = False
 
@@ -263,12 +267,14 @@ class Parent:
     """Rows of the table hang on rows of *table*; *column* of the child names the parent's *key*.
 
     guarded  the parents are not walked: a query must name them (one costly list for each)
+    count    the parent's column that says how many rows hang on it
     """
 
     table: str
     column: str
     key: str = "id"
     guarded: bool = False
+    count: str = ""
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
         faults.append(f"{name}: parent table {parent.table} is not declared")
     elif parent and tables[parent.table].column(parent.key) is None:
         faults.append(f"{name}: {parent.table} has no column {parent.key}")
+    elif parent and parent.count and tables[parent.table].column(parent.count) is None:
+        faults.append(f"{name}: {parent.table} has no column {parent.count}")
+    sames = [c.same_as for c in table.columns if c.same_as]
+    sames += table.get.parents if table.get is not None else ()
+    faults += [f"{name}: {c} is no column" for c in sames if c not in known]
     if parent and parent.column not in known:
         faults.append(f"{name}: parent column {parent.column} is no column")
     return faults

@@ -54,6 +54,7 @@ class Settings:
     labels     ask for the labels of options, which a column shows
     named      the columns of the catalogue whose fields are needed, None for all
     custom     the keys of the custom fields that are needed, None for all
+    trust_counts  parents that are said to have no children are not asked for them
     shared     what the statement's other scans ask for: a request that is the same is sent once
     """
 
@@ -65,6 +66,7 @@ class Settings:
     labels: bool = False
     named: frozenset[str] | None = None
     custom: tuple[str, ...] | None = None
+    trust_counts: bool = False
     shared: Shared = field(default_factory=dict)
 
 
@@ -218,3 +220,8 @@ def nulls_settled(table: Table, listing: Listing, column: str, settings: Setting
 def nulls_elsewhere(table: Table, column: str, settings: Settings) -> bool:
     """Whether a list of *table* is known to have them in the middle."""
     return any(settings.sizes.get(nulls_place_name(li, column)) == NULLS_ELSEWHERE for li in table.listings)
+
+
+def parents_name(listing: Listing, count: str) -> str:
+    """What it is remembered by, among the sizes, how many records of *listing* have children by *count*."""
+    return f"{list_name(listing)} with {count}"

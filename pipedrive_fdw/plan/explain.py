@@ -57,6 +57,10 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
     yield f"GET /api/v{step.listing.version}{step.listing.path}{query}" + (
         f", {step.chunk} parents at a time" if step.chunk > 1 else ""
     )
+    if step.count is not None:
+        yield f"Only those whose {step.count.name} is not 0"
+    if step.saving:
+        yield f"The option {step.saving}"
 
 
 def _null_rows(plan: ScanPlan) -> Iterator[str]:

@@ -20,6 +20,9 @@ from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
 from pipedrive_fdw.values.codec import Codec, codec_for
 from pipedrive_fdw.values.times import Far
 
+# The part of the rows that is guessed to be left of a range, as PostgreSQL guesses.
+SHARE = 0.33
+
 
 @dataclass(frozen=True)
 class Range:
@@ -52,6 +55,12 @@ class Range:
         return not (
             self.high is not None and (value > self.high or (value == self.high and not self.high_inclusive))
         )
+
+    def expected(self, rows: int) -> int:
+        """How many of *rows* with numbers of their own are expected in the range."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return max(0, min(rows, self.high - self.low + 1))
+        return math.ceil(rows * SHARE)
 
     def narrowed(self, operator: str, bound: Any) -> Range:
         """This range with one more bound. A bound that is known only at run time takes the place of
@@ -178,7 +187,7 @@ class _Collector:
         ]
         keys = [parts for parts in split if len(parts) == len(self.key)]
         for place, (name, codec) in enumerate(self.key.items()):
-            parsed = (_parsed(codec, Condition(name, "=", parts[place], codec.name)) for parts in keys)
+            parsed = (_key_part(codec, name, parts[place]) for parts in keys)
             self._add_values(name, tuple(dict.fromkeys(value for value in parsed if value is not None)))
 
     def _add_bound(self, column: str, operator: str, bound: Any) -> None:
@@ -286,6 +295,16 @@ def _parsed(codec: Codec, condition: Condition) -> Any:
     if codec.name == "date":
         return value if type(value) is dt.date else None
     return None
+
+
+def _key_part(codec: Codec, name: str, text: str) -> Any:
+    """A part of a row_id as a value of its column, None where it is none."""
+    if not isinstance(text, RuntimeValue):
+        try:
+            codec.load(text)
+        except ValueError:
+            return None
+    return _parsed(codec, Condition(name, "=", text, codec.name))
 
 
 def _whole(value: Any) -> int | None:

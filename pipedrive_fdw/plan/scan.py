@@ -14,25 +14,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Listing, Table
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Listing, Parent, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
     Settings,
     fill,
     filter_text,
+    get_call,
     held_values,
     is_known,
     list_size,
     nulls_settled,
+    parents_name,
     record_params,
     sort_params,
 )
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
-from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
-from pipedrive_fdw.plan.predicates import Predicates
-from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
-from pipedrive_fdw.plan.stops import SHARE, stop_of
+from pipedrive_fdw.plan.paths import (
+    Ahead,
+    Call,
+    Candidate,
+    Children,
+    Gets,
+    Lists,
+    Order,
+    ScanPlan,
+    Step,
+    Stop,
+    Walk,
+)
+from pipedrive_fdw.plan.predicates import SHARE, Predicates, Range
+from pipedrive_fdw.plan.sendable import (
+    can_be_key,
+    possible_keys,
+    time_bound,
+    with_listed_ids,
+    with_same_columns,
+)
+from pipedrive_fdw.plan.stops import stop_of
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
@@ -55,6 +75,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
+    predicates = with_listed_ids(table, with_same_columns(table, predicates))
     predicates = possible_keys(table, predicates)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
@@ -62,7 +83,8 @@ def plan_scan(
     builder = _Builder(table, predicates, tuple(order), needed, settings, dict(where))
     best = builder.best()
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
-    pushed = [text for column, _, text in predicates.texts if column in best.used]
+    used = best.used | {c.name for c in table.columns if c.same_as in best.used}
+    pushed = [text for column, _, text in predicates.texts if column in used]
     return ScanPlan(
         table,
         best.steps,
@@ -70,7 +92,7 @@ def plan_scan(
         best.ordered,
         tuple(where),
         tuple(pushed),
-        tuple(text for column, _, text in predicates.texts if column not in best.used),
+        tuple(text for column, _, text in predicates.texts if column not in used),
         extended,
         limit,
         offset,
@@ -140,8 +162,10 @@ class _Builder:
         parent = self.table.parent
         needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
-            return self._children(listing, fixed), used, False
-        stop = stop_of(self.table, listing, self.predicates.ranges, self.order)
+            children, of_parents = self._children(listing, fixed)
+            return children, used | of_parents, False
+        records = list_size(self.table, listing, self.settings)
+        stop = stop_of(self.table, listing, self.predicates.ranges, self.order, records)
         best: tuple[int, int, list[Filter]] | None = None
         optional = [f for f in splits if not (f.required or f.alone)]
         forced = [f for f in splits if f.required or f.alone]
@@ -173,9 +197,10 @@ class _Builder:
             )
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
         whole = not fixed and not parts
+        counted = _counted(self.table, self.settings) if whole else ()
         pages = best[1] + len(opposite)
         settled = bool(opposite) and nulls_settled(self.table, listing, self.order[0].column, self.settings)
-        step = Lists(listing, calls_made, pages, needs_parent, ahead, stop, whole, opposite, settled)
+        step = Lists(listing, calls_made, pages, needs_parent, ahead, stop, whole, opposite, settled, counted)
         return step, used, in_order
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
@@ -237,7 +262,7 @@ class _Builder:
             wanted = len(self.predicates.equal.get(filt.column, (1,)))
             rows *= min(1.0, filt.share * wanted)
         if stop is not None:
-            rows *= SHARE
+            rows = min(rows * SHARE, stop.most)
         if self.limit is not None:
             rows = min(rows, self.limit)
         first = min(self.settings.page_size, listing.page_max)
@@ -253,42 +278,40 @@ class _Builder:
                 return filt
         return None
 
-    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Children:
+    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> tuple[Children, set[str]]:
+        """How the children of parents are asked for that the query does not name, and the columns whose
+        conditions say of which."""
         parent = self.table.parent
         assert parent is not None  # noqa: S101 - asked by the caller
         slot = self._parent_slot(listing, parent.column)
         assert slot is not None  # noqa: S101 - asked by the caller
-        if parent.guarded:
+        found = _parents_of_records(self.table, self.predicates, self.settings)
+        if found is None and parent.guarded:
             raise PlanError(
                 f"{self.table.name} is read for one {parent.table[:-1]} at a time",
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
-        # Where the statement reads the parents too, the walk sends the same requests; else it wants ids only
-        walked_with = Settings(
-            self.settings.tables,
-            self.settings.page_size,
-            sizes=self.settings.sizes,
-            named=frozenset((parent.key,)),
-            shared=self.settings.shared,
-        )
-        walked = self.settings.tables[parent.table]
-        walk = plan_scan(walked, Predicates(), frozenset((parent.key,)), settings=walked_with)
         call = self._call(listing, fixed, walked=slot)
-        parents = sum(list_size(walked, li, walked_with) for li in walked.listings)
-        in_path = slot.column in listing.placeholders
-        key = walked.column(parent.key)
-        return Children(
+        limits = self.predicates.ranges.get(parent.column)
+        walked = found or walk_of(parent, limits, self.settings)
+        chunk = slot.most if slot.shape == "in" else 1
+        children = Children(
             listing,
-            walk,
+            walked.plan,
             parent.column,
-            key.path if key else (parent.key,),
-            "" if in_path else slot.name,
-            slot.most if slot.shape == "in" else 1,
+            walked.keys,
+            "" if slot.column in listing.placeholders else slot.name,
+            chunk,
             call.params,
             call.echo,
-            math.ceil(parents / (slot.most if slot.shape == "in" else 1)),
+            math.ceil(walked.parents / chunk),
+            limits,
+            walked.count,
+            walked.saving(listing.tokens, chunk),
         )
+        columns = {parent.column} if limits is not None else set()
+        return children, columns | (set(self.table.get.placeholders) if found and self.table.get else set())
 
     # ---- calls
 
@@ -325,3 +348,53 @@ class _Builder:
         if self.limit is None or filters or (self.order and self.order[0].nulls):
             return most  # how many rows without a value there are is not known
         return max(1, min(most, self.limit))
+
+
+def _counted(table: Table, settings: Settings) -> tuple[str, ...]:
+    """The columns of the records that say how many rows of other tables hang on them."""
+    parents = (child.parent for child in settings.tables.values())
+    counts = {p.count for p in parents if p is not None and p.table == table.name and p.count}
+    return tuple(sorted(counts if settings.named is None else counts & settings.named))
+
+
+# ---- parents that are walked
+
+
+def _parents_of_records(table: Table, predicates: Predicates, settings: Settings) -> Walk | None:
+    """The parents that records name which are looked up by their own ids, None where no ids are given."""
+    get = table.get
+    if get is None or not get.parents or any(name not in predicates.equal for name in get.placeholders):
+        return None
+    (name,) = get.placeholders
+    ids = predicates.equal[name]
+    calls = tuple(get_call(table, get, {name: value}, settings) for value in ids)
+    columns = tuple(c for c in table.columns if c.name in get.parents)
+    return Walk(ScanPlan(table, (Gets(get, calls),)), columns, len(ids) * len(columns))
+
+
+def walk_of(parent: Parent, limits: Range | None, settings: Settings) -> Walk:
+    """How the parents within *limits* are walked."""
+    walked = settings.tables[parent.table]
+    count = walked.column(parent.count) if parent.count else None
+    trusted = count if settings.trust_counts else None
+    named = (parent.key,) if trusted is None else (parent.key, trusted.name)
+    # Where the statement reads the parents too, the walk sends the same requests; else it wants ids only
+    walked_with = Settings(
+        settings.tables,
+        settings.page_size,
+        sizes=settings.sizes,
+        named=frozenset(named),
+        shared=settings.shared,
+    )
+    ranges = {} if limits is None else {parent.key: limits}
+    plan = plan_scan(walked, Predicates(ranges=ranges), frozenset(named), settings=walked_with)
+    parents = sum(list_size(walked, li, walked_with) for li in walked.listings)
+    seen = [settings.sizes.get(parents_name(li, parent.count)) for li in walked.listings] if count else []
+    with_any = None if not seen or None in seen else sum(n for n in seen if n is not None)
+    if trusted is not None:
+        parents = math.ceil(parents * SHARE) if with_any is None else with_any
+    if limits is not None:
+        parents = limits.expected(parents)
+    key = walked.column(parent.key) or Column(parent.key, "bigint")
+    untrusted = count.name if count is not None and trusted is None else ""
+    return Walk(plan, (key,), parents, trusted, untrusted, with_any)

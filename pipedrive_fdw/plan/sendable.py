@@ -35,6 +35,37 @@ def possible_keys(table: Table, predicates: Predicates) -> Predicates:
     return replace(predicates, equal=equal, impossible=impossible)
 
 
+def with_same_columns(table: Table, predicates: Predicates) -> Predicates:
+    """*predicates* with what is said of a column said of the one that has the same values, too."""
+    equal, ranges = dict(predicates.equal), dict(predicates.ranges)
+    for column in table.columns:
+        if column.same_as:
+            if column.name in equal:
+                equal.setdefault(column.same_as, equal[column.name])
+            if column.name in ranges:
+                ranges.setdefault(column.same_as, ranges[column.name])
+    return replace(predicates, equal=equal, ranges=ranges)
+
+
+# A range of so many ids is asked for as these ids; of so many where each costs a list of its own.
+_LISTED, _LISTED_ALONE = 100, 10
+
+
+def with_listed_ids(table: Table, predicates: Predicates) -> Predicates:
+    """*predicates* with the ids of short ranges named one by one."""
+    equal = dict(predicates.equal)
+    parent = table.parent.column if table.parent is not None else ""
+    for name in {parent, *(table.key if table.get is not None and table.get.lookup else ())} - equal.keys():
+        column, limits = table.column(name), predicates.ranges.get(name)
+        if column is None or column.type != "bigint" or limits is None:
+            continue
+        filters = [f for listing in table.listings for f in listing.filters if f.column == name]
+        most = _LISTED_ALONE if name == parent and all(f.shape != "in" for f in filters) else _LISTED
+        if isinstance(limits.low, int) and isinstance(limits.high, int) and limits.high - limits.low < most:
+            equal[name] = tuple(v for v in range(limits.low, limits.high + 1) if limits.holds(v))
+    return replace(predicates, equal=equal)
+
+
 def _tells_elements(column: Column, table: Table) -> bool:
     return bool(table.nested) and not column.outer
 

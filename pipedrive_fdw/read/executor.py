@@ -41,13 +41,14 @@ from pipedrive_fdw.plan.paths import (
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.extended_columns import Extender, Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups
-from pipedrive_fdw.read.nulls import Empty
+from pipedrive_fdw.read.nulls import Census
 from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.statement_tables import paths_to
+from pipedrive_fdw.values.codec import CODECS
 
 Batch = tuple[list[Record], Mapping[str, Any]]
 
@@ -188,16 +189,16 @@ class _Scan:
         """The pages of *call* as far as rows can be among them."""
         stop = step.stop
         watch = None if stop is None else Watch(stop, _column(self.table, stop.order.column))
-        count, empty = 0, Empty(self.table, step.listing)
+        count, census = 0, Census(self.table, step.listing, step.counted)
         for records, echo in self._pages(step.listing, call):
             yield records, echo
             count += len(records)
             if watch is not None and watch.is_past(records):
                 return
             if step.whole:
-                empty.add(records)
+                census.add(records)
         if step.whole:
-            self.work.sizes.update({list_name(step.listing): count, **empty.found()})
+            self.work.sizes.update({list_name(step.listing): count, **census.found})
 
     def _with_others(self, ahead: Ahead) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to
@@ -368,18 +369,26 @@ class _Scan:
 
     def _parent_ids(self, step: Children) -> Iterator[Any]:
         seen: set[Any] = set()
-        for records, _ in _Scan(step.walk, self.work, Extension()).batches():
+        for records, echo in _Scan(step.walk, self.work, Extension()).batches():
             for record in records:
-                key = dig(record, step.parent_key)
-                if not isinstance(key, (int, str)):
-                    raise ProtocolError(
-                        f"a record of {step.walk.table.name} has no key",
-                        detail=f"So its {self.table.name} cannot be asked for.",
-                        hint="Try again.",
-                    )
-                if key not in seen:
-                    seen.add(key)
-                    yield key
+                if step.count is not None and column_value(step.count, record, echo) == 0:
+                    continue
+                for column in step.keys:
+                    key = self._parent_id(step, column, record)
+                    if key not in seen and (step.limits is None or step.limits.holds(key)):
+                        seen.add(key)
+                        yield key
+
+    def _parent_id(self, step: Children, column: Column, record: Record) -> Any:
+        key = column_value(column, record, {})
+        if not isinstance(key, (int, str)):
+            raise ProtocolError(
+                f"a record of {step.walk.table.name} has no key",
+                detail=f"So its {self.table.name} cannot be asked for.",
+                hint="Try again.",
+            )
+        codec = CODECS[column.type]
+        return codec.parse(codec.load(key))
 
 
 def _column(table: Table, name: str) -> Column:

@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Listing, Table
 from pipedrive_fdw.errors import ProtocolError
-from pipedrive_fdw.plan.calls import NULLS_AT_ENDS, NULLS_ELSEWHERE, nulls_name
+from pipedrive_fdw.plan.calls import NULLS_AT_ENDS, NULLS_ELSEWHERE, nulls_name, parents_name
 from pipedrive_fdw.table.records import Record, dig
 
 Pair = tuple[Record, Mapping[str, Any]]
@@ -147,19 +147,20 @@ def sorted_whole(rows: Iterable[Keyed], nulls: str) -> list[Keyed]:
     return sorted(kept, key=lambda one: ((one[0] is None) == (nulls == "last"), one[0]))
 
 
-class Empty:
-    """How many records of *listing* have no value in a column that it can be ordered by."""
+class Census:
+    """What a list that is read whole tells of its records: how many have no value in a column by which it can
+    be ordered, and how many have rows of other tables, by their *counted* columns."""
 
-    def __init__(self, table: Table, listing: Listing) -> None:
-        columns = (table.column(name) for name in listing.sorts)
-        self._paths = {c.name: c.path for c in columns if c is not None and not (c.not_null or c.echo)}
-        self._listing = listing
-        self._counts = dict.fromkeys(self._paths, 0)
+    def __init__(self, table: Table, listing: Listing, counted: Sequence[str]) -> None:
+        columns = {c.name: c for c in table.columns if not (c.not_null or c.echo)}
+        self._empty = [
+            (columns[name].path, nulls_name(listing, name)) for name in listing.sorts if name in columns
+        ]
+        self._any = [(columns[name].path, parents_name(listing, name)) for name in counted if name in columns]
+        self.found = dict.fromkeys((name for _, name in (*self._empty, *self._any)), 0)
 
     def add(self, records: Sequence[Record]) -> None:
-        for name, path in self._paths.items():
-            self._counts[name] += sum(dig(record, path) is None for record in records)
-
-    def found(self) -> dict[str, int]:
-        """By what they are remembered by."""
-        return {nulls_name(self._listing, name): count for name, count in self._counts.items()}
+        for path, name in self._empty:
+            self.found[name] += sum(dig(record, path) is None for record in records)
+        for path, name in self._any:
+            self.found[name] += sum(dig(record, path) != 0 for record in records)

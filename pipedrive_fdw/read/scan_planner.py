@@ -10,7 +10,7 @@ from pipedrive_fdw.options import with_session
 from pipedrive_fdw.plan.calls import is_known
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import ScanPlan
+from pipedrive_fdw.plan.paths import Children, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
@@ -118,8 +118,9 @@ class ScanPlanner:
         bound = self._bound
         return any(STATEMENT_TABLES.supplies(bound.account, ahead.target, bound.table) for ahead in late)
 
-    def advice(self, request: ScanRequest) -> str:
-        """The hint of a guard's error: the columns by which the API would be asked for less, '' for none."""
+    def advice(self, request: ScanRequest, plan: ScanPlan) -> str:
+        """The hint of a guard's error: the columns by which the API would be asked for less, and the option,
+        '' for none."""
         bound = self._bound
         table = bound.table
         used = {bound.names.get(c.column) for c in request.conditions}
@@ -128,4 +129,6 @@ class ScanPlanner:
         if table.get is not None and table.get.lookup:
             names.update(table.get.placeholders)
         shown = [b.name for b in bound.binding.columns if b.column.name in names - used]
-        return f"Add a condition on {', '.join(shown)} to the WHERE. " if shown else ""
+        savings = [f"The option {s.saving}. " for s in plan.steps if isinstance(s, Children) and s.saving]
+        condition = [f"Add a condition on {', '.join(shown)} to the WHERE. "] if shown else []
+        return "".join((*condition, *savings))

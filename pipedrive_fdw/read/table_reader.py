@@ -63,7 +63,7 @@ class TableReader:
         options = with_session(bound.options, setting)
         # Rows to be changed are read afresh
         fresh = request.target
-        advice = self._planner.advice(request)
+        advice = self._planner.advice(request, plan)
         work = self._work(options, advice, plan.tokens, 0 if fresh else options["cache_ttl"])
         batches = work.session.key_batches
         if plan.pushed and not plan.extended and not fresh:

@@ -117,6 +117,7 @@ class BoundTable:
             self.counts.known(),
             options["archived"],
             labels=self.binding.labelled,
+            trust_counts=options["trust_counts"],
         )
 
     def settings_for(self, request: ScanRequest) -> Settings:

@@ -14,9 +14,8 @@ from typing import Any
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.plan.calls import Settings, list_size
 from pipedrive_fdw.plan.paths import Ahead, Gets, Lists, ScanPlan
-from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.predicates import SHARE, Predicates
 from pipedrive_fdw.plan.scan import plan_scan
-from pipedrive_fdw.plan.stops import SHARE
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
 
 _NO_COLUMNS: frozenset[str] = frozenset(("",))

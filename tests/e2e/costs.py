@@ -380,10 +380,39 @@ COSTS = (
     Cost(
         "SELECT * FROM persons WHERE id BETWEEN 500 AND 520",
         10,
-        ("/v2/persons?sort_by=id&sort_direction=desc",),
+        pages("/v2/persons?ids=%s", 500, 520),
     ),
+    Cost(
+        "SELECT * FROM persons WHERE id BETWEEN 300 AND 480",
+        10,
+        ("/v2/persons?sort_by=id&sort_direction=asc",),
+    ),
+    Cost("SELECT * FROM deals WHERE id BETWEEN 1 AND 3", 3, tuple(f"/v2/deals/{n}" for n in (1, 2, 3))),
     Cost("SELECT * FROM notes WHERE id < 20", 20, ("/v1/notes?sort=id ASC",)),
     Cost("SELECT * FROM api_usage", 0, ()),
+    Cost(
+        "SELECT * FROM deal_followers WHERE deal_id BETWEEN 1 AND 3",
+        30,
+        tuple(f"/v2/deals/{n}/followers" for n in (1, 2, 3)),
+    ),
+    Cost(
+        "SELECT * FROM deal_products WHERE deal_id > 4 AND deal_id < 8",
+        10,
+        ("/v2/deals/products?deal_ids=5,6,7",),
+    ),
+    Cost(
+        "SELECT * FROM deal_changes WHERE deal_id BETWEEN 5 AND 6",
+        40,
+        ("/v1/deals/5/changelog", "/v1/deals/6/changelog"),
+    ),
+    Cost("SELECT * FROM note_comments WHERE object_id = 3", 20, ("/v1/notes/3/comments",)),
+    Cost("SELECT * FROM note_comments WHERE row_id = '3:x'", 0, ()),
+    Cost(
+        "SELECT * FROM note_comments WHERE object_id IN (3, 4)",
+        40,
+        ("/v1/notes/3/comments", "/v1/notes/4/comments"),
+    ),
+    Cost("SELECT * FROM deal_products WHERE row_id = '5:1'", 10, ("/v2/deals/products?deal_ids=5",)),
     Cost("SELECT * FROM persons WHERE id = 3.0", 1, ("/v2/persons/3",)),  # JDBC's BigDecimal
     Cost("SELECT * FROM persons WHERE id = (SELECT 3.0)", 1, ("/v2/persons/3",)),
     Cost("SELECT * FROM persons WHERE id = 3.5", 0, ()),
