@@ -174,6 +174,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
     Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
     Option("cache_ttl", _ST, _number(0, 604_800), 0, "seconds for which all sessions share what was read"),
+    Option("cache_stale", _ST, _number(0, 604_800), 0, "seconds more, while another session renews it"),
     Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
     Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
     Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),

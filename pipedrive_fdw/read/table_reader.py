@@ -64,7 +64,8 @@ class TableReader:
         # Rows to be changed are read afresh
         fresh = request.target
         advice = self._planner.advice(request, plan)
-        work = self._work(options, advice, plan.tokens, 0 if fresh else options["cache_ttl"])
+        ages = (0, 0) if fresh else (options["cache_ttl"], options["cache_stale"])
+        work = self._work(options, advice, plan.tokens, *ages)
         batches = work.session.key_batches
         if plan.pushed and not plan.extended and not fresh:
             plan = self._planner.plan_of_all_rows(plan, request, batches)
@@ -121,6 +122,8 @@ class TableReader:
         """The requests of one write, under the guards of the session's settings."""
         return self._work(with_session(self._bound.options, setting))
 
-    def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
+    def _work(
+        self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0, stale: float = 0
+    ) -> Work:
         guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice, expected)
-        return Work(session_for(options), guards, cache_ttl)
+        return Work(session_for(options), guards, cache_ttl, stale)

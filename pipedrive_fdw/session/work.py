@@ -37,17 +37,17 @@ class Work:
 
     A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
     method is for the main thread; the requests run in threads of their own. Reads may be answered by what is
-    not older than *cache_ttl* seconds.
+    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks.
     """
 
-    def __init__(self, session: Session, guards: Guards, cache_ttl: float = 0) -> None:
+    def __init__(self, session: Session, guards: Guards, cache_ttl: float = 0, stale: float = 0) -> None:
         self.session = session
         self.guards = guards
         self.exchange = Exchange()
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
-        self._cached = Cached(session.cache, cache_ttl)
+        self._cached = Cached(session.cache, cache_ttl, stale)
         self._tasks: list[Task[Any]] = []
 
     def close(self) -> None:
@@ -57,6 +57,7 @@ class Work:
         for task in self._tasks:
             task.thread.join(max(end - time.monotonic(), 0))
         self._tasks.clear()
+        self._cached.close()
         self.session.spent.include(self.spent)
 
     def _begin(self, work: Callable[[], T]) -> Task[T]:
@@ -107,14 +108,23 @@ class Work:
 
     def start(
         self, op: Operation, path: str, params: Params, afresh: bool = False
-    ) -> Pending[bytes | ApiError]:
-        """One read, begun: its body, or the error of its status. *afresh*: the API is asked in any case."""
+    ) -> Pending[bytes | ApiError | None]:
+        """One read, begun: its body, or the error of its status. *afresh*: the API is asked in any case.
+
+        None when another session has asked for it meanwhile: then it is to be begun again.
+        """
         key = (op.version, path, params)
         known = None if afresh else self._known(key)
         if known is not None:
             return Ready(self._held(known))
+        if self._cached.is_on:
+            if not self._cached.begin(key) and not afresh:
+                return self._begin(lambda: self._cached.wait(key, self.exchange))
+            known = None if afresh else self._known(key)  # it may have come before the flight was ours
+            if known is not None:
+                self._cached.end(key)
+                return Ready(self._held(known))
         self.session.plan_tokens(op.tokens, self.guards)
-        self._cached.begin(key)
         asked = _repeated(op, params) if op.path in self.session.repeating else params
         return self._begin(lambda: self._fetch(op, path, asked))
 
@@ -149,11 +159,13 @@ class Work:
         self.exchange.hold(len(body))
         return body
 
-    def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError) -> Any:
+    def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError | None) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
+        result = self._asked(op, path, params) if result is None else result
         if isinstance(result, ApiError) and result.status == 400 and _repeated(op, params) != params:
             result = self._otherwise(op, path, params)
         if isinstance(result, ApiError):
+            self._cached.end((op.version, path, params))
             return result
         self.exchange.release(len(result))
         key = (op.version, path, params)
@@ -166,10 +178,17 @@ class Work:
         self._cached.put(op, key, packed, envelope)
         return envelope
 
+    def _asked(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
+        """One read, whichever session asks."""
+        while True:
+            result = self.start(op, path, params).wait(self.session.interrupts)
+            if result is not None:
+                return result
+
     def _otherwise(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
         """The read again, with a parameter for each value; from now on so, where that is understood."""
         self.session.repeating.add(op.path)
-        result = self.start(op, path, params).wait(self.session.interrupts)
+        result = self._asked(op, path, params)
         if isinstance(result, ApiError):
             self.session.repeating.discard(op.path)
         return result
