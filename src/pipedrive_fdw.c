@@ -442,7 +442,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	if (!has_columns(relation))
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
-						errhint("ALTER FOREIGN TABLE %s ADD COLUMN ...", get_rel_name(relation))));
+						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.")));
 	check_settings();
 	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
 	ask(kind, relation, user, members);

@@ -113,6 +113,11 @@ def test_writes_are_counted_too(account: LiveAccount) -> None:
     account.run("SET pipedrive.max_tokens_per_query = 12")
     with pytest.raises(psycopg.Error, match="would spend more than 12 API tokens"):
         account.run("INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i")
+    assert account.simulator.requests() == []
+    with pytest.raises(psycopg.Error, match="would spend more than 12 API tokens"):
+        account.rows(
+            "INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i RETURNING id"
+        )
     assert [r["method"] for r in account.simulator.requests()] == ["POST"]
 
 
