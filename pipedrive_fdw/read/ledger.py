@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipedrive_fdw.api.client import Spent
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 
 class Use:
@@ -35,19 +33,15 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._uses: dict[int, Use] = {}
-        self._statement: Any = None
+        self._uses: StatementScope[dict[int, Use]] = StatementScope(dict)
 
     def of(self, scan: int) -> Use:
         """The use of *scan*, to be added to."""
-        mark = statement()
-        if mark != self._statement:
-            self._uses, self._statement = {}, mark
-        return self._uses.setdefault(scan, Use())
+        return self._uses.current().setdefault(scan, Use())
 
     def find(self, scan: int) -> Use | None:
         """The use of *scan*, None when it never ran."""
-        return self._uses.get(scan)
+        return self._uses.latest().get(scan)
 
 
 LEDGER = Ledger()

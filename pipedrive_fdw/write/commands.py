@@ -7,7 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import Note
@@ -72,27 +72,21 @@ class Commands:
 
     def __init__(self, bound: BoundTable) -> None:
         self._bound = bound
-        self._commands: dict[int, Command] = {}
-        self._statement: Any = None
+        self._scope: StatementScope[dict[int, Command]] = StatementScope(dict)
 
     def begin(self, write: int, command: Command) -> None:
         """The write of this number begins."""
-        mark = statement()
-        if mark != self._statement:
-            self._statement, self._commands = mark, {}
-        self._commands[write] = command
+        self._scope.current()[write] = command
 
     def find(self, write: int) -> Command | None:
-        return self._commands.get(write)
+        return self._scope.latest().get(write)
 
     def __getitem__(self, write: int) -> Command:
-        return self._commands[write]
+        return self._scope.latest()[write]
 
     def writing(self, number: int) -> list[Command]:
         """The writes of the command *number*; none of an earlier statement's."""
-        if self._statement != statement():
-            return []
-        return [command for command in self._commands.values() if command.number == number]
+        return [command for command in self._scope.current().values() if command.number == number]
 
     def note_of(self, number: int, request: ScanRequest) -> Note:
         """A function that remembers the hidden columns of a row for the writes of the command *number*, whose

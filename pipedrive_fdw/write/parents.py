@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.plan.calls import Settings, get_call
 from pipedrive_fdw.plan.row_changes import thawing
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.refusals import explained_write
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import column_value
@@ -32,8 +32,7 @@ class Parents:
         self.table = found if found is not None and thawing(found) else None
         self._get: Get | None = None if self.table is None else self.table.get
         self._column = "" if parent is None else parent.column
-        self._statement: Any = None
-        self._fine: set[Any] = set()
+        self._changeable: StatementScope[set[Any]] = StatementScope(set)
 
     def check(self, row: Mapping[str, Any], work: Work) -> None:
         """Raises WriteError when the parent of *row* is not there, or cannot be changed. One that waits to be
@@ -41,10 +40,8 @@ class Parents:
         key = row.get(self._column)
         if self.table is None or self._get is None or key is None:
             return
-        if self._statement != statement():
-            self._statement = statement()
-            self._fine.clear()
-        if key in self._fine or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
+        changeable = self._changeable.current()
+        if key in changeable or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
             return
         record = self._look(self.table, self._get, key, work)
         for name, value in self.table.frozen:
@@ -52,7 +49,7 @@ class Parents:
             if column is not None and column_value(column, record, {}) == value:
                 what = f"a row of {self.table.name} with {name} = {str(value).lower()}"
                 raise WriteError(f"what belongs to {what} cannot be changed", hint=self._way_out(row))
-        self._fine.add(key)
+        changeable.add(key)
 
     def _look(self, table: Table, get: Get, key: Any, work: Work) -> Mapping[str, Any]:
         slots = dict.fromkeys(get.placeholders, key)

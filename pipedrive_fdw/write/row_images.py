@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Callable
 
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.records import Row
 
 _MOST = 10_000
@@ -28,14 +28,11 @@ class RowImages:
     def __init__(self, names: tuple[str, ...]) -> None:
         """*names* are the foreign table's columns in their order."""
         self._names = names
-        self._statement: Any = None
-        self._before: dict[int, OrderedDict[str, Row | None]] = {}
+        # By command
+        self._before: StatementScope[dict[int, OrderedDict[str, Row | None]]] = StatementScope(dict)
 
     def _of(self, command: int) -> OrderedDict[str, Row | None]:
-        mark = statement()
-        if mark != self._statement:
-            self._statement, self._before = mark, {}
-        return self._before.setdefault(command, OrderedDict())
+        return self._before.current().setdefault(command, OrderedDict())
 
     def exist(self, command: int) -> bool:
         """Whether *command* has changed a row."""

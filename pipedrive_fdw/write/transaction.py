@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.masking import shown
-from pipedrive_fdw.postgres.channel import depth, statement
+from pipedrive_fdw.postgres.channel import depth
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.write.pending import PendingWrites
 
 _SHOWN = 200
@@ -34,10 +35,11 @@ class Transaction:
 
     written: list[WrittenRow] = field(default_factory=list)
     waiting: PendingWrites = field(default_factory=PendingWrites)
+    _statement: StatementScope[object] = field(default_factory=lambda: StatementScope(object))
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(WrittenRow(table, verb, shown(key), depth(), statement()))
+        self.written.append(WrittenRow(table, verb, shown(key), depth(), self._statement.current()))
 
     def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
         """Whether a change of this row of *table* waits."""
@@ -45,8 +47,8 @@ class Transaction:
 
     def statement_report(self) -> str:
         """What the present statement has written so far, '' for nothing."""
-        mark = statement()
-        return _report(w for w in self.written if w.statement == mark)
+        statement = self._statement.current()
+        return _report(w for w in self.written if w.statement is statement)
 
     @contextmanager
     def reported(self) -> Iterator[None]:
