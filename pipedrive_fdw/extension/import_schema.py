@@ -51,7 +51,7 @@ def imported_table(
     Raises OptionError when they are too many.
     """
     names = [column.name for column in (*table.columns, ATTRS)]
-    custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
+    custom = custom_columns(fields, names, options.custom_field_names, options.custom_field_options)
     columns = [
         *(ImportedColumn(c.name, c.type) for c in table.columns),
         *(ImportedColumn(c.name, c.type, c.options) for c in custom),
@@ -73,15 +73,13 @@ def account_fields(options: Options) -> Fields:
 
     def fields(table: Table) -> Sequence[Field]:
         entity = "deal" if table.custom_fields == "lead" else table.custom_fields
-        if not entity or not options["custom_fields"]:
+        if not entity or not options.custom_fields:
             return ()
         if entity not in known:
-            guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+            guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
             work = Work(session_for(options), guards)
             try:
-                known[entity] = imported_fields(
-                    work, table, options["api_version"], options["require_fields"]
-                )
+                known[entity] = imported_fields(work, table, options.api_version, options.require_fields)
             finally:
                 work.close()
         return known[entity]
@@ -109,7 +107,7 @@ def import_schema(
             f'there is no schema "{schema}" to import',
             hint=f"IMPORT FOREIGN SCHEMA {SCHEMA} FROM SERVER … INTO …",
         )
-    tables = tables_of(options["api_version"])
+    tables = tables_of(options.api_version)
     listed = list(names)
     # What one version of the API has may well be left out of the other's
     known = {**tables_of("v1"), **tables_of("v2")} if restriction == "except" else tables

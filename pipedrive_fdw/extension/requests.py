@@ -67,7 +67,7 @@ def send(options: Options, request: Values) -> Any:
     if method not in METHODS:
         raise WriteError(f"{request.get('method')!r} is no method", hint=f"Methods: {', '.join(METHODS)}.")
     version, path = _parsed(str(request.get("path")))
-    if method != "GET" and not options["updatable"]:
+    if method != "GET" and not options.updatable:
         raise WriteError(
             f"{method} {path} is not to be sent",
             detail="The option updatable of the server is 'false'.",
@@ -93,7 +93,7 @@ def _exact(request: Values, name: str) -> Any:
 
 def _comments(options: Options) -> Iterator[dict[str, str | None]]:
     """The COMMENT of each table (column_name is None) and of each column."""
-    for table in tables_of(options["api_version"]).values():
+    for table in tables_of(options.api_version).values():
         yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
         for column in (*table.columns, ATTRS):
             comment = column_comment(table, column)
@@ -116,7 +116,7 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
 
 def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
     options = with_session(options, setting)
-    work = Work(session_for(options), Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+    work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
     try:
         if whole:
             return _every_page(work, op, params)
@@ -128,7 +128,7 @@ def _data(options: Options, op: Operation, params: Params, body: Any, whole: boo
 def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveError:
     """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
     if isinstance(error, (AccessError, NotFoundError)):
-        for table in tables_of(options["api_version"]).values():
+        for table in tables_of(options.api_version).values():
             if table.removed and _family(table) == path.split("/")[1]:
                 error.hint = sentences(table.needs)
     return error

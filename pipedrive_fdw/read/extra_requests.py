@@ -30,7 +30,7 @@ def sent_part(plan: ScanPlan, predicates: Predicates) -> Predicates:
 
 def related_fields(binding: Binding, named: Collection[str], options: Options) -> list[tuple[str, str]]:
     """(key, type) of the custom fields whose objects are fetched for the columns that are *named*."""
-    wanted = options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat
+    wanted = options.expand_related and not options.suppress_extended_requests and not binding.flat
     return [
         (column.field, column.kind)
         for column in binding.custom

@@ -186,7 +186,7 @@ def labels_note(plan: ScanPlan, binding: Binding, named: frozenset[str], options
         return
     ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
     if not all(op.labels for op in ops):
-        listing = definition_lists(plan.table.custom_fields, options["api_version"])[0]
+        listing = definition_lists(plan.table.custom_fields, options.api_version)[0]
         yield f"Labels of options, unless remembered: GET /api/v{listing.version}{listing.path}"
 
 
@@ -203,8 +203,8 @@ class FieldLookups:
         self._shown = shown
         self._work = work
         self._entity = entity
-        self._version = options["api_version"]
-        self._seconds = options["fields_cache_ttl"]
+        self._version = options.api_version
+        self._seconds = options.fields_cache_ttl
         self._related: Related | None = None
         self._labels: dict[str, dict[Any, str]] | None = None
 
@@ -265,5 +265,5 @@ def lookups_for_rows(
     look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named))
     fields = related_fields(binding, named, options)
     if fields:
-        look.expand(Related(work, fields, options["extended_cache_ttl"]))
+        look.expand(Related(work, fields, options.extended_cache_ttl))
     return look

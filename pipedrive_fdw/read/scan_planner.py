@@ -47,10 +47,10 @@ class ScanPlanner:
     def _completed(self, plan: ScanPlan, request: ScanRequest, predicates: Predicates) -> ScanPlan:
         """*plan* with the requests for what its rows show beyond their records."""
         bound = self._bound
-        if not plan.extended and not bound.options["expand_related"]:
+        if not plan.extended and not bound.options.expand_related:
             return plan
         options = with_session(bound.options, setting)
-        suppressed = options["suppress_extended_requests"] and not request.target
+        suppressed = options.suppress_extended_requests and not request.target
         extended = () if suppressed else plan.extended
         fields = related_fields(bound.binding, bound.filled(request), options)
         plan = replace(plan, extended=extended)

@@ -64,7 +64,7 @@ class TableReader:
         # Rows to be changed are read afresh
         fresh = request.target
         advice = self._planner.advice(request)
-        work = self._work(options, advice, plan.tokens, 0 if fresh else options["cache_ttl"])
+        work = self._work(options, advice, plan.tokens, 0 if fresh else options.cache_ttl)
         batches = work.session.key_batches
         if plan.pushed and not plan.extended and not fresh:
             plan = self._planner.plan_of_all_rows(plan, request, batches)
@@ -72,7 +72,7 @@ class TableReader:
         count = 0
         use.begin(work.spent)
         try:
-            extension = Extension(plan.extended, 0 if fresh else options["extended_cache_ttl"])
+            extension = Extension(plan.extended, 0 if fresh else options.extended_cache_ttl)
             filled = bound.filled(request)
             look = None if request.only_counts else lookups_for_rows(bound.binding, filled, work, options)
             shows = STATEMENT_TABLES.offered(bound.account)
@@ -82,7 +82,7 @@ class TableReader:
                 use.rows += 1
                 yield row
             if whole:
-                work.sizes[rows_name(bound.table, options["archived"])] = count
+                work.sizes[rows_name(bound.table, options.archived)] = count
         finally:
             bound.counts.put(work.sizes)
             if plan.pushed:
@@ -94,7 +94,7 @@ class TableReader:
         """The maker of a scan's rows."""
         names = self._bound.binding.names
         named = names if request.whole else request.columns
-        forgiven = names if options["odd_values"] == "null" else names - named
+        forgiven = names if options.odd_values == "null" else names - named
         return self._maker_of(self._bound.filled(request) | more_columns).forgiving(forgiven, note)
 
     def _make_maker(self, filled: frozenset[str]) -> RowMaker:
@@ -122,5 +122,5 @@ class TableReader:
         return self._work(with_session(self._bound.options, setting))
 
     def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
-        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice, expected)
+        guards = Guards(options.max_tokens_per_query, options.reserve_tokens, advice, expected)
         return Work(session_for(options), guards, cache_ttl)

@@ -45,7 +45,7 @@ def session_for(options: Options) -> Session:
     key = _key(options)
     session = _sessions.get(key)
     if session is None:
-        transport = RequestsTransport(options["connect_timeout"], options["read_timeout"])
+        transport = RequestsTransport(options.connect_timeout, options.read_timeout)
         session = new_session(options, new_client(options, transport, state_folder()))
         _sessions[key] = session
     return session
@@ -57,9 +57,9 @@ def use_session(options: Options, session: Session) -> None:
 
 
 def _key(options: Options) -> Any:
-    timeouts = (options["connect_timeout"], options["read_timeout"])
+    timeouts = (options.connect_timeout, options.read_timeout)
     return (
-        os.getpid(), credential_key(options), timeouts, options["statement_memory"], options["parallel"]
+        os.getpid(), credential_key(options), timeouts, options.statement_memory, options.parallel
     )  # fmt: skip
 
 
@@ -70,11 +70,11 @@ def new_session(options: Options, client: Client) -> Session:
     return Session(
         client,
         Interrupts(interrupted),
-        StatementMemory(options["statement_memory"] * _MEBIBYTE, statement),
+        StatementMemory(options.statement_memory * _MEBIBYTE, statement),
         SharedCache(state_folder(), name, address),
         FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
         statement,
-        options["parallel"],
+        options.parallel,
     )
 
 
@@ -120,27 +120,25 @@ def credential_key(options: Options) -> str:
     """What tells credentials apart; it stays the same while access tokens come and go."""
     parts = [base_url(options)]
     if uses_oauth(options):
-        parts += [oauth_url(options), *(options[name] for name in OAUTH)]
+        parts += [oauth_url(options), *(getattr(options, name) for name in OAUTH)]
     else:
-        parts.append(options["api_token"])
+        parts.append(options.api_token)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def credential(options: Options, key: str, transport: Transport, folder: Path | None = None) -> Credential:
     """The credential that *options* hold, secrets_file and all read; an access token is kept in *folder*."""
     if not uses_oauth(options):
-        return ApiToken(Signed({"x-api-token": options["api_token"]}, base_url(options)), key)
+        return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
     endpoint = TokenEndpoint(
-        oauth_url(options), options["client_id"], options["client_secret"], transport, sleep_unless_aborted
+        oauth_url(options), options.client_id, options.client_secret, transport, sleep_unless_aborted
     )
-    return AccessTokens(
-        folder, key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
-    )
+    return AccessTokens(folder, key, endpoint, options.refresh_token, lambda domain: _home(options, domain))
 
 
 def _home(options: Options, api_domain: str) -> str:
     """Where the requests of an OAuth account go: *api_domain* came with its access token."""
-    if options["base_url"] or not api_domain:
+    if options.base_url or not api_domain:
         return base_url(options)
     try:
         return read_api_domain(options, api_domain)

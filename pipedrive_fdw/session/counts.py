@@ -29,7 +29,7 @@ class Counts:
 
     def __init__(self, options: Options, folder: Path | None = None) -> None:
         """*folder* is that which backends share. Outside a server, without one, nothing is remembered."""
-        who = "\n".join([base_url(options), *(str(options[name]) for name in _SIGNS_IN)])
+        who = "\n".join([base_url(options), *(str(getattr(options, name)) for name in _SIGNS_IN)])
         folder = folder or state_folder()
         name = f"counts-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
         self._file: Path | None = folder / name if folder else None

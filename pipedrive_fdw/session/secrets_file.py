@@ -12,6 +12,8 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from pipedrive_fdw.errors import OptionError, sentences
 from pipedrive_fdw.masking import read_secret
@@ -27,11 +29,12 @@ def with_secrets(options: Options) -> Options:
 
     Raises OptionError when it cannot be used, or the mapping holds secrets besides.
     """
-    path = options["secrets_file"]
+    path = options.secrets_file
     if not path:
         return options
     check_server(options)
-    return Options({**options, "secrets_file": "", **read_secrets(path)})
+    secrets: Mapping[str, Any] = read_secrets(path)
+    return replace(options, secrets_file="", **secrets)
 
 
 def read_secrets(path: str) -> Mapping[str, str]:

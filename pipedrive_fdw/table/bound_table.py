@@ -46,8 +46,8 @@ class BoundTable:
     def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
         """Raises OptionError where *options* or *columns* name nothing that the catalogue has."""
         self.options = options
-        self.catalogue = tables_of(options["api_version"])
-        self.table = table_named(options["table"], self.catalogue)
+        self.catalogue = tables_of(options.api_version)
+        self.table = table_named(options.table, self.catalogue)
         self.binding = bind(self.table, columns)
         self.maker = RowMaker(self.binding).forgiving(self.binding.names)
         self.names = {b.name: b.column.name for b in self.binding.columns}
@@ -105,10 +105,10 @@ class BoundTable:
         options = self.options
         return Settings(
             self.catalogue,
-            options["page_size"],
-            options["rows"],
+            options.page_size,
+            options.rows,
             self.counts.known(),
-            options["archived"],
+            options.archived,
             labels=self.binding.labelled,
         )
 

@@ -45,7 +45,7 @@ class Dispatcher:
         TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
         if write.verb == "DELETE":
             return {}
-        expanded = bool(self._bound.options["expand_related"])
+        expanded = self._bound.options.expand_related
         labels = self._reader.lookups(work)
         return returned_row(self._bound.maker, write.change, record, base, write.row, labels, expanded)
 

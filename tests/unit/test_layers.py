@@ -17,6 +17,7 @@ LAYERS = (
     "errors",
     "values",
     "catalog",
+    "option_values",
     "options",
     "postgres",
     "api",
