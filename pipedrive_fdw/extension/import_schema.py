@@ -68,7 +68,7 @@ def imported_table(
 
 
 def account_fields(options: Options) -> Fields:
-    """Asks the account for field definitions, once for each kind of record, and only for those wanted."""
+    """A function that gives the custom fields of a table; it reads those of each kind of record once."""
     known: dict[str, Sequence[Field]] = {}
 
     def fields(table: Table) -> Sequence[Field]:
@@ -97,8 +97,8 @@ def import_schema(
 ) -> list[ImportedTable]:
     """The tables of ``IMPORT FOREIGN SCHEMA``; *restriction* is 'limit', 'except' or anything else for all.
 
-    *options* are those of server, user mapping and import; *given* what stood in the import itself, which
-    the tables keep, so that ``refresh_columns`` makes columns as the import did.
+    *options* are those of server, user mapping and import. *given* are the options of the import alone; the
+    tables keep them, so that ``refresh_columns`` makes the same columns.
 
     Raises OptionError when *schema* or a name of LIMIT TO or EXCEPT is not there.
     """

@@ -1,4 +1,4 @@
-"""What each scan of the present statement has used, for EXPLAIN ANALYZE."""
+"""The requests, tokens and rows of each scan of the present statement, for EXPLAIN ANALYZE."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 
 class Use:
-    """What one scan has used in all its loops; *rows* that it gave."""
+    """The use of one scan, all its loops together; *rows* is the number of rows that it gave."""
 
     def __init__(self) -> None:
         self.rows = 0
         self._before, self._current = Spent(), Spent()
 
     def begin(self, spent: Spent) -> None:
-        """A loop begins, which counts in *spent* while it runs."""
+        """Begins a loop of the scan; *spent* counts its requests while it runs."""
         self._before, self._current = self.spent, spent
 
     @property
@@ -26,10 +26,10 @@ class Use:
 
 
 class Ledger:
-    """By the number that the C part gives to a scan; those of earlier statements are dropped.
+    """The use of each scan, by the number that the C part gives it.
 
-    There is one for all foreign tables: the object of a table is made anew where another user's mapping is
-    used in the same statement.
+    There is one ledger for all foreign tables: a statement that uses the mappings of two users has two
+    objects for one foreign table.
     """
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ def session_for(options: Options) -> Session:
 
 
 def use_session(options: Options, session: Session) -> None:
-    """From now on *session* is that of the account and credential of *options*: for one without a network."""
+    """Makes *session* the one of the account and credential of *options*, for a use without a network."""
     _sessions[_key(options)] = session
 
 
@@ -64,7 +64,7 @@ def _key(options: Options) -> Any:
 
 
 def new_session(options: Options, client: Client) -> Session:
-    """A session of the account of *options*, whose requests *client* sends."""
+    """A new session of the account of *options*; *client* sends its requests."""
     # A write empties the cache of everybody at this address, of other companies too where it serves all
     name, address = credential_key(options), address_key(options)
     return Session(
@@ -79,11 +79,11 @@ def new_session(options: Options, client: Client) -> Session:
 
 
 def forget(options: Options) -> int:
-    """Removes the files that keep what was read of the account that *options* name; the number of files.
+    """Removes the files with data of the account that *options* name; returns their number.
 
-    These are the rows and field definitions that sessions share, of all credentials of the company, and the
-    sizes of tables and the access token of this one. What limits requests stays: other sessions count with
-    it. Raises as ``session_for`` does, and StateError.
+    These are the shared rows and field definitions of all credentials of the company, and the sizes of tables
+    and the access token of this credential. The files of the rate limit stay, since other sessions use them.
+    Raises as ``session_for`` does, and StateError.
     """
     signed = with_secrets(options)
     check_server(signed)
@@ -100,7 +100,7 @@ def forget(options: Options) -> int:
 
 
 def address_key(options: Options) -> str:
-    """What tells the accounts apart that are found at different addresses."""
+    """A name for the address of the account, for files that backends share."""
     return hashlib.sha256(base_url(options).encode()).hexdigest()
 
 
@@ -117,7 +117,7 @@ def new_client(options: Options, transport: Transport, folder: Path | None) -> C
 
 
 def credential_key(options: Options) -> str:
-    """What tells credentials apart; it stays the same while access tokens come and go."""
+    """A name for the credential, for files that backends share; it does not change with access tokens."""
     parts = [base_url(options)]
     if uses_oauth(options):
         parts += [oauth_url(options), *(getattr(options, name) for name in OAUTH)]
@@ -127,7 +127,7 @@ def credential_key(options: Options) -> str:
 
 
 def credential(options: Options, key: str, transport: Transport, folder: Path | None = None) -> Credential:
-    """The credential that *options* hold, secrets_file and all read; an access token is kept in *folder*."""
+    """The credential of *options*, whose secrets_file has been read; an access token is kept in *folder*."""
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
     endpoint = TokenEndpoint(
@@ -137,7 +137,7 @@ def credential(options: Options, key: str, transport: Transport, folder: Path | 
 
 
 def _home(options: Options, api_domain: str) -> str:
-    """Where the requests of an OAuth account go: *api_domain* came with its access token."""
+    """The address for the requests of an OAuth account; *api_domain* came with its access token."""
     if options.base_url or not api_domain:
         return base_url(options)
     try:

@@ -1,7 +1,7 @@
-"""Keys that are looked up together.
+"""Batches of keys for the look-ups of a join.
 
-A join looks up the keys that the statement's scans have read one after the other, and a batch of 100 costs as
-much as one.
+A join looks up, one after the other, keys that scans of the statement have read. A request with
+100 keys costs as much as one with a single key, so a look-up fetches the next keys along with its own.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Keys:
 
 
 class _Known:
-    """What one statement has read and looked up.
+    """The keys that one statement has read and the look-ups that it has made.
 
     keys     values of a column that its scans have read
     recent   by kind of look-up, where the latest keys stand among these
     spent    tokens of look-ups by table
-    records  what came with another key, by kind of look-up and text of the key; ``kept`` counts them
+    records  those of batches, by kind of look-up and text of the key; ``kept`` is their number
     """
 
     def __init__(self) -> None:
@@ -59,33 +59,33 @@ class _Known:
 
 
 class KeyBatches:
-    """Of the statement that runs, what was read and what was looked up ahead."""
+    """The keys and the fetched batches of the statement that runs."""
 
     def __init__(self, statement: Callable[[], Any]) -> None:
         self._scope = StatementScope(_Known, statement)
 
     def forget(self) -> None:
-        """After a write: what was looked up may no longer hold."""
+        """Drops the records of batches, after a write."""
         known = self._scope.latest()
         known.records.clear()
         known.kept = 0
 
     def looked_up(self, table: str, tokens: int = 0) -> int:
-        """What look-ups in *table* have cost in the statement, with *tokens* more."""
+        """Adds *tokens* to those that look-ups in *table* have cost in the statement; returns the sum."""
         spent = self._scope.current().spent
         spent[table] += tokens
         return spent[table]
 
     def read(self, target: Target, values: Iterable[Any]) -> None:
-        """A scan has read *values* of *target*."""
+        """Notes *values* of the column *target* that a scan has read."""
         self._scope.current().keys.setdefault(target, Keys()).add(values)
 
     def found(self, ahead: Ahead) -> list[Record] | None:
-        """The records of the key of *ahead* when they came with another's, None when they did not."""
+        """The records of the key of *ahead* where an earlier batch has fetched them, else None."""
         return self._scope.current().records.get((ahead.mark, str(ahead.value)))
 
     def keys(self, ahead: Ahead) -> list[Any]:
-        """The key of *ahead* and those that go with it; it alone when a batch would not pay."""
+        """The keys of a batch for the look-up *ahead*; its own key alone where a batch would cost more."""
         known = self._scope.current()
         keys = known.keys.get(ahead.target)
         place = None if keys is None else keys.place(ahead.value)
@@ -106,7 +106,7 @@ class KeyBatches:
         return found if len(found) > max(ahead.after, 1) else [ahead.value]
 
     def keep(self, ahead: Ahead, groups: Mapping[str, list[Record]]) -> None:
-        """What a batch has answered, by the text of the key."""
+        """Keeps the records of a batch, by the text of their key."""
         known = self._scope.latest()
         for key, records in groups.items():
             known.records[ahead.mark, key] = records

@@ -1,4 +1,4 @@
-"""What a backend keeps for one account and credential: the client, the statement's memory, its figures."""
+"""What a backend keeps for one account and credential: the client, the statement's memory, counters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXTENDED_RECORDS = 10_000
 
 
 def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
-    """A wait in a worker thread that ends when its exchange is given up."""
+    """Sleeps in a worker thread, until its *exchange* is aborted."""
     end = time.monotonic() + seconds
     while not exchange.aborted:
         left = end - time.monotonic()
@@ -42,7 +42,7 @@ class _Planned:
 
 
 class Session:
-    """Everything that scans and writes of one account share in this backend."""
+    """Everything that the scans and writes of one account share in this backend."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Session:
         return self._extended[seconds]
 
     def forget(self) -> None:
-        """Before a write and after it: what was read may no longer hold, here and in other sessions."""
+        """Drops what was read, here and in other sessions, before a write and after it."""
         self.memory.clear()
         self.key_batches.forget()
         self._extended.clear()
@@ -98,12 +98,12 @@ class Session:
         }
 
     def plan_tokens(self, tokens: int, guards: Guards) -> None:
-        """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
+        """Adds *tokens* to those of the statement. Raises BudgetError where *guards* do not allow them."""
         self.check_tokens(tokens, guards)
         self._planned.current().tokens += tokens
 
     def check_tokens(self, tokens: int, guards: Guards) -> None:
-        """Raises BudgetError when a guard does not let the statement spend *tokens* more."""
+        """Raises BudgetError where *guards* do not allow the statement *tokens* more."""
         planned = self._planned.current().tokens
         if planned + tokens > guards.most:
             enough = max(guards.most * 4, planned + max(tokens, guards.expected))

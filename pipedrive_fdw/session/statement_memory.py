@@ -1,4 +1,4 @@
-"""Answers that a statement has had, so that no request is paid for twice."""
+"""The answers that a statement has got, so that no request is paid for twice."""
 
 from __future__ import annotations
 

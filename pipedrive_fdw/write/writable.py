@@ -1,4 +1,4 @@
-"""What can be done with the rows of a foreign table, whatever they are."""
+"""Which verbs a foreign table takes, whatever its rows are."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ Values = Mapping[str, Any]
 
 
 class Writer:
-    """Writes one foreign table, row by row, for the *commands* of the statement; *images* keep the rows as
-    they were before."""
+    """Writes rows of one foreign table for the *commands* of the statement; *images* keep the rows as they
+    were before."""
 
     def __init__(self, bound: BoundTable, reader: TableReader, commands: Commands, images: RowImages) -> None:
         self._bound = bound
@@ -182,7 +182,7 @@ class Writer:
         return old
 
     def _fresh(self, old: Values, columns: Collection[BoundColumn]) -> dict[str, Any]:
-        """The canonical values of *columns* of the row, read afresh."""
+        """The canonical values of *columns* of the row *old*, read now. Raises WriteError when it is gone."""
         keys = {name: old[name] for name in self._table.key}
         found = self._reader.find(keys)
         if found is None:
