@@ -75,6 +75,8 @@ def test_a_row_is_found_by_its_key() -> None:
     assert reader.find({"id": 3}) == [3, "stage 3"]
     assert reader.find({"id": 4}) is None
     assert transport.paths == ["/api/v2/stages/3", "/api/v2/stages/4"]
+    reader, _ = reader_of({"GET /api/v2/stages/3": lambda params, body: STAGES[1]})
+    assert reader.find({"id": 3}) is None
 
 
 def test_a_table_that_is_refused_is_an_error_and_no_empty_result() -> None:
