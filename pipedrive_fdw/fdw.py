@@ -111,7 +111,14 @@ class PipedriveFdw(ForeignDataWrapper):
             read_options(options, (IMPORT,))
             merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
             fields = account_fields(merged)
-            found = import_schema(schema, restriction_type or "", restricts, merged, options, fields)
+            found = import_schema(
+                schema,
+                restriction=restriction_type or "",
+                names=restricts,
+                options=merged,
+                given=options,
+                fields=fields,
+            )
             return [_definition(table) for table in found]
 
         _asked()
@@ -218,7 +225,7 @@ def _settings(asked: Question) -> str:
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], asked["role"], asked["reads_files"])
+    check_given(asked["place"], asked["given"], role=asked["role"], reads_files=asked["reads_files"])
     return ""
 
 

@@ -51,7 +51,9 @@ def imported_table(
     Raises OptionError when they are too many.
     """
     names = [column.name for column in (*table.columns, ATTRS)]
-    custom = custom_columns(fields, names, options.custom_field_names, options.custom_field_options)
+    custom = custom_columns(
+        fields, names, names=options.custom_field_names, choices=options.custom_field_options
+    )
     columns = [
         *(ImportedColumn(c.name, c.type) for c in table.columns),
         *(ImportedColumn(c.name, c.type, c.options) for c in custom),
@@ -79,7 +81,9 @@ def account_fields(options: Options) -> Fields:
             guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
             work = Work(session_for(options), guards)
             try:
-                known[entity] = imported_fields(work, table, options.api_version, options.require_fields)
+                known[entity] = imported_fields(
+                    work, table, api_version=options.api_version, required=options.require_fields
+                )
             finally:
                 work.close()
         return known[entity]
@@ -120,4 +124,4 @@ def import_schema(
         chosen = [table for name, table in tables.items() if name not in listed]
     else:
         chosen = list(tables.values())
-    return [imported_table(table, options, given, fields(table)) for table in chosen]
+    return [imported_table(table, options, given=given, fields=fields(table)) for table in chosen]

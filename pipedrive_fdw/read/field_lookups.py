@@ -263,7 +263,7 @@ def lookups_for_rows(
     """The look-ups for the columns *named* of a scan's rows; None for a table without custom columns."""
     if not binding.custom:
         return None
-    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named))
+    look = FieldLookups(work, binding.table.custom_fields, options, shown=_labelled(binding, named))
     fields = related_fields(binding, named, options)
     if fields:
         look.expand(Related(work, fields, options.extended_cache_ttl))

@@ -74,10 +74,14 @@ class TableReader:
         try:
             extension = Extension(plan.extended, 0 if fresh else options.extended_cache_ttl)
             filled = bound.filled(request)
-            look = None if request.only_counts else lookups_for_rows(bound.binding, filled, work, options)
+            look = (
+                None
+                if request.only_counts
+                else lookups_for_rows(bound.binding, filled, work=work, options=options)
+            )
             shows = STATEMENT_TABLES.offered(bound.account)
             maker = self._rows_maker(request, more_columns, note, options)
-            for row in scan_rows(plan, maker, work, extension, look, shows):
+            for row in scan_rows(plan, maker, work, extension=extension, look=look, shows=shows):
                 count += 1
                 use.rows += 1
                 yield row
@@ -108,7 +112,7 @@ class TableReader:
         wanted = has_values(bound.binding, equal)
         extension = Extension(plan.extended, 0)
         work = self.begin_work()
-        for row in scan_rows(plan, bound.maker, work, extension, self.lookups(work)):
+        for row in scan_rows(plan, bound.maker, work, extension=extension, look=self.lookups(work)):
             if wanted(row):
                 return row
         return None
@@ -122,5 +126,10 @@ class TableReader:
         return self._work(with_session(self._bound.options, setting))
 
     def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
-        guards = Guards(options.max_tokens_per_query, options.reserve_tokens, advice, expected)
+        guards = Guards(
+            most=options.max_tokens_per_query,
+            reserve=options.reserve_tokens,
+            advice=advice,
+            expected=expected,
+        )
         return Work(session_for(options), guards, cache_ttl)

@@ -68,13 +68,13 @@ def new_session(options: Options, client: Client) -> Session:
     # A write empties the cache of everybody at this address, of other companies too where it serves all
     name, address = credential_key(options), address_key(options)
     return Session(
-        client,
-        Interrupts(interrupted),
-        StatementMemory(options.statement_memory * _MEBIBYTE, statement),
-        SharedCache(state_folder(), name, address),
-        FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
-        statement,
-        options.parallel,
+        client=client,
+        interrupts=Interrupts(interrupted),
+        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement),
+        cache=SharedCache(state_folder(), name, address),
+        fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
+        statement=statement,
+        parallel=options.parallel,
     )
 
 
@@ -113,7 +113,12 @@ def new_client(options: Options, transport: Transport, folder: Path | None) -> C
     """A client of the account of *options*; what backends share lies in *folder*."""
     name = credential_key(options)
     limits = Limits(folder, name, company_key(base_url(options), name))
-    return Client(credential(options, name, transport, folder), transport, limits, sleep_unless_aborted)
+    return Client(
+        credential(options, name, transport, folder),
+        transport=transport,
+        limits=limits,
+        sleep=sleep_unless_aborted,
+    )
 
 
 def credential_key(options: Options) -> str:
@@ -131,9 +136,19 @@ def credential(options: Options, key: str, transport: Transport, folder: Path | 
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
     endpoint = TokenEndpoint(
-        oauth_url(options), options.client_id, options.client_secret, transport, sleep_unless_aborted
+        oauth_url(options),
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        transport=transport,
+        sleep=sleep_unless_aborted,
     )
-    return AccessTokens(folder, key, endpoint, options.refresh_token, lambda domain: _home(options, domain))
+    return AccessTokens(
+        folder=folder,
+        key=key,
+        endpoint=endpoint,
+        refresh_token=options.refresh_token,
+        home=lambda domain: _home(options, domain),
+    )
 
 
 def _home(options: Options, api_domain: str) -> str:

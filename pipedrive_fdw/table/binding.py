@@ -173,7 +173,7 @@ def bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str
     """
     taken = name == ATTRS.name or table.column(name) is not None
     column = Column(f"custom field {name}" if taken else name, codec.name)
-    return BoundColumn(name, codec, column, from_options(name, codec.name, options))
+    return BoundColumn(name, codec, column=column, custom=from_options(name, codec.name, options))
 
 
 def has_values(binding: Binding, wanted: Mapping[str, Sequence[Any]]) -> Callable[[Row], bool]:

@@ -56,13 +56,13 @@ def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> S
     """
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
     return ScanRequest(
-        frozenset(plan["columns"]),
-        plan["whole"],
-        plan["target"],
-        plan["all"],
-        tuple(read_conditions(plan["conditions"], parameters)),
-        order[: plan.get("ordered", len(order))],
-        int(plan.get("limit", 0)) or None,
+        columns=frozenset(plan["columns"]),
+        whole=plan["whole"],
+        target=plan["target"],
+        all=plan["all"],
+        conditions=tuple(read_conditions(plan["conditions"], parameters)),
+        order=order[: plan.get("ordered", len(order))],
+        limit=int(plan.get("limit", 0)) or None,
     )
 
 

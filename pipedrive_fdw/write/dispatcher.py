@@ -47,7 +47,15 @@ class Dispatcher:
             return {}
         expanded = self._bound.options.expand_related
         labels = self._reader.lookups(work)
-        return returned_row(self._bound.maker, write.change, record, base, write.row, labels, expanded)
+        return returned_row(
+            maker=self._bound.maker,
+            change=write.change,
+            record=record,
+            base=base,
+            row=write.row,
+            labels=labels,
+            expanded=expanded,
+        )
 
     def _pending(self, write: RowWrite, work: Work) -> PendingWrite:
         table = self._bound.table

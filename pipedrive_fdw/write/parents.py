@@ -72,7 +72,7 @@ class Parents:
 
     def explained(self, error: PipedriveError, verb: str, row: Mapping[str, Any]) -> PipedriveError:
         """The *error* of the *verb* of *row*, with a hint where an archived parent may be its cause."""
-        return explained_write(error, self._own, verb, self._hint(row))
+        return explained_write(error, self._own, verb=verb, way_out=self._hint(row))
 
     def _hint(self, row: Mapping[str, Any]) -> str:
         """The hint that says how to make the parent of *row* changeable, '' where every parent is."""

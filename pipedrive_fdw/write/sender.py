@@ -89,7 +89,9 @@ class Sender:
             return None
         least = math.ceil(bulk.tokens / op.tokens)
         path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
-        return BulkPart(path, change, self._send_bulk, least, bulk.most, bulk.tokens)
+        return BulkPart(
+            path=path, item=change, send=self._send_bulk, least=least, most=bulk.most, tokens=bulk.tokens
+        )
 
     def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
         bulk = changes[0].op.bulk

@@ -46,7 +46,9 @@ class Snapshots:
     def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
         changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
         admits = self._bound.row_filter(request)
-        seen = self._images.seen_by(command, rows, self._bound.row_id, self._as_rows(changes), admits)
+        seen = self._images.seen_by(
+            command, rows, key=self._bound.row_id, waiting=self._as_rows(changes), admits=admits
+        )
         return read_ahead(seen, self._is_frozen if request.target else None)
 
     def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:

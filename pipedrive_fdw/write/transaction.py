@@ -39,7 +39,11 @@ class Transaction:
 
     def wrote(self, table: str, verb: str, key: str) -> None:
         """Notes a row that a request has written."""
-        self.written.append(WrittenRow(table, verb, shown(key), depth(), self._statement.current()))
+        self.written.append(
+            WrittenRow(
+                table=table, verb=verb, key=shown(key), level=depth(), statement=self._statement.current()
+            )
+        )
 
     def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
         """True if a change of this row of *table* waits for COMMIT."""

@@ -124,7 +124,7 @@ class Writer:
             old = self._completed(old, before, "update")
             row_change = RowChange(self._bound.identity, row_id, self._incoming.changes(before, values))
             for change in updates(self._table, old, changed, custom):
-                write = RowWrite("UPDATE", change, {**old, **changed}, old, row_change)
+                write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
                 base = self._dispatcher.perform(command, write, base, work)
             self._images.changed(command.number, row_id, self._incoming.row(before))
             return base
@@ -138,7 +138,7 @@ class Writer:
             if not command.has_written(self._table, old):
                 self._parents.check(old, work)
                 row_change = RowChange(self._bound.identity, row_id, None)
-                write = RowWrite("DELETE", change, old, old, row_change)
+                write = RowWrite("DELETE", change, row=old, old=old, row_change=row_change)
                 self._dispatcher.perform(command, write, {}, work)
             if not self._table.nested:
                 self._images.changed(command.number, row_id, self._incoming.row(before))
