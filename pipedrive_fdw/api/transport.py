@@ -45,13 +45,7 @@ _WHOLE = 5
 
 @dataclass(frozen=True)
 class Request:
-    """A request as a value.
-
-    url      the whole address without query parameters
-    params   query parameters in their order; a name may stand several times
-    headers  the content type of the body, and the credential; never shown by repr()
-    body     the encoded body, None for a request without one
-    """
+    """A request: *url* without its query, *params* in their order (a name may repeat), *body* encoded."""
 
     method: str
     url: str
