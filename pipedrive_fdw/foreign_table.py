@@ -40,7 +40,7 @@ class ForeignTable:
         self._commands = Commands(self.bound)
         images = RowImages(tuple(b.name for b in self.bound.binding.columns))
         self._snapshots = Snapshots(self.bound, images)
-        self.writer = Writer(self.bound, self._reader, self._commands, images)
+        self.writer = Writer(self.bound, self._reader, commands=self._commands, images=images)
 
     def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
         """The rows of one scan of the *command*, counted under the scan's *number*; closing it ends its

@@ -1,4 +1,4 @@
-"""Extended columns: what only the look-up of a record gives, one more request a row."""
+"""Extended columns: only the get operation returns them, so each row costs one more request."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from pipedrive_fdw.table.records import Record, column_value
 
 @dataclass(frozen=True)
 class Extension:
-    """How extended columns are filled: *names* of them, remembered for *seconds*."""
+    """The *names* of the extended columns that a scan fills; their values are cached for *seconds*."""
 
     names: tuple[str, ...] = ()
     seconds: int = 300
 
 
 class Extender:
-    """Of one scan. A record that is kept from the token's user, though the list has it, shows NULL there;
-    when none can be looked up, that is an error once all were asked (``end``)."""
+    """Fills the extended columns of one scan.
+
+    They are NULL in a record that the list has and the get refuses. Where the get refuses all, ``end``
+    raises.
+    """
 
     def __init__(self, table: Table, extension: Extension, work: Work) -> None:
         self._table = table
@@ -37,10 +40,10 @@ class Extender:
         self._answered = False
 
     def extend(self, records: Sequence[Record], echo: Mapping[str, Any]) -> Iterator[Record]:
-        """*records* with their extended columns, fetched one by one where they are not remembered.
+        """*records* with their extended columns; one request for each record that is not cached.
 
-        Raises AccessError when the account has no right to any; what was deleted since the list was read is
-        left out.
+        Records that were deleted since the list was read are left out. Raises AccessError where the account
+        has no right to the operation.
         """
         get = self._table.get
         if get is None:
@@ -86,6 +89,6 @@ class Extender:
         return {}
 
     def end(self) -> None:
-        """Raises AccessError when every record was refused."""
+        """Raises AccessError where the API refused every record."""
         if self._refused is not None and not self._answered:
             raise explained(self._refused, self._table)

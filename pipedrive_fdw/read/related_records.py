@@ -1,7 +1,7 @@
 """The users, organizations and persons behind custom fields, under the option expand_related.
 
-Users come by their one list, the others in batches of 100 ids; each in the form that API v1 gives inside a
-record. They are remembered for a while; what is gone has no parts.
+Users are read from their one list, the others in batches of 100 ids. Each has the form that API v1 gives
+inside a record. They are cached for a while; a record that does not exist has no parts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LISTS = {
 
 
 def related_call(kind: str, ids: str) -> tuple[Listing, Params]:
-    """What lists the organizations or persons of *ids*, and with which parameters."""
+    """The operation that lists the organizations or persons of *ids*, and its parameters."""
     listing, include = _LISTS[kind]
     asked = (("ids", ids), ("limit", str(BATCH)))
     return listing, (*asked, ("include_fields", include)) if include else asked
@@ -71,7 +71,7 @@ _SHAPES = {"user": _user, "org": _organization, "people": _person}
 
 
 class Related:
-    """Of one scan: *fields* are the custom fields (key, type) whose objects are wanted."""
+    """Fetches them for one scan; *fields* are the custom fields (key, type) whose records are shown."""
 
     def __init__(self, work: Work, fields: Iterable[tuple[str, str]], seconds: int) -> None:
         self._work = work
@@ -83,7 +83,7 @@ class Related:
         return self._page.get((kind, key)) or None
 
     def prepare(self, records: Sequence[Record], keep: bool) -> None:
-        """Fetches the objects that *records* name and that are not remembered; *keep*s those of others."""
+        """Fetches the related records that are not cached; *keep*: those of earlier pages stay."""
         wanted: dict[str, dict[Any, None]] = {}
         for record in records:
             custom = record.get("custom_fields")

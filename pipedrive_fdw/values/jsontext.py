@@ -46,8 +46,9 @@ def _clean_json(value: Any) -> Any:
 def parse_json(body: bytes) -> Any:
     """JSON *body* → Python, which ``to_json`` can write again.
 
-    Lone surrogates, which orjson refuses, become question marks. Raises ValueError for anything that is not
-    one JSON document, and for one of more values or levels than a page of the API has.
+    JSON may escape half of a UTF-16 surrogate pair (``\\ud800``), which no text of PostgreSQL can hold; it
+    becomes a question mark. Raises ValueError for anything that is not one JSON document, and for one of
+    more values or levels than a page of the API has.
     """
     bounds = Bounds(body)
     value = _parsed(body)
@@ -97,7 +98,8 @@ def _int(text: str) -> int | Decimal:
 
 
 def to_json(value: Any) -> str:
-    """*value* as JSON text that PostgreSQL's jsonb reads (no NUL). Raises ValueError for what has none."""
+    """*value* as JSON text that PostgreSQL's jsonb reads, without NUL. Raises ValueError for a value that
+    has no such text."""
     try:
         text = orjson.dumps(value, default=_exactly)
         if b"\\u0000" in text:

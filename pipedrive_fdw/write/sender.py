@@ -1,4 +1,4 @@
-"""Sends the requests that write rows of one foreign table."""
+"""The requests that write rows of one foreign table."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class RowWrite:
 
 
 class Sender:
-    """*parents* are those of the table's rows; *begin* gives the requests of one write whose price has been
-    allowed."""
+    """Sends them. *parents* explain errors; *begin* gives the Work of a request whose price is allowed."""
 
     def __init__(self, table: Table, parents: Parents, begin: Callable[[], Work]) -> None:
         self.table = table
@@ -53,13 +52,16 @@ class Sender:
         self._begin = begin
 
     def price(self, change: Change) -> int:
-        """Tokens of *change*, with what is read for it."""
+        """The tokens of *change*, the read before it included."""
         table = self.table
         read = (table.get or table.listings[0]).tokens if change.op.array else 0
         return change.op.tokens + read
 
     def send(self, write: RowWrite, work: Work) -> Values:
-        """The record that the API answers; {} where it answers none."""
+        """Sends *write*. The record that the API answers, {} where it answers none.
+
+        Raises the error of the refusal, and OutcomeUnknownError where an INSERT may have been done.
+        """
         change = write.change
         try:
             if change.op.array:
@@ -81,13 +83,15 @@ class Sender:
         return record
 
     def bulk(self, change: Change) -> BulkPart | None:
-        """How *change* goes out together with others of its kind."""
+        """The part of *change* in a request for several rows, None where the API has none."""
         op, bulk = change.op, change.op.bulk
         if bulk is None:
             return None
         least = math.ceil(bulk.tokens / op.tokens)
         path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
-        return BulkPart(path, change, self._send_bulk, least, bulk.most, bulk.tokens)
+        return BulkPart(
+            path=path, item=change, send=self._send_bulk, least=least, most=bulk.most, tokens=bulk.tokens
+        )
 
     def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
         bulk = changes[0].op.bulk
@@ -121,9 +125,9 @@ class Sender:
         return Change(change.op, change.path, {change.op.array: array}, key=change.key)
 
     def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
-        """The record that *op* changes, read afresh: by its get, or else out of its list.
+        """The record that *op* changes, read now: by its get, or else from its list.
 
-        Raises WriteError when it is gone.
+        Raises WriteError where it does not exist any more.
         """
         table = self.table
         if table.get is not None:
