@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from pipedrive_fdw.addresses import check_written_segment
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
@@ -22,6 +21,7 @@ from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_s
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.values.shapes import Place, check, tidied
@@ -137,16 +137,12 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
-    answers: list[Mapping[str, Any]] = []
-
-    def ask(asked: Params) -> Mapping[str, Any]:
-        answers.append(work.ask(op, op.path, asked))
-        return answers[-1]
-
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    found = pages(ask, listing, (*params, ("limit", str(_HITS))), f"GET {op.path}")
-    items = [item for page in found for item in page]
-    return {**answers[0]["data"], "items": items}
+    params = (*params, ("limit", str(_HITS)))
+    first = work.ask(op, op.path, params)
+    pages = list_pages(work, listing, op.path, params, first)
+    items = [item for page in pages for item in page]
+    return {**first["data"], "items": items}
 
 
 def _family(table: Table) -> str:

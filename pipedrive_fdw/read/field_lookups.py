@@ -8,10 +8,8 @@ on a later page would be a missing column.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import scopes
@@ -21,6 +19,7 @@ from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Gets, ScanPlan
 from pipedrive_fdw.read.extra_requests import related_fields
 from pipedrive_fdw.read.related_records import Related
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.table.binding import Binding
 
@@ -54,13 +53,7 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
 def _read(work: Work, listing: Listing) -> list[Any]:
     """Every field of *listing*. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
-
-    ask = partial(work.ask, listing, listing.path)
-    again = partial(ask, afresh=True)
-    found: list[Any] = []
-    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}", again):
-        found += page
-    return found
+    return [field for page in list_pages(work, listing, listing.path, params) for field in page]
 
 
 def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:

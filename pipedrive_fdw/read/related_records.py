@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Listing
 from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Params, Work
 
 Record = Mapping[str, Any]
@@ -120,10 +120,7 @@ class Related:
                 self._known[f"{kind}/{key}"] = self._page[kind, key] = {}
 
     def _users(self) -> list[Any]:
-        def ask(params: Params) -> Record:
-            return self._work.ask(USERS, USERS.path, params)
-
-        return [user for page in pages(ask, USERS, (), "GET /api/v1/users") for user in page]
+        return [user for page in list_pages(self._work, USERS, USERS.path, ()) for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
         session = self._work.session
@@ -140,15 +137,6 @@ class Related:
             answer = self._work.finish(listing, listing.path, params, result)
             if isinstance(answer, ApiError):
                 raise answer
-            found += self._all(listing, params, answer)
+            for page in list_pages(self._work, listing, listing.path, params, answer):
+                found += page
         return found
-
-    def _all(self, listing: Listing, params: Params, first: Record) -> list[Any]:
-        """The records of a list whose *first* page is there already."""
-        got = [first]
-
-        def ask(following: Params) -> Record:
-            return got.pop() if got else self._work.ask(listing, listing.path, following)
-
-        where = f"GET /api/v{listing.version}{listing.path}"
-        return [record for page in pages(ask, listing, params, where) for record in page]

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, Table, Write
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.row_changes import Change, encoded
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
@@ -139,9 +138,7 @@ class Sender:
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
-        ask = partial(work.ask, listing, path)
-        again = partial(ask, afresh=True)
-        for page in pages(ask, listing, params, f"GET {path}", again=again):
+        for page in list_pages(work, listing, path, params):
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record
