@@ -9,6 +9,7 @@ from __future__ import annotations
 import encodings.aliases
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
@@ -30,7 +31,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
-from pipedrive_fdw.table.scan_request import explained_parameters, read_request
+from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.values.jsontext import parse_row
 from pipedrive_fdw.write.transaction import TRANSACTION
 from pipedrive_fdw.write.writable import check_writable, writable_verbs
@@ -213,7 +214,9 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
-    return table.scan(read_request(asked["plan"], asked["values"]), asked["scan"], asked["command"])
+    request = read_request(asked["plan"], asked["values"])
+    request = replace(request, reads=Reads(asked["reads"]))
+    return table.scan(request, asked["scan"], asked["command"])
 
 
 # ---- questions about none

@@ -140,7 +140,7 @@ def _every_page(work: Work, op: Operation, params: Params) -> Any:
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
     params = (*params, ("limit", str(_HITS)))
     first = work.ask(op, op.path, params)
-    pages = list_pages(work, listing, op.path, params, first)
+    pages = list_pages(work, listing, op.path, params, first=first)
     items = [item for page in pages for item in page]
     return {**first["data"], "items": items}
 

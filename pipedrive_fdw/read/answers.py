@@ -11,7 +11,7 @@ from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.paths import Call
-from pipedrive_fdw.session.list_pages import list_pages
+from pipedrive_fdw.session.list_pages import Prefetch, list_pages
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import Record
@@ -21,17 +21,28 @@ Batch = tuple[list[Record], Mapping[str, Any]]
 
 
 class Answers:
-    """Of the calls of one scan of *table*; *rank* as in api.paging.pages, for its lists."""
+    """Of the calls of one scan of *table*, some of which *prefetch* asks for ahead; *rank* as in
+    api.paging.pages, for its lists."""
 
-    def __init__(self, work: Work, table: Table, rank: Rank | None = None) -> None:
+    def __init__(self, work: Work, table: Table, prefetch: Prefetch, rank: Rank | None = None) -> None:
         self.work = work
         self.table = table
+        self.prefetch = prefetch
         self._rank = rank
 
     def pages(self, listing: Listing, call: Call, first: Mapping[str, Any] | None = None) -> Iterator[Batch]:
         """All pages of *call*; *first* is the answer of the first page where it is there already."""
         try:
-            for page in list_pages(self.work, listing, call.path, call.params, first, self._rank):
+            found = list_pages(
+                self.work,
+                listing,
+                call.path,
+                call.params,
+                first=first,
+                rank=self._rank,
+                prefetch=self.prefetch,
+            )
+            for page in found:
                 yield page, call.echo
         except PipedriveError as error:
             raise explained(error, self.table) from None

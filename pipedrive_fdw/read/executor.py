@@ -1,7 +1,8 @@
 """Running a scan plan: calls → records → rows, page by page, in the promised order.
 
 The main thread asks, converts and yields; requests run in threads (api/waiting). A page is asked for when
-the one before it has been used up, so a reader that stops early has paid for nothing more.
+the one before it has been used up, so a reader that stops early has paid for nothing more. Where the C part
+says that all rows will be taken, it is asked for while the one before it is being used (session/list_pages).
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from pipedrive_fdw.read.extended_columns import Extender, Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups
 from pipedrive_fdw.read.order import in_order, is_exact, sort_key
 from pipedrive_fdw.read.steps import Steps, column_of
+from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
 
 Pair = tuple[Record, Mapping[str, Any]]
@@ -37,17 +40,27 @@ def scan_rows(
     extension: Extension,
     look: FieldLookups | None = None,
     shows: Iterable[Target] = (),
+    reads: Reads = Reads.SOME,
 ) -> Iterator[Row]:
     """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way.
 
-    *shows* are the columns whose values other scans of the statement may look up.
+    *shows* are the columns whose values other scans of the statement may look up, *reads* is how many of the
+    rows will be taken.
     """
-    scan = _Scan(plan, work, extension, look, shows, maker)
+    prefetch = Prefetch(work)
+    scan = _Scan(plan, work, prefetch, extension, look=look, shows=shows, maker=maker)
     try:
+        if reads is Reads.ALL:
+            prefetch.begin()
         rows = itertools.chain.from_iterable(
             maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches()
         )
         if plan.limit is None and not plan.offset:
+            for row in rows:
+                yield row
+                break
+            if reads is not Reads.SOME:
+                prefetch.begin()
             yield from rows
         else:
             end = None if plan.limit is None else plan.offset + plan.limit
@@ -56,6 +69,7 @@ def scan_rows(
         work.distrust()
         raise
     finally:
+        prefetch.close()
         work.close()
 
 
@@ -66,7 +80,9 @@ class _Scan:
         self,
         plan: ScanPlan,
         work: Work,
+        prefetch: Prefetch,
         extension: Extension,
+        *,
         look: FieldLookups | None = None,
         shows: Iterable[Target] = (),
         maker: RowMaker | None = None,
@@ -76,6 +92,7 @@ class _Scan:
         self.look = look
         self.table = plan.table
         self.work = work
+        self._prefetch = prefetch
         self._extender = Extender(self.table, extension, work) if extension.names else None
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(column_of(self.table, name), value) for name, value in plan.where]
@@ -87,7 +104,7 @@ class _Scan:
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
         # What cannot be compared is refused when it is put in order
         rank = sort_key(plan.order, self.table, lambda *_: None) if ranks else None
-        self._steps = Steps(Answers(work, self.table, rank), self._walk)
+        self._steps = Steps(Answers(work, self.table, prefetch, rank), self._walk)
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -117,7 +134,7 @@ class _Scan:
             yield [record], echo
 
     def _walk(self, plan: ScanPlan) -> Iterator[Batch]:
-        return _Scan(plan, self.work, Extension()).batches()
+        return _Scan(plan, self.work, self._prefetch, Extension()).batches()
 
     def _refuse(self, column: str, record: Record, reason: Exception) -> None:
         if self._maker is None:

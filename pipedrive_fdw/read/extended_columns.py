@@ -12,7 +12,7 @@ from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.session.refusals import explained, is_final
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.work import Body, Work
 from pipedrive_fdw.table.records import Record, column_value
 
 
@@ -67,7 +67,7 @@ class Extender:
         fetched = ordered_map(start, paths, session.parallel, session.interrupts)
         for record, (path, result) in zip(records, fetched):
             answer = result
-            if isinstance(result, (bytes, ApiError)):
+            if isinstance(result, (Body, ApiError)):
                 answer = self._work.finish(get, path, params, result)
                 if isinstance(answer, NotFoundError) and not get.missing_is_empty:
                     continue

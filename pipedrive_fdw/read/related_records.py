@@ -137,6 +137,6 @@ class Related:
             answer = self._work.finish(listing, listing.path, params, result)
             if isinstance(answer, ApiError):
                 raise answer
-            for page in list_pages(self._work, listing, listing.path, params, answer):
+            for page in list_pages(self._work, listing, listing.path, params, first=answer):
                 found += page
         return found

@@ -96,7 +96,7 @@ class TableReader:
         if not request.only_counts:
             look = lookups_for_rows(bound.binding, bound.filled(request), work=work, options=options)
         shows = STATEMENT_TABLES.offered(bound.account)
-        return scan_rows(plan, maker, work, extension=extension, look=look, shows=shows)
+        return scan_rows(plan, maker, work, extension=extension, look=look, shows=shows, reads=request.reads)
 
     def _rows_maker(
         self, request: ScanRequest, more_columns: frozenset[str], note: Note | None, options: Options

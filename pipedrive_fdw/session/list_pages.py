@@ -1,4 +1,5 @@
-"""The pages of a list, wherever one is read: by a scan, for field definitions, for a record in a list."""
+"""The pages of a list, wherever one is read, and reads that are asked for before their answers are used, so
+that waiting for some and using others overlap."""
 
 from __future__ import annotations
 
@@ -8,8 +9,61 @@ from typing import Any
 
 from pipedrive_fdw.api.offset import Rank
 from pipedrive_fdw.api.paging import Page, Params, pages
-from pipedrive_fdw.catalog.model import Listing
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.api.waiting import Pending
+from pipedrive_fdw.catalog.model import Listing, Operation
+from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.session.cached_lists import Key
+from pipedrive_fdw.session.work import Body, Work
+
+Read = tuple[Operation, str, Params]
+
+
+class Prefetch:
+    """Of one scan, all of whose rows will be taken once it ``is_on``. What is expected before is asked for
+    then."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.is_on = False
+        self._expected: list[Read] = []
+        self._under_way: dict[Key, Pending[Body | ApiError]] = {}
+
+    def begin(self) -> None:
+        """From now on all rows will be taken."""
+        self.is_on = True
+        for read in self._expected:
+            self._start(*read)
+        self._expected.clear()
+
+    def expect(self, op: Operation, path: str, params: Params) -> None:
+        """The scan will want this read, unless it ends before."""
+        if self.is_on:
+            self._start(op, path, params)
+        else:
+            self._expected.append((op, path, params))
+
+    def take(self, op: Operation, path: str, params: Params) -> Pending[Body | ApiError] | None:
+        """The read if it is under way, to be used once. It is not expected any more."""
+        self._expected = [read for read in self._expected if read != (op, path, params)]
+        return self._leave((op.version, path, params))
+
+    def close(self) -> None:
+        """What is under way will not be used."""
+        for key in list(self._under_way):
+            self._leave(key)
+
+    def _start(self, op: Operation, path: str, params: Params) -> None:
+        key = (op.version, path, params)
+        if key not in self._under_way:
+            begun = self._work.start(op, path, params)
+            # Other scans of the statement pay for it no second time
+            self._under_way[key] = self._work.session.under_way[key] = begun
+
+    def _leave(self, key: Key) -> Pending[Body | ApiError] | None:
+        begun = self._under_way.pop(key, None)
+        if begun is not None and self._work.session.under_way.get(key) is begun:
+            del self._work.session.under_way[key]
+        return begun
 
 
 def list_pages(
@@ -17,15 +71,24 @@ def list_pages(
     listing: Listing,
     path: str,
     params: Params,
+    *,
     first: Mapping[str, Any] | None = None,
     rank: Rank | None = None,
+    prefetch: Prefetch | None = None,
 ) -> Iterator[Page]:
     """Each page of records; *first* is the envelope of the first page where it is there already, *rank* as in
-    ``pages``. Raises the error of a refusal, ProtocolError for an answer that is not what it should be."""
+    ``pages``; by *prefetch* a page is asked for when the one before it has come.
+
+    Raises the error of a refusal, ProtocolError for an answer that is not what it should be.
+    """
     there = [] if first is None else [first]
 
     def ask(asked: Params) -> Mapping[str, Any]:
-        return there.pop() if there else work.ask(listing, path, asked)
+        if there:
+            return there.pop()
+        begun = None if prefetch is None else prefetch.take(listing, path, asked)
+        return work.ask(listing, path, asked) if begun is None else work.answer(listing, path, asked, begun)
 
     again = partial(work.ask, listing, path, afresh=True)
-    return pages(ask, listing, params, f"GET /api/v{listing.version}{path}", again, rank)
+    expect = None if prefetch is None else partial(prefetch.expect, listing, path)
+    return pages(ask, listing, params, f"GET /api/v{listing.version}{path}", again, rank, expect)

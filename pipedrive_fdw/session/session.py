@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import Client, Spent
 from pipedrive_fdw.api.transport import Exchange
-from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.api.waiting import Interrupts, Pending
 from pipedrive_fdw.errors import BudgetError
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
@@ -61,6 +61,8 @@ class Session:
         self.cache = cache
         self.spent = Spent()
         self.parallel = parallel
+        # Reads by their keys that a scan has begun and not used yet (session/list_pages.py)
+        self.under_way: dict[Any, Pending[Any]] = {}
         # Paths that want a parameter for each of several values (Listing.repeats)
         self.repeating: set[str] = set()
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}

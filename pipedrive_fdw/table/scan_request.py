@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, read_conditions
+
+
+class Reads(Enum):
+    """How many rows of a scan will be taken."""
+
+    SOME = "some"  # perhaps not all
+    MORE = "more"  # all, once a second one is taken
+    ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -25,10 +34,11 @@ class ScanRequest:
     columns     those that the query names
     whole       the query uses whole rows
     target      the rows are to be updated or deleted
-    all         all rows will be read: nothing above the scan stops early
+    all         all rows will be read: nothing above the scan stops early, as far as the planner sees
     conditions  those of the query that have a known form; PostgreSQL rechecks all of them
     order       the order in which the rows must come; while the query is planned, the order it would like
     limit       the number of rows that the query reads at most, None for all
+    reads       the part of the rows that the executor will take
     """
 
     columns: frozenset[str] = frozenset()
@@ -38,6 +48,7 @@ class ScanRequest:
     conditions: tuple[Condition, ...] = ()
     order: tuple[SortKey, ...] = ()
     limit: int | None = None
+    reads: Reads = Reads.SOME
 
     @property
     def only_counts(self) -> bool:
