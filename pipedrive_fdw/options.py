@@ -138,7 +138,9 @@ class Options:
     reserve_tokens: int = _option(
         "API tokens of the day that queries leave untouched", _ST, number(0, 1e9), 0
     )
-    parallel: int = _option("requests that a scan has under way at once", (SERVER,), number(1, 32), 8)
+    parallel: int = _option(
+        "requests that a scan has under way at once, at most", (SERVER,), number(1, 32), 32
+    )
     push_text_sort: bool = _option(
         "lets Pipedrive sort text for an ORDER BY, in its own order", _ST, boolean, False
     )

@@ -98,6 +98,11 @@ class Exchange:
                 hint="Use a smaller page_size, or a smaller number of requests at once: the option parallel.",
             )
 
+    @property
+    def held(self) -> int:
+        """Bytes of answers that have come and were not used yet."""
+        return self._held
+
     def release(self, size: int) -> None:
         """*size* bytes of answers are not needed any more."""
         with self._lock:

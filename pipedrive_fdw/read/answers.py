@@ -11,7 +11,7 @@ from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.paths import Call
-from pipedrive_fdw.session.list_pages import Prefetch, list_pages
+from pipedrive_fdw.session.list_pages import Held, Prefetch, list_pages
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import Record
@@ -30,8 +30,19 @@ class Answers:
         self.prefetch = prefetch
         self._rank = rank
 
-    def pages(self, listing: Listing, call: Call, first: Mapping[str, Any] | None = None) -> Iterator[Batch]:
-        """All pages of *call*; *first* is the answer of the first page where it is there already."""
+    def pages(
+        self,
+        listing: Listing,
+        call: Call,
+        first: Mapping[str, Any] | None = None,
+        *,
+        to_end: bool = True,
+        through: Held | None = None,
+    ) -> Iterator[Batch]:
+        """All pages of *call*; *first* is the answer of the first page where it is there already.
+
+        They are asked for ahead, by *through* where that is given; unless they are read *to_end*, not at all.
+        """
         try:
             found = list_pages(
                 self.work,
@@ -40,7 +51,7 @@ class Answers:
                 call.params,
                 first=first,
                 rank=self._rank,
-                prefetch=self.prefetch,
+                prefetch=(through or self.prefetch) if to_end else None,
             )
             for page in found:
                 yield page, call.echo
@@ -53,8 +64,8 @@ class Answers:
         def start(call: Call) -> Pending[Any]:
             return self.work.start(op, call.path, call.params)
 
-        session = self.work.session
-        for call, result in ordered_map(start, calls, session.parallel, session.interrupts):
+        width, interrupts = self.prefetch.width, self.work.session.interrupts
+        for call, result in ordered_map(start, calls, width, interrupts):
             yield call, self.work.finish(op, call.path, call.params, result)
 
     def gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:

@@ -93,7 +93,7 @@ class _Scan:
         self.table = plan.table
         self.work = work
         self._prefetch = prefetch
-        self._extender = Extender(self.table, extension, work) if extension.names else None
+        self._extender = Extender(self.table, extension, work, prefetch) if extension.names else None
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(column_of(self.table, name), value) for name, value in plan.where]
         self._present = [column_of(self.table, name) for name in self.table.present]

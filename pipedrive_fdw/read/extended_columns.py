@@ -11,6 +11,7 @@ from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
 from pipedrive_fdw.plan.calls import fill
+from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
 from pipedrive_fdw.session.work import Body, Work
 from pipedrive_fdw.table.records import Record, column_value
@@ -31,10 +32,11 @@ class Extender:
     raises.
     """
 
-    def __init__(self, table: Table, extension: Extension, work: Work) -> None:
+    def __init__(self, table: Table, extension: Extension, work: Work, prefetch: Prefetch) -> None:
         self._table = table
         self._names = extension.names
         self._work = work
+        self._prefetch = prefetch
         self._known = work.session.extended(extension.seconds)
         self._refused: ApiError | None = None
         self._answered = False
@@ -63,8 +65,7 @@ class Extender:
                 return Ready(found)
             return self._work.start(get, path, params)
 
-        session = self._work.session
-        fetched = ordered_map(start, paths, session.parallel, session.interrupts)
+        fetched = ordered_map(start, paths, self._prefetch.width, self._work.session.interrupts)
         for record, (path, result) in zip(records, fetched):
             answer = result
             if isinstance(result, (Body, ApiError)):

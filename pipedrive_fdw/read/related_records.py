@@ -123,7 +123,6 @@ class Related:
         return [user for page in list_pages(self._work, USERS, USERS.path, ()) for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
-        session = self._work.session
         chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
 
         calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
@@ -133,7 +132,12 @@ class Related:
             return self._work.start(listing, listing.path, params)
 
         found: list[Any] = []
-        for (listing, params), result in ordered_map(start, calls, session.parallel, session.interrupts):
+
+        def width(used: int) -> int:
+            return self._work.most_at_once()  # the page is shown when all have come
+
+        interrupts = self._work.session.interrupts
+        for (listing, params), result in ordered_map(start, calls, width, interrupts):
             answer = self._work.finish(listing, listing.path, params, result)
             if isinstance(answer, ApiError):
                 raise answer

@@ -13,6 +13,7 @@ from pipedrive_fdw.plan.calls import fill, held_values, list_name
 from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.answers import Answers, Batch
+from pipedrive_fdw.read.both_ends import from_both_ends
 from pipedrive_fdw.table.records import Record, dig
 
 
@@ -58,7 +59,11 @@ class Steps:
         stop = step.stop
         watch = None if stop is None else Watch(stop, column_of(self._table, stop.order.column))
         count = 0
-        for records, echo in self._answers.pages(step.listing, call):
+        if step.both_ends:
+            batches = from_both_ends(self._answers, step.listing, call)
+        else:
+            batches = self._answers.pages(step.listing, call, to_end=stop is None)
+        for records, echo in batches:
             yield records, echo
             count += len(records)
             if watch is not None and watch.is_past(records):

@@ -15,6 +15,8 @@ from pipedrive_fdw.errors import ApiError
 from pipedrive_fdw.session.cached_lists import Key
 from pipedrive_fdw.session.work import Body, Work
 
+# How many requests side by side, where it is not known that all are needed.
+_SLOW = 8
 Read = tuple[Operation, str, Params]
 
 
@@ -34,6 +36,16 @@ class Prefetch:
         for read in self._expected:
             self._start(*read)
         self._expected.clear()
+
+    def width(self, used: int) -> int:
+        """How many requests side by side, when the answers of so many have been *used*.
+
+        They begin with one, and each answer that was used lets one more leave: a reader who stops early, as
+        under LIMIT, has paid for little that it did not see. Where all rows will be taken, the burst window
+        sets the pace.
+        """
+        most = self._work.most_at_once()
+        return most if self.is_on else min(used + 1, _SLOW, most)
 
     def expect(self, op: Operation, path: str, params: Params) -> None:
         """The scan will want this read, unless it ends before."""
@@ -66,6 +78,32 @@ class Prefetch:
         return begun
 
 
+class Held:
+    """The *prefetch* of one walk through a list, whose next page is asked for when it is released."""
+
+    def __init__(self, prefetch: Prefetch) -> None:
+        self._prefetch = prefetch
+        self._next: Read | None = None
+        self.is_under_way = False
+
+    def expect(self, op: Operation, path: str, params: Params) -> None:
+        self._next = (op, path, params)
+
+    def take(self, op: Operation, path: str, params: Params) -> Pending[Body | ApiError] | None:
+        self._next, self.is_under_way = None, False
+        return self._prefetch.take(op, path, params)
+
+    @property
+    def waits(self) -> bool:
+        """True if a page is to be released."""
+        return self._next is not None
+
+    def release(self) -> None:
+        if self._next is not None:
+            self._prefetch.expect(*self._next)
+            self._next, self.is_under_way = None, True
+
+
 def list_pages(
     work: Work,
     listing: Listing,
@@ -74,7 +112,7 @@ def list_pages(
     *,
     first: Mapping[str, Any] | None = None,
     rank: Rank | None = None,
-    prefetch: Prefetch | None = None,
+    prefetch: Prefetch | Held | None = None,
 ) -> Iterator[Page]:
     """Each page of records; *first* is the envelope of the first page where it is there already, *rank* as in
     ``pages``; by *prefetch* a page is asked for when the one before it has come.

@@ -52,7 +52,7 @@ class Session:
         cache: SharedCache,
         fields: FieldDefinitions,
         statement: Callable[[], Any],
-        parallel: int = 8,
+        parallel: int = 32,
     ) -> None:
         self.client = client
         self.interrupts = interrupts

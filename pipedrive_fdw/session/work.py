@@ -22,6 +22,8 @@ from pipedrive_fdw.values.jsontext import parse_json
 Params = tuple[tuple[str, str], ...]
 # What a statement that ends waits for its threads, which have nothing to wait for any more.
 _ENDING_SECONDS = 0.25
+# Requests side by side, whatever the window; bytes of unused answers at which no further ones are begun.
+_LEAST_AT_ONCE, _ENOUGH_HELD = 8, 16 * 2**20
 T = TypeVar("T")
 
 
@@ -64,6 +66,17 @@ class Work:
         self.sizes: dict[str, int] = {}
         self._cached = Cached(session.cache, cache_ttl)
         self._tasks: list[Task[Any]] = []
+
+    def most_at_once(self) -> int:
+        """How many requests side by side use up the burst window.
+
+        A quarter of it is under way at a time where an answer takes half a second. More would wait for their
+        turn, and other sessions behind them.
+        """
+        if self.exchange.held > _ENOUGH_HELD:
+            return 1
+        window = self.session.client.limits.window_limit() or 0
+        return min(self.session.parallel, max(window // 4, _LEAST_AT_ONCE))
 
     def close(self) -> None:
         """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""

@@ -42,7 +42,7 @@ def path_of(table: str) -> str:
     "sql",
     [
         "SELECT clock_timestamp(), {busy} FROM {table} t",
-        "SELECT clock_timestamp(), {busy} FROM {table} t WHERE id > 0",
+        "SELECT clock_timestamp(), {busy} FROM {table} t WHERE length(id::text) > 0",
         "SELECT clock_timestamp(), {busy} FROM (SELECT id FROM {table} OFFSET 0) t",
         "SELECT clock_timestamp(), {busy} FROM {table} t UNION ALL SELECT clock_timestamp(), 0 FROM stages",
     ],
@@ -88,9 +88,7 @@ def test_a_cursor_that_is_read_in_pieces_asks_page_by_page(account: LiveAccount,
 def test_a_loop_of_plpgsql_that_may_be_left_asks_page_by_page(account: LiveAccount, table: str) -> None:
     account.connect()
     account.simulator.reset()
-    account.run(
-        f"DO $$ DECLARE n bigint; BEGIN FOR n IN SELECT id FROM {table} LOOP EXIT; END LOOP; END $$"
-    )
+    account.run(f"DO $$ DECLARE n bigint; BEGIN FOR n IN SELECT id FROM {table} LOOP EXIT; END LOOP; END $$")
     assert len(account.requests()) == 1
 
 
@@ -140,3 +138,66 @@ def test_a_change_between_pages_takes_no_other_record_along(account: LiveAccount
         assert len(rows) == len(set(rows))
         assert before - set(gone) <= set(rows) <= before
     account.simulator.refill()
+
+
+# ---- from both ends
+
+
+@pytest.fixture
+def long(account: LiveAccount) -> Iterator[LiveAccount]:
+    """Deals in pages of 50, whose number is known: some 22 pages of deals, few of archived ones."""
+    account.simulator.reset()
+    account.simulator.refill()
+    account.connect()
+    account.run("ALTER FOREIGN TABLE deals OPTIONS (ADD page_size '50')")
+    account.connect()
+    account.rows("SELECT count(*) FROM deals")
+    yield account
+    account.run("ALTER FOREIGN TABLE deals OPTIONS (DROP page_size)")
+    account.connect()
+
+
+def directions(account: LiveAccount) -> list[str]:
+    return [r["query"].get("sort_direction", "") for r in account.requests() if r["path"] == "/api/v2/deals"]
+
+
+def test_a_long_list_is_read_from_both_ends(long: LiveAccount) -> None:
+    expected = sorted(row["id"] for row in long.simulator.records("deals") if not row["is_deleted"])
+    long.simulator.reset()
+    assert sorted(row[0] for row in long.rows("SELECT id FROM deals")) == expected
+    up, down = (directions(long).count(way) for way in ("asc", "desc"))
+    pages = -(-sum(not row["is_archived"] for row in long.simulator.records("deals")) // 50)
+    assert abs(up - down) <= 2 and up + down <= pages + 1
+
+
+def test_explain_tells_of_both_ends(long: LiveAccount) -> None:
+    plan = "\n".join(long.plan("SELECT id FROM deals"))
+    assert "GET /api/v2/deals?sort_by=id&sort_direction=asc&limit=50" in plan
+    assert "Read from both ends at once where all rows are taken" in plan
+
+
+def test_who_may_stop_reads_a_long_list_from_one_end(long: LiveAccount) -> None:
+    assert len(long.asked("SELECT id FROM (SELECT id FROM deals OFFSET 0) d LIMIT 60")) == 2
+    assert directions(long) == ["asc", "asc"]
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2, 3, 9, 17, 20, 21])
+def test_both_ends_miss_nothing_while_deals_change(long: LiveAccount, skip: int) -> None:
+    """Deleted, archived and changed ones, and one that is added, all between the same two requests."""
+    there = {row["id"] for row in long.simulator.records("deals") if not row["is_deleted"]}
+    live = sorted(row["id"] for row in long.simulator.records("deals") if not row["is_archived"])
+    gone, archived, changed = live[5::97], live[7::97], live[9::97]
+    blank = long.simulator.account["deals"].rows[live[0]]
+    added = max(live) + 10_000
+    body = [
+        *({"method": "DELETE", "path": f"deals/{key}"} for key in gone),
+        *({"method": "PATCH", "path": f"deals/{key}", "body": {"is_archived": True}} for key in archived),
+        *({"method": "PATCH", "path": f"deals/{key}", "body": {"title": "changed"}} for key in changed),
+        {"method": "POST", "path": "deals", "body": {**blank, "id": added}},
+    ]
+    long.simulator.faults(
+        [{"match": "^/api/v2/deals", "action": "change", "skip": skip, "times": 1, "body": body}]
+    )
+    rows = [row[0] for row in long.rows("SELECT id FROM deals")]
+    assert len(rows) == len(set(rows))
+    assert there - set(gone) <= set(rows) <= there | {added}
