@@ -87,7 +87,7 @@ class Bench:
             self.line(f"{sql}, at {_LATENCY} ms", sql, "latency", Taken(_LATENCY / 1000))
         self.simulator.configure({"latency_ms": 0})
 
-    def fan_outs(self) -> None:
+    def fan_outs(self, bursts: Sequence[int]) -> None:
         parents = "SELECT id FROM deals WHERE is_archived = false"
         ids = self.live.value(f"SELECT array_agg(id)::text FROM ({parents}) d")
         by = {
@@ -96,7 +96,7 @@ class Bench:
             "a join": "SELECT count(*) FROM deals d JOIN deal_followers f ON f.deal_id = d.id "
             "WHERE NOT d.is_archived",
         }
-        for burst in _BURSTS:
+        for burst in bursts:
             for what, sql in by.items():
                 self.simulator.configure({"burst": burst, "latency_ms": _LATENCY})
                 self.fan_out(f"followers of {_PARENTS} deals, by {what}, {burst} per 2 s", sql, burst)
@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=20_000)
     parser.add_argument("--fields", type=int, default=20, help="custom fields beside those of every company")
     parser.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--bursts", nargs="*", type=int, default=_BURSTS, help="windows of the fan-outs")
     parser.add_argument("--only", nargs="*", default=["scans", "latency", "fan_outs", "sessions"])
     parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.json"
@@ -168,7 +169,7 @@ def measured(server: Server, chosen: argparse.Namespace, deals: int, only: Seque
         if "latency" in only:
             bench.latency(deals)
         if "fan_outs" in only:
-            bench.fan_outs()
+            bench.fan_outs(chosen.bursts)
         if "sessions" in only:
             bench.sessions()
         return bench.lines
