@@ -225,3 +225,10 @@ def nulls_elsewhere(table: Table, column: str, settings: Settings) -> bool:
 def parents_name(listing: Listing, count: str) -> str:
     """What it is remembered by, among the sizes, how many records of *listing* have children by *count*."""
     return f"{list_name(listing)} with {count}"
+
+
+def counted_columns(table: Table, settings: Settings) -> tuple[str, ...]:
+    """The columns of the records that say how many rows of other tables hang on them."""
+    parents = (child.parent for child in settings.tables.values())
+    counts = {p.count for p in parents if p is not None and p.table == table.name and p.count}
+    return tuple(sorted(counts if settings.named is None else counts & settings.named))

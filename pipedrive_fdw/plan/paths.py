@@ -119,6 +119,7 @@ class Lists:
                 either end
     counted     the columns that say how many rows of other tables hang on a record
     settled     so it is known; otherwise a list with such rows at neither end is read whole
+    both_ends   it comes by id, and may be read from both ends at once where all rows are taken
     """
 
     listing: Listing
@@ -131,6 +132,7 @@ class Lists:
     opposite: tuple[Call, ...] = ()
     settled: bool = False
     counted: tuple[str, ...] = ()
+    both_ends: bool = False
 
     @property
     def tokens(self) -> int:

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Listing, Parent, Table
+from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
     Settings,
+    counted_columns,
     fill,
     filter_text,
-    get_call,
     held_values,
     is_known,
     list_size,
@@ -30,13 +30,12 @@ from pipedrive_fdw.plan.calls import (
     sort_params,
 )
 from pipedrive_fdw.plan.conditions import RuntimeValue
-from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
+from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of, parents_of_records
 from pipedrive_fdw.plan.paths import (
     Ahead,
     Call,
     Candidate,
     Children,
-    Gets,
     Lists,
     Order,
     ScanPlan,
@@ -47,13 +46,19 @@ from pipedrive_fdw.plan.paths import (
 from pipedrive_fdw.plan.predicates import SHARE, Predicates, Range
 from pipedrive_fdw.plan.sendable import (
     can_be_key,
+    is_reference,
+    parent_slot,
+    placeholder_filters,
     possible_keys,
+    slices,
     time_bound,
     with_listed_ids,
     with_same_columns,
 )
 from pipedrive_fdw.plan.stops import stop_of
 
+# Of which a list is read from both ends.
+_MANY_PAGES = 10
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
 
@@ -160,7 +165,7 @@ class _Builder:
     def _list(self, listing: Listing) -> tuple[Step, set[str], bool]:
         fixed, splits, used = self._sendable(listing)
         parent = self.table.parent
-        needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
+        needs_parent = parent is not None and parent_slot(listing, parent.column) is not None
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
             children, of_parents = self._children(listing, fixed)
             return children, used | of_parents, False
@@ -172,7 +177,7 @@ class _Builder:
         for size in range(len(optional) + 1):
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
-                calls = math.prod(len(self._slices(f)) for f in parts)
+                calls = math.prod(len(slices(f, self.predicates)) for f in parts)
                 pages = max(calls, self._pages(listing, [*fixed, *parts], stop))
                 if chosen and (
                     calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced], stop)
@@ -183,8 +188,12 @@ class _Builder:
         assert best is not None  # noqa: S101 - the empty combination is always there
         parts = best[2]
         used |= {f.column for f in parts}
-        combos = tuple(itertools.product(*(self._slices(f) for f in parts)))
+        combos = tuple(itertools.product(*(slices(f, self.predicates) for f in parts)))
         order = (stop.order,) if stop is not None and not self.order else self.order
+        whole = not fixed and not parts
+        both_ends = whole and not order and _is_long(self.table, listing, best[1], self.settings)
+        if both_ends:
+            order = (Order("id"),)
         calls_made = tuple(
             self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
         )
@@ -196,11 +205,22 @@ class _Builder:
                 self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
             )
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
-        whole = not fixed and not parts
-        counted = _counted(self.table, self.settings) if whole else ()
+        counted = counted_columns(self.table, self.settings) if whole else ()
         pages = best[1] + len(opposite)
         settled = bool(opposite) and nulls_settled(self.table, listing, self.order[0].column, self.settings)
-        step = Lists(listing, calls_made, pages, needs_parent, ahead, stop, whole, opposite, settled, counted)
+        step = Lists(
+            listing,
+            calls_made,
+            pages,
+            of_parents=needs_parent,
+            ahead=ahead,
+            stop=stop,
+            whole=whole,
+            opposite=opposite,
+            settled=settled,
+            counted=counted,
+            both_ends=both_ends,
+        )
         return step, used, in_order
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
@@ -217,7 +237,7 @@ class _Builder:
         """Filters with one value to send, filters whose IN could be split, columns used."""
         fixed: dict[Filter, Any] = {}
         splits: list[Filter] = []
-        for filt in (*self._placeholder_filters(listing), *listing.filters):
+        for filt in (*placeholder_filters(listing), *listing.filters):
             value = time_bound(filt, self.predicates)
             if value is not None:
                 fixed[filt] = value
@@ -227,7 +247,7 @@ class _Builder:
                 continue
             if filt.values and not all(v in filt.values or isinstance(v, RuntimeValue) for v in values):
                 continue
-            if self._is_reference(filt.column) and not all(map(can_be_key, values)):
+            if is_reference(self.table, filt.column) and not all(map(can_be_key, values)):
                 continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
                 continue  # the batch look-up weighs it
@@ -239,20 +259,6 @@ class _Builder:
             fixed = {f: v for f, v in fixed.items() if f.alone or f.required}
             splits = [f for f in splits if f.alone or f.required]
         return fixed, splits, {f.column for f in fixed}
-
-    def _is_reference(self, name: str) -> bool:
-        column = self.table.column(name)
-        return column is not None and bool(column.references)
-
-    @staticmethod
-    def _placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
-        return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
-
-    def _slices(self, filt: Filter) -> list[Any]:
-        values = self.predicates.equal[filt.column]
-        if filt.shape != "in":
-            return list(values)
-        return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]
 
     def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None = None) -> int:
         if listing.paging == NONE:
@@ -272,20 +278,14 @@ class _Builder:
 
     # ---- children of parents that are walked
 
-    def _parent_slot(self, listing: Listing, column: str) -> Filter | None:
-        for filt in (*self._placeholder_filters(listing), *listing.filters):
-            if filt.column == column and filt.required:
-                return filt
-        return None
-
     def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> tuple[Children, set[str]]:
         """How the children of parents are asked for that the query does not name, and the columns whose
         conditions say of which."""
         parent = self.table.parent
         assert parent is not None  # noqa: S101 - asked by the caller
-        slot = self._parent_slot(listing, parent.column)
+        slot = parent_slot(listing, parent.column)
         assert slot is not None  # noqa: S101 - asked by the caller
-        found = _parents_of_records(self.table, self.predicates, self.settings)
+        found = parents_of_records(self.table, self.predicates, self.settings)
         if found is None and parent.guarded:
             raise PlanError(
                 f"{self.table.name} is read for one {parent.table[:-1]} at a time",
@@ -350,26 +350,13 @@ class _Builder:
         return max(1, min(most, self.limit))
 
 
-def _counted(table: Table, settings: Settings) -> tuple[str, ...]:
-    """The columns of the records that say how many rows of other tables hang on them."""
-    parents = (child.parent for child in settings.tables.values())
-    counts = {p.count for p in parents if p is not None and p.table == table.name and p.count}
-    return tuple(sorted(counts if settings.named is None else counts & settings.named))
+def _is_long(table: Table, listing: Listing, pages: int, settings: Settings) -> bool:
+    """True for a list by id that is known to be so long that one page more is a small part of it."""
+    by_id = listing.paging == CURSOR and "id" in listing.sorts and table.key == ("id",)
+    return by_id and pages >= _MANY_PAGES and is_known(table, settings)
 
 
 # ---- parents that are walked
-
-
-def _parents_of_records(table: Table, predicates: Predicates, settings: Settings) -> Walk | None:
-    """The parents that records name which are looked up by their own ids, None where no ids are given."""
-    get = table.get
-    if get is None or not get.parents or any(name not in predicates.equal for name in get.placeholders):
-        return None
-    (name,) = get.placeholders
-    ids = predicates.equal[name]
-    calls = tuple(get_call(table, get, {name: value}, settings) for value in ids)
-    columns = tuple(c for c in table.columns if c.name in get.parents)
-    return Walk(ScanPlan(table, (Gets(get, calls),)), columns, len(ids) * len(columns))
 
 
 def walk_of(parent: Parent, limits: Range | None, settings: Settings) -> Walk:

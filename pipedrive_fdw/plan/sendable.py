@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import Column, Filter, Table
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.predicates import Predicates
 
@@ -108,3 +108,30 @@ def _least(values: tuple[Any, ...]) -> Any:
 
 def _greatest(values: tuple[Any, ...]) -> Any:
     return values[0] if any(isinstance(v, RuntimeValue) for v in values) else max(values)
+
+
+def is_reference(table: Table, name: str) -> bool:
+    """Whether the column *name* holds ids of other records."""
+    column = table.column(name)
+    return column is not None and bool(column.references)
+
+
+def placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
+    """The placeholders of the path of *listing* as filters that it needs."""
+    return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
+
+
+def parent_slot(listing: Listing, column: str) -> Filter | None:
+    """What *listing* needs of the parent's *column*, None where it does without."""
+    for filt in (*placeholder_filters(listing), *listing.filters):
+        if filt.column == column and filt.required:
+            return filt
+    return None
+
+
+def slices(filt: Filter, predicates: Predicates) -> list[Any]:
+    """The values of the filter's column, as many together as one call takes."""
+    values = predicates.equal[filt.column]
+    if filt.shape != "in":
+        return list(values)
+    return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]

@@ -55,6 +55,11 @@ class Cached:
         self._taken: dict[Key, bytes] = {}
         self._used: set[Key] = set()
 
+    @property
+    def keeps(self) -> bool:
+        """True when answers are kept for other sessions."""
+        return self._seconds > 0
+
     def get(self, key: Key) -> bytes | None:
         """The packed answer of *key*."""
         if not self._seconds:
@@ -76,10 +81,6 @@ class Cached:
         except (TypeError, ValueError):  # an odd file
             return None
         return first
-
-    @property
-    def is_on(self) -> bool:
-        return bool(self._seconds)
 
     def begin(self, key: Key) -> bool:
         """*key* is to be asked for; False where another session does."""

@@ -48,8 +48,8 @@ class BoundTable:
     def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
         """Raises OptionError where *options* or *columns* name nothing that the catalogue has."""
         self.options = options
-        self.catalogue = tables_of(options["api_version"])
-        self.table = table_named(options["table"], self.catalogue)
+        self.catalogue = tables_of(options.api_version)
+        self.table = table_named(options.table, self.catalogue)
         self.binding = bind(self.table, columns)
         self.maker = RowMaker(self.binding).forgiving(self.binding.names)
         self.names = {b.name: b.column.name for b in self.binding.columns}
@@ -61,7 +61,7 @@ class BoundTable:
             and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
         }
         self.never_null = frozenset(c.name for c in self.table.columns if c.not_null)
-        self.sorting = Sorting(self.table, self.comparable, self.never_null, bool(options["push_text_sort"]))
+        self.sorting = Sorting(self.table, self.comparable, self.never_null, options.push_text_sort)
         types = {c.name: c.type for c in self.table.columns}
         several = len(self.table.key) > 1
         self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
@@ -82,7 +82,9 @@ class BoundTable:
         """The conditions of *request* on the catalogue's columns, with typed values."""
         conditions = [replace(c, column=self.names.get(c.column, c.column)) for c in request.conditions]
         zone = setting("TimeZone") or "UTC"
-        return normalise(conditions, self.comparable, self.never_null, zone, self._joined_key)
+        return normalise(
+            conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
+        )
 
     def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
         """*keys* by the catalogue's names."""
@@ -112,12 +114,12 @@ class BoundTable:
         options = self.options
         return Settings(
             self.catalogue,
-            options["page_size"],
-            options["rows"],
-            self.counts.known(),
-            options["archived"],
+            page_size=options.page_size,
+            rows=options.rows,
+            sizes=self.counts.known(),
+            archived=options.archived,
             labels=self.binding.labelled,
-            trust_counts=options["trust_counts"],
+            trust_counts=options.trust_counts,
         )
 
     def settings_for(self, request: ScanRequest) -> Settings:
