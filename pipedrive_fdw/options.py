@@ -323,7 +323,7 @@ def base_url(options: Options) -> str:
 
 
 def account_identity(options: Options) -> tuple[str, ...]:
-    """What tells accounts apart: the address, and where that serves every company, who signs in."""
+    """The identity of an account: its address, and where that serves every company, its credential."""
     if options.company_domain or options.api_token:
         return (base_url(options),)
     return (base_url(options), options.refresh_token or options.secrets_file)

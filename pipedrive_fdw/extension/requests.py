@@ -18,6 +18,7 @@ from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
@@ -138,9 +139,9 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    params = (*params, ("limit", str(_HITS)))
-    first = work.ask(op, op.path, params)
-    pages = list_pages(work, listing, op.path, params, first=first)
+    call = Call(listing, op.path, (*params, ("limit", str(_HITS))))
+    first = work.ask(call)
+    pages = list_pages(work, listing, call, first=first)
     items = [item for page in pages for item in page]
     return {**first["data"], "items": items}
 

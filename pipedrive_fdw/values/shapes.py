@@ -22,7 +22,7 @@ OBJECT, LIST, MAP = "object", "list", "map"
 
 @dataclass(frozen=True)
 class Shape:
-    """What one JSON value may be.
+    """The form that a JSON value must have.
 
     kind      OBJECT, LIST, MAP (an object whose keys are free), or the kind of a scalar (SCALARS)
     parts     of an OBJECT: key → shape
@@ -109,7 +109,7 @@ def _inside(name: str, inner: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands, for messages: the whole in words ("column emails of persons"), and the way to the
+    """The place of a value in messages: the whole in words ("column emails of persons"), and the path of the
     part ("emails[0].label")."""
 
     subject: str
@@ -163,7 +163,7 @@ def tidied(shape: Shape, value: Any) -> Any:
 
 
 def _stands(value: Any, before: Sequence[Any]) -> bool:
-    """Whether *value* is one of *before*; true and 1 are two values."""
+    """True if *value* is one of *before*; true and 1 are two values."""
     return any(_text(one) == _text(value) for one in before)
 
 
