@@ -54,8 +54,10 @@ fuzz: $(READY) ## 20,000 spoilt answers of the API, and 2,000 statements on such
 	  $(PYTEST) -q tests/hostile/test_answers.py tests/hostile/test_postgres.py
 golden: $(READY) ## write the golden files of tests/regress anew
 	REGENERATE=1 $(PYTEST) -q tests/regress
-docs: $(READY) ## write the generated parts of README.md and docs anew
+docs: $(READY) ## write the generated parts of docs anew, and build the site in build/site
 	$(BIN)/python -m tests.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server: requirements/
