@@ -188,7 +188,9 @@ def tables_script() -> str:
         "CREATE SCHEMA IF NOT EXISTS pipedrive;",
     ]
     for table in TABLES.values():
-        columns = ",\n".join(f'    "{c.name}" {c.type}' for c in (*table.columns, ATTRS))
+        columns = ",\n".join(
+            f'    "{c.name}" {c.type}{" NOT NULL" * c.not_null}' for c in (*table.columns, ATTRS)
+        )
         lines.append(
             f"\nCREATE FOREIGN TABLE pipedrive.{table.name} (\n{columns}\n) "
             f"SERVER pipedrive OPTIONS (table '{table.name}');"
