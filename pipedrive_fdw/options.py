@@ -268,7 +268,7 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
         )
     if option is not None:
         stands = ", ".join(option.where)
-        return OptionError(f"{name} is no option of {place}", hint=f"It stands on: {stands}.")
+        return OptionError(f"{name} is no option of {place}", hint=f"It belongs to: {stands}.")
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
@@ -304,8 +304,9 @@ def check_server(options: Options) -> None:
     if not secrets:
         raise CredentialError(
             "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
-            "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'). You find the "
+            "token in Pipedrive under Personal preferences > API. For OAuth, `python -m pipedrive_fdw "
+            "authorize` makes the mapping.",
         )
     if not options.company_domain and not options.base_url and not uses_oauth(options):
         raise OptionError(

@@ -100,7 +100,7 @@ def pushdown_part() -> str:
 
 def options_part() -> str:
     """Every option."""
-    head = ("option", "stands on", "default", "meaning")
+    head = ("option", "belongs to", "default", "meaning")
     rows = []
     for option in OPTIONS:
         where = [
