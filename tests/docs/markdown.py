@@ -31,7 +31,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page a reader is meant to read."""
-    others = ("README.md", "SECURITY.md", "docker/README.md")
+    others = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docker/README.md")
     return [*(ROOT / name for name in others), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
