@@ -49,7 +49,7 @@ BEGIN
     LOOP
         IF change.kind IS NULL THEN
             RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
-                  USING HINT = format('When nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
+                  USING HINT = format('If nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
                                       known.name, change.name);
             CONTINUE;
         END IF;
