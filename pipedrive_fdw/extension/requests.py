@@ -71,7 +71,7 @@ def send(options: Options, request: Values) -> Any:
     version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options.updatable:
         raise WriteError(
-            f"{method} {path} is not to be sent",
+            f"{method} {path} is forbidden here",
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
@@ -162,7 +162,7 @@ def _parsed(path: str) -> tuple[int, str]:
         raise WriteError(
             f"{beginning(path, _SHOWN)!r} is no path of the API",
             detail=sentences(str(error).capitalize()),
-            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
+            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters belong in the argument query.",
         ) from None
     return int(found[1]), found[2]
 

@@ -205,7 +205,7 @@ class Work:
                 envelope = parse_json(result.body)
             except ValueError:  # it was read before it was kept
                 raise ProtocolError(
-                    "an answer in the cache of all sessions is odd", hint="Try again."
+                    "an answer in the cache that sessions share is damaged", hint="Try again."
                 ) from None
         if result.epoch is not None:
             self.session.memory.put(call.key, result.body, result.packed, result.epoch)

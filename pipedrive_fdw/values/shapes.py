@@ -238,12 +238,12 @@ def _unknown(shape: Shape, key: str, place: Place) -> WriteError:
     if key in shape.shown:
         return WriteError(
             f'the key "{key}" of {place.subject} cannot be set',
-            detail=f"Pipedrive sets it itself; it stands in {place.path}. {_NOTHING_SENT}",
-            hint=f"Leave it out, or as it is. Valid keys: {', '.join(shape.parts)}.",
+            detail=f"Pipedrive sets it itself. It is part of {place.path}. {_NOTHING_SENT}",
+            hint=f"Leave it out, or leave it unchanged. Valid keys: {', '.join(shape.parts)}.",
         )
     return WriteError(
         f'{place.subject} has no key "{key}"',
-        detail=f"It stands in {place.path}, and Pipedrive does not know it. {_NOTHING_SENT}",
+        detail=f"It is in {place.path}, and Pipedrive does not know it. {_NOTHING_SENT}",
         hint=sentences(did_you_mean(key, shape.parts), f"Valid keys: {', '.join(shape.parts)}"),
     )
 
