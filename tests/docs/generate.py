@@ -15,6 +15,7 @@ from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom_fields.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
 from pipedrive_fdw.values.shapes import form
+from tests.docs.coverage import coverage_page
 from tests.docs.markdown import pages, with_parts
 from tools.engine.places import ROOT
 
@@ -56,6 +57,7 @@ def generated_files() -> dict[Path, str]:
         if _SQL_PART.search(text):
             files[part] = _SQL_PART.sub(lambda m: m[1] + lists[m[2]] + m[3], text)
     files[SQL / "tables.sql"] = tables_script()
+    files[ROOT / "docs" / "api-coverage.md"] = coverage_page()
     return files
 
 
