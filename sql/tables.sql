@@ -303,6 +303,14 @@ CREATE FOREIGN TABLE pipedrive.product_followers (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_followers');
 
+CREATE FOREIGN TABLE pipedrive.user_followers (
+    "user_id" bigint,
+    "follower_user_id" bigint,
+    "add_time" timestamptz,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_followers');
+
 CREATE FOREIGN TABLE pipedrive.deal_participants (
     "id" bigint,
     "deal_id" bigint,
@@ -635,6 +643,125 @@ CREATE FOREIGN TABLE pipedrive.files (
     "content" bytea,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'files');
+
+CREATE FOREIGN TABLE pipedrive.deal_files (
+    "deal_id" bigint,
+    "id" bigint,
+    "user_id" bigint,
+    "person_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_files');
+
+CREATE FOREIGN TABLE pipedrive.person_files (
+    "person_id" bigint,
+    "id" bigint,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_files');
+
+CREATE FOREIGN TABLE pipedrive.organization_files (
+    "org_id" bigint,
+    "id" bigint,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "person_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_files');
+
+CREATE FOREIGN TABLE pipedrive.product_files (
+    "product_id" bigint,
+    "id" bigint,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "s3_bucket" text,
+    "product_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_files');
 
 CREATE FOREIGN TABLE pipedrive.call_logs (
     "id" text,
@@ -1149,6 +1276,36 @@ CREATE FOREIGN TABLE pipedrive.phases (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'phases');
 
+CREATE FOREIGN TABLE pipedrive.project_templates (
+    "id" bigint,
+    "title" text,
+    "description" text,
+    "projects_board_id" bigint,
+    "owner_id" bigint,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_templates');
+
+CREATE FOREIGN TABLE pipedrive.project_groups (
+    "project_id" bigint,
+    "id" bigint,
+    "name" text,
+    "order_nr" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_groups');
+
+CREATE FOREIGN TABLE pipedrive.project_plan_items (
+    "project_id" bigint,
+    "item_type" text,
+    "item_id" bigint,
+    "phase_id" bigint,
+    "group_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_plan_items');
+
 CREATE FOREIGN TABLE pipedrive.deal_fields (
     "field_code" text,
     "field_name" text,
@@ -1388,6 +1545,34 @@ CREATE FOREIGN TABLE pipedrive.product_field_options (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_field_options');
 
+CREATE FOREIGN TABLE pipedrive.project_field_options (
+    "field_code" text,
+    "field_name" text,
+    "is_custom_field" boolean,
+    "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_field_options');
+
+CREATE FOREIGN TABLE pipedrive.activity_field_options (
+    "field_code" text,
+    "field_name" text,
+    "is_custom_field" boolean,
+    "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'activity_field_options');
+
 CREATE FOREIGN TABLE pipedrive.users (
     "id" bigint,
     "name" text,
@@ -1476,6 +1661,140 @@ CREATE FOREIGN TABLE pipedrive.currencies (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'currencies');
 
+CREATE FOREIGN TABLE pipedrive.deal_permitted_users (
+    "deal_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.lead_permitted_users (
+    "lead_id" uuid,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'lead_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.person_permitted_users (
+    "person_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.organization_permitted_users (
+    "org_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.product_permitted_users (
+    "product_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.project_permitted_users (
+    "project_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.user_permissions (
+    "user_id" bigint,
+    "can_add_custom_fields" boolean,
+    "can_add_products" boolean,
+    "can_add_prospects_as_leads" boolean,
+    "can_bulk_edit_items" boolean,
+    "can_change_visibility_of_items" boolean,
+    "can_convert_deals_to_leads" boolean,
+    "can_create_own_workflow" boolean,
+    "can_delete_activities" boolean,
+    "can_delete_custom_fields" boolean,
+    "can_delete_deals" boolean,
+    "can_edit_custom_fields" boolean,
+    "can_edit_deals_closed_date" boolean,
+    "can_edit_products" boolean,
+    "can_edit_shared_filters" boolean,
+    "can_export_data_from_lists" boolean,
+    "can_follow_other_users" boolean,
+    "can_merge_deals" boolean,
+    "can_merge_organizations" boolean,
+    "can_merge_people" boolean,
+    "can_modify_labels" boolean,
+    "can_see_company_wide_statistics" boolean,
+    "can_see_deals_list_summary" boolean,
+    "can_see_hidden_items_names" boolean,
+    "can_see_other_users" boolean,
+    "can_see_other_users_statistics" boolean,
+    "can_see_security_dashboard" boolean,
+    "can_share_filters" boolean,
+    "can_share_insights" boolean,
+    "can_use_api" boolean,
+    "can_use_email_tracking" boolean,
+    "can_use_import" boolean,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_permissions');
+
+CREATE FOREIGN TABLE pipedrive.user_role_settings (
+    "user_id" bigint,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_settings (
+    "role_id" bigint,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_pipelines (
+    "role_id" bigint,
+    "pipeline_id" bigint,
+    "is_visible" boolean,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_pipelines');
+
+CREATE FOREIGN TABLE pipedrive.legacy_teams (
+    "id" bigint,
+    "name" text,
+    "description" text,
+    "manager_id" bigint,
+    "users" bigint[],
+    "active_flag" boolean,
+    "deleted_flag" boolean,
+    "add_time" timestamptz,
+    "created_by_user_id" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_teams');
+
+CREATE FOREIGN TABLE pipedrive.legacy_team_users (
+    "team_id" bigint,
+    "user_id" bigint,
+    "row_id" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_team_users');
+
 CREATE FOREIGN TABLE pipedrive.api_usage (
     "tokens_left" bigint,
     "tokens_a_day" bigint,
@@ -1544,6 +1863,16 @@ CREATE FOREIGN TABLE pipedrive.webhooks (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'webhooks');
 
+CREATE FOREIGN TABLE pipedrive.user_connections (
+    "google" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_connections');
+
+CREATE FOREIGN TABLE pipedrive.billing_addons (
+    "code" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'billing_addons');
+
 CREATE FOREIGN TABLE pipedrive.deal_changes (
     "deal_id" bigint,
     "field_key" text,
@@ -1582,6 +1911,86 @@ CREATE FOREIGN TABLE pipedrive.organization_changes (
     "is_bulk_update_flag" boolean,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_changes');
+
+CREATE FOREIGN TABLE pipedrive.project_changes (
+    "project_id" bigint,
+    "old_values" jsonb,
+    "new_values" jsonb,
+    "actor_user_id" bigint,
+    "time" timestamptz,
+    "change_source" text,
+    "change_source_user_agent" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_follower_changes (
+    "deal_id" bigint,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.person_follower_changes (
+    "person_id" bigint,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.organization_follower_changes (
+    "org_id" bigint,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.product_follower_changes (
+    "product_id" bigint,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_participant_changes (
+    "deal_id" bigint,
+    "action" text,
+    "actor_user_id" bigint,
+    "person_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_participant_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_flow (
+    "deal_id" bigint,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_flow');
+
+CREATE FOREIGN TABLE pipedrive.person_flow (
+    "person_id" bigint,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_flow');
+
+CREATE FOREIGN TABLE pipedrive.organization_flow (
+    "org_id" bigint,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_flow');
 
 CREATE FOREIGN TABLE pipedrive.subscriptions (
     "id" bigint,

@@ -18,7 +18,9 @@ from pipedrive_fdw.catalog import (
     notes,
     products,
     projects,
+    rights,
     subscriptions,
+    teams,
     users,
     v1,
 )
@@ -39,6 +41,8 @@ FAMILIES = (
     fields,
     nested,
     users,
+    rights,
+    teams,
     account,
     changes,
     subscriptions,

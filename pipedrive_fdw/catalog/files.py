@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove
-from pipedrive_fdw.catalog.model import OFFSET, Column, Get, Listing, Table
+from dataclasses import replace
+
+from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, add, change, parent, ref, remove
+from pipedrive_fdw.catalog.model import OFFSET, Column, Get, Listing, Parent, Table
 
 _LINKS = (
     ref("deal_id", "deals", "The deal.", insert=True),
@@ -90,6 +92,38 @@ FILES = Table(
     delete=remove("/files/{id}", 1),
 )
 
+
+def _files_of(what: str, column: str, table: str, names: str = "") -> Table:
+    """The table of the files attached to rows of *table*; *names* are its columns of files, '' for most."""
+    chosen = names.split()
+    shown = tuple(
+        replace(c, insert=False, update=False)
+        for c in FILES.columns
+        if c.name != column
+        and c.source != "-"
+        and (c.name in chosen if chosen else not c.name.startswith(("project_", "file_type")))
+    )
+    return Table(
+        name=f"{what}_files",
+        doc=f"Files attached to {what}s: columns of files.",
+        columns=(parent(column, table, f"The {what}."), *shown, ROW_ID),
+        listings=(
+            Listing(
+                f"/{table}/{{{column}}}/files",
+                tokens=20,
+                version=1,
+                paging=OFFSET,
+                page_max=100,
+                null_is_empty=True,
+            ),
+        ),
+        key=(column, "id"),
+        parent=Parent(table, column),
+        hidden=FILES.hidden,
+        rows=2_000,
+    )
+
+
 CALL_LOGS = Table(
     name="call_logs",
     doc="Call logs that are assigned to the token's user.",
@@ -125,4 +159,17 @@ CALL_LOGS = Table(
     rows=1_000,
 )
 
-TABLES = (FILES, CALL_LOGS)
+TABLES = (
+    FILES,
+    _files_of("deal", "deal_id", "deals"),
+    _files_of("person", "person_id", "persons"),
+    _files_of("organization", "org_id", "organizations"),
+    _files_of(
+        "product",
+        "product_id",
+        "products",
+        "id add_time update_time file_name file_size active_flag inline_flag remote_location remote_id "
+        "s3_bucket product_name url name description",
+    ),
+    CALL_LOGS,
+)

@@ -30,7 +30,8 @@ NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 #   parts   an address: the text there and the flat fields beside it (address_country, …) as one object
 #   list    a list written as text (1,2), as its only element, or as null when it is empty
 #   number  a whole number, or one written as text; nothing for any other value
-READERS = ("not", "has", "id", "parts", "list", "number")
+#   text    a text; nothing for any other value (false where there is none)
+READERS = ("not", "has", "id", "parts", "list", "number", "text")
 
 
 def read_source(source: str) -> tuple[str, tuple[str, ...]]:
@@ -65,7 +66,8 @@ class Column:
     body        dotted path in the request body, when it is not the name; "file" is the content of a
                 multipart body and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
-                text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59
+                text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59, ``list`` an array of the
+                one value
     shape       of a jsonb that can be given: what the API takes
     """
 
@@ -160,6 +162,7 @@ class Listing(Operation):
     paging    NONE, CURSOR (v2) or OFFSET (v1 start and limit); ``page_max`` rows a page at most
     rows      dotted path of the records under ``data``, when data is not itself the list; '*' when
               data is one object, which is the only row
+    scalar    the list has bare values: each is a record with the value under this name
     filters   what it can be asked for; a placeholder of the path is asked for through the column of
               the same name
     sorts     columns by which it can be ordered
@@ -168,7 +171,7 @@ class Listing(Operation):
     repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
               write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
-    key       dotted path of what tells the records of the list apart
+    key       dotted path of what tells the records of the list apart; '' when that is the whole record
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
@@ -177,6 +180,7 @@ class Listing(Operation):
     paging: str = CURSOR
     page_max: int = 500
     rows: str = ""
+    scalar: str = ""
     filters: tuple[Filter, ...] = ()
     sorts: tuple[str, ...] = ()
     holds: Mapping[str, Any] = field(default_factory=dict)

@@ -218,6 +218,8 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             return str(value)
         if column.sent == "utc":
             return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+        if column.sent == "list":
+            return [CODECS[column.type].dump(value)]
         return CODECS[column.type].dump(value)
     except (ValueError, TypeError, AttributeError) as error:
         raise WriteError(

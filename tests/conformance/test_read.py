@@ -13,8 +13,8 @@ from pipedrive_fdw.catalog.v1 import CHANGED
 from tests.conformance.expected import UNKEPT, records, shown
 from tests.live import LiveAccount
 
-# Tables that need their parent in the query.
-GUARDED = {"deal_changes": "deal_id", "person_changes": "person_id", "organization_changes": "org_id"}
+# Tables that need their parent in the query, with the column that names it.
+GUARDED = {t.name: t.parent.column for t in TABLES.values() if t.parent is not None and t.parent.guarded}
 
 
 def types(account: LiveAccount, table: str) -> dict[str, str]:

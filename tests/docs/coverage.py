@@ -1,4 +1,4 @@
-"""How each operation of the API is reached from SQL: docs/api-coverage.md, from the catalogue and the functions."""
+"""How each operation of the API is reached from SQL (docs/api-coverage.md), by catalogue and functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def function_operations() -> Iterator[tuple[str, Operation]]:
 
 @cache
 def ways() -> Mapping[str, list[str]]:
-    """The documented operations by their names, with how each is reached: links to tables, functions, commands."""
+    """The documented operations by their names, and how each is reached: tables, functions, commands."""
     found: dict[str, list[str]] = {name: [] for name in documented()}
 
     def add(name: str, way: str) -> None:
@@ -67,14 +67,14 @@ def coverage_page() -> str:
     left = sorted(LEFT_OUT, key=_place)
     return "\n".join(
         (
-            "<!-- Written by make docs from pipedrive_fdw/catalog and sql/src. Change those, not this page. -->",
+            "<!-- Written by make docs from pipedrive_fdw/catalog and sql/src. Change those, not this. -->",
             "",
             "# The whole API",
             "",
-            f"Pipedrive documents {len(by)} operations. {len(reached)} of them are reached by a table, a function or",
-            f"a command; {len(left)} are left out, with the reason. A test holds this page against Pipedrive's",
-            "OpenAPI files. The function [`request()`](procedures.md) sends any operation whose body and answer are",
-            "JSON, also those that are left out.",
+            f"Pipedrive documents {len(by)} operations. {len(reached)} of them are reached by a table, a",
+            f"function or a command; {len(left)} are left out, with the reason. A test holds this page",
+            "against Pipedrive's OpenAPI files. The function [`request()`](procedures.md) sends any",
+            "operation whose body and answer are JSON, also those that are left out.",
             "",
             "## Reached",
             "",
