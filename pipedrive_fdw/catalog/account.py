@@ -181,7 +181,6 @@ BILLING_ADDONS = Table(
         Listing("/billing/subscriptions/addons", tokens=20, version=1, paging=NONE, null_is_empty=True),
     ),
     key=("code",),
-    needs="an OAuth token needs the scope users:read",
     rows=5,
 )
 

@@ -60,7 +60,6 @@ USER_FOLLOWERS = Table(
     listings=(Listing("/users/{user_id}/followers", tokens=10),),
     key=("user_id", "follower_user_id"),
     parent=Parent("users", "user_id"),
-    needs="an OAuth token needs the scope users:read",
     rows=20,
 )
 

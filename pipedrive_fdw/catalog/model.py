@@ -293,8 +293,8 @@ class Table:
               column another value; nor deleted, where no UPDATE can set the column
     shared    the column that names the record where several rows show the same one: it is written once
               for each value
-    removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of
-              rows but an error
+    removed   Pipedrive has taken the operations away, or does so account by account: an answer of 404 to
+              all of them is not an absence of rows but an error
     local     its one row is known here and costs no request; it has no listing
     custom_fields  whose custom fields its records have: 'deal', 'lead' (which shares them), 'person', …
     needs     what an account or token must have, for the error of 402, 403, 404, 410 and 415

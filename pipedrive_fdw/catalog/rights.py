@@ -88,7 +88,7 @@ _SETTINGS = (
 
 
 def _of_one(
-    name: str, doc: str, owner: Column, columns: tuple[Column, ...], tail: str, tokens: int, needs: str
+    name: str, doc: str, owner: Column, columns: tuple[Column, ...], tail: str, tokens: int, needs: str = ""
 ) -> Table:
     """A table of one row for each user or role, which *owner* names."""
     table = owner.references.split(".")[0]
@@ -113,7 +113,6 @@ USER_PERMISSIONS = _of_one(
     tuple(Column(name, "boolean", f"Whether the user may {what}.") for name, what in _PERMISSIONS.items()),
     "permissions",
     10,
-    "an OAuth token needs the scope users:read",
 )
 USER_ROLE_SETTINGS = _of_one(
     "user_role_settings",
@@ -122,7 +121,6 @@ USER_ROLE_SETTINGS = _of_one(
     _SETTINGS,
     "roleSettings",
     10,
-    "an OAuth token needs the scope users:read",
 )
 ROLE_SETTINGS = _of_one(
     "role_settings",

@@ -30,6 +30,7 @@ LEGACY_TEAMS = Table(
     insert=add("/legacyTeams", 1),
     update=change("/legacyTeams/{id}", 1),
     needs=_NEEDS,
+    removed=True,
     rows=10,
 )
 
@@ -57,6 +58,7 @@ LEGACY_TEAM_USERS = Table(
     insert=add(_USERS, 1),
     delete=Write(_USERS, tokens=10, version=1, method="DELETE", fields=("user_id",)),
     needs=_NEEDS,
+    removed=True,
     rows=50,
 )
 

@@ -226,7 +226,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     yield "Custom fields", "become columns at the import" if table.custom_fields else ""
     yield "Needs", table.needs
     if table.removed:
-        yield "Removed", "Pipedrive took these operations away; where they are gone, a query is an error"
+        yield "Removed", "Pipedrive takes these operations away; where they are gone, a query is an error"
 
 
 def _meaning(column: Column) -> str:
