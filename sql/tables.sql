@@ -1992,6 +1992,100 @@ CREATE FOREIGN TABLE pipedrive.organization_flow (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_flow');
 
+CREATE FOREIGN TABLE pipedrive.deal_summary (
+    "status" text,
+    "user_id" bigint,
+    "pipeline_id" bigint,
+    "stage_id" bigint,
+    "filter_id" bigint,
+    "total_count" bigint,
+    "total_currency_converted_value" numeric,
+    "total_weighted_currency_converted_value" numeric,
+    "total_currency_converted_value_formatted" text,
+    "total_weighted_currency_converted_value_formatted" text,
+    "values_total" jsonb,
+    "weighted_values_total" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_summary');
+
+CREATE FOREIGN TABLE pipedrive.deal_timeline (
+    "start_date" date,
+    "interval" text,
+    "amount" bigint,
+    "field_key" text,
+    "user_id" bigint,
+    "pipeline_id" bigint,
+    "filter_id" bigint,
+    "period_start" timestamptz,
+    "period_end" timestamptz,
+    "totals_count" bigint,
+    "totals_values" jsonb,
+    "totals_weighted_values" jsonb,
+    "totals_open_count" bigint,
+    "totals_open_values" jsonb,
+    "totals_weighted_open_values" jsonb,
+    "totals_won_count" bigint,
+    "totals_won_values" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_timeline');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_conversion (
+    "pipeline_id" bigint,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "from_stage_id" bigint,
+    "to_stage_id" bigint,
+    "conversion_rate" bigint,
+    "won_conversion" bigint,
+    "lost_conversion" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_conversion');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_movement (
+    "pipeline_id" bigint,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "movements_between_stages_count" bigint,
+    "new_deals_count" bigint,
+    "new_deals_deals_ids" bigint[],
+    "new_deals_values" jsonb,
+    "new_deals_formatted_values" jsonb,
+    "deals_left_open_count" bigint,
+    "deals_left_open_deals_ids" bigint[],
+    "deals_left_open_values" jsonb,
+    "deals_left_open_formatted_values" jsonb,
+    "won_deals_count" bigint,
+    "won_deals_deals_ids" bigint[],
+    "won_deals_values" jsonb,
+    "won_deals_formatted_values" jsonb,
+    "lost_deals_count" bigint,
+    "lost_deals_deals_ids" bigint[],
+    "lost_deals_values" jsonb,
+    "lost_deals_formatted_values" jsonb,
+    "average_age_in_days_across_all_stages" bigint,
+    "average_age_in_days_by_stages" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_movement');
+
+CREATE FOREIGN TABLE pipedrive.goal_results (
+    "goal_id" text,
+    "period_start" date,
+    "period_end" date,
+    "progress" bigint,
+    "goal" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'goal_results');
+
+CREATE FOREIGN TABLE pipedrive.recents (
+    "since_timestamp" timestamptz,
+    "item" text,
+    "id" bigint,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'recents');
+
 CREATE FOREIGN TABLE pipedrive.subscriptions (
     "id" bigint,
     "user_id" bigint,

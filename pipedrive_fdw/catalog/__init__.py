@@ -10,6 +10,7 @@ from pipedrive_fdw.catalog import (
     deal_items,
     deals,
     fields,
+    figures,
     files,
     leads,
     links,
@@ -45,6 +46,7 @@ FAMILIES = (
     teams,
     account,
     changes,
+    figures,
     subscriptions,
 )
 TABLES: dict[str, Table] = {table.name: table for family in FAMILIES for table in family.TABLES}

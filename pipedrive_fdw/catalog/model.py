@@ -136,7 +136,7 @@ class Filter:
             ``until`` column < value (whole seconds, exclusive)
             ``flag``  boolean sent as 0 or 1
     values  when not empty: only these can be sent, others are decided here
-    required  the operation answers only when it is given
+    required  the operation answers only when it is given: a parent, or what a query must name
     alone   the API ignores its other filters when this one is given
     share   the part of the rows that one value keeps, a guess for choosing between paths
     """
@@ -331,6 +331,18 @@ class Table:
             if one.name == name:
                 return one
         return None
+
+    @property
+    def selecting(self) -> tuple[str, ...]:
+        """The columns, besides that of the parent, by which a query must say what it wants."""
+        of_parent = () if self.parent is None else (self.parent.column,)
+        needed = (f.column for li in self.listings for f in li.filters if f.required)
+        return tuple(name for name in dict.fromkeys(needed) if name not in of_parent)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it cannot be read whole: a query must name the parent, or what it wants."""
+        return bool(self.selecting) or (self.parent is not None and self.parent.guarded)
 
     def with_changes(self, **changes: Any) -> Table:
         return replace(self, **changes)

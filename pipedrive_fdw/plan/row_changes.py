@@ -8,7 +8,6 @@ that cannot be sent is an error before any request.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.times import utc_text
 
 Row = Mapping[str, Any]
 FILE = "file"
@@ -217,7 +217,7 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         if column.sent == "text":
             return str(value)
         if column.sent == "utc":
-            return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+            return utc_text(value)
         if column.sent == "list":
             return [CODECS[column.type].dump(value)]
         return CODECS[column.type].dump(value)

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from tests.simulator import Simulator
 
@@ -329,6 +330,51 @@ def _team_users(simulator: Simulator) -> Iterable[Record]:
         yield from ({"team_id": team["id"], "user_id": user} for user in team["users"])
 
 
+# Tables whose rows are computed for what the query names: column → value.
+_YEAR = {"start_date": "2026-01-01", "end_date": "2026-12-31"}
+SELECTED: Mapping[str, Mapping[str, Any]] = {
+    "deal_timeline": {"start_date": "2026-01-01", "interval": "month", "amount": 6, "field_key": "add_time"},
+    "pipeline_conversion": _YEAR,
+    "pipeline_movement": _YEAR,
+    "goal_results": {"period_start": "2026-01-01", "period_end": "2026-06-30"},
+    "recents": {"since_timestamp": "2026-08-15 00:00:00"},
+}
+
+
+def selected(table: str) -> str:
+    """The conditions that *table* needs, '' for most."""
+    return " AND ".join(f'"{name}" = {_literal(v)}' for name, v in SELECTED.get(table, {}).items())
+
+
+def _literal(value: Any) -> str:
+    return str(value) if isinstance(value, int) else f"'{value}Z'" if ":" in value else f"'{value}'"
+
+
+def _figures(table: str, path: str) -> Callable[[Simulator], Iterable[Record]]:
+    """What the API computes for SELECTED; a part of it that is an object is shown part by part."""
+    chosen = SELECTED.get(table, {})
+    query = "&".join(f"{name.replace('period_', 'period.')}={quote(str(v))}" for name, v in chosen.items())
+
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for record in _list(asked(simulator, f"v1/{path}{'&' if '?' in path else '?'}{query}")):
+            parts = {f"{n}_{p}": v for n, o in record.items() if isinstance(o, dict) for p, v in o.items()}
+            yield {**record, **parts, **chosen}
+
+    return made
+
+
+def _figures_of_each(
+    table: str, parents: str, column: str, tail: str, nested: str = ""
+) -> Callable[[Simulator], Iterable[Record]]:
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for parent in records(simulator, parents):
+            for record in _figures(table, f"{parents}/{parent['id']}/{tail}")(simulator):
+                for element in record[nested] if nested else [record]:
+                    yield {**record, **element, column: parent["id"]}
+
+    return made
+
+
 def _payments(simulator: Simulator) -> Iterable[Record]:
     living = {r["id"] for r in records(simulator, "subscriptions")}
     return [r for r in simulator.records("subscription_payments") if r["subscription_id"] in living]
@@ -378,6 +424,16 @@ SPECIAL: Mapping[str, Callable[[Simulator], Iterable[Record]]] = {
     **{f"{e}_files": _files_of(c) for e, (_, c) in _OWNERS.items() if e in _FOLLOWED},
     "deal_participant_changes": _participant_changes,
     "user_followers": _user_followers,
+    "deal_summary": _figures("deal_summary", "deals/summary"),
+    "deal_timeline": _figures("deal_timeline", "deals/timeline"),
+    "pipeline_conversion": _figures_of_each(
+        "pipeline_conversion", "pipelines", "pipeline_id", "conversion_statistics", "stage_conversions"
+    ),
+    "pipeline_movement": _figures_of_each(
+        "pipeline_movement", "pipelines", "pipeline_id", "movement_statistics"
+    ),
+    "goal_results": _figures_of_each("goal_results", "goals", "goal_id", "results"),
+    "recents": _figures("recents", "recents?limit=500"),
     "user_permissions": _each("users", "user_id", "permissions"),
     "user_role_settings": _each("users", "user_id", "roleSettings"),
     "role_settings": _each("roles", "role_id", "settings"),

@@ -218,6 +218,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     if table.parent is not None:
         walk = "a query must name it" if table.parent.guarded else "all are walked where a query names none"
         yield "Parent", f"{_code(table.parent.column)} names the row of {_code(table.parent.table)}; {walk}"
+    yield "To be named", ", ".join(_code(name) for name in table.selecting)
     yield "Sorted by Pipedrive", ", ".join(_code(k) for k in sort_keys(table))
     yield (
         "Frozen",

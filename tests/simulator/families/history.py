@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from tests.simulator.account import Account
 from tests.simulator.checks import FIELD_KEY
 from tests.simulator.listing import list_page
@@ -89,8 +91,8 @@ _KINDS = {
 @serves(1, "GET /recents")
 def recents(call: Call) -> Reply:
     """After the time, which is at most a month back; records without update_time are never in it."""
-    month = call.account.moment().strftime("%Y-%m-01 00:00:00")
-    since = max(call.query["since_timestamp"], month)
+    month = call.account.moment() - dt.timedelta(days=31)
+    since = max(call.query["since_timestamp"], month.strftime("%Y-%m-%d %H:%M:%S"))
     wanted = call.query["items"].split(",") if "items" in call.query else list(_KINDS)
     rows = []
     for kind in wanted:
