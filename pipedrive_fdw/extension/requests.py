@@ -30,8 +30,9 @@ from pipedrive_fdw.write.transaction import TRANSACTION
 
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
 _MOST_CHARACTERS, _SHOWN = 2_000, 100
-# What a page of a search can hold (FACTS 3).
-_HITS = 100
+# What a page of a search can hold, that of all kinds of records less.
+_HITS = 500
+_HITS_OF_ALL = 100
 Values = Mapping[str, Any]
 
 
@@ -121,7 +122,9 @@ def _data(options: Options, op: Operation, params: Params, body: Any, whole: boo
     try:
         if whole:
             return _every_page(work, op, params)
-        return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
+        payload = work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).payload
+        # One operation (GET /filters/helpers) answers without an envelope.
+        return payload.get("data") if "data" in payload or "success" in payload else payload
     finally:
         work.close()
 
@@ -137,12 +140,13 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
-    listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    params = (*params, ("limit", str(_HITS)))
+    params = (*params, ("limit", str(_HITS_OF_ALL if op.path == "/itemSearch" else _HITS)))
     first = work.ask(op, op.path, params)
+    bare = isinstance(first.get("data"), list)  # the search of one field
+    listing = Listing(op.path, op.tokens, op.version, op.method, rows="" if bare else "items")
     pages = list_pages(work, listing, op.path, params, first=first)
     items = [item for page in pages for item in page]
-    return {**first["data"], "items": items}
+    return {**({} if bare else first["data"]), "items": items}
 
 
 def _family(table: Table) -> str:

@@ -1,0 +1,141 @@
+"""Functions for searches and for operations that are no rows: what they send, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.live import LiveAccount
+from tools.engine import Server
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    with LiveAccount(server, seed=2, deals=1500, burst=100_000) as live:
+        yield live
+
+
+def call(account: LiveAccount, function: str) -> Any:
+    """The answer of a function, with the requests noted afresh."""
+    account.simulator.reset()
+    arguments = function[:-1] + ("" if function.endswith("()") else ", ")
+    return account.value(f"SELECT pipedrive.{arguments}server => '{account.name}')")
+
+
+def items(found: Any) -> list[Any]:
+    return [one["item"]["id"] for one in found["items"]]
+
+
+@pytest.mark.parametrize(
+    ("function", "table", "column", "term"),
+    [
+        ("search_persons", "persons", "name", "an"),
+        ("search_organizations", "organizations", "name", "Co"),
+        ("search_products", "products", "name", "or"),
+        ("search_leads", "leads", "title", "er"),
+        ("search_projects", "projects", "title", "Pro"),
+    ],
+)
+def test_a_search_finds_what_the_table_has(
+    account: LiveAccount, function: str, table: str, column: str, term: str
+) -> None:
+    fields = f"fields => '{column}'"
+    found = call(account, f"{function}('{term}', {fields})")
+    (request,) = account.requests()
+    assert request["path"] == f"/api/v2/{table}/search"
+    assert request["query"] == {"term": term, "fields": column, "limit": "500"}
+    expected = account.rows(f"SELECT id::text FROM {table} WHERE {column} ILIKE '%{term}%'")
+    assert sorted(map(str, items(found))) == sorted(key for (key,) in expected) != []
+
+
+def test_a_search_is_narrowed_and_reads_all_its_pages(account: LiveAccount) -> None:
+    whole = call(account, "search_deals('er', fields => 'title')")
+    pages = account.requests()
+    assert len(pages) == 2 and "cursor" in pages[1]["query"]
+    living = account.rows("SELECT id, status FROM deals WHERE title ILIKE '%er%'")
+    assert sorted(items(whole)) == sorted(key for key, _ in living)
+    won = call(account, "search_deals('er', fields => 'title', status => 'won')")
+    assert sorted(items(won)) == sorted(key for key, status in living if status == "won")
+    exact = call(account, "search_deals(term => (SELECT title FROM deals WHERE id = 7), exact_match => true)")
+    assert 7 in items(exact)
+
+
+def test_the_search_of_a_field_minds_the_case(account: LiveAccount) -> None:
+    title = account.value("SELECT title FROM deals WHERE id = 7")
+    found = call(account, "search_field((SELECT title FROM deals WHERE id = 7), 'deal', 'title')")
+    assert {one["item"]["title"] for one in found["items"]} == {title}
+    upper = "(SELECT upper(title) || '!' FROM deals WHERE id = 7)"
+    other = call(account, f"search_field({upper}, 'deal', 'title')")
+    assert other["items"] == []
+
+
+def test_users_are_found_by_name_and_by_address(account: LiveAccount) -> None:
+    name, email = account.rows("SELECT name, email FROM users WHERE id = 3")[0]
+    assert 3 in [user["id"] for user in call(account, "search_users((SELECT name FROM users WHERE id = 3))")]
+    (found,) = call(account, f"search_users('{email}', by_email => true)")
+    assert (found["id"], found["name"]) == (3, name)
+
+
+def test_a_role_is_set_and_its_row_shows_it(account: LiveAccount) -> None:
+    call(account, "set_role_setting(2, 'lead_default_visibility', 7)")
+    assert account.value("SELECT lead_default_visibility FROM role_settings WHERE role_id = 2") == 7
+    with pytest.raises(psycopg.Error, match="status 400"):
+        call(account, "set_role_setting(2, 'lead_default_visibility', 2)")
+
+
+def test_pipelines_are_shown_and_hidden(account: LiveAccount) -> None:
+    call(account, "set_role_pipelines(role_id => 3, hide => '{1,2}')")
+    (request,) = account.requests()
+    body = request["body"]["visible_pipeline_ids"]
+    assert {name: json.loads(value) for name, value in body.items()} == {"add": [], "remove": [1, 2]}
+    hidden = "SELECT pipeline_id FROM role_pipelines WHERE role_id = 3 AND NOT is_visible ORDER BY 1"
+    assert account.rows(hidden) == [(1,), (2,)]
+    call(account, "set_role_pipelines(role_id => 3, show => '{2}')")
+    assert account.rows(hidden) == [(1,)]
+
+
+@pytest.mark.parametrize("kind", ["task", "activity"])
+def test_an_item_of_a_plan_is_moved(account: LiveAccount, kind: str) -> None:
+    project, item = account.rows(
+        f"SELECT project_id, item_id FROM project_plan_items WHERE item_type = '{kind}' LIMIT 1"
+    )[0]
+    call(account, f"set_project_plan_item({project}, '{kind}', {item}, phase_id => 2)")
+    where = f"WHERE project_id = {project} AND item_type = '{kind}' AND item_id = {item}"
+    assert account.value(f"SELECT phase_id FROM project_plan_items {where}") == 2
+    with pytest.raises(psycopg.Error, match="item_type is task or activity, and not note"):
+        call(account, f"set_project_plan_item({project}, 'note', {item}, phase_id => 2)")
+
+
+def test_products_of_a_deal_go_at_once(account: LiveAccount) -> None:
+    deal = account.value(
+        "SELECT deal_id FROM deal_products p JOIN deals d ON d.id = p.deal_id WHERE NOT d.is_archived "
+        "GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+    )
+    ids = [key for (key,) in account.rows(f"SELECT id FROM deal_products WHERE deal_id = {deal} ORDER BY id")]
+    call(account, f"delete_deal_products({deal}, '{{{ids[0]},{ids[1]}}}')")
+    assert [(r["method"], r["tokens"]) for r in account.requests()] == [("DELETE", 15)]
+    assert [k for (k,) in account.rows(f"SELECT id FROM deal_products WHERE deal_id = {deal}")] == ids[2:]
+    with pytest.raises(psycopg.Error, match="delete_deal_products needs deal_id, ids"):
+        call(account, f"delete_deal_products({deal}, NULL)")
+    assert account.requests() == []
+
+
+def test_filters_go_at_once_and_say_what_they_can_be_made_of(account: LiveAccount) -> None:
+    call(account, "delete_filters('{5,7}')")
+    assert account.rows("SELECT id FROM filters WHERE id IN (5, 7)") == []
+    assert "operators" in call(account, "filter_helpers()")
+
+
+def test_teams_are_written_and_their_users_too(account: LiveAccount) -> None:
+    account.run("INSERT INTO legacy_teams (name, manager_id, users) VALUES ('New', 1, '{1,2}')")
+    team = account.value("SELECT max(id) FROM legacy_teams")
+    account.run(f"INSERT INTO legacy_team_users (team_id, user_id) VALUES ({team}, 3)")
+    assert account.requests()[-1]["body"] == {"users": [3]}
+    account.run(f"DELETE FROM legacy_team_users WHERE team_id = {team} AND user_id = 1")
+    assert account.value(f"SELECT users FROM legacy_teams WHERE id = {team}") == [2, 3]
+    account.run(f"UPDATE legacy_teams SET deleted_flag = true WHERE id = {team}")
+    assert account.value(f"SELECT deleted_flag FROM legacy_teams WHERE id = {team}") is True
