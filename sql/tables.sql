@@ -763,6 +763,35 @@ CREATE FOREIGN TABLE pipedrive.product_files (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_files');
 
+CREATE FOREIGN TABLE pipedrive.product_images (
+    "product_id" bigint,
+    "id" bigint,
+    "company_id" text,
+    "public_url" text,
+    "add_time" timestamptz,
+    "mime_type" text,
+    "name" text,
+    "content" bytea,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_images');
+
+CREATE FOREIGN TABLE pipedrive.person_pictures (
+    "person_id" bigint,
+    "id" bigint,
+    "item_type" text,
+    "item_id" bigint,
+    "added_by_user_id" bigint,
+    "active_flag" boolean,
+    "file_size" bigint,
+    "pictures" jsonb,
+    "content" bytea,
+    "crop_x" bigint,
+    "crop_y" bigint,
+    "crop_width" bigint,
+    "crop_height" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_pictures');
+
 CREATE FOREIGN TABLE pipedrive.call_logs (
     "id" text,
     "user_id" bigint,

@@ -46,20 +46,6 @@ LEFT_OUT: Mapping[str, str] = {
     "v1 GET /users/{}/roleAssignments": "SELECT … FROM role_assignments WHERE user_id = 7 gives the same",
     "v2 GET /deals/{}/products": "deal_products reads 100 deals by one request, GET /v2/deals/products",
     "v1 GET /files/{}/download": "the answer is the file itself, not JSON; files.url is its address",
-    **dict.fromkeys(
-        (
-            "v1 DELETE /persons/{}/picture",
-            "v1 POST /callLogs/{}/recordings",
-            "v1 POST /files/remote",
-            "v1 POST /persons/{}/picture",
-            "v2 DELETE /products/{}/images",
-            "v2 GET /persons/{}/picture",
-            "v2 GET /products/{}/images",
-            "v2 POST /products/{}/images",
-            "v2 PUT /products/{}/images",
-        ),
-        "not yet",
-    ),
 }
 
 # Operation of version 1 → that of version 2 which does the same; the tables use it under every api_version.

@@ -63,8 +63,8 @@ class Column:
     references  "table.column" that it points to
     insert      it can be given in an INSERT; ``required``: it must be
     update      it can be given in an UPDATE
-    body        dotted path in the request body, when it is not the name; "file" is the content of a
-                multipart body and "file.name" the name it is sent under
+    body        dotted path in the request body, when it is not the name; of a multipart body a bytea is
+                the content, and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
                 text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59, ``list`` an array of the
                 one value

@@ -16,6 +16,7 @@ from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.extension.bodies import Body, encode_body
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
@@ -61,9 +62,9 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 def send(options: Options, request: Values) -> Any:
     """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
-    It has the members method and path, and may have query, body, and pages (true for the items of all pages
-    of a search). Raises WriteError for a request that cannot be sent, and the API's error with the rows that
-    the statement has written before.
+    It has the members method and path, and may have query, body, pages (true for the items of all pages of a
+    search) and encoding (how the body is sent). Raises WriteError for a request that cannot be sent, and the
+    API's error with the rows that the statement has written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
@@ -79,7 +80,8 @@ def send(options: Options, request: Values) -> Any:
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
     params, whole = _parameters(query), bool(request.get("pages"))
-    answers = [_sent(options, op, params, body, whole) for body in bodies]
+    encoding = str(request.get("encoding", "json"))
+    answers = [_sent(options, op, params, encode_body(encoding, body), whole) for body in bodies]
     return answers if many else answers[0]
 
 
@@ -102,7 +104,7 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
             yield {"table_name": table.name, "column_name": column.name, "comment": comment}
 
 
-def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+def _sent(options: Options, op: Operation, params: Params, body: Body, whole: bool) -> Any:
     """The ``data`` of one request. Raises the API's error with the rows that the statement wrote before."""
     try:
         with TRANSACTION.reported():
@@ -116,13 +118,13 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
     return data
 
 
-def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+def _data(options: Options, op: Operation, params: Params, body: Body, whole: bool) -> Any:
     options = with_session(options, setting)
     work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
     try:
         if whole:
             return _every_page(work, op, params)
-        payload = work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).payload
+        payload = work.send(op, op.path, *body, params=params).payload
         # One operation (GET /filters/helpers) answers without an envelope.
         return payload.get("data") if "data" in payload or "success" in payload else payload
     finally:

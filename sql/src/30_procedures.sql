@@ -221,15 +221,17 @@ COMMENT ON FUNCTION pipedrive.search(text, text, name) IS
     'hits.';
 
 CREATE FUNCTION pipedrive.request(
-    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL, server name DEFAULT NULL)
+    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL, server name DEFAULT NULL,
+    encoding text DEFAULT 'json')
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM pipedrive_internal.require('request', 'method, path', num_nulls(method, path));
-    RETURN pipedrive_internal.send(server, method, path, query, body);
+    PERFORM pipedrive_internal.require('request', 'method, path, encoding', num_nulls(method, path, encoding));
+    RETURN pipedrive_internal.send(server, method, path, query, body, encoding => encoding);
 END
 $function$;
-COMMENT ON FUNCTION pipedrive.request(text, text, jsonb, jsonb, name) IS
-    'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb.';
+COMMENT ON FUNCTION pipedrive.request(text, text, jsonb, jsonb, name, text) IS
+    'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb, the body as '
+    'json, form or multipart.';

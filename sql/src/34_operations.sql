@@ -1,5 +1,6 @@
 -- Functions for operations that are neither rows nor searches: settings of roles, plans of projects, many deletions at
--- once, what filters can be made of, links to a provider of video calls.
+-- once, what filters can be made of, links to a provider of video calls,
+-- files elsewhere, recordings of calls.
 
 CREATE FUNCTION pipedrive.set_role_setting(
     role_id bigint, setting_key text, value integer, server name DEFAULT NULL)
@@ -130,3 +131,42 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive.delete_user_provider_link(uuid, name) IS
     'Ends the link of a user to an app for video calls.';
+
+CREATE FUNCTION pipedrive.add_remote_file(
+    file_type text, title text, item_type text, item_id bigint, remote_location text DEFAULT 'googledrive',
+    server name DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM pipedrive_internal.require('add_remote_file', 'file_type, title, item_type, item_id, remote_location',
+                                       num_nulls(file_type, title, item_type, item_id, remote_location));
+    RETURN pipedrive_internal.send(server, 'POST', '/v1/files/remote',
+                                   body => jsonb_build_object(
+                                        'file_type', file_type, 'title', title, 'item_type', item_type,
+                                        'item_id', item_id, 'remote_location', remote_location),
+                                   encoding => 'form');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.add_remote_file(text, text, text, bigint, text, name) IS
+    'Creates an empty file at Google Drive (gdoc, gslides, gsheet, gform or gdraw) and links it to a deal, an '
+    'organization or a person.';
+
+CREATE FUNCTION pipedrive.add_call_recording(
+    call_log_id text, content bytea, file_name text DEFAULT 'recording.mp3', server name DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM pipedrive_internal.require('add_call_recording', 'call_log_id, content, file_name',
+                                       num_nulls(call_log_id, content, file_name));
+    RETURN pipedrive_internal.send(server, 'POST', format('/v1/callLogs/%s/recordings', call_log_id),
+                                   body => jsonb_build_object(
+                                        'file', pipedrive_internal.file_part(content, file_name)),
+                                   encoding => 'multipart');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.add_call_recording(text, bytea, text, name) IS
+    'Attaches the recording of a call, an audio file, to its call log.';

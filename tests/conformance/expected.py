@@ -142,6 +142,7 @@ PARENTS = {
         for w in ("changes", "groups", "plan_items", "permitted_users")
     },
     "product_variations": ("products", "product_id"),
+    "product_images": ("products", "product_id"),
     "note_comments": ("notes", "note_id"),
     "subscriptions": ("deals", "deal_id"),
 }
@@ -325,6 +326,12 @@ def _files_of(column: str) -> Callable[[Simulator], Iterable[Record]]:
     return lambda simulator: [r for r in simulator.records("files") if r[column] is not None]
 
 
+def _pictures(simulator: Simulator) -> Iterable[Record]:
+    for person in simulator.records("persons"):
+        if person["picture_id"]:
+            yield {**asked(simulator, f"v2/persons/{person['id']}/picture"), "person_id": person["id"]}
+
+
 def _team_users(simulator: Simulator) -> Iterable[Record]:
     for team in simulator.records("legacy_teams"):
         yield from ({"team_id": team["id"], "user_id": user} for user in team["users"])
@@ -423,6 +430,7 @@ SPECIAL: Mapping[str, Callable[[Simulator], Iterable[Record]]] = {
     },
     **{f"{e}_files": _files_of(c) for e, (_, c) in _OWNERS.items() if e in _FOLLOWED},
     "deal_participant_changes": _participant_changes,
+    "person_pictures": _pictures,
     "user_followers": _user_followers,
     "deal_summary": _figures("deal_summary", "deals/summary"),
     "deal_timeline": _figures("deal_timeline", "deals/timeline"),

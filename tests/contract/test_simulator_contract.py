@@ -95,6 +95,7 @@ def _parents(simulator: Simulator) -> dict[str, Any]:
     out["/products/{id}/variations"] = _first(simulator, "product_variations", "product_id")
     out["/notes/{id}/comments"] = _first(simulator, "note_comments", "note_id")
     out["/persons/{id}/picture"] = next(p["id"] for p in simulator.records("persons") if p["picture_id"])
+    out["/products/{id}/images"] = _first(simulator, "product_images", "product_id")
     links = {"deals": "deal_id", "persons": "person_id", "organizations": "org_id", "products": "product_id"}
     for table, link in links.items():
         out[f"/{table}/{{id}}/files"] = next(f[link] for f in simulator.records("files") if f[link])

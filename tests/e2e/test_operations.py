@@ -139,3 +139,77 @@ def test_teams_are_written_and_their_users_too(account: LiveAccount) -> None:
     assert account.value(f"SELECT users FROM legacy_teams WHERE id = {team}") == [2, 3]
     account.run(f"UPDATE legacy_teams SET deleted_flag = true WHERE id = {team}")
     assert account.value(f"SELECT deleted_flag FROM legacy_teams WHERE id = {team}") is True
+
+
+CONTENT = bytes(range(256)) * 4
+
+
+def kept(account: LiveAccount, table: str, field: str, key: Any) -> bytes:
+    """What the simulator keeps of an upload."""
+    record = account.simulator.account[table].get(key)
+    assert record is not None
+    return str(record[field]).encode("latin-1")
+
+
+def test_a_picture_is_uploaded_byte_for_byte_and_taken_away(account: LiveAccount) -> None:
+    account.run(
+        "INSERT INTO person_pictures (person_id, content, crop_x, crop_width) "
+        f"VALUES (4, '\\x{CONTENT.hex()}', 1, 9)"
+    )
+    assert kept(account, "persons", "_picture", 4) == CONTENT
+    assert account.value("SELECT pictures ->> '128' FROM person_pictures WHERE person_id = 4") is not None
+    assert account.rows("SELECT content FROM person_pictures WHERE person_id = 4") == [(None,)]
+    account.run("DELETE FROM person_pictures WHERE person_id = 4")
+    assert account.rows("SELECT id FROM person_pictures WHERE person_id = 4") == []
+
+
+def test_an_image_is_uploaded_replaced_and_taken_away(account: LiveAccount) -> None:
+    account.run(f"INSERT INTO product_images (product_id, content) VALUES (3, '\\x{CONTENT.hex()}')")
+    assert kept(account, "product_images", "_content", 3) == CONTENT
+    account.run("UPDATE product_images SET content = 'other'::bytea WHERE product_id = 3")
+    assert kept(account, "product_images", "_content", 3) == b"other"
+    account.run("DELETE FROM product_images WHERE product_id = 3")
+    assert account.rows("SELECT id FROM product_images WHERE product_id = 3") == []
+
+
+def test_a_recording_reaches_its_call(account: LiveAccount) -> None:
+    key = account.value("SELECT id FROM call_logs WHERE NOT has_recording LIMIT 1")
+    call(account, f"add_call_recording('{key}', '\\x{CONTENT.hex()}', 'call ü.mp3')")
+    assert kept(account, "call_logs", "_recording", key) == CONTENT
+    assert account.value(f"SELECT has_recording FROM call_logs WHERE id = '{key}'") is True
+    account.simulator.reset()
+    with pytest.raises(psycopg.Error, match="the file file cannot be sent"):
+        call(account, f"add_call_recording('{key}', 'x', 'a\"b.mp3')")
+    assert account.requests() == []
+
+
+def test_a_remote_file_is_made_by_a_form(account: LiveAccount) -> None:
+    made = call(account, "add_remote_file('gdoc', 'Ünï & co', 'deal', 7)")
+    assert (made["name"], made["deal_id"], made["remote_location"]) == ("Ünï & co", 7, "googledrive")
+
+
+def test_a_request_sends_forms_and_files(account: LiveAccount) -> None:
+    body = "jsonb_build_object('deal_id', 7, 'file', jsonb_build_object('file_name', 'a.bin', 'content', {}))"
+    encoded = f"encode('\\x{CONTENT.hex()}'::bytea, 'base64')"
+    sent = f"request('POST', '/v1/files', body => {body.format(encoded)}, encoding => 'multipart')"
+    key = call(account, sent)["id"]
+    assert kept(account, "files", "_content", key) == CONTENT
+    changed = f"request('PUT', '/v1/files/{key}', body => '{{\"name\": \"b & c\"}}', encoding => 'form')"
+    assert call(account, changed)["name"] == "b & c"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("body => '{}', encoding => 'xml'", "is no encoding of a body"),
+        ("body => '[1]', encoding => 'form'", "a body that is sent as form is a jsonb object"),
+        (
+            """body => '{"file": {"file_name": "a", "content": "!"}}', encoding => 'multipart'""",
+            "the file file cannot be sent",
+        ),
+    ],
+)
+def test_a_body_that_cannot_be_sent_is_refused(account: LiveAccount, arguments: str, message: str) -> None:
+    with pytest.raises(psycopg.Error, match=message):
+        call(account, f"request('POST', '/v1/files', {arguments})")
+    assert account.requests() == []
