@@ -45,7 +45,6 @@ LEFT_OUT: Mapping[str, str] = {
     "v1 GET /projects/{}/tasks": "SELECT … FROM tasks WHERE project_id = 1 gives the same",
     "v1 GET /users/{}/roleAssignments": "SELECT … FROM role_assignments WHERE user_id = 7 gives the same",
     "v2 GET /deals/{}/products": "deal_products reads 100 deals by one request, GET /v2/deals/products",
-    "v1 GET /files/{}/download": "the answer is the file itself, not JSON; files.url is its address",
 }
 
 # Operation of version 1 → that of version 2 which does the same; the tables use it under every api_version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -62,9 +63,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 def send(options: Options, request: Values) -> Any:
     """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
-    It has the members method and path, and may have query, body, pages (true for the items of all pages of a
-    search) and encoding (how the body is sent). Raises WriteError for a request that cannot be sent, and the
-    API's error with the rows that the statement has written before.
+    It has the members method and path, and may have query, body, encoding (how the body is sent) and want:
+    "pages" for the items of all pages of a search, "file" for the bytes of the answer in base64. Raises
+    WriteError for a request that cannot be sent, and the API's error with the rows that the statement has
+    written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
@@ -79,9 +81,9 @@ def send(options: Options, request: Values) -> Any:
     query, body = _exact(request, "query"), _exact(request, "body")
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
-    params, whole = _parameters(query), bool(request.get("pages"))
+    params, want = _parameters(query), str(request.get("want"))
     encoding = str(request.get("encoding", "json"))
-    answers = [_sent(options, op, params, encode_body(encoding, body), whole) for body in bodies]
+    answers = [_sent(options, op, params, encode_body(encoding, body), want) for body in bodies]
     return answers if many else answers[0]
 
 
@@ -104,11 +106,11 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
             yield {"table_name": table.name, "column_name": column.name, "comment": comment}
 
 
-def _sent(options: Options, op: Operation, params: Params, body: Body, whole: bool) -> Any:
+def _sent(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     """The ``data`` of one request. Raises the API's error with the rows that the statement wrote before."""
     try:
         with TRANSACTION.reported():
-            data = _data(options, op, params, body, whole)
+            data = _data(options, op, params, body, want)
     except PipedriveError as error:
         raise _explained(error, options, op.path) from None
     if op.method != "GET":
@@ -118,13 +120,16 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, whole: bo
     return data
 
 
-def _data(options: Options, op: Operation, params: Params, body: Body, whole: bool) -> Any:
+def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     options = with_session(options, setting)
     work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
     try:
-        if whole:
+        if want == "pages":
             return _every_page(work, op, params)
-        payload = work.send(op, op.path, *body, params=params).payload
+        answer = work.send(op, op.path, *body, params=params, file=want == "file")
+        if want == "file":
+            return base64.b64encode(answer.body).decode()
+        payload = answer.payload
         # One operation (GET /filters/helpers) answers without an envelope.
         return payload.get("data") if "data" in payload or "success" in payload else payload
     finally:

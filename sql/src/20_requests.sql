@@ -63,7 +63,7 @@ CREATE FUNCTION pipedrive_internal.send(
     path text,
     query jsonb DEFAULT NULL,
     body jsonb DEFAULT NULL,
-    pages boolean DEFAULT false,
+    want text DEFAULT 'data',
     encoding text DEFAULT 'json'
 )
 RETURNS jsonb
@@ -71,10 +71,10 @@ LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT pipedrive_internal.ask(pipedrive_internal.server_named(server), jsonb_build_object(
-               'method', method, 'path', path, 'query', query, 'body', body, 'pages', pages, 'encoding', encoding));
+               'method', method, 'path', path, 'query', query, 'body', body, 'want', want, 'encoding', encoding));
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean, text) IS
-    'Sends a request and returns its data; with pages, the items of all pages.';
+COMMENT ON FUNCTION pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text) IS
+    'Sends a request and returns its data; wanting pages, the items of all pages; wanting a file, its bytes in base64.';
 
 CREATE FUNCTION pipedrive_internal.file_part(content bytea, file_name text)
 RETURNS jsonb

@@ -15,7 +15,7 @@ BEGIN
                                         'term', term, 'fields', fields, 'exact_match', exact_match,
                                         'person_id', person_id, 'organization_id', organization_id,
                                         'status', status),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_deals(text, text, boolean, bigint, bigint, text, name) IS
@@ -34,7 +34,7 @@ BEGIN
                                    query => jsonb_build_object(
                                         'term', term, 'fields', fields, 'exact_match', exact_match,
                                         'organization_id', organization_id),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_persons(text, text, boolean, bigint, name) IS
@@ -52,7 +52,7 @@ BEGIN
     RETURN pipedrive_internal.send(server, 'GET', '/v2/organizations/search',
                                    query => jsonb_build_object(
                                         'term', term, 'fields', fields, 'exact_match', exact_match),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_organizations(text, text, boolean, name) IS
@@ -70,7 +70,7 @@ BEGIN
     RETURN pipedrive_internal.send(server, 'GET', '/v2/products/search',
                                    query => jsonb_build_object(
                                         'term', term, 'fields', fields, 'exact_match', exact_match),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_products(text, text, boolean, name) IS
@@ -89,7 +89,7 @@ BEGIN
                                    query => jsonb_build_object(
                                         'term', term, 'fields', fields, 'exact_match', exact_match,
                                         'person_id', person_id, 'organization_id', organization_id),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_leads(text, text, boolean, bigint, bigint, name) IS
@@ -108,7 +108,7 @@ BEGIN
                                    query => jsonb_build_object(
                                         'term', term, 'fields', fields, 'exact_match', exact_match,
                                         'person_id', person_id, 'organization_id', organization_id),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_projects(text, text, boolean, bigint, bigint, name) IS
@@ -127,7 +127,7 @@ BEGIN
                                    query => jsonb_build_object(
                                         'term', term, 'entity_type', entity_type, 'field', field,
                                         'match', match),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search_field(text, text, text, text, name) IS

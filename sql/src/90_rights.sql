@@ -39,7 +39,7 @@ GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, p
 GRANT EXECUTE ON FUNCTION
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
-    pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean, text),
+    pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text),
     pipedrive_internal.file_part(bytea, text),
     pipedrive_internal.require(text, text, integer),
     pipedrive_internal.await_conversion(name, text),

@@ -213,3 +213,57 @@ def test_a_body_that_cannot_be_sent_is_refused(account: LiveAccount, arguments: 
     with pytest.raises(psycopg.Error, match=message):
         call(account, f"request('POST', '/v1/files', {arguments})")
     assert account.requests() == []
+
+
+def test_five_megabytes_are_written_and_read_back(account: LiveAccount) -> None:
+    """From the storage, to which no credential goes: it refuses a request with one."""
+    made = account.rows(
+        "INSERT INTO files (deal_id, file_name, content) SELECT 7, 'big.bin', "
+        "decode(string_agg(md5(n::text), ''), 'hex') FROM generate_series(1, 327680) n RETURNING id"
+    )
+    key = made[0][0]
+    assert len(kept(account, "files", "_content", key)) == 5 * 1024 * 1024
+    account.simulator.reset()
+    same = (
+        f"SELECT md5(pipedrive.file_content({key}, server => '{account.name}')) = "
+        "md5(decode(string_agg(md5(n::text), ''), 'hex')) FROM generate_series(1, 327680) n"
+    )
+    assert account.value(same) is True
+    assert [r["tokens"] for r in account.requests()] in ([20], [20, 0])
+
+
+@pytest.mark.parametrize("key", [5, 6])
+def test_a_file_is_read_from_here_and_from_elsewhere(account: LiveAccount, key: int) -> None:
+    wanted = kept(account, "files", "_content", key)
+    assert bytes(call(account, f"file_content({key})")) == wanted != b""
+    assert [r["status"] for r in account.requests()] == ([200] if key == 5 else [302, 200])
+    assert bytes(call(account, f"request_bytes('GET', '/v1/files/{key}/download')")) == wanted
+
+
+@pytest.mark.parametrize(
+    "location", ["http://elsewhere.example/7", "file:///etc/passwd", "https://a@b.example/7", ""]
+)
+def test_a_file_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, location: str) -> None:
+    fault = {
+        "match": "/files/6/download",
+        "action": "status",
+        "status": 302,
+        "headers": {"location": location},
+    }
+    account.simulator.reset()
+    account.simulator.faults([fault])
+    try:
+        with pytest.raises(
+            psycopg.Error, match="a file is said to be where it is not asked for|status 302|does not"
+        ):
+            account.value(f"SELECT pipedrive.file_content(6, server => '{account.name}')")
+        assert len(account.requests()) <= 2
+    finally:
+        account.simulator.faults([])
+
+
+def test_a_file_that_there_is_not_is_an_error(account: LiveAccount) -> None:
+    with pytest.raises(psycopg.Error, match="404"):
+        call(account, "file_content(999999)")
+    with pytest.raises(psycopg.Error, match="whole JSON"):
+        call(account, "request('GET', '/v1/files/5/download')")
