@@ -76,37 +76,24 @@ BEGIN
 END
 $policies$;
 
-CREATE FUNCTION pipedrive_internal.names(list jsonb)
-RETURNS name[]
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-    SELECT coalesce(array_agg(n.name::name ORDER BY n.place), '{}')
-      FROM jsonb_array_elements_text(list) WITH ORDINALITY AS n (name, place);
-$function$;
-COMMENT ON FUNCTION pipedrive_internal.names(jsonb) IS 'An array of JSON strings as names.';
-
-CREATE FUNCTION pipedrive_internal.declared_copies(server oid)
+CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[])
 RETURNS TABLE (
-    table_name name, how text, place integer, newest_first boolean, parent name, parent_column name, parent_key name,
-    step integer, walked boolean, every interval, compared interval, named boolean, because text,
+    server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
+    parent_key name, step integer, walked boolean, every interval, compared interval, named boolean, because text,
     custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[], updated name[], lists jsonb
 )
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT d.table_name, d.how, d.place, d.newest_first, d.parent, d.parent_column, d.parent_key, d.step, d.walked,
-           d.every, d.compared, d.named, d.because, d.custom_fields,
-           pipedrive_internal.names(d.key), pipedrive_internal.names(d.not_null),
-           pipedrive_internal.names(d.left_out), pipedrive_internal.names(d.inserted),
-           pipedrive_internal.names(d.updated), d.lists
-      FROM jsonb_to_recordset(pipedrive_internal.ask(server, '{"copies": true}')) AS d (
+    SELECT s.server, d.*
+      FROM (SELECT DISTINCT unnest(servers)) AS s (server),
+           jsonb_to_recordset(pipedrive_internal.ask(s.server, '{"copies": true}')) AS d (
                table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
                parent_key name, step integer, walked boolean, every interval, compared interval, named boolean,
-               because text, custom_fields boolean, key jsonb, not_null jsonb, left_out jsonb, inserted jsonb,
-               updated jsonb, lists jsonb);
+               because text, custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[],
+               updated name[], lists jsonb);
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid) IS
+COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[]) IS
     'How copies of Pipedrive''s tables are kept, as the catalogue says; no request is sent.';
 
 CREATE VIEW pipedrive_internal.source_columns AS

@@ -24,7 +24,10 @@ BEGIN
            CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
            AND t.name <> ALL (except_tables) AS chosen
       FROM pipedrive_internal.foreign_tables t
-      JOIN LATERAL pipedrive_internal.declared_copies(t.server) d ON d.table_name = t.source
+      JOIN pipedrive_internal.declared_copies(ARRAY(
+               SELECT o.server FROM pipedrive_internal.foreign_tables o
+                WHERE o.schema = to_regnamespace(quote_ident(mirror.schema)))) d
+           ON d.server = t.server AND d.table_name = t.source
      WHERE t.schema = to_regnamespace(quote_ident(mirror.schema));
     PERFORM pipedrive_internal.check_wanted(schema, target, tables, except_tables);
     IF to_regnamespace(quote_ident(target)) IS NULL THEN

@@ -63,7 +63,9 @@ BEGIN
     SELECT array_agg(k.copy ORDER BY d.place, k.name), max(pg_get_userbyid(k.owner)) INTO found, keeper
       FROM pipedrive_internal.known_copies k
       JOIN pipedrive_internal.copies c ON c.copy = k.copy
-      JOIN LATERAL pipedrive_internal.declared_copies(k.server) d ON d.table_name = k.table_name
+      JOIN pipedrive_internal.declared_copies(
+               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+           ON d.server = k.server AND d.table_name = k.table_name
      WHERE CASE WHEN "table" IS NULL
                 THEN pg_get_userbyid(k.owner) = current_user
                      AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
@@ -133,14 +135,14 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_read(pipedrive_internal.copies, text) IS
     'Reads rows of the foreign table into the temporary table pipedrive_fresh; their number.';
 
-CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, "server" oid)
+CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, server oid)
 RETURNS regclass[]
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT coalesce(array_agg(child.copy), '{}')
       FROM pipedrive_internal.known_copies mine
-      JOIN pipedrive_internal.declared_copies("server") d ON d.parent = mine.table_name
+      JOIN pipedrive_internal.declared_copies(ARRAY[sync_children.server]) d ON d.parent = mine.table_name
       JOIN pipedrive_internal.known_copies child
            ON child.table_name = d.table_name AND child.server = mine.server AND child.schema = mine.schema
           AND child.owner = mine.owner
@@ -361,7 +363,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;  -- it was dropped
     END IF;
-    SELECT * INTO declared FROM pipedrive_internal.declared_copies(source.server) d
+    SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server]) d
      WHERE d.table_name = source.table_name;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
@@ -580,7 +582,9 @@ BEGIN
         SELECT k.copy, d.how, d.walked, d.step, d.lists
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
-          JOIN LATERAL pipedrive_internal.declared_copies(k.server) d ON d.table_name = k.table_name
+          JOIN pipedrive_internal.declared_copies(
+               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+           ON d.server = k.server AND d.table_name = k.table_name
          WHERE pg_get_userbyid(k.owner) = current_user
            AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
          ORDER BY d.place, k.name
