@@ -1,4 +1,4 @@
-"""How a copy of each table is kept up to date. It follows from the table's declaration; what does not stands here."""
+"""How a copy of each table is kept up to date: it follows from the declaration, and what does not stands here."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _batch(listing: Listing, column: str) -> bool:
 
 
 def copying_faults(tables: Mapping[str, Table]) -> list[str]:
-    """What makes it impossible to keep a copy as ``copying_of`` says, each beginning with the table's name."""
+    """What keeps a copy from being kept as ``copying_of`` says, each beginning with the table's name."""
     faults = [f"{name}: is read once a day but not declared" for name in sorted(DAILY - set(tables))]
     for name, table in tables.items():
         how = copying_of(table)

@@ -46,7 +46,7 @@ def declarations(options: Options) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_left_out(table: Table, column: Column) -> bool:
-    """True of a column that selects and has no value of its own, costs a request a row, or repeats the others."""
+    """True of a column that only selects, costs a request a row, or repeats the others."""
     if column.name == ATTRS.name or column.extended:
         return True
     parent = table.parent.column if table.parent is not None else ""
@@ -71,7 +71,6 @@ def _list(listing: Listing, how: Copying, page_size: int) -> Mapping[str, Any]:
         "tokens": listing.tokens,
         "page": min(listing.page_max, page_size),
         "holds": dict(listing.holds),
-        "changes": how.how == CHANGES
-        and (how.newest_first or listing.filter_of(TIME, "since") is not None),
+        "changes": how.how == CHANGES and (how.newest_first or listing.filter_of(TIME, "since") is not None),
         "keys": batch.most if batch is not None else 1,
     }

@@ -237,3 +237,28 @@ $function$;
 COMMENT ON FUNCTION pipedrive.set_sync(regclass, interval, interval) IS
     'How often a copy is brought up to date (NULL: in every run), and how often it is compared with the whole table '
     '(NULL: only when a run is told to).';
+
+CREATE FUNCTION pipedrive.replace_copy("table" regclass, new_table regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF NOT pipedrive_internal.keeps(new_table) THEN
+        RAISE EXCEPTION 'pipedrive copy: % does not belong to %', new_table, quote_ident(current_user)
+              USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE pipedrive_internal.copies c
+       SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL, history = NULL
+     WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+                    ERRCODE = 'wrong_object_type';
+    END IF;
+    UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.replace_copy(regclass, regclass) IS
+    'Lets another table, partitioned for instance, take the place of a copy. It has the same columns and key, and is '
+    'loaded by the next run.';

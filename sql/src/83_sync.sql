@@ -352,7 +352,8 @@ DECLARE
     children regclass[];
     counts bigint[] := '{0,0,0}';
     action text;
-    planned bigint;
+    left_over bigint;
+    parents bigint;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
         RAISE WARNING 'pipedrive copy: % is left out, because another session is bringing it up to date', "copy";
@@ -375,8 +376,10 @@ BEGIN
         RETURN true;
     END IF;
     IF most IS NOT NULL THEN
-        SELECT most - coalesce(sum(l.tokens), 0) INTO planned FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
-        IF planned < (SELECT p.tokens FROM pipedrive_internal.sync_price(copied, declared.lists, action, declared.step) p)
+        SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
+          FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
+        SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+        IF left_over < (SELECT p.tokens FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents) p)
         THEN
             RETURN NULL;
         END IF;
@@ -521,7 +524,7 @@ COMMENT ON PROCEDURE pipedrive.sync(regclass, boolean, bigint) IS
 -- ---- prices
 
 CREATE FUNCTION pipedrive_internal.sync_price(
-    copied pipedrive_internal.copies, lists jsonb, action text, step integer)
+    copied pipedrive_internal.copies, lists jsonb, action text, parents bigint)
 RETURNS TABLE (requests bigint, tokens bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -535,9 +538,7 @@ DECLARE
 BEGIN
     requests := 0;
     tokens := 0;
-    IF action = 'parents' THEN
-        SELECT least(count(*), step) INTO rows FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
-    ELSIF copied.compared IS NULL AND action <> 'list' THEN
+    IF copied.compared IS NULL AND action = 'whole' THEN
         EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', copied.source) INTO plan;
     END IF;
     FOR list IN SELECT * FROM jsonb_to_recordset(lists) AS l (tokens bigint, page bigint, holds jsonb, changes boolean,
@@ -546,7 +547,7 @@ BEGIN
         IF action IN ('begin', 'list') THEN
             pages := 0;
         ELSIF action = 'parents' THEN
-            pages := ceil(rows / list.keys::numeric);
+            pages := ceil(parents / list.keys::numeric);
         ELSIF action = 'changes' AND list.changes THEN
             pages := 1;
         ELSIF plan IS NOT NULL THEN
@@ -564,8 +565,8 @@ BEGIN
     RETURN NEXT;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, integer) IS
-    'What a step will ask and cost, as far as the copy tells.';
+COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint) IS
+    'What a step will ask and cost, as far as the copy tells; the last argument is the number of parents to be read.';
 
 CREATE FUNCTION pipedrive.sync_plan(reconcile boolean DEFAULT NULL)
 RETURNS TABLE ("table" regclass, step text, requests bigint, tokens bigint)
@@ -576,15 +577,18 @@ DECLARE
     known record;
     run timestamptz := clock_timestamp();
     copied pipedrive_internal.copies;
-    actions text[];
+    parents bigint;
 BEGIN
     FOR known IN
-        SELECT k.copy, d.how, d.walked, d.step, d.lists
+        SELECT k.copy, d.how, d.walked, d.lists, parent.copy AS parent
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
           JOIN pipedrive_internal.declared_copies(
                ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
            ON d.server = k.server AND d.table_name = k.table_name
+          LEFT JOIN pipedrive_internal.known_copies parent
+               ON parent.table_name = d.parent AND parent.server = k.server AND parent.schema = k.schema
+              AND parent.owner = k.owner
          WHERE pg_get_userbyid(k.owner) = current_user
            AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
          ORDER BY d.place, k.name
@@ -593,8 +597,14 @@ BEGIN
         LOOP
             step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
             EXIT WHEN step IS NULL;
+            IF step = 'list' AND known.parent IS NOT NULL THEN
+                EXECUTE format('SELECT count(*) FROM %s', known.parent) INTO parents;
+            ELSE
+                SELECT count(*) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = known.copy;
+            END IF;
             SELECT p.requests, p.tokens INTO requests, tokens
-              FROM pipedrive_internal.sync_price(copied, known.lists, step, 2147483647) p;
+              FROM pipedrive_internal.sync_price(copied, known.lists,
+                                                 CASE step WHEN 'list' THEN 'parents' ELSE step END, parents) p;
             "table" := known.copy;
             IF step <> 'begin' THEN
                 RETURN NEXT;
@@ -603,7 +613,7 @@ BEGIN
             copied.attempted := coalesce(copied.attempted, run);
             copied.changed := CASE WHEN step IN ('changes', 'whole') THEN run ELSE copied.changed END;
             copied.compared := CASE WHEN step IN ('whole', 'list') THEN run ELSE copied.compared END;
-            EXIT WHEN step = 'parents';
+            EXIT WHEN step IN ('parents', 'list');
         END LOOP;
     END LOOP;
 END

@@ -68,7 +68,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb),
     pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
     pipedrive_internal.sync_ended(timestamptz),
-    pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, integer),
+    pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.history_of(regclass)
     TO PUBLIC;
