@@ -138,7 +138,7 @@ def test_what_vanished_and_what_has_no_time_is_found_by_the_comparison(copied: C
 
 
 def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copied) -> None:
-    """A deal that changed after its page was read changed later than the newest deal seen, less the time it took."""
+    """What changed after it was read changed later than the newest deal seen, less the duration of reading."""
     copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '20')")
     try:
         copied.mirror(["deals"])
