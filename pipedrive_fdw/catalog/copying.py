@@ -1,4 +1,4 @@
-"""How a copy of each table is kept up to date: it follows from the declaration, and what does not stands here."""
+"""How a copy of each table is kept up to date. It follows from the declarations, but for ``DAILY``."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, p
     pipedrive_internal.source_columns, pipedrive_internal.known_copies TO PUBLIC;
 -- Policies keep everybody to the copies that are theirs.
 GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_internal.pending,
-    pipedrive_internal.sync_log TO PUBLIC;
+    pipedrive_internal.sync_log, pipedrive_internal.restored TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
@@ -70,5 +70,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_ended(timestamptz),
     pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
     pipedrive_internal.make_history(regclass),
-    pipedrive_internal.history_of(regclass)
+    pipedrive_internal.history_of(regclass),
+    pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb),
+    pipedrive_internal.restore_row(pipedrive_internal.copies, text, jsonb, boolean)
     TO PUBLIC;

@@ -1,6 +1,6 @@
 """Random changes, failures, killed and cancelled runs: in the end the copy is equal to the records.
 
-``SYNC_RUNS`` says how many stories there are (2), ``SYNC_STEPS`` how many times each calls pipedrive.sync (6).
+``SYNC_RUNS`` says how many stories there are (2), ``SYNC_STEPS`` how many steps each has (6).
 """
 
 from __future__ import annotations

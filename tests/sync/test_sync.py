@@ -137,8 +137,20 @@ def test_what_vanished_and_what_has_no_time_is_found_by_the_comparison(copied: C
     assert copied.different() == {}
 
 
+def test_a_deal_that_is_archived_between_the_two_lists_is_no_trouble(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    moved = {"method": "PATCH", "path": "deals/5", "body": {"is_archived": True, "update_time": NOW}}
+    copied.simulator.change([{**moved, "body": {"is_archived": False}}])
+    copied.simulator.faults([{"match": "/deals/archived", "action": "change", "body": [moved], "times": 1}])
+    copied.sync()
+    assert copied.value("SELECT count(*) FROM crm.deals WHERE id = 5") == 1
+    copied.sync()
+    assert copied.rows("SELECT is_archived FROM crm.deals WHERE id = 5") == [(True,)]
+    assert copied.different() == {}
+
+
 def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copied) -> None:
-    """What changed after it was read changed later than the newest deal seen, less the duration of reading."""
+    """What changed after it was read changed later than the newest time seen less the duration."""
     copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '20')")
     try:
         copied.mirror(["deals"])
