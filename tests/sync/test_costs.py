@@ -33,7 +33,8 @@ def test_the_page_shows_what_each_table_costs(server: Server) -> None:
         tokens = dict(
             copied.rows(
                 "SELECT replace(copy::text, 'crm.', ''), sum(tokens)::integer "
-                "FROM pipedrive_internal.sync_log WHERE run = (SELECT max(run) FROM pipedrive_internal.sync_log) GROUP BY 1"
+                "FROM pipedrive_internal.sync_log l "
+                "WHERE run = (SELECT max(run) FROM pipedrive_internal.sync_log) GROUP BY 1"
             )
         )
         assert sum(tokens.values()) == total <= 400
