@@ -133,6 +133,8 @@ def copying_faults(tables: Mapping[str, Table]) -> list[str]:
         parent = tables.get(how.parent)
         if parent is None or parent.column(how.parent_key) is None:
             faults.append(f"{name}: its copy needs the parent {how.parent}.{how.parent_key}")
+        elif parent.key != (how.parent_key,):
+            faults.append(f"{name}: its copy needs {how.parent_key} to be the key of {how.parent}")
         elif copying_of(parent).how == NEVER:
             faults.append(f"{name}: its copy needs {how.parent}, which is not copied")
     return faults
