@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipedrive_fdw.catalog.copying import copying_faults
 from pipedrive_fdw.catalog.model import OFFSET, READERS, Table, Write
 
 
@@ -16,7 +17,7 @@ def validate(tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
         faults += _column_faults(table, tables, types)
         faults += _read_faults(table, tables)
         faults += _write_faults(table)
-    return faults
+    return faults + copying_faults(tables)
 
 
 def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:

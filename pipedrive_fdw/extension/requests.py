@@ -18,6 +18,7 @@ from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.extension.bodies import Body, encode_body
+from pipedrive_fdw.extension.copies import declarations
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.plan.paths import Call
@@ -43,8 +44,9 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     """The JSON that answers a function of the extension, '' for NULL.
 
     *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
-    the texts of COMMENTs, with ``forget`` it removes what is kept of the account, otherwise it is a request
-    as for ``send``. Raises WriteError for a text of another form.
+    the texts of COMMENTs, with ``copies`` for how copies of the tables are kept, with ``usage`` for what the
+    session has spent, with ``forget`` it removes what is kept of the account, otherwise it is a request as
+    for ``send``. Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -55,6 +57,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
         raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
+    if "copies" in request:
+        return orjson.dumps(list(declarations(options))).decode()
+    if "usage" in request:
+        return orjson.dumps(session_for(options).usage()).decode()
     if "forget" in request:
         return str(forget(options))
     data = send(options, request)
