@@ -23,6 +23,7 @@ from pipedrive_fdw.plan.paths import Order, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates, normalise
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.read.executor import scan_rows
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.read.extra_requests import further, related_fields, sent_part
@@ -294,7 +295,9 @@ class ForeignTable:
         return Writer(self)
 
     def begin_work(self) -> Work:
-        return self._work(with_session(self.options, setting))
+        work = self._work(with_session(self.options, setting))
+        work.write_log = write_log(self.table.name) if self.options["log_writes"] else None
+        return work
 
     def find(self, keys: Mapping[str, Any]) -> Row | None:
         """The row with these canonical values of its key columns, read afresh; None when it is gone."""

@@ -188,6 +188,9 @@ OPTIONS: tuple[Option, ...] = (
         "when writes leave: with the row, or at COMMIT",
     ),
     Option("updatable", _ST, _boolean, True, "whether rows may be written"),
+    Option(
+        "log_writes", (SERVER,), _boolean, False, "a line in the server's log for each request that writes"
+    ),
     Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
 )
 # The two ways to sign in.

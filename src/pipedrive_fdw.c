@@ -189,6 +189,7 @@ extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *t
 											 const char *hint, int cancelled);
 extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
+extern PGDLLEXPORT void pipedrive_fdw_log(const char *text);
 
 const char *pipedrive_fdw_question = NULL;
 
@@ -237,6 +238,22 @@ pipedrive_fdw_interrupted(void)
 		return true;
 #endif
 	return QueryCancelPending || ProcDiePending || ClientConnectionLost;
+}
+
+/*
+ * A line in the server's log.  It is sent to no client, and neither the statement nor
+ * its context follows, which hold values.
+ */
+void
+pipedrive_fdw_log(const char *text)
+{
+	ErrorContextCallback *context = error_context_stack;
+
+	HOLD_INTERRUPTS();			/* a cancel would jump out of ereport() over Python's frames */
+	error_context_stack = NULL;
+	ereport(LOG_SERVER_ONLY, (errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
+	error_context_stack = context;
+	RESUME_INTERRUPTS();
 }
 
 /*
@@ -310,6 +327,33 @@ json_value(Oid type, Datum value, bool isnull)
 									: OidOutputFunctionCall(function, value));
 	AtEOXact_GUC(true, nest);
 	return json;
+}
+
+static char *
+json_role(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return name ? quoted(name) : "null";	/* another session has dropped it */
+}
+
+static bool
+has_mapping(Oid user, Oid server)
+{
+	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
+}
+
+/* Who writes to a server, and with whose user mapping. */
+static char *
+json_caller(Oid user, Oid server)
+{
+	Oid			current = GetUserId();
+
+	if (!OidIsValid(user))
+		user = current;
+	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s}",
+					quoted(GetForeignServer(server)->servername), json_role(GetSessionUserId()), json_role(current),
+					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"");
 }
 
 /*
@@ -1069,8 +1113,10 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	const char *answer;
-	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\"", write->number,
-								   VERB(write->operation));
+	Oid			user = WRITE_USER(target, estate);
+	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\",\"caller\":%s", write->number,
+								   VERB(write->operation),
+								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation))));
 
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
@@ -1089,7 +1135,7 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		slot_getallattrs(slot);
 		row = add_row(&members, "new", relation, slot->tts_values, slot->tts_isnull);
 	}
-	answer = ask_table(RelationGetRelid(relation), WRITE_USER(target, estate), "write", members, NULL);
+	answer = ask_table(RelationGetRelid(relation), user, "write", members, NULL);
 	if (*answer)
 	{
 		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
@@ -1209,8 +1255,7 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
 	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
 	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
-	bool		mapped = SearchSysCacheExists2(USERMAPPINGUSERSERVER, GetUserId(), server->serverid)
-		|| SearchSysCacheExists2(USERMAPPINGUSERSERVER, InvalidOid, server->serverid);
+	bool		mapped = has_mapping(GetUserId(), server->serverid) || has_mapping(InvalidOid, server->serverid);
 	const char *found;
 
 	if (right != ACLCHECK_OK)
@@ -1221,8 +1266,8 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
 	check_settings();
-	found = ask_module("ask", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
-										json_options(server->options),
+	found = ask_module("ask", psprintf("\"caller\":%s,\"server\":%s,\"mapping\":%s,\"request\":%s",
+										json_caller(InvalidOid, server->serverid), json_options(server->options),
 										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
 										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
 	if (!*found)

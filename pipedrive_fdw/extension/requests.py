@@ -20,6 +20,7 @@ from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, Wri
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.work import Params, Work
@@ -116,7 +117,8 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
 
 def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
     options = with_session(options, setting)
-    work = Work(session_for(options), Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+    guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+    work = Work(session_for(options), guards, write_log=write_log() if options["log_writes"] else None)
     try:
         if whole:
             return _every_page(work, op, params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable
 
@@ -17,6 +18,7 @@ from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.row_changes import Change, encoded
+from pipedrive_fdw.postgres.write_log import WriteLog
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
@@ -67,19 +69,21 @@ class Sender:
             )
         return record
 
-    def bulk(self, change: Change) -> Bulk | None:
-        """How *change* goes out together with others of its kind."""
+    def bulk(self, change: Change, write_log: WriteLog | None) -> Bulk | None:
+        """How *change* goes out together with others of its kind and of whoever *write_log* names."""
         op, bulk = change.op, change.op.bulk
         if bulk is None:
             return None
         least = math.ceil(bulk.tokens / op.tokens)
         path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
-        return Bulk(path, change, self._send_bulk, least, bulk.most, bulk.tokens)
+        return Bulk(path, change, _BulkSend(self, write_log), least, bulk.most, bulk.tokens)
 
-    def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
+    def send_bulk(self, path: str, changes: Sequence[Change], write_log: WriteLog | None) -> list[str]:
+        """One request for all *changes*; the keys of their records."""
         bulk = changes[0].op.bulk
         assert bulk is not None  # noqa: S101 - bulk() asked
         work = self._begin()
+        work.write_log = write_log
         try:
             body = orjson.dumps({"data": [change.body for change in changes]})
             records = work.send(bulk, path, body).data
@@ -129,3 +133,14 @@ class Sender:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record
         raise WriteError(f"the record of this row of {table.name} is not there any more")
+
+
+@dataclass(frozen=True)
+class _BulkSend:
+    """Bulk.send: equal for writes that may go out together."""
+
+    sender: Sender
+    write_log: WriteLog | None
+
+    def __call__(self, path: str, changes: Sequence[Change]) -> list[str]:
+        return self.sender.send_bulk(path, changes, self.write_log)

@@ -459,6 +459,7 @@ class Writer:
     ) -> PendingWrite:
         def send() -> str:
             allowed = self._allowed_work()
+            allowed.write_log = work.write_log  # at COMMIT nobody asks as who wrote the row
             try:
                 return key_of(self.table, change, self._sender.send(verb, change, row, old, allowed))
             finally:
@@ -472,7 +473,7 @@ class Writer:
             send,
             self._sender.price(change),
             depth(),
-            self._sender.bulk(change),
+            self._sender.bulk(change, work.write_log),
             waiting,
         )
 
