@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -162,15 +162,9 @@ OPTIONS: tuple[Option, ...] = (
         "enum and set fields show the labels of options or their ids",
     ),
     Option(
-        "require_fields",
-        (IMPORT,),
-        _boolean,
-        False,
-        "fields of an object that the account lacks fail the import too",
+        "require_fields", (IMPORT,), _boolean, False, "an object that the account lacks fails the import too"
     ),
-    Option(
-        "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
-    ),
+    Option("fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are kept"),
     Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
     Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
     Option("cache_ttl", _ST, _number(0, 604_800), 0, "seconds for which all sessions share what was read"),
@@ -188,17 +182,21 @@ OPTIONS: tuple[Option, ...] = (
         "when writes leave: with the row, or at COMMIT",
     ),
     Option("updatable", _ST, _boolean, True, "whether rows may be written"),
-    Option(
-        "log_writes", (SERVER,), _boolean, False, "a line in the server's log for each request that writes"
-    ),
+    Option("log_writes", (SERVER,), _boolean, False, "notes each request that writes in the server's log"),
     Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
 )
 # The two ways to sign in.
 TOKEN = ("api_token",)
 OAUTH = ("client_id", "client_secret", "refresh_token")
 OAUTH_ADDRESS = "https://oauth.pipedrive.com"
-# Options that a session can set as pipedrive.<name>, over what server and table say.
-SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
+# Options that a session can set as pipedrive.<name>. Where server or table say something, a session can only
+# be stricter: what holds is the lesser or the greater of the two.
+SESSION: Mapping[str, Callable[[Any, Any], Any]] = {
+    "cache_ttl": min,
+    "max_tokens_per_query": min,
+    "reserve_tokens": max,
+    "suppress_extended_requests": max,
+}
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -214,9 +212,10 @@ WRAPPER = "pipedrive_fdw.PipedriveFdw"
 
 @dataclass(frozen=True)
 class Options(Mapping[str, Any]):
-    """Typed values by name; a name that was not given has its default."""
+    """Typed values by name; a name that was not *given* has its default."""
 
     typed: Mapping[str, Any] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
     def __getitem__(self, name: str) -> Any:
         return self.typed[name]
@@ -251,7 +250,7 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
             raise OptionError(
                 f'option "{name}" cannot be {shown}', hint=sentences(f"{name}: {error}")
             ) from None
-    return Options(values)
+    return Options(values, frozenset(given))
 
 
 def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
@@ -261,7 +260,8 @@ def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
     *merged* are all of them, those of the server before those of the table. Raises as ``read_options`` does.
     """
     options = read_options({**merged, **own})
-    return Options({**options, "updatable": options["updatable"] and read_options(merged)["updatable"]})
+    updatable = options["updatable"] and read_options(merged)["updatable"]
+    return replace(options, typed={**options, "updatable": updatable})
 
 
 def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bool) -> None:
@@ -288,22 +288,23 @@ def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bo
 
 
 def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:
-    """*options* with what the session has SET; *setting* reads a setting by its name.
+    """*options* with what the session has SET, within what was given; *setting* reads a setting by its name.
 
     Raises OptionError for a value that cannot be read.
     """
     changed = dict(options)
-    for name in SESSION:
+    for name, stricter in SESSION.items():
         value = setting(f"pipedrive.{name}")
         if value:
             try:
-                changed[name] = _BY_NAME[name].read(value)
+                wanted = _BY_NAME[name].read(value)
+                changed[name] = stricter(wanted, options[name]) if name in options.given else wanted
             except ValueError as error:
                 raise OptionError(
                     f"setting pipedrive.{name} cannot be {value!r}",
                     hint=sentences(f"SET pipedrive.{name}: {error}"),
                 ) from None
-    return Options(changed)
+    return replace(options, typed=changed)
 
 
 def _refused(name: str, where: tuple[str, ...]) -> OptionError:

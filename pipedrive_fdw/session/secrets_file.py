@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipedrive_fdw.errors import OptionError, sentences
 from pipedrive_fdw.masking import read_secret
@@ -31,7 +32,7 @@ def with_secrets(options: Options) -> Options:
     if not path:
         return options
     check_server(options)
-    return Options({**options, "secrets_file": "", **read_secrets(path)})
+    return replace(options, typed={**options, "secrets_file": "", **read_secrets(path)})
 
 
 def read_secrets(path: str) -> Mapping[str, str]:
