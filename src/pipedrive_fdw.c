@@ -27,6 +27,8 @@
 #include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_collation.h"
@@ -84,6 +86,7 @@ PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
+PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 
 /* What the versions of PostgreSQL call by different names */
 #if PG_VERSION_NUM < 140000
@@ -124,6 +127,8 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 /* Multicorn's callbacks, and Python's one function that takes no header */
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
+
+static object_access_hook_type next_access_hook;
 
 /* What Python answered: an SQLSTATE and message, detail and hint, or just a text */
 static struct
@@ -1229,6 +1234,37 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
 }
 
 /*
+ * object_access_hook
+ *
+ * A user mapping goes, with its server or by itself.  Its options are still there:
+ * Python notes them, and removes at COMMIT what the files of the server keep of it.
+ */
+static void
+note_dropped(Oid mapping)
+{
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(mapping));
+	ForeignServer *server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
+	Oid			handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
+	bool		isnull;
+	Datum		options = SysCacheGetAttr(USERMAPPINGOID, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+
+	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
+	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
+		ask_module("dropped", psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
+									   json_options(isnull ? NIL : untransformRelOptions(options))));
+	ReleaseSysCache(tuple);
+}
+
+static void
+pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part, void *argument)
+{
+	if (next_access_hook)
+		next_access_hook(access, class, object, part, argument);
+	if (access == OAT_DROP && class == UserMappingRelationId)
+		note_dropped(object);
+}
+
+/*
  * Functions of SQL
  */
 
@@ -1275,6 +1311,13 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));
 }
 
+/* load(): nothing.  But who calls it has loaded this library, and its hooks with it. */
+Datum
+pipedrive_fdw_load(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_VOID();
+}
+
 void
 _PG_init(void)
 {
@@ -1292,6 +1335,8 @@ _PG_init(void)
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+	next_access_hook = object_access_hook;
+	object_access_hook = pipedrive_object_access;
 	/* The settings are defined so that others are an error; Python reads them */
 	settings = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
 	names = pstrdup(settings);

@@ -37,6 +37,7 @@ GRANT SELECT ON pipedrive.foreign_tables, pipedrive.foreign_keys TO PUBLIC;
 GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
 GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, pipedrive_internal.columns TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
+    pipedrive_internal.load(),
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
     pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean),

@@ -147,7 +147,7 @@ def test_what_everybody_may_execute_runs_as_its_caller(installed: Ground) -> Non
         "WHERE pronamespace = 'pipedrive_internal'::regnamespace ORDER BY proname"
     ).fetchall()
     assert [name for name, definer, everybody in functions if everybody] == [
-        "ask", "await_conversion", "free_name", "require", "send", "server_named",
+        "ask", "await_conversion", "free_name", "load", "require", "send", "server_named",
     ]  # fmt: skip
     assert [name for name, definer, everybody in functions if definer and everybody] == []
 
