@@ -97,6 +97,12 @@ class PipedriveFdw(ForeignDataWrapper):
         asked = _asked()
         return _rows(told(lambda: _scan(self.table, asked), iter(())))
 
+    @property
+    def rowid_column(self) -> str:
+        """What Multicorn asks for when it plans a write by itself: always an error."""
+        _asked()
+        return ""
+
     @classmethod
     def import_schema(
         cls,

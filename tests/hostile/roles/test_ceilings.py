@@ -100,6 +100,19 @@ def test_what_holds_without_an_option_is_no_ceiling_but_given_it_is_one(account:
     assert account.simulator.requests() == []
 
 
+def test_who_owns_a_table_gives_it_options_of_its_own(account: Ground) -> None:
+    """As docs/security.md says: the guards protect from accidents."""
+    account.admin.execute("ALTER SERVER pipedrive OPTIONS (ADD max_tokens_per_query '4')")
+    attacker = account.attacker()
+    attacker.execute(
+        f"CREATE FOREIGN TABLE {ATTACKER}.mine (id bigint) SERVER pipedrive "
+        "OPTIONS (table 'stages', max_tokens_per_query '1000')"
+    )
+    assert one(attacker, f"SELECT count(*) FROM {ATTACKER}.mine") > 0
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
+        attacker.execute(STAGES)  # type: ignore[arg-type]
+
+
 def test_extended_requests_that_are_suppressed_stay_so(account: Ground) -> None:
     account.admin.execute("ALTER SERVER pipedrive OPTIONS (ADD suppress_extended_requests 'true')")
     conditions = "SELECT count(conditions) FROM pipedrive.filters"
