@@ -1,6 +1,6 @@
 """The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
-The only module that imports multicorn. Nothing is decided here, and nothing is raised: an error is told to
+This is the only module that imports multicorn. It decides nothing and raises nothing: an error is given to
 the C part, which raises it when Python has returned.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 import encodings.aliases
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.extension.dropped_mappings import DROPPED
-from pipedrive_fdw.extension.import_schema import account_fields, import_schema
+from pipedrive_fdw.extension.import_schema import ImportedTable, account_fields, import_schema
 from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import (
@@ -31,9 +32,10 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
-from pipedrive_fdw.table.scan_request import explained_parameters, read_request
+from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.values.jsontext import parse_row
 from pipedrive_fdw.write.transaction import TRANSACTION
+from pipedrive_fdw.write.writable import check_writable, writable_verbs
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
@@ -42,8 +44,8 @@ _STARTUP_COST = 20
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 
-def told(function: Callable[[], T], otherwise: T) -> T:
-    """What *function* returns. An error is told to the C part, and *otherwise* returned."""
+def without_raising(function: Callable[[], T], otherwise: T) -> T:
+    """The result of *function*. An error is given to the C part, and *otherwise* returned."""
     try:
         return function()
     except PipedriveError as error:
@@ -54,7 +56,7 @@ def told(function: Callable[[], T], otherwise: T) -> T:
 
 
 def _asked() -> Question:
-    """What the C part asks. Raises OptionError where Multicorn calls by itself."""
+    """The question of the C part. Raises OptionError where Multicorn calls without it."""
     asked = question()
     if asked is None:
         raise OptionError(
@@ -66,7 +68,7 @@ def _asked() -> Question:
 
 
 class PipedriveFdw(ForeignDataWrapper):
-    """``wrapper 'pipedrive_fdw.PipedriveFdw'``: one object for each foreign table and backend."""
+    """The class that Multicorn loads (option ``wrapper``): one object for each foreign table of a backend."""
 
     def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         super().__init__(options, columns)
@@ -79,29 +81,29 @@ class PipedriveFdw(ForeignDataWrapper):
 
     @property
     def table(self) -> ForeignTable:
-        """Raises the error that making it met."""
+        """The foreign table. Raises the error of its options or columns."""
         if self._table is None:
             raise self._fault or OptionError("the foreign table could not be made")
         return self._table
 
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
-        """Answers any question about the table; the C part reads the size from the answer."""
+        """Answers the C part's question about the table; the sizes that Multicorn gets are not used."""
         asked = _asked()
         if asked.call == "updatable" and self._table is None:
             answer("0")  # else no query could look at what tables there are
         else:
-            told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
+            without_raising(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
         asked = _asked()
-        return _rows(told(lambda: _scan(self.table, asked), iter(())))
+        return _rows(without_raising(lambda: _scan(self.table, asked), iter(())))
 
     @property
     def rowid_column(self) -> str:
-        """What Multicorn asks for when it plans a write by itself: always an error."""
+        """Multicorn asks for it where it carries out a write by itself."""
         _asked()
-        return ""
+        return "-"
 
     @classmethod
     def import_schema(
@@ -117,30 +119,37 @@ class PipedriveFdw(ForeignDataWrapper):
             read_options(options, (IMPORT,))
             merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
             fields = account_fields(merged)
-            found = import_schema(schema, restriction_type or "", restricts, merged, options, fields)
+            found = import_schema(
+                schema,
+                restriction=restriction_type or "",
+                names=restricts,
+                options=merged,
+                given=options,
+                fields=fields,
+            )
             return [_definition(table) for table in found]
 
         _asked()
-        return told(tables, [])
+        return without_raising(tables, [])
 
 
-def _definition(table: Any) -> TableDefinition:
+def _definition(table: ImportedTable) -> TableDefinition:
     columns = [ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns]
     return TableDefinition(table.name, columns=columns, options=dict(table.options))
 
 
 def _rows(rows: Iterator[Any]) -> Iterator[Any]:
-    """*rows*, ended by an error that is told to the C part."""
+    """*rows*; an error ends them and is given to the C part."""
     try:
         yield from rows
     except PipedriveError as error:
         fail(error)
-    except Exception as error:  # noqa: BLE001 - as in told()
+    except Exception as error:  # noqa: BLE001 - as in without_raising()
         fail(_fault(error))
 
 
 def _fault(error: Exception) -> PipedriveError:
-    """What is told of a fault of this package."""
+    """The error that users see for a fault of this package; the log gets its trace."""
     traceback.print_exc()
     return PipedriveError(f"internal fault: {type(error).__name__}", "The server's log has the details.")
 
@@ -151,7 +160,8 @@ def _fault(error: Exception) -> PipedriveError:
 def _plan(table: ForeignTable, asked: Question) -> str:
     request = read_request(asked.members, None)
     joins = read_conditions(asked["joins"], None)
-    estimate = table.look_up_size(request, joins) if joins else table.size(request)
+    estimates = table.estimates
+    estimate = estimates.of_look_up(request, joins) if joins else estimates.of_scan(request)
     if estimate is None:
         return ""
     rows, width, ordered = estimate
@@ -159,18 +169,18 @@ def _plan(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:
-    table.note(read_request(asked["plan"], None))
+    table.estimates.note(read_request(asked["plan"], None))
     return ""
 
 
 def _explain(table: ForeignTable, asked: Question) -> str:
     request = read_request(asked["plan"], explained_parameters(asked["expressions"]))
-    return "\n".join(table.explain(request, asked["scan"], asked["verbose"]))
+    return "\n".join(table.planner.explain(request, asked["scan"], asked["verbose"]))
 
 
 def _plan_modify(table: ForeignTable, asked: Question) -> str:
-    table.writer.check(asked["verb"])
-    return "\n".join(explain_write(table.table, asked["verb"]))
+    check_writable(table.bound, asked["verb"])
+    return "\n".join(explain_write(table.bound.table, asked["verb"]))
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:
@@ -189,7 +199,7 @@ def _flush(table: ForeignTable, asked: Question) -> str:
 
 
 def _updatable(table: ForeignTable, asked: Question) -> str:
-    return str(sum(_VERBS[verb] for verb in table.writer.verbs()))
+    return str(sum(_VERBS[verb] for verb in writable_verbs(table.bound)))
 
 
 _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
@@ -205,7 +215,9 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
-    return table.scan(read_request(asked["plan"], asked["values"]), asked["scan"], asked["command"])
+    request = read_request(asked["plan"], asked["values"])
+    request = replace(request, reads=Reads(asked["reads"]))
+    return table.scan(request, asked["scan"], asked["command"])
 
 
 # ---- questions about none
@@ -215,7 +227,7 @@ def serve() -> None:
     """Answers a question that is about no foreign table."""
     asked = question()
     if asked is not None:
-        told(lambda: answer(_SERVICES[asked.call](asked)), None)
+        without_raising(lambda: answer(_SERVICES[asked.call](asked)), None)
 
 
 def _settings(asked: Question) -> str:
@@ -223,7 +235,7 @@ def _settings(asked: Question) -> str:
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], asked["role"], asked["reads_files"])
+    check_given(asked["place"], asked["given"], role=asked["role"], reads_files=asked["reads_files"])
     return ""
 
 

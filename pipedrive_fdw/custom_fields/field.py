@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
 @dataclass(frozen=True)
-class Option:
+class FieldOption:
     """One choice of an enum or set field; custom fields have numbers for ids."""
 
     id: Any
@@ -36,7 +36,7 @@ class Field:
     key: str
     name: str
     kind: str
-    options: tuple[Option, ...] = ()
+    options: tuple[FieldOption, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -67,7 +67,7 @@ def read_field(definition: Mapping[str, Any]) -> Field | None:
         str(name or ""),
         kind if isinstance(kind, str) and _PLAIN.fullmatch(kind) else UNKNOWN,
         tuple(
-            Option(whole(option["id"]), str(option.get("label") or ""))
+            FieldOption(whole(option["id"]), str(option.get("label") or ""))
             for option in (options if isinstance(options, list) else ())
             if isinstance(option, dict) and option.get("id") is not None
         ),

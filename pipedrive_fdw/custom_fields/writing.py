@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipedrive_fdw.custom_fields.columns import CustomColumn
-from pipedrive_fdw.custom_fields.field import Option, whole
+from pipedrive_fdw.custom_fields.field import FieldOption, whole
 from pipedrive_fdw.custom_fields.kinds import (
     ADDRESS,
     CHOICES,
@@ -36,13 +36,13 @@ Row = Mapping[str, Any]
 _SHOWN = 10
 
 
-class Definitions(Protocol):
+class FieldInformation(Protocol):
     """What Pipedrive says of fields now. Asking may cost a request."""
 
     def gone(self, field: str) -> bool:
         """Whether there is no field with this key any more."""
 
-    def options(self, field: str, labels: Collection[str]) -> Sequence[Option]:
+    def options(self, field: str, labels: Collection[str]) -> Sequence[FieldOption]:
         """The options of a field, read anew where what is remembered lacks one of *labels*."""
 
 
@@ -50,7 +50,7 @@ def changes(
     old: Row | None,
     new: Row,
     columns: Iterable[CustomColumn],
-    definitions: Definitions,
+    definitions: FieldInformation,
     flat: bool = False,
     present: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class _Change:
 
     # ---- by type
 
-    def body(self, definitions: Definitions) -> dict[str, Any]:
+    def body(self, definitions: FieldInformation) -> dict[str, Any]:
         """Keys and values for custom_fields, or for the root of a v1 body."""
         if self.kind not in CREATABLE:
             raise WriteError(
@@ -167,7 +167,7 @@ class _Change:
             return self._composed()
         return {self.field: self.sent("")}
 
-    def _choice(self, definitions: Definitions) -> Any:
+    def _choice(self, definitions: FieldInformation) -> Any:
         value, column = _nothing(self.value("")), self.columns[""]
         if value is None:
             return None
@@ -189,7 +189,7 @@ class _Change:
         before = self.before("")
         return [one for one in before if one.isascii() and one.isdigit()] if isinstance(before, list) else ()
 
-    def _option(self, one: Any, options: Sequence[Option], gone: Collection[str]) -> Any:
+    def _option(self, one: Any, options: Sequence[FieldOption], gone: Collection[str]) -> Any:
         if isinstance(one, int):
             return one
         if one in gone and not any(one in (option.label, str(option.id)) for option in options):
@@ -301,7 +301,7 @@ def _nothing(value: Any) -> Any:
     return None if value == [] else value
 
 
-def option_id(column: str, label: str, options: Sequence[Option]) -> Any:
+def option_id(column: str, label: str, options: Sequence[FieldOption]) -> Any:
     """The id of the option with this label, or whose id it is.
 
     Raises WriteError when there is none, listing some that are there, or when several have the label.

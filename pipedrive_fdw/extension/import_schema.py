@@ -26,32 +26,38 @@ Fields = Callable[[Table], Sequence[Field]]
 
 
 @dataclass(frozen=True)
-class ForeignColumn:
+class ImportedColumn:
+    """A column of an imported table, with its OPTIONS."""
+
     name: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class ForeignTable:
+class ImportedTable:
+    """A foreign table that IMPORT FOREIGN SCHEMA defines, with its OPTIONS."""
+
     name: str
-    columns: tuple[ForeignColumn, ...]
+    columns: tuple[ImportedColumn, ...]
     options: Mapping[str, str]
 
 
-def foreign_table(
+def imported_table(
     table: Table, options: Options, given: Mapping[str, str], fields: Sequence[Field]
-) -> ForeignTable:
+) -> ImportedTable:
     """The foreign table that shows *table* whole, with columns for its custom *fields*.
 
     Raises OptionError when they are too many.
     """
     names = [column.name for column in (*table.columns, ATTRS)]
-    custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
+    custom = custom_columns(
+        fields, names, names=options.custom_field_names, choices=options.custom_field_options
+    )
     columns = [
-        *(ForeignColumn(c.name, c.type) for c in table.columns),
-        *(ForeignColumn(c.name, c.type, c.options) for c in custom),
-        ForeignColumn(ATTRS.name, ATTRS.type),
+        *(ImportedColumn(c.name, c.type) for c in table.columns),
+        *(ImportedColumn(c.name, c.type, c.options) for c in custom),
+        ImportedColumn(ATTRS.name, ATTRS.type),
     ]
     if len(columns) > MOST_COLUMNS:
         raise OptionError(
@@ -60,23 +66,23 @@ def foreign_table(
             "column custom_fields holds all of them. Import the others with EXCEPT.",
         )
     kept = kept_by_tables(given) if table.custom_fields else {}
-    return ForeignTable(table.name, tuple(columns), {"table": table.name, **kept})
+    return ImportedTable(table.name, tuple(columns), {"table": table.name, **kept})
 
 
 def account_fields(options: Options) -> Fields:
-    """Asks the account for field definitions, once for each kind of record, and only for those wanted."""
+    """A function that gives the custom fields of a table; it reads those of each kind of record once."""
     known: dict[str, Sequence[Field]] = {}
 
     def fields(table: Table) -> Sequence[Field]:
         entity = "deal" if table.custom_fields == "lead" else table.custom_fields
-        if not entity or not options["custom_fields"]:
+        if not entity or not options.custom_fields:
             return ()
         if entity not in known:
-            guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+            guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
             work = Work(session_for(options), guards)
             try:
                 known[entity] = imported_fields(
-                    work, table, options["api_version"], options["require_fields"]
+                    work, table, api_version=options.api_version, required=options.require_fields
                 )
             finally:
                 work.close()
@@ -92,11 +98,11 @@ def import_schema(
     options: Options,
     given: Mapping[str, str],
     fields: Fields,
-) -> list[ForeignTable]:
+) -> list[ImportedTable]:
     """The tables of ``IMPORT FOREIGN SCHEMA``; *restriction* is 'limit', 'except' or anything else for all.
 
-    *options* are those of server, user mapping and import; *given* what stood in the import itself, which
-    the tables keep, so that ``refresh_columns`` makes columns as the import did.
+    *options* are those of server, user mapping and import. *given* are the options of the import alone; the
+    tables keep them, so that ``refresh_columns`` makes the same columns.
 
     Raises OptionError when *schema* or a name of LIMIT TO or EXCEPT is not there.
     """
@@ -105,7 +111,7 @@ def import_schema(
             f'there is no schema "{schema}" to import',
             hint=f"IMPORT FOREIGN SCHEMA {SCHEMA} FROM SERVER … INTO …",
         )
-    tables = tables_of(options["api_version"])
+    tables = tables_of(options.api_version)
     listed = list(names)
     # What one version of the API has may well be left out of the other's
     known = {**tables_of("v1"), **tables_of("v2")} if restriction == "except" else tables
@@ -118,4 +124,4 @@ def import_schema(
         chosen = [table for name, table in tables.items() if name not in listed]
     else:
         chosen = list(tables.values())
-    return [foreign_table(table, options, given, fields(table)) for table in chosen]
+    return [imported_table(table, options, given=given, fields=fields(table)) for table in chosen]

@@ -103,6 +103,7 @@ class Lists:
     ahead       how a look-up takes others along
     stop        where each call is left before its end
     whole       no filter is sent: what ends by itself has given the whole list
+    both_ends   it comes by id, and may be read from both ends at once where all rows are taken
     """
 
     listing: Listing
@@ -112,6 +113,7 @@ class Lists:
     ahead: Ahead | None = None
     stop: Stop | None = None
     whole: bool = False
+    both_ends: bool = False
 
     @property
     def tokens(self) -> int:

@@ -1,4 +1,4 @@
-"""Extended columns: what only the look-up of a record gives, one more request a row."""
+"""Extended columns: only the get operation returns them, so each row costs one more request."""
 
 from __future__ import annotations
 
@@ -11,36 +11,41 @@ from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
 from pipedrive_fdw.plan.calls import fill
+from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.work import Body, Work
 from pipedrive_fdw.table.records import Record, column_value
 
 
 @dataclass(frozen=True)
 class Extension:
-    """How extended columns are filled: *names* of them, remembered for *seconds*."""
+    """The *names* of the extended columns that a scan fills; their values are cached for *seconds*."""
 
     names: tuple[str, ...] = ()
     seconds: int = 300
 
 
 class Extender:
-    """Of one scan. A record that is kept from the token's user, though the list has it, shows NULL there;
-    when none can be looked up, that is an error once all were asked (``end``)."""
+    """Fills the extended columns of one scan.
 
-    def __init__(self, table: Table, extension: Extension, work: Work) -> None:
+    They are NULL in a record that the list has and the get refuses. Where the get refuses all, ``end``
+    raises.
+    """
+
+    def __init__(self, table: Table, extension: Extension, work: Work, prefetch: Prefetch) -> None:
         self._table = table
         self._names = extension.names
         self._work = work
+        self._prefetch = prefetch
         self._known = work.session.extended(extension.seconds)
         self._refused: ApiError | None = None
         self._answered = False
 
     def extend(self, records: Sequence[Record], echo: Mapping[str, Any]) -> Iterator[Record]:
-        """*records* with their extended columns, fetched one by one where they are not remembered.
+        """*records* with their extended columns; one request for each record that is not cached.
 
-        Raises AccessError when the account has no right to any; what was deleted since the list was read is
-        left out.
+        Records that were deleted since the list was read are left out. Raises AccessError where the account
+        has no right to the operation.
         """
         get = self._table.get
         if get is None:
@@ -60,11 +65,10 @@ class Extender:
                 return Ready(found)
             return self._work.start(get, path, params)
 
-        session = self._work.session
-        fetched = ordered_map(start, paths, session.parallel, session.interrupts)
+        fetched = ordered_map(start, paths, self._prefetch.width, self._work.session.interrupts)
         for record, (path, result) in zip(records, fetched):
             answer = result
-            if isinstance(result, (bytes, ApiError)):
+            if isinstance(result, (Body, ApiError)):
                 answer = self._work.finish(get, path, params, result)
                 if isinstance(answer, NotFoundError) and not get.missing_is_empty:
                     continue
@@ -86,6 +90,6 @@ class Extender:
         return {}
 
     def end(self) -> None:
-        """Raises AccessError when every record was refused."""
+        """Raises AccessError where the API refused every record."""
         if self._refused is not None and not self._answered:
             raise explained(self._refused, self._table)

@@ -9,8 +9,9 @@ import pytest
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES
 from pipedrive_fdw.catalog.functions import ARGUMENTS, PRICED, Argument
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table, validate
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.v1 import CHANGED
+from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
 from tests.contract.catalogue import EXTRA, operation_faults, table_faults

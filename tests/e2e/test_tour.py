@@ -60,8 +60,7 @@ def test_it_runs_whatever_the_custom_fields_of_the_account_are_called(
     server: Server, simulator: Simulator, psql: Psql, names: str
 ) -> None:
     psql.query(
-        "CREATE SERVER own FOREIGN DATA WRAPPER multicorn OPTIONS "
-        f"(wrapper 'pipedrive_fdw.PipedriveFdw', base_url '{simulator.url}');"
+        f"CREATE SERVER own FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url '{simulator.url}');"
         f"CREATE USER MAPPING FOR CURRENT_USER SERVER own OPTIONS (api_token '{TOKEN}');"
         f"IMPORT FOREIGN SCHEMA pipedrive FROM SERVER own INTO pipedrive {names}"
     )

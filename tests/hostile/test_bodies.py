@@ -23,7 +23,7 @@ from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom_fields.columns import custom_columns
 from pipedrive_fdw.custom_fields.field import read_fields
 from pipedrive_fdw.errors import OptionError, OutcomeUnknownError, PipedriveError, ProtocolError
-from pipedrive_fdw.extension.import_schema import foreign_table
+from pipedrive_fdw.extension.import_schema import imported_table
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.jsontext import parse_json, to_json
@@ -444,7 +444,7 @@ def test_four_thousand_fields_of_one_label_get_their_names_at_once(name: str, ki
 def test_an_import_of_too_many_columns_says_so() -> None:
     found = read_fields(fields(4_000, "Same"))
     with pytest.raises(OptionError, match="would have .* columns, and PostgreSQL allows 1600"):
-        foreign_table(TABLES["deals"], read_options({}), {}, found)
+        imported_table(TABLES["deals"], read_options({}), {}, found)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pipedrive_fdw.api.client import reason, status_error
 from pipedrive_fdw.api.transport import Request, Response
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.custom_fields.field import Option
+from pipedrive_fdw.custom_fields.field import FieldOption
 from pipedrive_fdw.custom_fields.writing import option_id
 from pipedrive_fdw.errors import OptionError, WriteError, closest, did_you_mean, sentences
 from pipedrive_fdw.extension.import_schema import import_schema
@@ -110,7 +110,7 @@ def column(name: str) -> object:
         lambda: imported("except", ["activites", "persons"]),
         lambda: read_options({"odd_values": "nul"}),
         lambda: read_options({"archived": "excluded"}),
-        lambda: option_id("colour", "gren", [Option(1, "red"), Option(2, "green")]),
+        lambda: option_id("colour", "gren", [FieldOption(1, "red"), FieldOption(2, "green")]),
     ],
     ids=[
         "option",
@@ -169,14 +169,14 @@ def test_a_base_url_does_not_repeat_the_path_of_the_api(url: str, right: str) ->
     with pytest.raises(OptionError) as caught:
         read_options({"base_url": url})
     assert f"use '{right}'" in caught.value.hint
-    assert read_options({"base_url": right})["base_url"] == right
+    assert read_options({"base_url": right}).base_url == right
 
 
 @pytest.mark.parametrize(
     "url", ["https://acme.pipedrive.com", "https://proxy.example/crm", "https://proxy.example/v1/crm"]
 )
 def test_a_path_of_a_proxy_is_kept(url: str) -> None:
-    assert read_options({"base_url": url + "/"})["base_url"] == url
+    assert read_options({"base_url": url + "/"}).base_url == url
 
 
 def test_insert_tells_the_way_that_update_tells() -> None:
