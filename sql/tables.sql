@@ -4,7 +4,7 @@
 CREATE SCHEMA IF NOT EXISTS pipedrive;
 
 CREATE FOREIGN TABLE pipedrive.deals (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "owner_id" bigint,
     "person_id" bigint,
@@ -57,7 +57,7 @@ CREATE FOREIGN TABLE pipedrive.deals (
 ) SERVER pipedrive OPTIONS (table 'deals');
 
 CREATE FOREIGN TABLE pipedrive.deleted_deals (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "owner_id" bigint,
     "person_id" bigint,
@@ -109,7 +109,7 @@ CREATE FOREIGN TABLE pipedrive.deleted_deals (
 ) SERVER pipedrive OPTIONS (table 'deleted_deals');
 
 CREATE FOREIGN TABLE pipedrive.pipelines (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "order_nr" bigint,
     "is_deleted" boolean,
@@ -120,7 +120,7 @@ CREATE FOREIGN TABLE pipedrive.pipelines (
 ) SERVER pipedrive OPTIONS (table 'pipelines');
 
 CREATE FOREIGN TABLE pipedrive.stages (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "order_nr" bigint,
     "name" text,
     "is_deleted" boolean,
@@ -134,8 +134,8 @@ CREATE FOREIGN TABLE pipedrive.stages (
 ) SERVER pipedrive OPTIONS (table 'stages');
 
 CREATE FOREIGN TABLE pipedrive.deal_products (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "sum" numeric,
     "tax" numeric,
     "name" text,
@@ -155,23 +155,23 @@ CREATE FOREIGN TABLE pipedrive.deal_products (
     "billing_frequency" text,
     "billing_frequency_cycles" bigint,
     "billing_start_date" date,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_products');
 
 CREATE FOREIGN TABLE pipedrive.deal_installments (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "amount" numeric,
     "billing_date" date,
     "description" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_installments');
 
 CREATE FOREIGN TABLE pipedrive.deal_discounts (
-    "id" uuid,
-    "deal_id" bigint,
+    "id" uuid NOT NULL,
+    "deal_id" bigint NOT NULL,
     "type" text,
     "amount" numeric,
     "description" text,
@@ -179,12 +179,12 @@ CREATE FOREIGN TABLE pipedrive.deal_discounts (
     "created_by" bigint,
     "updated_at" timestamptz,
     "updated_by" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_discounts');
 
 CREATE FOREIGN TABLE pipedrive.persons (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -233,7 +233,7 @@ CREATE FOREIGN TABLE pipedrive.persons (
 ) SERVER pipedrive OPTIONS (table 'persons');
 
 CREATE FOREIGN TABLE pipedrive.organizations (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "owner_id" bigint,
     "add_time" timestamptz,
@@ -272,40 +272,48 @@ CREATE FOREIGN TABLE pipedrive.organizations (
 ) SERVER pipedrive OPTIONS (table 'organizations');
 
 CREATE FOREIGN TABLE pipedrive.deal_followers (
-    "deal_id" bigint,
-    "user_id" bigint,
+    "deal_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_followers');
 
 CREATE FOREIGN TABLE pipedrive.person_followers (
-    "person_id" bigint,
-    "user_id" bigint,
+    "person_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_followers');
 
 CREATE FOREIGN TABLE pipedrive.organization_followers (
-    "org_id" bigint,
-    "user_id" bigint,
+    "org_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_followers');
 
 CREATE FOREIGN TABLE pipedrive.product_followers (
-    "product_id" bigint,
-    "user_id" bigint,
+    "product_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_followers');
 
+CREATE FOREIGN TABLE pipedrive.user_followers (
+    "user_id" bigint NOT NULL,
+    "follower_user_id" bigint NOT NULL,
+    "add_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_followers');
+
 CREATE FOREIGN TABLE pipedrive.deal_participants (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "person_id" bigint,
     "add_time" timestamptz,
     "active_flag" boolean,
@@ -314,13 +322,13 @@ CREATE FOREIGN TABLE pipedrive.deal_participants (
     "added_by_user_id" bigint,
     "related_item_type" text,
     "related_item_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_participants');
 
 CREATE FOREIGN TABLE pipedrive.deal_persons (
-    "deal_id" bigint,
-    "id" bigint,
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -364,12 +372,12 @@ CREATE FOREIGN TABLE pipedrive.deal_persons (
     "doi_status" bigint,
     "smart_bcc_email" text,
     "custom_fields" jsonb,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_persons');
 
 CREATE FOREIGN TABLE pipedrive.organization_persons (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -417,8 +425,8 @@ CREATE FOREIGN TABLE pipedrive.organization_persons (
 ) SERVER pipedrive OPTIONS (table 'organization_persons');
 
 CREATE FOREIGN TABLE pipedrive.organization_relationships (
-    "id" bigint,
-    "org_id" bigint,
+    "id" bigint NOT NULL,
+    "org_id" bigint NOT NULL,
     "type" text,
     "rel_owner_org_id" bigint,
     "rel_linked_org_id" bigint,
@@ -428,12 +436,12 @@ CREATE FOREIGN TABLE pipedrive.organization_relationships (
     "calculated_type" text,
     "calculated_related_org_id" bigint,
     "related_organization_name" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_relationships');
 
 CREATE FOREIGN TABLE pipedrive.activities (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "subject" text,
     "type" text,
     "owner_id" bigint,
@@ -467,7 +475,7 @@ CREATE FOREIGN TABLE pipedrive.activities (
 ) SERVER pipedrive OPTIONS (table 'activities');
 
 CREATE FOREIGN TABLE pipedrive.activity_types (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "icon_key" text,
     "color" text,
@@ -481,7 +489,7 @@ CREATE FOREIGN TABLE pipedrive.activity_types (
 ) SERVER pipedrive OPTIONS (table 'activity_types');
 
 CREATE FOREIGN TABLE pipedrive.products (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "code" text,
     "unit" text,
@@ -503,16 +511,16 @@ CREATE FOREIGN TABLE pipedrive.products (
 ) SERVER pipedrive OPTIONS (table 'products');
 
 CREATE FOREIGN TABLE pipedrive.product_variations (
-    "id" bigint,
-    "product_id" bigint,
+    "id" bigint NOT NULL,
+    "product_id" bigint NOT NULL,
     "name" text,
     "prices" jsonb,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_variations');
 
 CREATE FOREIGN TABLE pipedrive.leads (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "title" text,
     "owner_id" bigint,
     "creator_id" bigint,
@@ -540,7 +548,7 @@ CREATE FOREIGN TABLE pipedrive.leads (
 ) SERVER pipedrive OPTIONS (table 'leads');
 
 CREATE FOREIGN TABLE pipedrive.lead_labels (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "name" text,
     "color" text,
     "add_time" timestamptz,
@@ -549,12 +557,12 @@ CREATE FOREIGN TABLE pipedrive.lead_labels (
 ) SERVER pipedrive OPTIONS (table 'lead_labels');
 
 CREATE FOREIGN TABLE pipedrive.lead_sources (
-    "name" text,
+    "name" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'lead_sources');
 
 CREATE FOREIGN TABLE pipedrive.notes (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "active_flag" boolean,
     "add_time" timestamptz,
     "content" text,
@@ -583,8 +591,8 @@ CREATE FOREIGN TABLE pipedrive.notes (
 ) SERVER pipedrive OPTIONS (table 'notes');
 
 CREATE FOREIGN TABLE pipedrive.note_comments (
-    "note_id" bigint,
-    "uuid" uuid,
+    "note_id" bigint NOT NULL,
+    "uuid" uuid NOT NULL,
     "active_flag" boolean,
     "add_time" timestamptz,
     "update_time" timestamptz,
@@ -594,12 +602,12 @@ CREATE FOREIGN TABLE pipedrive.note_comments (
     "user_id" bigint,
     "updater_id" bigint,
     "company_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'note_comments');
 
 CREATE FOREIGN TABLE pipedrive.files (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "user_id" bigint,
     "deal_id" bigint,
     "person_id" bigint,
@@ -636,8 +644,156 @@ CREATE FOREIGN TABLE pipedrive.files (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'files');
 
+CREATE FOREIGN TABLE pipedrive.deal_files (
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "person_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_files');
+
+CREATE FOREIGN TABLE pipedrive.person_files (
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_files');
+
+CREATE FOREIGN TABLE pipedrive.organization_files (
+    "org_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "person_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_files');
+
+CREATE FOREIGN TABLE pipedrive.product_files (
+    "product_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "s3_bucket" text,
+    "product_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_files');
+
+CREATE FOREIGN TABLE pipedrive.product_images (
+    "product_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "company_id" text,
+    "public_url" text,
+    "add_time" timestamptz,
+    "mime_type" text,
+    "name" text,
+    "content" bytea,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_images');
+
+CREATE FOREIGN TABLE pipedrive.person_pictures (
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "item_type" text,
+    "item_id" bigint,
+    "added_by_user_id" bigint,
+    "active_flag" boolean,
+    "file_size" bigint,
+    "pictures" jsonb,
+    "content" bytea,
+    "crop_x" bigint,
+    "crop_y" bigint,
+    "crop_width" bigint,
+    "crop_height" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_pictures');
+
 CREATE FOREIGN TABLE pipedrive.call_logs (
-    "id" text,
+    "id" text NOT NULL,
     "user_id" bigint,
     "activity_id" bigint,
     "subject" text,
@@ -658,7 +814,7 @@ CREATE FOREIGN TABLE pipedrive.call_logs (
 ) SERVER pipedrive OPTIONS (table 'call_logs');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_inbox (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -699,7 +855,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_inbox (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_inbox');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_drafts (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -740,7 +896,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_drafts (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_drafts');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_sent (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -781,7 +937,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_sent (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_sent');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_archive (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -822,7 +978,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_archive (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_archive');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_inbox (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -848,14 +1004,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_inbox (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_inbox');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_drafts (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -881,14 +1037,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_drafts (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_drafts');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_sent (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -914,14 +1070,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_sent (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_sent');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_archive (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -947,15 +1103,15 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_archive (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_archive');
 
 CREATE FOREIGN TABLE pipedrive.deal_mail_messages (
-    "deal_id" bigint,
-    "id" bigint,
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -993,13 +1149,13 @@ CREATE FOREIGN TABLE pipedrive.deal_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.organization_mail_messages (
-    "org_id" bigint,
-    "id" bigint,
+    "org_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -1037,13 +1193,13 @@ CREATE FOREIGN TABLE pipedrive.organization_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.person_mail_messages (
-    "person_id" bigint,
-    "id" bigint,
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -1081,12 +1237,12 @@ CREATE FOREIGN TABLE pipedrive.person_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.projects (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "description" text,
     "status" text,
@@ -1112,7 +1268,7 @@ CREATE FOREIGN TABLE pipedrive.projects (
 ) SERVER pipedrive OPTIONS (table 'projects');
 
 CREATE FOREIGN TABLE pipedrive.tasks (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "creator_id" bigint,
     "description" text,
@@ -1131,7 +1287,7 @@ CREATE FOREIGN TABLE pipedrive.tasks (
 ) SERVER pipedrive OPTIONS (table 'tasks');
 
 CREATE FOREIGN TABLE pipedrive.boards (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "order_nr" bigint,
     "add_time" timestamptz,
@@ -1140,17 +1296,47 @@ CREATE FOREIGN TABLE pipedrive.boards (
 ) SERVER pipedrive OPTIONS (table 'boards');
 
 CREATE FOREIGN TABLE pipedrive.phases (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
-    "board_id" bigint,
+    "board_id" bigint NOT NULL,
     "order_nr" bigint,
     "add_time" timestamptz,
     "update_time" timestamptz,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'phases');
 
+CREATE FOREIGN TABLE pipedrive.project_templates (
+    "id" bigint NOT NULL,
+    "title" text,
+    "description" text,
+    "projects_board_id" bigint,
+    "owner_id" bigint,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_templates');
+
+CREATE FOREIGN TABLE pipedrive.project_groups (
+    "project_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "name" text,
+    "order_nr" bigint,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_groups');
+
+CREATE FOREIGN TABLE pipedrive.project_plan_items (
+    "project_id" bigint NOT NULL,
+    "item_type" text NOT NULL,
+    "item_id" bigint NOT NULL,
+    "phase_id" bigint,
+    "group_id" bigint,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_plan_items');
+
 CREATE FOREIGN TABLE pipedrive.deal_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "description" text,
     "field_type" text,
@@ -1165,7 +1351,7 @@ CREATE FOREIGN TABLE pipedrive.deal_fields (
 ) SERVER pipedrive OPTIONS (table 'deal_fields');
 
 CREATE FOREIGN TABLE pipedrive.person_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1179,7 +1365,7 @@ CREATE FOREIGN TABLE pipedrive.person_fields (
 ) SERVER pipedrive OPTIONS (table 'person_fields');
 
 CREATE FOREIGN TABLE pipedrive.organization_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1193,7 +1379,7 @@ CREATE FOREIGN TABLE pipedrive.organization_fields (
 ) SERVER pipedrive OPTIONS (table 'organization_fields');
 
 CREATE FOREIGN TABLE pipedrive.product_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1205,7 +1391,7 @@ CREATE FOREIGN TABLE pipedrive.product_fields (
 ) SERVER pipedrive OPTIONS (table 'product_fields');
 
 CREATE FOREIGN TABLE pipedrive.activity_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1217,7 +1403,7 @@ CREATE FOREIGN TABLE pipedrive.activity_fields (
 ) SERVER pipedrive OPTIONS (table 'activity_fields');
 
 CREATE FOREIGN TABLE pipedrive.project_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1231,8 +1417,8 @@ CREATE FOREIGN TABLE pipedrive.project_fields (
 ) SERVER pipedrive OPTIONS (table 'project_fields');
 
 CREATE FOREIGN TABLE pipedrive.note_fields (
-    "id" bigint,
-    "key" text,
+    "id" bigint NOT NULL,
+    "key" text NOT NULL,
     "name" text,
     "field_type" text,
     "active_flag" boolean,
@@ -1245,7 +1431,7 @@ CREATE FOREIGN TABLE pipedrive.note_fields (
 
 CREATE FOREIGN TABLE pipedrive.lead_fields (
     "id" bigint,
-    "key" text,
+    "key" text NOT NULL,
     "name" text,
     "order_nr" bigint,
     "field_type" text,
@@ -1272,68 +1458,68 @@ CREATE FOREIGN TABLE pipedrive.lead_fields (
 ) SERVER pipedrive OPTIONS (table 'lead_fields');
 
 CREATE FOREIGN TABLE pipedrive.person_emails (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "value" text,
     "primary" boolean,
     "label" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_emails');
 
 CREATE FOREIGN TABLE pipedrive.person_phones (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "value" text,
     "primary" boolean,
     "label" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_phones');
 
 CREATE FOREIGN TABLE pipedrive.product_prices (
-    "product_id" bigint,
+    "product_id" bigint NOT NULL,
     "currency" text,
     "price" numeric,
     "cost" numeric,
     "direct_cost" numeric,
     "notes" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_prices');
 
 CREATE FOREIGN TABLE pipedrive.product_variation_prices (
-    "product_variation_id" bigint,
-    "product_id" bigint,
+    "product_variation_id" bigint NOT NULL,
+    "product_id" bigint NOT NULL,
     "currency" text,
     "price" numeric,
     "cost" numeric,
     "direct_cost" numeric,
     "notes" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_variation_prices');
 
 CREATE FOREIGN TABLE pipedrive.activity_participants (
-    "activity_id" bigint,
+    "activity_id" bigint NOT NULL,
     "person_id" bigint,
     "primary" boolean,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'activity_participants');
 
 CREATE FOREIGN TABLE pipedrive.activity_attendees (
-    "activity_id" bigint,
+    "activity_id" bigint NOT NULL,
     "email" text,
     "name" text,
     "status" text,
     "is_organizer" boolean,
     "person_id" bigint,
     "user_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'activity_attendees');
 
 CREATE FOREIGN TABLE pipedrive.deal_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1342,12 +1528,12 @@ CREATE FOREIGN TABLE pipedrive.deal_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_field_options');
 
 CREATE FOREIGN TABLE pipedrive.person_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1356,12 +1542,12 @@ CREATE FOREIGN TABLE pipedrive.person_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_field_options');
 
 CREATE FOREIGN TABLE pipedrive.organization_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1370,12 +1556,12 @@ CREATE FOREIGN TABLE pipedrive.organization_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_field_options');
 
 CREATE FOREIGN TABLE pipedrive.product_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1384,12 +1570,40 @@ CREATE FOREIGN TABLE pipedrive.product_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_field_options');
 
-CREATE FOREIGN TABLE pipedrive.users (
+CREATE FOREIGN TABLE pipedrive.project_field_options (
+    "field_code" text NOT NULL,
+    "field_name" text,
+    "is_custom_field" boolean,
     "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_field_options');
+
+CREATE FOREIGN TABLE pipedrive.activity_field_options (
+    "field_code" text NOT NULL,
+    "field_name" text,
+    "is_custom_field" boolean,
+    "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'activity_field_options');
+
+CREATE FOREIGN TABLE pipedrive.users (
+    "id" bigint NOT NULL,
     "name" text,
     "default_currency" text,
     "locale" text,
@@ -1413,7 +1627,7 @@ CREATE FOREIGN TABLE pipedrive.users (
 ) SERVER pipedrive OPTIONS (table 'users');
 
 CREATE FOREIGN TABLE pipedrive.roles (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "parent_role_id" bigint,
     "name" text,
     "active_flag" boolean,
@@ -1424,18 +1638,18 @@ CREATE FOREIGN TABLE pipedrive.roles (
 ) SERVER pipedrive OPTIONS (table 'roles');
 
 CREATE FOREIGN TABLE pipedrive.role_assignments (
-    "role_id" bigint,
-    "user_id" bigint,
+    "role_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "parent_role_id" bigint,
     "name" text,
     "active_flag" boolean,
     "type" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'role_assignments');
 
 CREATE FOREIGN TABLE pipedrive.permission_sets (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "name" text,
     "description" text,
     "app" text,
@@ -1446,10 +1660,10 @@ CREATE FOREIGN TABLE pipedrive.permission_sets (
 ) SERVER pipedrive OPTIONS (table 'permission_sets');
 
 CREATE FOREIGN TABLE pipedrive.permission_set_assignments (
-    "permission_set_id" uuid,
-    "user_id" bigint,
+    "permission_set_id" uuid NOT NULL,
+    "user_id" bigint NOT NULL,
     "name" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'permission_set_assignments');
 
@@ -1466,7 +1680,7 @@ CREATE FOREIGN TABLE pipedrive.user_settings (
 ) SERVER pipedrive OPTIONS (table 'user_settings');
 
 CREATE FOREIGN TABLE pipedrive.currencies (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "code" text,
     "name" text,
     "decimal_points" bigint,
@@ -1475,6 +1689,140 @@ CREATE FOREIGN TABLE pipedrive.currencies (
     "is_custom_flag" boolean,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'currencies');
+
+CREATE FOREIGN TABLE pipedrive.deal_permitted_users (
+    "deal_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.lead_permitted_users (
+    "lead_id" uuid NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'lead_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.person_permitted_users (
+    "person_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.organization_permitted_users (
+    "org_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.product_permitted_users (
+    "product_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.project_permitted_users (
+    "project_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.user_permissions (
+    "user_id" bigint NOT NULL,
+    "can_add_custom_fields" boolean,
+    "can_add_products" boolean,
+    "can_add_prospects_as_leads" boolean,
+    "can_bulk_edit_items" boolean,
+    "can_change_visibility_of_items" boolean,
+    "can_convert_deals_to_leads" boolean,
+    "can_create_own_workflow" boolean,
+    "can_delete_activities" boolean,
+    "can_delete_custom_fields" boolean,
+    "can_delete_deals" boolean,
+    "can_edit_custom_fields" boolean,
+    "can_edit_deals_closed_date" boolean,
+    "can_edit_products" boolean,
+    "can_edit_shared_filters" boolean,
+    "can_export_data_from_lists" boolean,
+    "can_follow_other_users" boolean,
+    "can_merge_deals" boolean,
+    "can_merge_organizations" boolean,
+    "can_merge_people" boolean,
+    "can_modify_labels" boolean,
+    "can_see_company_wide_statistics" boolean,
+    "can_see_deals_list_summary" boolean,
+    "can_see_hidden_items_names" boolean,
+    "can_see_other_users" boolean,
+    "can_see_other_users_statistics" boolean,
+    "can_see_security_dashboard" boolean,
+    "can_share_filters" boolean,
+    "can_share_insights" boolean,
+    "can_use_api" boolean,
+    "can_use_email_tracking" boolean,
+    "can_use_import" boolean,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_permissions');
+
+CREATE FOREIGN TABLE pipedrive.user_role_settings (
+    "user_id" bigint NOT NULL,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_settings (
+    "role_id" bigint NOT NULL,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_pipelines (
+    "role_id" bigint NOT NULL,
+    "pipeline_id" bigint NOT NULL,
+    "is_visible" boolean,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_pipelines');
+
+CREATE FOREIGN TABLE pipedrive.legacy_teams (
+    "id" bigint NOT NULL,
+    "name" text,
+    "description" text,
+    "manager_id" bigint,
+    "users" bigint[],
+    "active_flag" boolean,
+    "deleted_flag" boolean,
+    "add_time" timestamptz,
+    "created_by_user_id" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_teams');
+
+CREATE FOREIGN TABLE pipedrive.legacy_team_users (
+    "team_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_team_users');
 
 CREATE FOREIGN TABLE pipedrive.api_usage (
     "tokens_left" bigint,
@@ -1490,7 +1838,7 @@ CREATE FOREIGN TABLE pipedrive.api_usage (
 ) SERVER pipedrive OPTIONS (table 'api_usage');
 
 CREATE FOREIGN TABLE pipedrive.filters (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "filter_code" text,
     "is_editable" boolean,
@@ -1508,7 +1856,7 @@ CREATE FOREIGN TABLE pipedrive.filters (
 ) SERVER pipedrive OPTIONS (table 'filters');
 
 CREATE FOREIGN TABLE pipedrive.goals (
-    "id" text,
+    "id" text NOT NULL,
     "owner_id" bigint,
     "title" text,
     "type" jsonb,
@@ -1522,7 +1870,7 @@ CREATE FOREIGN TABLE pipedrive.goals (
 ) SERVER pipedrive OPTIONS (table 'goals');
 
 CREATE FOREIGN TABLE pipedrive.webhooks (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "company_id" bigint,
     "owner_id" bigint,
     "user_id" bigint,
@@ -1544,8 +1892,18 @@ CREATE FOREIGN TABLE pipedrive.webhooks (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'webhooks');
 
+CREATE FOREIGN TABLE pipedrive.user_connections (
+    "google" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_connections');
+
+CREATE FOREIGN TABLE pipedrive.billing_addons (
+    "code" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'billing_addons');
+
 CREATE FOREIGN TABLE pipedrive.deal_changes (
-    "deal_id" bigint,
+    "deal_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1558,7 +1916,7 @@ CREATE FOREIGN TABLE pipedrive.deal_changes (
 ) SERVER pipedrive OPTIONS (table 'deal_changes');
 
 CREATE FOREIGN TABLE pipedrive.person_changes (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1571,7 +1929,7 @@ CREATE FOREIGN TABLE pipedrive.person_changes (
 ) SERVER pipedrive OPTIONS (table 'person_changes');
 
 CREATE FOREIGN TABLE pipedrive.organization_changes (
-    "org_id" bigint,
+    "org_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1583,10 +1941,184 @@ CREATE FOREIGN TABLE pipedrive.organization_changes (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_changes');
 
-CREATE FOREIGN TABLE pipedrive.subscriptions (
-    "id" bigint,
+CREATE FOREIGN TABLE pipedrive.project_changes (
+    "project_id" bigint NOT NULL,
+    "old_values" jsonb,
+    "new_values" jsonb,
+    "actor_user_id" bigint,
+    "time" timestamptz,
+    "change_source" text,
+    "change_source_user_agent" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_follower_changes (
+    "deal_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.person_follower_changes (
+    "person_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.organization_follower_changes (
+    "org_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.product_follower_changes (
+    "product_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_participant_changes (
+    "deal_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "person_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_participant_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_flow (
+    "deal_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_flow');
+
+CREATE FOREIGN TABLE pipedrive.person_flow (
+    "person_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_flow');
+
+CREATE FOREIGN TABLE pipedrive.organization_flow (
+    "org_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_flow');
+
+CREATE FOREIGN TABLE pipedrive.deal_summary (
+    "status" text,
     "user_id" bigint,
-    "deal_id" bigint,
+    "pipeline_id" bigint,
+    "stage_id" bigint,
+    "filter_id" bigint,
+    "total_count" bigint,
+    "total_currency_converted_value" numeric,
+    "total_weighted_currency_converted_value" numeric,
+    "total_currency_converted_value_formatted" text,
+    "total_weighted_currency_converted_value_formatted" text,
+    "values_total" jsonb,
+    "weighted_values_total" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_summary');
+
+CREATE FOREIGN TABLE pipedrive.deal_timeline (
+    "start_date" date,
+    "interval" text,
+    "amount" bigint,
+    "field_key" text,
+    "user_id" bigint,
+    "pipeline_id" bigint,
+    "filter_id" bigint,
+    "period_start" timestamptz,
+    "period_end" timestamptz,
+    "totals_count" bigint,
+    "totals_values" jsonb,
+    "totals_weighted_values" jsonb,
+    "totals_open_count" bigint,
+    "totals_open_values" jsonb,
+    "totals_weighted_open_values" jsonb,
+    "totals_won_count" bigint,
+    "totals_won_values" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_timeline');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_conversion (
+    "pipeline_id" bigint NOT NULL,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "from_stage_id" bigint,
+    "to_stage_id" bigint,
+    "conversion_rate" bigint,
+    "won_conversion" bigint,
+    "lost_conversion" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_conversion');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_movement (
+    "pipeline_id" bigint NOT NULL,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "movements_between_stages_count" bigint,
+    "new_deals_count" bigint,
+    "new_deals_deals_ids" bigint[],
+    "new_deals_values" jsonb,
+    "new_deals_formatted_values" jsonb,
+    "deals_left_open_count" bigint,
+    "deals_left_open_deals_ids" bigint[],
+    "deals_left_open_values" jsonb,
+    "deals_left_open_formatted_values" jsonb,
+    "won_deals_count" bigint,
+    "won_deals_deals_ids" bigint[],
+    "won_deals_values" jsonb,
+    "won_deals_formatted_values" jsonb,
+    "lost_deals_count" bigint,
+    "lost_deals_deals_ids" bigint[],
+    "lost_deals_values" jsonb,
+    "lost_deals_formatted_values" jsonb,
+    "average_age_in_days_across_all_stages" bigint,
+    "average_age_in_days_by_stages" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_movement');
+
+CREATE FOREIGN TABLE pipedrive.goal_results (
+    "goal_id" text NOT NULL,
+    "period_start" date,
+    "period_end" date,
+    "progress" bigint,
+    "goal" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'goal_results');
+
+CREATE FOREIGN TABLE pipedrive.recents (
+    "since_timestamp" timestamptz,
+    "item" text,
+    "id" bigint NOT NULL,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'recents');
+
+CREATE FOREIGN TABLE pipedrive.subscriptions (
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "deal_id" bigint NOT NULL,
     "description" text,
     "is_active" boolean,
     "cycles_count" bigint,
@@ -1607,8 +2139,8 @@ CREATE FOREIGN TABLE pipedrive.subscriptions (
 ) SERVER pipedrive OPTIONS (table 'subscriptions');
 
 CREATE FOREIGN TABLE pipedrive.subscription_payments (
-    "id" bigint,
-    "subscription_id" bigint,
+    "id" bigint NOT NULL,
+    "subscription_id" bigint NOT NULL,
     "deal_id" bigint,
     "is_active" boolean,
     "amount" numeric,

@@ -15,6 +15,7 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
 from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.times import utc_text
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
@@ -87,7 +88,7 @@ def _segment(name: str, value: str) -> str:
         check_segment(value)
     except ValueError as error:
         raise PlanError(
-            f"the {name} {beginning(value, _SHOWN)!r} cannot stand in the path of a request",
+            f"the {name} {beginning(value, _SHOWN)!r} cannot be part of the address of a request",
             detail=sentences(f"It would name a part of the path: {error}"),
             hint="No record of Pipedrive has such a key; leave it out by a condition.",
         ) from None
@@ -164,6 +165,8 @@ def filter_text(table: Table, filt: Filter, value: Any) -> str:
     codec = CODECS[column.type if column else "text"]
     if filt.shape == "flag":
         return "1" if value else "0"
+    if column is not None and column.sent == "utc":
+        return utc_text(value)
     if filt.shape == "in":
         return ",".join(codec.text(v) for v in value)
     return codec.text(value)

@@ -44,6 +44,8 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('organization_followers', 'user_id', 'users', 'id'),
     ('product_followers', 'product_id', 'products', 'id'),
     ('product_followers', 'user_id', 'users', 'id'),
+    ('user_followers', 'user_id', 'users', 'id'),
+    ('user_followers', 'follower_user_id', 'users', 'id'),
     ('deal_participants', 'deal_id', 'deals', 'id'),
     ('deal_participants', 'person_id', 'persons', 'id'),
     ('deal_participants', 'added_by_user_id', 'users', 'id'),
@@ -100,6 +102,31 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('files', 'activity_id', 'activities', 'id'),
     ('files', 'lead_id', 'leads', 'id'),
     ('files', 'project_id', 'projects', 'id'),
+    ('deal_files', 'deal_id', 'deals', 'id'),
+    ('deal_files', 'user_id', 'users', 'id'),
+    ('deal_files', 'person_id', 'persons', 'id'),
+    ('deal_files', 'org_id', 'organizations', 'id'),
+    ('deal_files', 'product_id', 'products', 'id'),
+    ('deal_files', 'activity_id', 'activities', 'id'),
+    ('deal_files', 'lead_id', 'leads', 'id'),
+    ('person_files', 'person_id', 'persons', 'id'),
+    ('person_files', 'user_id', 'users', 'id'),
+    ('person_files', 'deal_id', 'deals', 'id'),
+    ('person_files', 'org_id', 'organizations', 'id'),
+    ('person_files', 'product_id', 'products', 'id'),
+    ('person_files', 'activity_id', 'activities', 'id'),
+    ('person_files', 'lead_id', 'leads', 'id'),
+    ('organization_files', 'org_id', 'organizations', 'id'),
+    ('organization_files', 'user_id', 'users', 'id'),
+    ('organization_files', 'deal_id', 'deals', 'id'),
+    ('organization_files', 'person_id', 'persons', 'id'),
+    ('organization_files', 'product_id', 'products', 'id'),
+    ('organization_files', 'activity_id', 'activities', 'id'),
+    ('organization_files', 'lead_id', 'leads', 'id'),
+    ('product_files', 'product_id', 'products', 'id'),
+    ('product_images', 'product_id', 'products', 'id'),
+    ('person_pictures', 'person_id', 'persons', 'id'),
+    ('person_pictures', 'added_by_user_id', 'users', 'id'),
     ('call_logs', 'user_id', 'users', 'id'),
     ('call_logs', 'activity_id', 'activities', 'id'),
     ('call_logs', 'deal_id', 'deals', 'id'),
@@ -144,6 +171,12 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('tasks', 'parent_task_id', 'tasks', 'id'),
     ('tasks', 'assignee_ids', 'users', 'id'),
     ('phases', 'board_id', 'boards', 'id'),
+    ('project_templates', 'projects_board_id', 'boards', 'id'),
+    ('project_templates', 'owner_id', 'users', 'id'),
+    ('project_groups', 'project_id', 'projects', 'id'),
+    ('project_plan_items', 'project_id', 'projects', 'id'),
+    ('project_plan_items', 'phase_id', 'phases', 'id'),
+    ('project_plan_items', 'group_id', 'project_groups', 'id'),
     ('lead_fields', 'last_updated_by_user_id', 'users', 'id'),
     ('lead_fields', 'created_by_user_id', 'users', 'id'),
     ('person_emails', 'person_id', 'persons', 'id'),
@@ -160,6 +193,8 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('person_field_options', 'field_code', 'person_fields', 'field_code'),
     ('organization_field_options', 'field_code', 'organization_fields', 'field_code'),
     ('product_field_options', 'field_code', 'product_fields', 'field_code'),
+    ('project_field_options', 'field_code', 'project_fields', 'field_code'),
+    ('activity_field_options', 'field_code', 'activity_fields', 'field_code'),
     ('users', 'role_id', 'roles', 'id'),
     ('roles', 'parent_role_id', 'roles', 'id'),
     ('role_assignments', 'role_id', 'roles', 'id'),
@@ -167,6 +202,28 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('role_assignments', 'parent_role_id', 'roles', 'id'),
     ('permission_set_assignments', 'permission_set_id', 'permission_sets', 'id'),
     ('permission_set_assignments', 'user_id', 'users', 'id'),
+    ('deal_permitted_users', 'deal_id', 'deals', 'id'),
+    ('deal_permitted_users', 'user_id', 'users', 'id'),
+    ('lead_permitted_users', 'lead_id', 'leads', 'id'),
+    ('lead_permitted_users', 'user_id', 'users', 'id'),
+    ('person_permitted_users', 'person_id', 'persons', 'id'),
+    ('person_permitted_users', 'user_id', 'users', 'id'),
+    ('organization_permitted_users', 'org_id', 'organizations', 'id'),
+    ('organization_permitted_users', 'user_id', 'users', 'id'),
+    ('product_permitted_users', 'product_id', 'products', 'id'),
+    ('product_permitted_users', 'user_id', 'users', 'id'),
+    ('project_permitted_users', 'project_id', 'projects', 'id'),
+    ('project_permitted_users', 'user_id', 'users', 'id'),
+    ('user_permissions', 'user_id', 'users', 'id'),
+    ('user_role_settings', 'user_id', 'users', 'id'),
+    ('role_settings', 'role_id', 'roles', 'id'),
+    ('role_pipelines', 'role_id', 'roles', 'id'),
+    ('role_pipelines', 'pipeline_id', 'pipelines', 'id'),
+    ('legacy_teams', 'manager_id', 'users', 'id'),
+    ('legacy_teams', 'users', 'users', 'id'),
+    ('legacy_teams', 'created_by_user_id', 'users', 'id'),
+    ('legacy_team_users', 'team_id', 'legacy_teams', 'id'),
+    ('legacy_team_users', 'user_id', 'users', 'id'),
     ('filters', 'user_id', 'users', 'id'),
     ('goals', 'owner_id', 'users', 'id'),
     ('webhooks', 'owner_id', 'users', 'id'),
@@ -178,6 +235,44 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
     ('person_changes', 'actor_user_id', 'users', 'id'),
     ('organization_changes', 'org_id', 'organizations', 'id'),
     ('organization_changes', 'actor_user_id', 'users', 'id'),
+    ('project_changes', 'project_id', 'projects', 'id'),
+    ('project_changes', 'actor_user_id', 'users', 'id'),
+    ('deal_follower_changes', 'deal_id', 'deals', 'id'),
+    ('deal_follower_changes', 'actor_user_id', 'users', 'id'),
+    ('deal_follower_changes', 'follower_user_id', 'users', 'id'),
+    ('person_follower_changes', 'person_id', 'persons', 'id'),
+    ('person_follower_changes', 'actor_user_id', 'users', 'id'),
+    ('person_follower_changes', 'follower_user_id', 'users', 'id'),
+    ('organization_follower_changes', 'org_id', 'organizations', 'id'),
+    ('organization_follower_changes', 'actor_user_id', 'users', 'id'),
+    ('organization_follower_changes', 'follower_user_id', 'users', 'id'),
+    ('product_follower_changes', 'product_id', 'products', 'id'),
+    ('product_follower_changes', 'actor_user_id', 'users', 'id'),
+    ('product_follower_changes', 'follower_user_id', 'users', 'id'),
+    ('deal_participant_changes', 'deal_id', 'deals', 'id'),
+    ('deal_participant_changes', 'actor_user_id', 'users', 'id'),
+    ('deal_participant_changes', 'person_id', 'persons', 'id'),
+    ('deal_flow', 'deal_id', 'deals', 'id'),
+    ('person_flow', 'person_id', 'persons', 'id'),
+    ('organization_flow', 'org_id', 'organizations', 'id'),
+    ('deal_summary', 'user_id', 'users', 'id'),
+    ('deal_summary', 'pipeline_id', 'pipelines', 'id'),
+    ('deal_summary', 'stage_id', 'stages', 'id'),
+    ('deal_summary', 'filter_id', 'filters', 'id'),
+    ('deal_timeline', 'user_id', 'users', 'id'),
+    ('deal_timeline', 'pipeline_id', 'pipelines', 'id'),
+    ('deal_timeline', 'filter_id', 'filters', 'id'),
+    ('pipeline_conversion', 'pipeline_id', 'pipelines', 'id'),
+    ('pipeline_conversion', 'user_id', 'users', 'id'),
+    ('pipeline_conversion', 'from_stage_id', 'stages', 'id'),
+    ('pipeline_conversion', 'to_stage_id', 'stages', 'id'),
+    ('pipeline_movement', 'pipeline_id', 'pipelines', 'id'),
+    ('pipeline_movement', 'user_id', 'users', 'id'),
+    ('pipeline_movement', 'new_deals_deals_ids', 'deals', 'id'),
+    ('pipeline_movement', 'deals_left_open_deals_ids', 'deals', 'id'),
+    ('pipeline_movement', 'won_deals_deals_ids', 'deals', 'id'),
+    ('pipeline_movement', 'lost_deals_deals_ids', 'deals', 'id'),
+    ('goal_results', 'goal_id', 'goals', 'id'),
     ('subscriptions', 'user_id', 'users', 'id'),
     ('subscriptions', 'deal_id', 'deals', 'id'),
     ('subscription_payments', 'subscription_id', 'subscriptions', 'id'),
@@ -200,25 +295,30 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
 COMMENT ON VIEW pipedrive_internal.known_references IS
     'References between Pipedrive''s tables; without a source_table, those of custom fields by type and part.';
 
-CREATE VIEW pipedrive.foreign_keys AS
-WITH columns AS (
-    SELECT t.server, t.table_schema, t.table_name, t.source AS source_table, c.name AS column_name,
-           CASE WHEN c.field IS NULL THEN c.source ELSE c.kind || c.part END AS source_column,
-           c.field IS NOT NULL AS custom
-      FROM pipedrive.foreign_tables t
-      JOIN pipedrive_internal.columns c ON c.relation = t.relation
-)
-SELECT c.table_schema, c.table_name, c.column_name,
-       target.table_schema AS referenced_schema,
-       target.table_name AS referenced_table,
-       target.column_name AS referenced_column
-  FROM columns c
-  JOIN pipedrive_internal.known_references known
-       ON known.source_column = c.source_column
-      AND CASE WHEN c.custom THEN known.source_table IS NULL ELSE known.source_table = c.source_table END
-  JOIN columns target
-       ON target.server = c.server AND target.table_schema = c.table_schema AND NOT target.custom
-      AND target.source_table = known.target_table AND target.source_column = known.target_column;
-COMMENT ON VIEW pipedrive.foreign_keys IS
+CREATE FUNCTION pipedrive.foreign_keys(
+    OUT table_schema name, OUT table_name name, OUT column_name name,
+    OUT referenced_schema name, OUT referenced_table name, OUT referenced_column name)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH columns AS (
+        SELECT t.server, t.schema, t.name AS table_name, t.source AS source_table, c.name AS column_name,
+               CASE WHEN c.field IS NULL THEN c.source ELSE c.kind || c.part END AS source_column,
+               c.field IS NOT NULL AS custom
+          FROM pipedrive_internal.foreign_tables t
+          JOIN pipedrive_internal.columns c ON c.relation = t.relation
+    )
+    SELECT n.nspname, c.table_name, c.column_name, n.nspname, target.table_name, target.column_name
+      FROM columns c
+      JOIN pg_namespace n ON n.oid = c.schema
+      JOIN pipedrive_internal.known_references known
+           ON known.source_column = c.source_column
+          AND CASE WHEN c.custom THEN known.source_table IS NULL ELSE known.source_table = c.source_table END
+      JOIN columns target
+           ON target.server = c.server AND target.schema = c.schema AND NOT target.custom
+          AND target.source_table = known.target_table AND target.source_column = known.target_column;
+$function$;
+COMMENT ON FUNCTION pipedrive.foreign_keys() IS
     'What refers to what among the foreign tables of this wrapper, custom fields included; foreign tables '
     'cannot have foreign keys of their own.';
