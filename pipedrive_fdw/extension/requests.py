@@ -23,6 +23,7 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.list_pages import list_pages
@@ -129,7 +130,8 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
 
 def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     options = with_session(options, setting)
-    work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
+    guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
+    work = Work(session_for(options), guards, write_log=write_log() if options.log_writes else None)
     try:
         if want == "pages":
             return _every_page(work, op, params)

@@ -128,15 +128,13 @@ class _Collector:
         self.equal: dict[str, tuple[Any, ...]] = {}
         self.ranges: dict[str, Range] = {}
         self.not_null: set[str] = set()
-        self.texts: list[tuple[str, str, str]] = []
+        self.texts: dict[tuple[str, str, str], None] = {}  # in order, each once
         self.impossible = False
 
     def add(self, condition: Condition) -> None:
         column, operator = condition.column, condition.operator
         codec = self.codecs.get(column)
-        text = (column, operator, shown(condition))
-        if text not in self.texts:
-            self.texts.append(text)
+        self.texts[column, operator, shown(condition)] = None
         if codec is None:
             return
         if operator == "IS NULL":
@@ -177,7 +175,8 @@ class _Collector:
         elif any(isinstance(v, RuntimeValue) for v in known):
             self.equal[column] = values
         else:
-            self.equal[column] = tuple(v for v in known if v in values)
+            common = set(values)
+            self.equal[column] = tuple(v for v in known if v in common)
 
     def _add_key(self, row_ids: tuple[Any, ...]) -> None:
         """What *row_ids* say of the columns that they join; the last may hold colons itself."""
@@ -322,6 +321,7 @@ def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | 
         return None
     several = condition.value if isinstance(condition.value, list) else [condition.value]
     out: list[Any] = []
+    seen = set()
     for one in several:
         if one is None:
             continue
@@ -331,8 +331,9 @@ def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | 
             if codec.name == "bigint" and isinstance(_operand(single), Decimal):
                 continue  # 1.5 equals no whole number
             return None
-        if isinstance(parsed, RuntimeValue) or parsed not in out:
+        if isinstance(parsed, RuntimeValue) or parsed not in seen:
             out.append(parsed)
+            seen.add(parsed)
     return tuple(out)
 
 

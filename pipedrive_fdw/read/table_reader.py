@@ -11,6 +11,7 @@ from pipedrive_fdw.plan.paths import ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.read.executor import scan_rows
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups, lookups_for_rows
@@ -129,7 +130,9 @@ class TableReader:
 
     def begin_work(self) -> Work:
         """The requests of one write, under the guards of the session's settings."""
-        return self._work(with_session(self._bound.options, setting))
+        work = self._work(with_session(self._bound.options, setting))
+        work.write_log = write_log(self._bound.table.name) if self._bound.options.log_writes else None
+        return work
 
     def _work(
         self, options: Options, advice: str = "", expected: int = 0, ages: tuple[float, float] = (0, 0)

@@ -13,8 +13,17 @@ from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Listing, Operation
-from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError, StateError
+from pipedrive_fdw.errors import (
+    ApiError,
+    Cancelled,
+    ConnectError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+    StateError,
+)
 from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.session import Session
@@ -51,17 +60,34 @@ def _repeated(call: Call) -> Call:
     return replace(call, params=params)
 
 
+def _outcome(error: PipedriveError) -> str:
+    """What *error* says of a write."""
+    if isinstance(error, ApiError):
+        return REFUSED
+    lost = isinstance(error, OutcomeUnknownError) or not isinstance(error, ConnectError)
+    return UNKNOWN if lost else NOT_SENT
+
+
 class Work:
     """The requests of one scan: guarded, counted, remembered within the statement, ended together.
 
     A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
     method is for the main thread; the requests run in threads of their own. Reads may be answered by what is
-    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks.
+    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks. Requests that
+    write are noted in *write_log*.
     """
 
-    def __init__(self, session: Session, guards: Guards, cache_ttl: float = 0, stale: float = 0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        guards: Guards,
+        cache_ttl: float = 0,
+        stale: float = 0,
+        write_log: WriteLog | None = None,
+    ) -> None:
         self.session = session
         self.guards = guards
+        self.write_log = write_log
         self.exchange = Exchange()
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
@@ -129,14 +155,20 @@ class Work:
                 file=file,
             )
         )
+        outcome, data = UNKNOWN, None
         try:
-            return task.wait(session.interrupts)
-        except Cancelled as error:
-            if op.method != "GET" and self.spent.requests > before:
+            answer = task.wait(session.interrupts)
+            outcome, data = DONE, answer.data
+            return answer
+        except PipedriveError as error:
+            if isinstance(error, Cancelled) and op.method != "GET" and self.spent.requests > before:
                 error.detail = f"{op.method} {path} had been sent: it may have been done in Pipedrive."
+            outcome = _outcome(error)
             raise
         finally:
             if op.method != "GET":
+                if self.write_log is not None and self.spent.requests > before:
+                    self.write_log.note(f"{op.method} /v{op.version}{path}", outcome, data)
                 with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
                     session.forget()
                     if "Fields" in path:

@@ -45,6 +45,8 @@ TABLES = (
     "ALTER SERVER pipedrive OPTIONS (ADD page_size '99')",
     "ALTER SERVER pipedrive OPTIONS (DROP wrapper)",
     "ALTER USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (SET api_token 'another')",
+    "DROP USER MAPPING FOR CURRENT_USER SERVER pipedrive",
+    "DROP SERVER pipedrive CASCADE",
 )
 OTHER_NAMES = ("_foreign_tables", "_custom_columns", "servers", "columns", "options")
 
