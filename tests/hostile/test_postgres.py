@@ -20,7 +20,7 @@ from tests.engine import Server
 from tests.hostile.account import shown_problems
 from tests.hostile.answers import NASTY, TOKEN, spoilt
 from tests.hostile.raw import response, serving
-from tests.live import LiveAccount, literal, options
+from tests.live import LiveAccount, literal
 from tests.simulator import Simulator
 
 COUNT = int(os.environ.get("HOSTILE_STATEMENTS", "150"))
@@ -296,10 +296,11 @@ def test_an_address_that_only_looks_like_this_machine_s_is_refused(
     loud: tuple[Server, LiveAccount], address: str
 ) -> None:
     _, account = loud
-    made = {"wrapper": "pipedrive_fdw.PipedriveFdw", "base_url": address}
     with pytest.raises(psycopg.Error) as caught:
         try:
-            account.run(f"CREATE SERVER evil FOREIGN DATA WRAPPER multicorn OPTIONS ({options(made)})")
+            account.run(
+                f"CREATE SERVER evil FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url {literal(address)})"
+            )
             account.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER evil OPTIONS (api_token '{TOKEN}')")
             account.run("CREATE FOREIGN TABLE evil_persons (id bigint) SERVER evil OPTIONS (table 'persons')")
             account.rows("SELECT * FROM evil_persons")
@@ -326,18 +327,17 @@ def test_a_key_that_would_lead_elsewhere_is_refused_before_a_request(
             account.simulator.stop()
 
 
-def test_three_inserts_of_a_price_spend_nobody_s_day(server: Server) -> None:
+def ask(account: LiveAccount, **request: Any) -> Any:
+    """What the extension's functions get from the account."""
+    server = f"(SELECT oid FROM pg_foreign_server WHERE srvname = '{account.name}')"
+    return account.value(f"SELECT pipedrive_internal.ask({server}, {literal(json.dumps(request))})")
+
+
+def test_three_requests_of_a_price_spend_nobody_s_day(server: Server) -> None:
     """They overflowed the day's file, and every role got TypeError until midnight."""
     with LiveAccount(server, deals=4, tables=["persons"]) as account:
-        account.run(
-            "CREATE FOREIGN TABLE requests (method text, path text, query jsonb, body jsonb, pages boolean, "
-            f"tokens bigint, answer jsonb) SERVER {account.name} OPTIONS (table 'request')"
-        )
         for _ in range(3):
-            account.run(
-                "INSERT INTO requests (method, path, body, tokens) "
-                f"VALUES ('POST', '/v2/persons', '{{\"name\": \"x\"}}', {2**63 - 1})"
-            )
+            ask(account, method="POST", path="/v2/persons", body={"name": "x"}, tokens=2**63 - 1)
         assert account.rows("SELECT id FROM persons WHERE id = 1") == [(1,)]
         account.run("SET pipedrive.reserve_tokens = 5")
         assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
@@ -363,15 +363,9 @@ def test_an_odd_state_fails_no_statement(server: Server) -> None:
 
 def test_a_copy_whose_answer_has_nul_is_made_and_told(server: Server) -> None:
     with LiveAccount(server, deals=4, tables=["deals"]) as account:
-        account.run(
-            "CREATE FOREIGN TABLE requests (method text, path text, query jsonb, body jsonb, pages boolean, "
-            f"tokens bigint, answer jsonb) SERVER {account.name} OPTIONS (table 'request')"
-        )
         copy = {"success": True, "data": {"id": 77, "title": "a\x00b\x1b[31m"}}
         account.simulator.faults([{"match": "/duplicate", "action": "status", "status": 200, "body": copy,
                                    "after_handling": True, "times": 1}])  # fmt: skip
-        ((answer,),) = account.rows(
-            "INSERT INTO requests (method, path) VALUES ('POST', '/v1/deals/1/duplicate') RETURNING answer"
-        )
+        answer = ask(account, method="POST", path="/v1/deals/1/duplicate")
         assert answer == {"id": 77, "title": "ab\x1b[31m"}
         assert json.dumps(copy) and len(account.simulator.records("deals")) == 5

@@ -17,7 +17,7 @@ from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.jsontext import parse_json, to_json
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.procedures import RequestTable
+from pipedrive_fdw.run.procedures import answered
 from pipedrive_fdw.run.rows import RowMaker
 from pipedrive_fdw.run.transaction import TRANSACTION
 from tests.hostile.raw import response, serving
@@ -72,7 +72,7 @@ def test_reports_of_what_was_written_show_them_written_out() -> None:
 
 
 class Column:
-    """A column as Multicorn describes it."""
+    """A column of a foreign table as PostgreSQL defines it."""
 
     def __init__(self, type_name: str) -> None:
         self.type_name = self.base_type_name = type_name
@@ -165,12 +165,14 @@ def test_authorize_shows_what_the_consent_says_written_out(error: str) -> None:
 # ---- functions
 
 
-def called(body: bytes, method: str, path: str, **more: Any) -> Any:
+MAPPING = {"api_token": "a-token-of-the-tests"}
+
+
+def called(body: bytes, method: str, path: str) -> str:
     """The answer that a function of the extension gets."""
     with serving(lambda head, given: response(body)) as address:
-        table = RequestTable(read_options({"base_url": address, "api_token": "a-token-of-the-tests"}))
         try:
-            return table.insert({"method": method, "path": path, **more})["answer"]
+            return answered({"base_url": address}, MAPPING, json.dumps({"method": method, "path": path}))
         finally:
             TRANSACTION.ended()
 
@@ -189,7 +191,7 @@ def test_a_function_s_answer_with_nul_in_it_is_not_lost(method: str) -> None:
 )
 def test_whatever_a_function_is_answered_it_is_given_back(data: Any) -> None:
     answer = called(json.dumps({"success": True, "data": data}).encode(), "POST", "/v1/deals/5/duplicate")
-    assert (None if answer is None else json.loads(answer)) == data
+    assert (json.loads(answer) if answer else None) == data
 
 
 @pytest.mark.parametrize("tokens", [2**62, 2**63, -5, "many", None])
@@ -197,7 +199,7 @@ def test_a_caller_s_number_is_no_price(tokens: Any) -> None:
     from pipedrive_fdw.run.account import session_for
 
     with serving(lambda head, given: response(b'{"success": true, "data": {"id": 1}}')) as address:
-        options = read_options({"base_url": address, "api_token": "a-token-of-the-tests"})
-        RequestTable(options).insert({"method": "PUT", "path": "/v1/deals/5/merge", "tokens": tokens})
+        request = {"method": "PUT", "path": "/v1/deals/5/merge", "tokens": tokens}
+        answered({"base_url": address}, MAPPING, json.dumps(request))
         TRANSACTION.ended()
-        assert session_for(options).spent.tokens == 40
+        assert session_for(read_options({"base_url": address, **MAPPING})).spent.tokens == 40
