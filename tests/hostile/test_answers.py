@@ -215,12 +215,12 @@ def test_no_answer_ends_in_anything_but_rows_or_a_clear_error(
 def test_the_fuzz_spoils_what_it_should(account: HostileAccount) -> None:
     """Errors of many kinds come of it, and rows too: it is no test of one thing."""
     kinds: dict[str, int] = {}
-    for number in range(300):
+    for number in range(1_000):
         case = Case(account, 10**6 + number)
         case.run()
         word = case.said.partition(":")[0] or "done"
         kinds[word] = kinds.get(word, 0) + 1
-    assert kinds["done"] > 60
+    assert kinds["done"] > 200
     assert {
         "pipedrive protocol",
         "pipedrive outcome unknown",

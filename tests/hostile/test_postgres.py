@@ -178,15 +178,17 @@ def test_statements_on_spoilt_answers_end_in_rows_or_a_clear_error(
             cursor = account.connection.execute(sql)  # type: ignore[union-attr, call-overload]
             if cursor.description:
                 cursor.fetchall()
-        except psycopg.OperationalError as error:
-            problems.append(f"the connection: {error}")
-            account.connect()
         except psycopg.Error as error:
+            if error.sqlstate is None:
+                problems.append(f"the connection: {error}")
+                account.connect()
             texts = texts_of(error)
             for text in texts:
                 problems += shown_problems(text)
             if not texts[0].startswith("pipedrive ") and not _is_of_a_value(texts[0]):
                 problems.append(f"an error that is not ours: {texts[:2]}")
+            if "internal fault" in texts[0]:
+                problems.append(f"a fault of the package: {texts[0]}")
             problems += _after_write(texts, [one for one in proxy.seen if one[0] != "GET"])
         proxy.times = 0
         if problems:
