@@ -14,7 +14,6 @@ from typing import Any, Callable, TypeVar
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
-from pipedrive_fdw.jsontext import parse_row
 from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
@@ -172,7 +171,7 @@ def _begin_write(table: ForeignTable, asked: Question) -> str:
 
 
 def _write(table: ForeignTable, asked: Question) -> str:
-    old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
+    old, new = (asked.members.get(name, "{}") for name in ("old", "new"))
     return table.writer.write(asked["verb"], asked["write"], old, new)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, Callable
 
 import orjson
 
@@ -24,6 +24,8 @@ _MANY = b"0" * 18
 _LONG = re.compile(rb"(?:\A|[:\[,])\s*-?[0-9.]{18}")
 # Digits that every float has.
 _EXACT_DIGITS = 17
+# An exponent that no type of PostgreSQL holds.
+_TOO_MUCH = 500_000
 
 
 def clean(text: str) -> str:
@@ -49,8 +51,17 @@ def parse_json(body: bytes) -> Any:
     Lone surrogates, which orjson refuses, become question marks. Raises ValueError for anything that is not
     one JSON document, and for one of more values or levels than a page of the API has.
     """
+    return _bounded(body, lambda: _parsed(body))
+
+
+def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
+    """What *read* gives, the value of the document *body*. Raises ValueError for one of too many values or
+    levels."""
     bounds = Bounds(body)
-    value = _parsed(body)
+    try:
+        value = read()
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
     bounds.check(value)
     return value
 
@@ -61,13 +72,10 @@ def _parsed(body: bytes) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-    try:
-        text = body.decode("utf-8", "strict")
-        return _without_surrogates(
-            json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
-        )
-    except RecursionError:
-        raise ValueError("the document is nested too deeply") from None
+    text = body.decode("utf-8", "strict")
+    return _without_surrogates(
+        json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
+    )
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -84,8 +92,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+def _decimal(text: str) -> Decimal:
+    """The JSON number *text*, exactly; with an exponent that Decimal does not take, another one that is as
+    much beyond PostgreSQL's types."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        digits, _, exponent = text.lower().partition("e")
+        number = Decimal(digits)
+        more = -_TOO_MUCH if exponent.startswith("-") else _TOO_MUCH
+        return number.scaleb(more - number.adjusted()) if number else Decimal(0)
+
+
 def _float(text: str) -> float | Decimal:
-    number, exact = float(text), Decimal(text)
+    number, exact = float(text), _decimal(text)
     if math.isinf(number) or len(exact.as_tuple().digits) > _EXACT_DIGITS:
         return exact
     return number
@@ -116,19 +136,22 @@ def _exactly(value: Any) -> orjson.Fragment:
 def parse_exact(text: str) -> Any:
     """The JSON document *text*; a number of which a double of the API would lose digits is a Decimal.
 
-    Raises ValueError for what is none.
+    Raises ValueError for what is none, and for one of more values or levels than a page of the API has.
     """
-    return json.loads(text, parse_float=_double, parse_int=_whole, parse_constant=_no_constant)
+    return _bounded(
+        text.encode(),
+        lambda: json.loads(text, parse_float=_double, parse_int=_whole, parse_constant=_no_constant),
+    )
 
 
 def _double(text: str) -> float | Decimal:
-    number, exact = float(text), Decimal(text)
+    number, exact = float(text), _decimal(text)
     return number if math.isfinite(number) and Decimal(repr(number)) == exact else exact
 
 
 def _whole(text: str) -> int | float | Decimal:
     number = Decimal(text)
-    return int(number) if abs(number) < 2**63 else _double(text)
+    return int(number) if -(2**63) < number < 2**63 else _double(text)
 
 
 def check_exact(value: Any) -> None:
@@ -140,8 +163,13 @@ def check_exact(value: Any) -> None:
 
 
 def parse_row(text: str) -> dict[str, Any]:
-    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal."""
-    row: dict[str, Any] = json.loads(text, parse_float=Decimal, parse_int=_int)
+    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal.
+
+    Raises ValueError for one of more values or levels than a page of the API has.
+    """
+    row: dict[str, Any] = _bounded(
+        text.encode(), lambda: json.loads(text, parse_float=_decimal, parse_int=_int)
+    )
     return row
 
 

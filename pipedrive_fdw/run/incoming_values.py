@@ -15,7 +15,7 @@ import orjson
 from pipedrive_fdw.codec import UNREADABLE, Codec, same
 from pipedrive_fdw.custom.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError, sentences
-from pipedrive_fdw.jsontext import doubles, to_json
+from pipedrive_fdw.jsontext import doubles, parse_row, to_json
 from pipedrive_fdw.run.rows import Binding, BoundColumn
 from pipedrive_fdw.shapes import Place, prepared
 from pipedrive_fdw.times import Far
@@ -34,6 +34,18 @@ class IncomingValues:
         ]
         self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
         self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
+
+    def read(self, text: str) -> Values:
+        """The row that row_to_json() of PostgreSQL wrote as *text*. Raises WriteError for one that no request
+        can hold."""
+        try:
+            return parse_row(text)
+        except ValueError as error:
+            raise WriteError(
+                f"a row of {self._table} cannot be sent",
+                detail=sentences(str(error), "Nothing was sent for this row"),
+                hint="Look at its columns of type json and jsonb.",
+            ) from None
 
     def canonical(
         self, values: Values, before: Values | None = None, hidden: Container[str] = ()

@@ -242,18 +242,20 @@ class Writer:
 
     # ---- the three verbs
 
-    def write(self, verb: str, number: int, old: Values, new: Values) -> str:
+    @_reporting
+    def write(self, verb: str, number: int, old: str, new: str) -> str:
         """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of
-        PostgreSQL has them. What differs then from *new*, of a deleted row from *old*, as
+        PostgreSQL writes them. What differs then from *new*, of a deleted row from *old*, as
         json_populate_record() reads it; '' where the row is passed over: the command has written it already,
         as a join may give it several times."""
         command = self._commands[number]
+        before, values = self._incoming.read(old), self._incoming.read(new)
         if verb == "INSERT":
-            return self._incoming.json(self._insert(command, new))
-        identity = self._identity(old)
+            return self._incoming.json(self._insert(command, values))
+        identity = self._identity(before)
         if identity in command.done:
             return ""
-        row = self._update(command, old, new) if verb == "UPDATE" else self._delete(command, old)
+        row = self._update(command, before, values) if verb == "UPDATE" else self._delete(command, before)
         command.done.add(identity)
         return self._incoming.json(row)
 
@@ -264,7 +266,6 @@ class Writer:
     def _row_id(self, old: Values) -> str:
         return self._row_id_of(self._incoming.row(old))
 
-    @_reporting
     def _insert(self, command: Command, new: Values) -> Values:
         work = self.target.begin_work()
         try:
@@ -279,7 +280,6 @@ class Writer:
         finally:
             work.close()
 
-    @_reporting
     def _update(self, command: Command, before: Values, values: Values) -> Values:
         work = self.target.begin_work()
         try:
@@ -312,7 +312,6 @@ class Writer:
         finally:
             work.close()
 
-    @_reporting
     def _delete(self, command: Command, before: Values) -> Values:
         work = self.target.begin_work()
         try:

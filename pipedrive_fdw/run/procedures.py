@@ -44,7 +44,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
         request = parse_exact(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise WriteError("the request cannot be read", detail=sentences(str(error))) from None
     if not isinstance(request, dict):
         raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
@@ -59,12 +59,14 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 def send(options: Options, request: Values) -> Any:
     """Sends *request*, in every write mode at once; the ``data`` of the API's answer.
 
-    It has method and path, and perhaps query, body, and pages for the items of all pages of a search. Raises
-    WriteError for what cannot be sent, and the API's error, which says what the statement has written before.
+    It has method and path, and perhaps query, body, and with GET pages: true for the items of all pages of a
+    search. Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
+    written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
-        raise WriteError(f"{request.get('method')!r} is no method", hint=f"Methods: {', '.join(METHODS)}.")
+        given = beginning(repr(request.get("method")), _SHOWN)
+        raise WriteError(f"{given} is no method", hint=f"Methods: {', '.join(METHODS)}.")
     version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options["updatable"]:
         raise WriteError(
@@ -75,7 +77,7 @@ def send(options: Options, request: Values) -> Any:
     query, body = _exact(request, "query"), _exact(request, "body")
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
-    params, whole = _parameters(query), bool(request.get("pages"))
+    params, whole = _parameters(query), method == "GET" and request.get("pages") is True
     answers = [_sent(options, op, params, body, whole) for body in bodies]
     return answers if many else answers[0]
 
@@ -84,8 +86,8 @@ def _exact(request: Values, name: str) -> Any:
     value = request.get(name)
     try:
         check_exact(value)
-        orjson.dumps(value)  # which has a limit, too, of how deep it goes
-    except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
+        orjson.dumps(value)
+    except (ValueError, orjson.JSONEncodeError) as error:
         raise WriteError(f"{name} cannot be sent", detail=sentences(str(error))) from None
     return value
 

@@ -22,7 +22,6 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
-from pipedrive_fdw.jsontext import parse_row
 from pipedrive_fdw.masking import visible
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.plan.conditions import Condition
@@ -144,18 +143,13 @@ class HostileAccount:
         writer, number = self.tables[name].writer, next(_numbers)
         changed = [column for column in new if new[column] != old.get(column)]
         writer.begin(number, 1, changed, deferred)
-        answer = writer.write(verb, number, given(old), given(new))
+        answer = writer.write(verb, number, json.dumps(old), json.dumps(new))
         writer.flush(number)
         return answer
 
     def ask(self, request: Mapping[str, Any]) -> str:
         """What a function of the extension is answered."""
         return answered(self.server, self.mapping, json.dumps(request))
-
-
-def given(row: Mapping[str, Any]) -> dict[str, Any]:
-    """*row* as the C part gives it: through row_to_json()."""
-    return parse_row(json.dumps(row))
 
 
 def as_row_to_json(binding: Binding, row: Row) -> dict[str, Any]:

@@ -22,17 +22,18 @@ ALLOWED = {
     "postgres": {"errors"},
     "shapes": {"errors"},
     "catalog": {"errors", "codec", "shapes"},
-    "custom": {"errors", "codec", "shapes"},
+    "custom": {"errors", "numbertext", "codec", "shapes"},
     "plan": {"errors", "masking", "addresses", "codec", "times", "catalog", "custom"},
     "api": {
         "errors", "masking", "numbertext", "addresses", "codec", "jsontext", "catalog.model", "__init__",
     },
     "run": {
-        "errors", "masking", "addresses", "codec", "times", "jsontext", "shapes", "options", "catalog",
+        "errors", "masking", "numbertext", "addresses", "codec", "times", "jsontext", "shapes", "options",
+        "catalog",
         "custom", "plan", "api", "postgres",
     },
     "schema": {"errors", "codec", "options", "catalog", "custom", "plan", "api", "run"},
-    "fdw": {"errors", "jsontext", "options", "plan", "postgres", "run", "schema"},
+    "fdw": {"errors", "options", "plan", "postgres", "run", "schema"},
     "cli": {
         "errors", "masking", "addresses", "options", "catalog", "run", "schema", "api", "__init__",
     },
