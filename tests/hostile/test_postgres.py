@@ -371,3 +371,36 @@ def test_a_copy_whose_answer_has_nul_is_made_and_told(server: Server) -> None:
         answer = ask(account, method="POST", path="/v1/deals/1/duplicate")
         assert answer == {"id": 77, "title": "ab\x1b[31m"}
         assert json.dumps(copy) and len(account.simulator.records("deals")) == 5
+
+
+DEEP = "(repeat('[', {0}) || repeat(']', {0}))::json"
+UNSENDABLE = {
+    "levels": DEEP.format(201),
+    "very many levels": DEEP.format(3_000),
+    "levels of objects": "(repeat('{\"a\":', 300) || '1' || repeat('}', 300))::json",
+    "exponent": "'[{\"value\": 1e99999999999999999999}]'::json",
+    "negative exponent": "'[{\"value\": 1e-99999999999999999999}]'::json",
+    "digits": "('[{\"value\": 0.' || repeat('3', 40) || '}]')::json",
+}
+
+
+@pytest.mark.parametrize("value", UNSENDABLE.values(), ids=UNSENDABLE)
+def test_what_no_request_can_hold_is_not_sent_and_what_was_is_told(server: Server, value: str) -> None:
+    with LiveAccount(server, deals=4, tables=["persons"]) as account:
+        account.run("ALTER FOREIGN TABLE persons ALTER emails TYPE json")
+        rows = f"(VALUES (1, NULL), (2, {value})) AS given (n, emails)"
+        before = len(account.simulator.records("persons"))
+        for sql in (
+            f"INSERT INTO persons (name, emails) SELECT n::text, emails FROM {rows} RETURNING id",
+            f"UPDATE persons SET name = n || '!', emails = coalesce(given.emails, persons.emails) "
+            f"FROM {rows} WHERE id = n RETURNING id",
+        ):
+            with pytest.raises(psycopg.Error) as caught:
+                account.rows(sql)
+            texts = texts_of(caught.value)
+            assert caught.value.sqlstate == "22000"
+            assert re.match("pipedrive write: (column emails|a row) of persons cannot be sent", texts[0])
+            assert "1 row is written in Pipedrive for good" in texts[1]
+        with pytest.raises(psycopg.Error):  # all of them are worked out before the first is sent
+            account.run(f"INSERT INTO persons (name, emails) SELECT n::text, emails FROM {rows}")
+        assert len(account.simulator.records("persons")) == before + 1

@@ -13,7 +13,7 @@ import pytest
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.jsontext import parse_json, to_json
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.run.bind import bind
@@ -69,6 +69,18 @@ def test_reports_of_what_was_written_show_them_written_out() -> None:
         assert obeyed(TRANSACTION.rolled_back()) == []
     finally:
         TRANSACTION.ended()
+
+
+@pytest.mark.parametrize(
+    "odd", ["²", "٣", "9" * 5_000, "", "-1", "1.5", NASTY], ids=lambda odd: ascii(odd)[:20]
+)
+def test_keys_that_are_no_numbers_follow_no_other(odd: str) -> None:
+    for key in (odd, "7", "8", "9", odd, odd):
+        TRANSACTION.wrote("deals", "INSERT", key)
+    report = TRANSACTION.rolled_back()
+    assert report.startswith("6 rows are written in Pipedrive for good: deals INSERT ")
+    assert ", 7-9, " in report
+    assert obeyed(report) == []
 
 
 class Column:
@@ -175,6 +187,35 @@ def called(body: bytes, method: str, path: str) -> str:
             return answered({"base_url": address}, MAPPING, json.dumps({"method": method, "path": path}))
         finally:
             TRANSACTION.ended()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_pages_make_no_read_of_a_write(method: str) -> None:
+    """It would be answered from what was read before, sent without its body, and reported nowhere."""
+    sent: list[tuple[bytes, bytes]] = []
+
+    def answer(head: bytes, body: bytes) -> bytes:
+        sent.append((head.partition(b" ")[0], body))
+        return response(b'{"success": true, "data": {"id": 7, "items": [1]}}')
+
+    request = {"method": method, "path": "/v2/deals", "body": {"title": "x"}, "pages": True}
+    with serving(answer) as address:
+        for _ in range(2):
+            assert json.loads(answered({"base_url": address}, MAPPING, json.dumps(request)))["id"] == 7
+    assert sent == [(method.encode(), b'{"title":"x"}')] * 2
+    report = TRANSACTION.rolled_back()
+    assert report == f"2 rows are written in Pipedrive for good: {method} /v2/deals 7, 7."
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"method": "x" * 100_000}, {"method": ["x" * 100_000]}, {"method": "GET", "path": "/" + "x" * 100_000}],
+    ids=["text", "list", "path"],
+)
+def test_an_error_shows_no_more_than_the_beginning_of_a_request(request_: dict[str, Any]) -> None:
+    with pytest.raises(WriteError) as caught:
+        answered({"base_url": "http://127.0.0.1:1"}, MAPPING, json.dumps(request_))
+    assert len(caught.value.message) < 300
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
