@@ -15,7 +15,7 @@ from typing import Any, Callable
 import orjson
 
 from pipedrive_fdw.jsonbounds import Bounds
-from pipedrive_fdw.numerics import numeric_text
+from pipedrive_fdw.numerics import is_numeric, numeric_text
 
 # What numbers are written with becomes one character: a run of it is found faster than by a pattern.
 _DIGITS = bytes(48 if chr(code) in "0123456789." else 32 for code in range(256))
@@ -98,16 +98,23 @@ def _decimal(text: str) -> Decimal:
         raise ValueError("a number has an exponent of too many digits") from None
 
 
+def _writable(number: Decimal) -> Decimal:
+    """*number*, which to_json() can write. Raises ValueError where it cannot."""
+    if not is_numeric(number):
+        raise ValueError("a number has more digits than PostgreSQL's numeric")
+    return number
+
+
 def _float(text: str) -> float | Decimal:
     number, exact = float(text), _decimal(text)
     if math.isinf(number) or len(exact.as_tuple().digits) > _EXACT_DIGITS:
-        return exact
+        return _writable(exact)
     return number
 
 
 def _int(text: str) -> int | Decimal:
     number = Decimal(text)  # int() would refuse one of thousands of digits
-    return int(number) if -(2**63) <= number < 2**64 else number
+    return int(number) if -(2**63) <= number < 2**64 else _writable(number)
 
 
 def to_json(value: Any) -> str:
