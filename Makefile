@@ -1,13 +1,13 @@
-# `make` prints what there is. Everything that is made lives in .venv and in the cache folder of tests/engine.
+# `make` prints what there is. Everything that is made lives in .venv and in the cache folder of tools/engine.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The engine needs nothing but a Python, so a demo does not wait for the developer's tools.
-ENGINE = $(PYTHON) -m tests.engine
+ENGINE = $(PYTHON) -m tools.engine
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
-SOURCES := pipedrive_fdw tests setup.py
+SOURCES := pipedrive_fdw tests tools setup.py
 # Tests are full of words that only look like secrets.
 MADE_UP := KeywordDetector Base64HighEntropyString HexHighEntropyString BasicAuthDetector
 LOCKED := --quiet --generate-hashes --no-annotate --allow-unsafe --custom-compile-command 'make lock'
@@ -65,7 +65,7 @@ lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server:
 	@printf 'pip>=25\nsetuptools>=77\n' | \
 	  $(BIN)/uv pip compile - $(LOCKED) --python-version 3.9 -o requirements/build.txt
 audit: $(VENV)/.audit ## known faults of the libraries, bandit's findings, secrets in the repository
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pipedrive_fdw tests/engine setup.py
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pipedrive_fdw tools/engine setup.py
 	git ls-files -z ':!tests' | xargs -0 $(BIN)/detect-secrets-hook
 	git ls-files -z tests | xargs -0 $(BIN)/detect-secrets-hook $(MADE_UP:%=--disable-plugin %)
 	$(BIN)/python -m pip_audit --disable-pip --no-deps --strict \
@@ -83,9 +83,9 @@ dist: $(READY) ## source archive and wheel, in dist/
 extension: ## the extension's control file and script, put together in build/extension
 	@$(ENGINE) extension build/extension
 install: $(VENV)/.made ## package and extension into an installed server: PG_CONFIG=/path/to/pg_config
-	@$(BIN)/python -m tests.engine install
+	@$(BIN)/python -m tools.engine install
 uninstall: $(VENV)/.made ## take both away again
-	@$(BIN)/python -m tests.engine uninstall
+	@$(BIN)/python -m tools.engine uninstall
 clean: ## stop what runs, and remove what was made in this checkout
 	@$(ENGINE) clean
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,9 @@ from typing import Any, Callable, TypeVar
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
+from pipedrive_fdw.extension.import_schema import ImportedTable, account_fields, import_schema
+from pipedrive_fdw.extension.requests import answered
+from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
@@ -27,11 +30,9 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
-from pipedrive_fdw.run.foreign import ForeignTable
-from pipedrive_fdw.run.procedures import answered
-from pipedrive_fdw.run.scan_request import explained_parameters, read_request
-from pipedrive_fdw.run.transaction import TRANSACTION
-from pipedrive_fdw.schema import account_fields, import_schema
+from pipedrive_fdw.table.scan_request import explained_parameters, read_request
+from pipedrive_fdw.write.transaction import TRANSACTION
+from pipedrive_fdw.write.writable import check_writable, writable_verbs
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
@@ -116,7 +117,7 @@ class PipedriveFdw(ForeignDataWrapper):
         return told(tables, [])
 
 
-def _definition(table: Any) -> TableDefinition:
+def _definition(table: ImportedTable) -> TableDefinition:
     columns = [ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns]
     return TableDefinition(table.name, columns=columns, options=dict(table.options))
 
@@ -143,7 +144,8 @@ def _fault(error: Exception) -> PipedriveError:
 def _plan(table: ForeignTable, asked: Question) -> str:
     request = read_request(asked.members, None)
     joins = read_conditions(asked["joins"], None)
-    estimate = table.look_up_size(request, joins) if joins else table.size(request)
+    estimates = table.estimates
+    estimate = estimates.of_look_up(request, joins) if joins else estimates.of_scan(request)
     if estimate is None:
         return ""
     rows, width, ordered = estimate
@@ -151,18 +153,18 @@ def _plan(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:
-    table.note(read_request(asked["plan"], None))
+    table.estimates.note(read_request(asked["plan"], None))
     return ""
 
 
 def _explain(table: ForeignTable, asked: Question) -> str:
     request = read_request(asked["plan"], explained_parameters(asked["expressions"]))
-    return "\n".join(table.explain(request, asked["scan"], asked["verbose"]))
+    return "\n".join(table.planner.explain(request, asked["scan"], asked["verbose"]))
 
 
 def _plan_modify(table: ForeignTable, asked: Question) -> str:
-    table.writer.check(asked["verb"])
-    return "\n".join(explain_write(table.table, asked["verb"]))
+    check_writable(table.bound, asked["verb"])
+    return "\n".join(explain_write(table.bound.table, asked["verb"]))
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:
@@ -181,7 +183,7 @@ def _flush(table: ForeignTable, asked: Question) -> str:
 
 
 def _updatable(table: ForeignTable, asked: Question) -> str:
-    return str(sum(_VERBS[verb] for verb in table.writer.verbs()))
+    return str(sum(_VERBS[verb] for verb in writable_verbs(table.bound)))
 
 
 _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {

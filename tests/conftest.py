@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine import Server
-from tests.engine.server import CRASHES
+from tools.engine import Server
+from tools.engine.server import CRASHES
 
 # It allows write_mode 'commit' and logical replication; others look at each statement, as in production.
 _SETTINGS = {

@@ -15,8 +15,8 @@ from typing import Any
 
 import psycopg
 
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 TOKEN = "a-token-of-the-tests"
 _numbers = itertools.count(1)

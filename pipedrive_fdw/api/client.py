@@ -27,8 +27,8 @@ from pipedrive_fdw.errors import (
     ProtocolError,
     sentences,
 )
-from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.values.jsontext import parse_json
 
 log = logging.getLogger("pipedrive_fdw")
 # How much is shown of a body that says nothing, and of a path.

@@ -38,7 +38,7 @@ from pipedrive_fdw.api.state import (
     unusable,
 )
 from pipedrive_fdw.errors import Cancelled, StateError
-from pipedrive_fdw.numbertext import whole_number
+from pipedrive_fdw.values.numbertext import whole_number
 
 WINDOW_SECONDS = 2.1
 DEFAULT_LIMIT = 20

@@ -38,8 +38,8 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
-from pipedrive_fdw.jsontext import parse_json
 from pipedrive_fdw.masking import read_secret, remember_secret
+from pipedrive_fdw.values.jsontext import parse_json
 
 _SLICE_SECONDS = 0.05
 _PATIENCE_SECONDS = 15.0

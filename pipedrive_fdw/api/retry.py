@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipedrive_fdw.numbertext import seconds
+from pipedrive_fdw.values.numbertext import seconds
 
 MAX_RETRIES = 3
 MAX_BURST_WAITS = 5

@@ -19,9 +19,9 @@ from pipedrive_fdw.errors import (
     ProtocolError,
     sentences,
 )
-from pipedrive_fdw.jsontext import parse_json, to_json
 from pipedrive_fdw.masking import beginning
-from pipedrive_fdw.numbertext import seconds
+from pipedrive_fdw.values.jsontext import parse_json, to_json
+from pipedrive_fdw.values.numbertext import seconds
 
 # How much is shown of what the API says.
 _REASON = 500

@@ -28,7 +28,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from pipedrive_fdw.errors import ConnectError, PipedriveError, ProtocolError, sentences
 from pipedrive_fdw.masking import beginning
-from pipedrive_fdw.numbertext import whole_number
+from pipedrive_fdw.values.numbertext import whole_number
 
 _MEBIBYTE = 1024 * 1024
 # The largest answer, unpacked, and the most that the unused answers of one scan or write may be together.

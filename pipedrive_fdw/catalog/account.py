@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove, writable
 from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
-from pipedrive_fdw.shapes import INTEGER, SCALAR, TEXT, list_of, nullable, object_of
+from pipedrive_fdw.values.shapes import INTEGER, SCALAR, TEXT, list_of, nullable, object_of
 
 _CONDITION = (
     object_of(

@@ -20,7 +20,7 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
-from pipedrive_fdw.shapes import BOOLEAN, INTEGER, TEXT, list_of, object_of
+from pipedrive_fdw.values.shapes import BOOLEAN, INTEGER, TEXT, list_of, object_of
 
 _PARTICIPANTS = list_of(object_of(person_id=INTEGER, primary=BOOLEAN))
 _ATTENDEES = list_of(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Filter, Write
-from pipedrive_fdw.shapes import BOOLEAN, TEXT, list_of, object_of
+from pipedrive_fdw.values.shapes import BOOLEAN, TEXT, list_of, object_of
 
 ADDRESS = object_of(
     value=TEXT,

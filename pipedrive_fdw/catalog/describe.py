@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.errors import sentences
-from pipedrive_fdw.shapes import form
+from pipedrive_fdw.values.shapes import form
 
 _SHAPES = {
     "eq": ("=", "IN"),

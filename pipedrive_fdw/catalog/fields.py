@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Table
-from pipedrive_fdw.shapes import (
+from pipedrive_fdw.values.shapes import (
     BOOLEAN,
     INTEGER,
     TEXT,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipedrive_fdw.catalog.model import PLACEHOLDER, Operation
 from pipedrive_fdw.catalog.subscriptions import PAYMENTS
-from pipedrive_fdw.shapes import NUMBER, TEXT, Shape, list_of, object_of
+from pipedrive_fdw.values.shapes import NUMBER, TEXT, Shape, list_of, object_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, Write
-from pipedrive_fdw.shapes import NUMBER, TEXT, object_of
+from pipedrive_fdw.values.shapes import NUMBER, TEXT, object_of
 
 _LEAD_LIST = Listing(
     "/leads",

@@ -21,7 +21,7 @@ from pipedrive_fdw.catalog.common import (
     writable,
 )
 from pipedrive_fdw.catalog.model import Column, Filter, Get, Listing, Parent, Table
-from pipedrive_fdw.shapes import NUMBER, TEXT, Shape, list_of, object_of
+from pipedrive_fdw.values.shapes import NUMBER, TEXT, Shape, list_of, object_of
 
 
 def _prices(owner: str) -> Shape:

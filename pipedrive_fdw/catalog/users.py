@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ID, ROW_ID, add, change, parent, ref, remove, writable
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Parent, Table
-from pipedrive_fdw.shapes import BOOLEAN, TEXT, list_of, object_of
+from pipedrive_fdw.values.shapes import BOOLEAN, TEXT, list_of, object_of
 
 _ADMIN = "the token's user must be an administrator (OAuth scope admin)"
 _APPS = ("sales", "projects", "campaigns", "global", "account_settings", "partnership", "nova")

@@ -19,7 +19,7 @@ from pipedrive_fdw.catalog.links import DEAL_PERSONS, ORGANIZATION_PERSONS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, read_source
 from pipedrive_fdw.catalog.nested import PRICE, contact, in_activities, product_prices
 from pipedrive_fdw.catalog.products import PRODUCTS
-from pipedrive_fdw.shapes import BOOLEAN, INTEGER, NUMBER, SCALAR, TEXT, list_of, object_of
+from pipedrive_fdw.values.shapes import BOOLEAN, INTEGER, NUMBER, SCALAR, TEXT, list_of, object_of
 
 _TEXT = ("visible_to", "value")  # v1 takes these numbers as text
 

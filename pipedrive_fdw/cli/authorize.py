@@ -19,7 +19,7 @@ from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, sentences
 from pipedrive_fdw.masking import read_secret, visible
 from pipedrive_fdw.options import OAUTH, OAUTH_ADDRESS
-from pipedrive_fdw.run.session import sleep_unless_aborted
+from pipedrive_fdw.session.session import sleep_unless_aborted
 
 SUMMARY = "walk through OAuth 2.0 consent; prints the CREATE USER MAPPING"
 DESCRIPTION = """\

@@ -15,9 +15,11 @@ from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import ApiError, DailyLimitError, ProtocolError
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, OAUTH, SERVER, TOKEN, Options, read_options, uses_oauth
-from pipedrive_fdw.run.account import session_for
-from pipedrive_fdw.run.secrets import with_secrets
-from pipedrive_fdw.run.session import Guards, Session, Work
+from pipedrive_fdw.session.account_sessions import session_for
+from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.secrets_file import with_secrets
+from pipedrive_fdw.session.session import Session
+from pipedrive_fdw.session.work import Work
 
 SUMMARY = "tell what a token can do: user, plan, budget, tables"
 DESCRIPTION = """\
@@ -70,7 +72,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     options = account_options(given, terminal)
     session = session_for(options)
     oauth = uses_oauth(with_secrets(options))
-    work = session.work(Guards(10**9, 0))
+    work = Work(session, Guards(10**9, 0))
     try:
         me = work.ask(_WHO, _WHO.path, ()).get("data")
         if not isinstance(me, dict):

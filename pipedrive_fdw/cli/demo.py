@@ -36,12 +36,12 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     if given.dsn:
         return _tour(given.dsn, terminal)
     checkout = _PACKAGE.parent
-    if not (checkout / "tests" / "engine" / "demo.py").exists():
+    if not (checkout / "tools" / "engine" / "demo.py").exists():
         raise OptionError(
             "the made-up company comes with the sources, and this is an installed package",
             hint="Name a database that has the tables: --dsn. Or run `make demo` in a checkout.",
         )
-    command = [sys.executable, "-m", "tests.engine", "demo"]
+    command = [sys.executable, "-m", "tools.engine", "demo"]
     return subprocess.run(command, cwd=checkout, check=False).returncode  # noqa: S603 - our own
 
 

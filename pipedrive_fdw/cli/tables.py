@@ -13,7 +13,7 @@ from pipedrive_fdw.catalog.describe import column_comment, prices
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.cli.terminal import Terminal
-from pipedrive_fdw.run.bind import no_table
+from pipedrive_fdw.table.binding import no_table
 
 SUMMARY = "list the tables: verbs, price in API tokens, scope, meaning"
 DESCRIPTION = """\

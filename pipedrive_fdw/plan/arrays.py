@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Table
-from pipedrive_fdw.codec import CODECS, UNREADABLE, Codec, same
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.plan.modify import Row, sent
+from pipedrive_fdw.plan.row_changes import Row, sent
+from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
 
 Elements = Sequence[Mapping[str, Any]]
 

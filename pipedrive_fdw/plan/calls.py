@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,11 @@ from urllib.parse import quote
 
 from pipedrive_fdw.addresses import check_segment
 from pipedrive_fdw.catalog.model import OFFSET, PLACEHOLDER, Filter, Get, Listing, Operation, Table
-from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import PlanError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
+from pipedrive_fdw.values.codec import CODECS
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
@@ -166,3 +167,26 @@ def filter_text(table: Table, filt: Filter, value: Any) -> str:
     if filt.shape == "in":
         return ",".join(codec.text(v) for v in value)
     return codec.text(value)
+
+
+# ---- how large the lists of a table are, as far as anybody knows
+
+
+def list_name(listing: Listing) -> str:
+    """What a list is remembered by: several tables may read the same."""
+    params = "&".join(f"{name}={value}" for name, value in listing.params.items())
+    return f"v{listing.version}{listing.path}?{params}"
+
+
+def list_size(table: Table, listing: Listing, settings: Settings) -> int:
+    """How many records *listing* gives without any filter: as it was when last read, or a guess."""
+    known = settings.sizes.get(list_name(listing))
+    if known is not None and settings.rows is None:
+        return known
+    total = table.rows if settings.rows is None else settings.rows
+    return math.ceil(total * listing.share)
+
+
+def is_known(table: Table, settings: Settings) -> bool:
+    """Whether the sizes of its lists are known and not guessed."""
+    return settings.rows is not None or all(list_name(li) in settings.sizes for li in table.listings)

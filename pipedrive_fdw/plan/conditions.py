@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipedrive_fdw.codec import bare_type, parse_array_literal
+from pipedrive_fdw.values.codec import bare_type, parse_array_literal
 
 Tree = Any
 

@@ -27,7 +27,7 @@ def ahead_of(
     )
 
 
-class Lookups:
+class LookupPaths:
     """Enumerates them for one query. *listings* are those that can hold rows of it, *call* fills one in."""
 
     def __init__(

@@ -16,6 +16,10 @@ from pipedrive_fdw.plan.conditions import RuntimeValue
 _SHOWN = 60
 
 
+# (table, column) of values that are keys elsewhere.
+Target = tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Call:
     """One operation with its values filled in; a listing's call stands for all of its pages.
@@ -76,7 +80,7 @@ class Ahead:
     param: str
     value: Any
     key: tuple[str, ...]
-    target: tuple[str, str]
+    target: Target
     most: int
     after: int = 0
     whole: bool = False
@@ -263,3 +267,14 @@ class ScanPlan:
     def requests(self) -> int:
         """Expected requests of the steps."""
         return sum(step.requests for step in self.steps)
+
+
+def meets_twice(plan: ScanPlan) -> bool:
+    """Whether a record can be met again: one that is archived or moved to another stage while the lists are
+    read stands in two of them. Under several saved filters it is a row of each."""
+    table = plan.table
+    if len(table.key) != 1 or table.nested:
+        return False
+    calls = [call for step in plan.steps if isinstance(step, Lists) for call in step.calls]
+    selects = {column.name for column in table.columns if column.echo}
+    return len(calls) > 1 and not any(selects & call.echo.keys() for call in calls)

@@ -15,10 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 from pipedrive_fdw.catalog.common import ROW_ID
-from pipedrive_fdw.codec import Codec, codec_for
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
 from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
-from pipedrive_fdw.times import Far
+from pipedrive_fdw.values.codec import Codec, codec_for
+from pipedrive_fdw.values.times import Far
 
 
 @dataclass(frozen=True)

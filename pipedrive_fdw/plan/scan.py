@@ -15,14 +15,22 @@ from typing import Any
 
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
-from pipedrive_fdw.plan.calls import Settings, fill, filter_text, held_values, record_params, sort_params
+from pipedrive_fdw.plan.calls import (
+    Settings,
+    fill,
+    filter_text,
+    held_values,
+    is_known,
+    list_size,
+    record_params,
+    sort_params,
+)
 from pipedrive_fdw.plan.conditions import RuntimeValue
-from pipedrive_fdw.plan.lookups import Lookups, ahead_of
+from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
-from pipedrive_fdw.plan.sizes import is_known, list_size
+from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
 from pipedrive_fdw.plan.stops import SHARE, stop_of
-from pipedrive_fdw.plan.values import can_be_key, possible_keys, time_bound
 
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
@@ -99,7 +107,9 @@ class _Builder:
 
         Raises PlanError when the table can be read only for parents that the query does not name.
         """
-        lookups = Lookups(self.table, self.predicates, self.settings, self.listings, self._call).candidates()
+        lookups = LookupPaths(
+            self.table, self.predicates, self.settings, self.listings, self._call
+        ).candidates()
         guarded = self.table.parent is not None and self.table.parent.guarded
         if lookups and guarded:
             return min(lookups, key=_price)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipedrive_fdw.catalog.model import CURSOR, Column, Listing, Table
-from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.plan.paths import Order, Stop
 from pipedrive_fdw.plan.predicates import Range
+from pipedrive_fdw.values.codec import CODECS
 
 _FIXED = ("id", "add_time")
 # The part of the rows that is guessed to be left of a range, as PostgreSQL guesses.

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import requests
 
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
+from tools.engine import Server
 
 _PATHS = ("/api/v2/deals", "/api/v2/deals/archived")
 _TABLE = "{:<58} {:>8} {:>9} {:>9} {:>8}"

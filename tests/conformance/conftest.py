@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 BOUNDLESS = {"burst": 100_000, "budget": 10**9}
 

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from tests.conformance.expected import records, shown
-from tests.engine import Server
-from tests.engine.places import ROOT
 from tests.live import LiveAccount
+from tools.engine import Server
+from tools.engine.places import ROOT
 
 DECLARATION = """
 

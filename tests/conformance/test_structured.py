@@ -18,8 +18,8 @@ from pipedrive_fdw.catalog.model import Column, Table, Write
 from tests.conformance.given import PREPARED, values
 from tests.contract.found import find
 from tests.contract.openapi import bodies, flat, folder
-from tests.engine import Server
 from tests.live import LiveAccount, literal
+from tools.engine import Server
 
 pytestmark = pytest.mark.skipif(
     folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"

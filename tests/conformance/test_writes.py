@@ -20,8 +20,8 @@ from tests.conformance.given import PREPARED, values
 from tests.contract.catalogue import EXTRA, EXTRA_V1
 from tests.contract.openapi import folder
 from tests.contract.schemas import body_faults
-from tests.engine import Server
 from tests.live import LiveAccount, literal
+from tools.engine import Server
 
 pytestmark = pytest.mark.skipif(
     folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"

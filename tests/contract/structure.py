@@ -7,7 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog.functions import Argument
 from pipedrive_fdw.catalog.model import Column, Table
-from pipedrive_fdw.shapes import LIST, MAP, OBJECT, Shape
+from pipedrive_fdw.values.shapes import LIST, MAP, OBJECT, Shape
 from tests.contract.found import Found, element, find, record_schema
 from tests.contract.openapi import bodies, flat
 

@@ -9,11 +9,12 @@ import pytest
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES
 from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table, validate
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
 from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.catalog.v1 import CHANGED
-from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
+from pipedrive_fdw.catalog.validation import validate
+from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
 from tests.contract.catalogue import EXTRA, operation_faults, table_faults
 from tests.contract.openapi import folder
 from tests.contract.structure import argument_faults

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.mirror import find_mirror
-from tests.engine.places import ROOT, base
-from tests.engine.process import EngineError
+from tools.engine.mirror import find_mirror
+from tools.engine.places import ROOT, base
+from tools.engine.process import EngineError
 
 docker = pytest.importorskip("docker")
 BASE = "debian:bullseye-slim"

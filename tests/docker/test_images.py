@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from tests.docker.conftest import POSTGRES, SIMULATOR
-from tests.engine.places import ROOT
-from tests.engine.server import free_port
+from tools.engine.places import ROOT
+from tools.engine.server import free_port
 
 # Docker's client library leaves sockets to the garbage collector.
 pytestmark = [

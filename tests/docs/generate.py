@@ -12,11 +12,11 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sort_keys
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.catalog.operations import scopes
-from pipedrive_fdw.custom.kinds import CHOICES, CREATABLE
+from pipedrive_fdw.custom_fields.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
-from pipedrive_fdw.shapes import form
+from pipedrive_fdw.values.shapes import form
 from tests.docs.markdown import pages, with_parts
-from tests.engine.places import ROOT
+from tools.engine.places import ROOT
 
 FOLDER = ROOT / "docs" / "tables"
 SQL = ROOT / "sql"

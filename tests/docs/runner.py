@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.markdown import Block, blocks
-from tests.engine import Psql, Server, SqlError
 from tests.simulator import Simulator
+from tools.engine import Psql, Server, SqlError
 
 TOKEN = "demo-token"  # noqa: S105 - the simulator's
 # Functions take named arguments where statements take options.

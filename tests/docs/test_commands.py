@@ -17,9 +17,9 @@ import pytest
 
 from tests.docs.markdown import blocks, pages
 from tests.docs.runner import open_page
-from tests.engine import Server
-from tests.engine.places import ROOT
 from tests.simulator import Simulator
+from tools.engine import Server
+from tools.engine.places import ROOT
 
 # What takes long, or needs a server of one's own, is looked at by `make --dry-run`.
 _RUN = ("demo", "up", "dsn", "simulator-url", "psql", "status", "down")

@@ -14,9 +14,9 @@ import pytest
 
 from tests.docs.markdown import Block, blocks
 from tests.docs.runner import Page, open_page
-from tests.engine import Server
-from tests.engine.places import ROOT
 from tests.simulator import Simulator
+from tools.engine import Server
+from tools.engine.places import ROOT
 
 BOOK = ROOT / "docs" / "cookbook.md"
 REPORTS: list[Block] = [block for block in blocks(BOOK) if block.language == "sql"]

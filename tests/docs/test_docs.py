@@ -14,9 +14,9 @@ from tests.docs.generate import FOLDER, generated_files
 from tests.docs.markdown import anchors, blocks, links, pages
 from tests.docs.operations import from_openapi
 from tests.docs.runner import faults, open_page
-from tests.engine import Server
-from tests.engine.places import ROOT
 from tests.simulator import Simulator
+from tools.engine import Server
+from tools.engine.places import ROOT
 
 
 def _name(file: Path) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.extension import TOKEN, Extended
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 TOKEN = "a-token-of-the-extension's-tests"  # noqa: S105 - the simulator's
 _numbers = itertools.count(1)

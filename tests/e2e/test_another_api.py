@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.other_api import Answer, OtherApi, by_cursor, whole
+from tools.engine import Server
 
 Record = dict[str, Any]
 

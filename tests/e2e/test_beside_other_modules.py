@@ -10,8 +10,8 @@ import pytest
 
 from tests.e2e.test_whole_rows import LATERAL, SORTED, WHOLE
 from tests.e2e.test_writes import sent
-from tests.engine import Server
 from tests.live import LiveAccount, connection_parameters
+from tools.engine import Server
 
 TABLES = ("stages", "pipelines", "deals", "persons", "activities")
 

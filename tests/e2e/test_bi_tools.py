@@ -15,8 +15,8 @@ from psycopg.types.string import TextLoader
 
 from pipedrive_fdw.catalog import TABLES
 from tests.docs.runner import Page, open_page
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 DEALS = 600
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
 from tests.simulator import Simulator
+from tools.engine import Server
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 BACKENDS = 8
 FAN_OUT = "SELECT count(*) FROM deal_followers WHERE deal_id BETWEEN {0} AND {1}"

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
+from tools.engine import Server
 
 TABLES = ("deals", "persons", "notes", "deal_followers", "filters", "api_usage", "leads")
 

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 TABLES = ("persons", "deals", "deal_followers", "filters", "notes")
 HALF = 0.5

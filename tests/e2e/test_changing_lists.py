@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 NOTES = 1_200
 FIRST = {"match": "^/api/v1/notes$", "action": "change", "skip": 1, "times": 1}

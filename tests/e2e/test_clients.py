@@ -17,8 +17,8 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from tests.docs.runner import Page, open_page
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 
 @pytest.fixture(scope="module")

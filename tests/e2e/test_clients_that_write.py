@@ -16,8 +16,8 @@ import pytest
 
 from tests.e2e.odbc import DELETE, UPDATE, OdbcError, PositionedCursor
 from tests.e2e.test_writes import sent
-from tests.engine import Server
 from tests.live import LiveAccount, connection_parameters
+from tools.engine import Server
 
 TABLES = ("persons", "deals", "stages", "leads")
 REFUSED = "pipedrive write: rows of persons cannot be found by ctid"

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import pytest
 
 from tests.e2e.costs import COSTS, Cost
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from tests.e2e.test_custom_fields import add_field, call, columns, field_of, refreshed
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
 from tests.simulator import Simulator
+from tools.engine import Server
 
 TABLES = ("deals", "leads", "products", "product_fields")
 

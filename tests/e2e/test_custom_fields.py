@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipedrive_fdw.custom.kinds import parts_of
-from tests.engine import Server
+from pipedrive_fdw.custom_fields.kinds import parts_of
 from tests.live import TOKEN, LiveAccount, literal
 from tests.simulator import Simulator
 from tests.simulator.company.fields import TYPES
 from tests.simulator.custom import linked
+from tools.engine import Server
 
 # table → (whose fields, the simulator's collection, the key of the values in its records)
 TABLES = {

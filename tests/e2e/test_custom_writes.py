@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_custom_fields import field_of
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
 from tests.simulator import Simulator
 from tests.simulator.company.fields import TYPES
 from tests.simulator.custom import linked
+from tools.engine import Server
 
 # table → (whose fields, the path that writes it, what a new record needs)
 V2 = {

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from tests.e2e.test_another_api import Record, account_of, ids, records
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.other_api import Answer, Query, by_cursor, whole
+from tools.engine import Server
 
 SETS = [f"{n:08d}-0000-4000-8000-000000000000" for n in range(4)]
 MISSING = (404, {"success": False, "error": "Not Found"})

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from tests.e2e.extension import TOKEN, Extended
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 
 def test_connect_makes_every_table(extended: Extended) -> None:

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from tests.e2e.extension import TOKEN, Extended
-from tests.engine import Server, overlay
 from tests.simulator import Simulator
+from tools.engine import Server, overlay
 
 
 @pytest.fixture

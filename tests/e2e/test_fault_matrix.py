@@ -38,10 +38,10 @@ from tests.e2e.faults import (
     Case,
     Column,
 )
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.simulator.control import insert
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
+from tools.engine import Server
 
 TABLES = ("persons", "deals", "deal_followers", "filters")
 OAUTH = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "refresh_token": REFRESH_TOKEN}

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from tests.e2e.extension import Extended
-from tests.engine import Server
 from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
+from tools.engine import Server
 
 ONE, OTHER = "a-token-to-forget", "a-token-to-keep"
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.model import Table
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 STATUSES = (402, 403, 404, 410, 415)
 GATED = sorted(n for n, t in TABLES.items() if t.needs and not (t.parent and t.parent.guarded))

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 STATUSES = (402, 403, 404, 410, 415)
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from pipedrive_fdw import __version__
-from tests.engine import Server
-from tests.engine.clibrary import NAME, check_headers, compile_library, machines_compiler, need_compiler
-from tests.engine.engines import Folders, server_folders
-from tests.engine.install import Target, interpreter, put_into, take_from
-from tests.engine.libraries import fetch, lock_file, locked
-from tests.engine.places import ROOT
-from tests.engine.process import EngineError
+from tools.engine import Server
+from tools.engine.clibrary import NAME, check_headers, compile_library, machines_compiler, need_compiler
+from tools.engine.engines import Folders, server_folders
+from tools.engine.install import Target, interpreter, put_into, take_from
+from tools.engine.libraries import fetch, lock_file, locked
+from tools.engine.places import ROOT
+from tools.engine.process import EngineError
 
 _FILES = ["pipedrive_fdw--1.0.sql", "pipedrive_fdw.control"]
 

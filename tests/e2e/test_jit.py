@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 LOCAL = "SELECT sum(n) FROM generate_series(1, 1000) n"
 

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.simulator import Simulator
+from tools.engine import Server
 
 BOUNDLESS = {"burst": 100_000, "budget": 10**9}
 FIRST = (

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
+from tools.engine import Server
 
 MAPPING = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "refresh_token": REFRESH_TOKEN}
 TOKEN_PATH = "/oauth/token"  # noqa: S105

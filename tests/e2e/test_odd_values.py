@@ -14,9 +14,9 @@ import pytest
 
 from tests.e2e.test_custom_edges import old_version
 from tests.e2e.test_custom_fields import field_of
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.simulator.snapshot import patch
+from tools.engine import Server
 
 TABLES = ("deals", "activities", "persons", "products", "product_prices")
 RECORD = 7

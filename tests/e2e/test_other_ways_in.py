@@ -11,8 +11,8 @@ import pytest
 
 from tests.copies import Copies
 from tests.e2e.test_writes import sent
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 TABLES = ("stages", "activities", "deals", "leads", "deal_products")
 

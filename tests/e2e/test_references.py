@@ -8,8 +8,8 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from tests.e2e.extension import TOKEN, Extended
-from tests.engine import Server
 from tests.simulator import Simulator
+from tools.engine import Server
 
 
 @pytest.fixture(scope="module")

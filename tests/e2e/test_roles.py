@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import TOKEN, LiveAccount
+from tools.engine import Server
 
 TABLES = ("call_logs", "mail_threads_inbox", "mail_messages_inbox", "persons", "api_usage")
 ROLES = {"role_one": ("token-of-one", 1), "role_two": ("token-of-two", 2)}

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from tests.e2e.test_writes import sent
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 TABLES = ("deals", "activities", "deal_products")
 Record = dict[str, Any]

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
+from tools.engine import Server
 
 TOKEN = "a-token-of-the-secrets'-tests"  # noqa: S105 - the simulator's
 WRAPPER = "FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS ("

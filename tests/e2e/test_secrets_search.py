@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN
+from tools.engine import Server
 
 TOKEN = "0123456789abcdef-t0p-secret-0123456789"
 SECRETS = (TOKEN, REFRESH_TOKEN, CLIENT[1], "v1u:")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 TABLES = ("deals", "persons", "stages", "deal_followers", "deal_changes")
 

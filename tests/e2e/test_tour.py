@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine import Server
-from tests.engine.sql import Psql
 from tests.simulator import Simulator
+from tools.engine import Server
+from tools.engine.sql import Psql
 
 TOKEN = "a-token-of-the-tour"  # noqa: S105 - the simulator's
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 
 def test_api_usage_costs_nothing_and_counts_what_was_spent(server: Server) -> None:

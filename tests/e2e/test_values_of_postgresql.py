@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipedrive_fdw.codec import codec_for
-from pipedrive_fdw.jsontext import parse_json
-from tests.engine import Server
+from pipedrive_fdw.values.codec import codec_for
+from pipedrive_fdw.values.jsontext import parse_json
+from tools.engine import Server
 
 TEXTS = 400
 _YEARS = "2024 2023 1900 2000 9999 10000 20222 0001 0004 4714 4713 294276 294277 5874897 5874898 99999999"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.copies import Copies
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 TABLES = ("stages", "pipelines", "deals", "persons", "filters")
 

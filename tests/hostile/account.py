@@ -22,16 +22,17 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
+from pipedrive_fdw.extension.import_schema import ImportedColumn, account_fields, import_schema
+from pipedrive_fdw.extension.requests import answered
+from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.masking import visible
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.plan.conditions import Condition
-from pipedrive_fdw.run.account import credential_key, new_session, use_session
-from pipedrive_fdw.run.foreign import ForeignTable
-from pipedrive_fdw.run.procedures import answered
-from pipedrive_fdw.run.rows import Binding, Row
-from pipedrive_fdw.run.scan_request import ScanRequest
-from pipedrive_fdw.run.transaction import TRANSACTION
-from pipedrive_fdw.schema import ForeignColumn, account_fields, import_schema
+from pipedrive_fdw.session.account_sessions import credential_key, new_session, use_session
+from pipedrive_fdw.table.binding import Binding
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.hostile.answers import TOKEN, spoilt
 from tests.hostile.unlimited import Unlimited
 from tests.simulator import Simulator
@@ -102,7 +103,7 @@ class Definition:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, column: ForeignColumn) -> Definition:
+    def of(cls, column: ImportedColumn) -> Definition:
         return cls(column.name, column.type, column.type, dict(column.options))
 
 
@@ -131,7 +132,7 @@ class HostileAccount:
 
     def rows(self, name: str, conditions: tuple[Condition, ...] = (), limit: int | None = None) -> list[Row]:
         table = self.tables[name]
-        columns = frozenset(bound.name for bound in table.binding.columns if not bound.column.extended)
+        columns = frozenset(bound.name for bound in table.bound.binding.columns if not bound.column.extended)
         request = ScanRequest(columns, conditions=conditions, limit=limit)
         return list(table.scan(request, next(_numbers), 1))
 

@@ -15,10 +15,10 @@ from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import OptionError, PipedriveError, PlanError, ProtocolError, WriteError
+from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.options import base_url, oauth_url, read_options
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.run.account import credential
-from pipedrive_fdw.run.procedures import answered
+from pipedrive_fdw.session.account_sessions import credential
 
 GOOD = {
     "https://proxy.example": "https://proxy.example",

@@ -20,8 +20,8 @@ import pytest
 
 from pipedrive_fdw.api.transport import MAX_BODY
 from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.extension.import_schema import account_fields, import_schema
 from pipedrive_fdw.plan.conditions import Condition
-from pipedrive_fdw.schema import account_fields, import_schema
 from tests.hostile.account import (
     LEFT_OUT,
     HostileAccount,
@@ -112,7 +112,7 @@ class Case:
     def _read(self) -> None:
         account, chance = self.account, self.chance
         name = chance.choice(sorted(account.tables))
-        table = account.tables[name].table
+        table = account.tables[name].bound.table
         conditions: tuple[Condition, ...] = ()
         keys = [key for key in table.key if (column := table.column(key)) and column.type == "bigint"]
         if keys and chance.random() < 0.4:
@@ -139,19 +139,19 @@ class Case:
             account.simulator.refill()
             account.anew()
             rows = account.rows(name)
-        return name, as_row_to_json(table.binding, self.chance.choice(rows))
+        return name, as_row_to_json(table.bound.binding, self.chance.choice(rows))
 
     def _write(self, verb: str, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         """*verb* in a statement that waits for each row as it is answered, or sends all of them at its
         end."""
         deferred = self.chance.random() < 0.5
         answer = self._end(lambda: self.account.write(verb, name, old, new, deferred), writes=True)
-        self.problems += unread(self.account.tables[name].binding, answer or "")
+        self.problems += unread(self.account.tables[name].bound.binding, answer or "")
 
     def _insert(self) -> None:
         name = self.chance.choice(sorted(INSERTS))
         table = self.account.tables[name]
-        values = {**dict.fromkeys(bound.name for bound in table.binding.columns), **INSERTS[name]}
+        values = {**dict.fromkeys(bound.name for bound in table.bound.binding.columns), **INSERTS[name]}
         self._write("INSERT", name, {}, values)
 
     def _update(self) -> None:

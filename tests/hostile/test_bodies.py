@@ -20,13 +20,13 @@ import pytest
 from pipedrive_fdw.api.client import Answer, ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.transport import MAX_BODY, Exchange, RequestsTransport
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.codec import CODECS
-from pipedrive_fdw.custom.columns import custom_columns
-from pipedrive_fdw.custom.fields import read_fields
+from pipedrive_fdw.custom_fields.columns import custom_columns
+from pipedrive_fdw.custom_fields.field import read_fields
 from pipedrive_fdw.errors import OptionError, OutcomeUnknownError, PipedriveError, ProtocolError
-from pipedrive_fdw.jsontext import check_exact, doubles, parse_exact, parse_json, parse_row, to_json
+from pipedrive_fdw.extension.import_schema import imported_table
 from pipedrive_fdw.options import read_options
-from pipedrive_fdw.schema import foreign_table
+from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.jsontext import check_exact, doubles, parse_exact, parse_json, parse_row, to_json
 from tests.hostile.answers import as_json, odd_value
 from tests.hostile.raw import response, serving
 from tests.hostile.unlimited import Unlimited
@@ -138,7 +138,7 @@ from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.jsontext import parse_json
+from pipedrive_fdw.values.jsontext import parse_json
 
 address, method = sys.argv[1:]
 credential = ApiToken(Signed({"x-api-token": "a-token-of-the-tests"}, address), "k" * 64)
@@ -486,7 +486,7 @@ def test_four_thousand_fields_of_one_label_get_their_names_at_once(name: str, ki
 def test_an_import_of_too_many_columns_says_so() -> None:
     found = read_fields(fields(4_000, "Same"))
     with pytest.raises(OptionError, match="would have .* columns, and PostgreSQL allows 1600"):
-        foreign_table(TABLES["deals"], read_options({}), {}, found)
+        imported_table(TABLES["deals"], read_options({}), {}, found)
 
 
 @pytest.mark.parametrize(

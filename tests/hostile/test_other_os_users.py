@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
-from tests.engine.places import base
-from tests.engine.server import password_file
+from tools.engine import Server
+from tools.engine.places import base
+from tools.engine.server import password_file
 
 
 def knock(server: Server, **given: Any) -> psycopg.Connection[Any]:

@@ -16,12 +16,12 @@ import psycopg
 import pytest
 
 from pipedrive_fdw.api.transport import MAX_BODY, Response
-from tests.engine import Server
 from tests.hostile.account import shown_problems
 from tests.hostile.answers import NASTY, TOKEN, spoilt
 from tests.hostile.raw import response, serving
 from tests.live import LiveAccount, literal
 from tests.simulator import Simulator
+from tools.engine import Server
 
 COUNT = int(os.environ.get("HOSTILE_STATEMENTS", "150"))
 SEED = os.environ.get("HOSTILE_SEED", "1")

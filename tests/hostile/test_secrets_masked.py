@@ -21,7 +21,7 @@ from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.options import read_options
-from pipedrive_fdw.run.secrets import read_secrets
+from pipedrive_fdw.session.secrets_file import read_secrets
 from tests.hostile.raw import response, serving
 
 # Every visible character that a token may have, those among them that are written otherwise somewhere.

@@ -225,7 +225,7 @@ class TokenAnswers:
 
 def spend_by_oauth(folder: Path, api_domain: str, refresh_token: str, **server: str) -> Limits:
     """The limiter of an OAuth account after one request, as a session of it has it."""
-    from pipedrive_fdw.run.account import new_client
+    from pipedrive_fdw.session.account_sessions import new_client
 
     given = {
         "client_id": "the-client-id",
@@ -396,7 +396,7 @@ def test_a_mark_that_is_odd_keeps_nothing_and_fails_nothing(
     ids=lambda state: ascii(state)[:40],
 )  # fmt: skip
 def test_counts_that_are_odd_are_no_counts(tmp_path: Path, state: bytes) -> None:
-    from pipedrive_fdw.run.counts import Counts
+    from pipedrive_fdw.session.counts import Counts
 
     counts = Counts(read_options({"company_domain": "acme", "api_token": "a-token"}), tmp_path)
     counts.put({"deals": 5})

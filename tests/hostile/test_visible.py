@@ -14,12 +14,12 @@ from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import PipedriveError, WriteError
-from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.options import read_options
-from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.procedures import answered
-from pipedrive_fdw.run.rows import RowMaker
-from pipedrive_fdw.run.transaction import TRANSACTION
+from pipedrive_fdw.table.binding import bind
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.values.jsontext import parse_json, to_json
+from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.hostile.raw import response, serving
 
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
@@ -237,7 +237,7 @@ def test_whatever_a_function_is_answered_it_is_given_back(data: Any) -> None:
 
 @pytest.mark.parametrize("tokens", [2**62, 2**63, -5, "many", None])
 def test_a_caller_s_number_is_no_price(tokens: Any) -> None:
-    from pipedrive_fdw.run.account import session_for
+    from pipedrive_fdw.session.account_sessions import session_for
 
     with serving(lambda head, given: response(b'{"success": true, "data": {"id": 1}}')) as address:
         request = {"method": "PUT", "path": "/v1/deals/5/merge", "tokens": tokens}

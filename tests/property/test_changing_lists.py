@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.changing import LISTS, OffsetList, Story, offset_tables
+from tools.engine import Server
 
 SEEDS = int(os.environ.get("CHANGING_SEEDS", "3"))
 

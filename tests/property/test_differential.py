@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from psycopg.types.string import TextLoader
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.queries import Column, Query, Shape, queries, quoted
+from tools.engine import Server
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "2000"))
 SEED = int(os.environ.get("PROPERTY_SEED", "1"))

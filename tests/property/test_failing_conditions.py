@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.chance import run
 from tests.property.failing import FUNCTIONS, Failing, draw_failing
+from tools.engine import Server
 
 EXAMPLES = int(os.environ.get("FAILING_EXAMPLES", "100"))
 TABLES = ("deals", "persons", "activities", "stages", "users")

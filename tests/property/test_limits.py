@@ -14,9 +14,9 @@ from itertools import product
 import pytest
 
 from tests.copies import Copies
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.chance import SEED, Chance
+from tools.engine import Server
 
 EXAMPLES = int(os.environ.get("LIMIT_EXAMPLES", "1"))
 TABLES = ("deals", "persons", "organizations", "stages", "notes")

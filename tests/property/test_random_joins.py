@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from tests.copies import Copies
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.chance import run
 from tests.property.joins import FOREIGN, LOCAL, Join, draw_join
 from tests.property.queries import quoted
+from tools.engine import Server
 
 EXAMPLES = int(os.environ.get("JOIN_EXAMPLES", "200"))
 

@@ -16,12 +16,12 @@ import psycopg
 import pytest
 
 from tests.copies import Copies
-from tests.engine import Server
 from tests.live import LiveAccount
 from tests.property.chance import run
 from tests.property.queries import quoted
 from tests.property.write_targets import Statement
 from tests.property.writes import draw_statement
+from tools.engine import Server
 
 EXAMPLES = int(os.environ.get("WRITE_EXAMPLES", "150"))
 # Columns that nothing but a write of their own changes, by foreign table; and where the record has them

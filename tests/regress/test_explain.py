@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import Server
 from tests.live import LiveAccount
+from tools.engine import Server
 
 HERE = Path(__file__).parent
 TOPICS = sorted(file.stem for file in (HERE / "sql").glob("*.sql"))

@@ -24,7 +24,7 @@ from pipedrive_fdw.cli.check import kinds
 from pipedrive_fdw.cli.demo import examples
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import AuthError
-from pipedrive_fdw.run.secrets import read_secrets
+from pipedrive_fdw.session.secrets_file import read_secrets
 from tests.simulator import Simulator
 from tests.simulator.oauth import CLIENT, REFRESH_TOKEN, SCOPE
 

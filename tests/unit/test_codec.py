@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from pipedrive_fdw.codec import CODECS, codec_for, parse_array_literal
-from pipedrive_fdw.jsontext import parse_json, to_json
+from pipedrive_fdw.values.codec import CODECS, codec_for, parse_array_literal
+from pipedrive_fdw.values.jsontext import parse_json, to_json
 
 UTC = dt.timezone.utc
 

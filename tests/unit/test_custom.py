@@ -12,23 +12,28 @@ import pytest
 
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.codec import codec_for
-from pipedrive_fdw.custom.columns import CustomColumn, custom_columns, from_options
-from pipedrive_fdw.custom.fields import Field, Option, read_field, read_fields
-from pipedrive_fdw.custom.kinds import CREATABLE, OTHERS, parts_of
-from pipedrive_fdw.custom.names import MOST_BYTES, FreeNames, cut, snake_case
-from pipedrive_fdw.custom.reading import NO_LOOKUPS, plain_fields, plain_record
-from pipedrive_fdw.custom.writing import changes, option_id
+from pipedrive_fdw.custom_fields.columns import CustomColumn, custom_columns, from_options
+from pipedrive_fdw.custom_fields.field import Field, FieldOption, read_field, read_fields
+from pipedrive_fdw.custom_fields.kinds import CREATABLE, OTHERS, parts_of
+from pipedrive_fdw.custom_fields.names import MOST_BYTES, FreeNames, cut, snake_case
+from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, plain_fields, plain_record
+from pipedrive_fdw.custom_fields.writing import changes, option_id
 from pipedrive_fdw.errors import DataError, OptionError, WriteError
-from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.rows import Binding, RowMaker
+from pipedrive_fdw.table.binding import Binding, bind
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.values.codec import codec_for
 
 K = "0123456789abcdef0123456789abcdef01234567"
 L = "89abcdef0123456789abcdef0123456789abcdef"
-OPTIONS = (Option(101, "Alpha"), Option(102, 'Béta, "x"'), Option(103, "Twin"), Option(104, "Twin"))
+OPTIONS = (
+    FieldOption(101, "Alpha"),
+    FieldOption(102, 'Béta, "x"'),
+    FieldOption(103, "Twin"),
+    FieldOption(104, "Twin"),
+)
 
 
-def options_of(field: str) -> tuple[Option, ...]:
+def options_of(field: str) -> tuple[FieldOption, ...]:
     return OPTIONS if field == K else ()
 
 
@@ -38,7 +43,7 @@ class Definitions:
     def gone(self, field: str) -> bool:
         return False
 
-    def options(self, field: str, labels: Collection[str]) -> tuple[Option, ...]:
+    def options(self, field: str, labels: Collection[str]) -> tuple[FieldOption, ...]:
         return options_of(field)
 
 
@@ -66,7 +71,7 @@ def test_a_definition_of_version_2_is_read() -> None:
         "is_custom_field": True,
         "options": [{"id": 101, "label": "Alpha", "color": None}],
     }
-    assert read_field(given) == Field(K, "Colour", "enum", (Option(101, "Alpha"),))
+    assert read_field(given) == Field(K, "Colour", "enum", (FieldOption(101, "Alpha"),))
 
 
 def test_a_definition_of_version_1_is_read() -> None:
@@ -651,7 +656,7 @@ def test_what_cannot_be_sent_is_an_error_that_names_the_column(
 
 
 def test_a_label_wins_over_an_id_of_the_same_text() -> None:
-    options = (Option(12, "a"), Option(13, "12"))
+    options = (FieldOption(12, "a"), FieldOption(13, "12"))
     assert option_id("x", "12", options) == 13
     assert option_id("x", "13", options) == 13
     assert option_id("x", "a", options) == 12

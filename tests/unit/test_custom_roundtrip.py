@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import tables_of
-from pipedrive_fdw.custom.columns import CustomColumn, custom_columns
-from pipedrive_fdw.custom.fields import Option, read_fields
-from pipedrive_fdw.custom.kinds import CREATABLE
-from pipedrive_fdw.custom.writing import changes
-from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.rows import RowMaker
+from pipedrive_fdw.custom_fields.columns import CustomColumn, custom_columns
+from pipedrive_fdw.custom_fields.field import FieldOption, read_fields
+from pipedrive_fdw.custom_fields.kinds import CREATABLE
+from pipedrive_fdw.custom_fields.writing import changes
+from pipedrive_fdw.table.binding import bind
+from pipedrive_fdw.table.row_maker import RowMaker
 from tests.simulator import Simulator
 from tests.unit.test_custom import parsed_row
 
@@ -97,7 +97,7 @@ class Account:
     def gone(self, field: str) -> bool:
         return False
 
-    def options(self, field: str, labels: Collection[str]) -> tuple[Option, ...]:
+    def options(self, field: str, labels: Collection[str]) -> tuple[FieldOption, ...]:
         return next(f.options for f in self.fields if f.key == field)
 
     def changes(self, old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The parts of tests/engine that decide something without doing it."""
+"""The parts of tools/engine that decide something without doing it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import libraries, mirror, places, server
-from tests.engine.demo import EXAMPLES, Example
-from tests.engine.mirror import Source
-from tests.engine.process import EngineError
+from tools.engine import libraries, mirror, places, server
+from tools.engine.demo import EXAMPLES, Example
+from tools.engine.mirror import Source
+from tools.engine.process import EngineError
 
 
 def test_one_line_sources_are_read_without_their_options() -> None:

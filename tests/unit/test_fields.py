@@ -10,12 +10,12 @@ import pytest
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.custom.fields import Field
+from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
+from pipedrive_fdw.extension.import_schema import imported_table
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
-from pipedrive_fdw.run.definitions import Definitions
-from pipedrive_fdw.run.fields import FieldLookups, definition_lists, definitions, imported_fields
-from pipedrive_fdw.schema import foreign_table
+from pipedrive_fdw.read.field_lookups import FieldLookups, definition_lists, definitions, imported_fields
+from pipedrive_fdw.session.field_definitions import FieldDefinitions
 
 OPTIONS = read_options({}, (SERVER,))
 
@@ -32,7 +32,7 @@ class Work:
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self.session = SimpleNamespace(fields=Definitions(SharedCache(None, "", "")))
+        self.session = SimpleNamespace(fields=FieldDefinitions(SharedCache(None, "", "")))
 
     def ask(self, op: Any, path: str, params: Any) -> Any:
         given = dict(params)
@@ -181,8 +181,8 @@ def test_more_fields_than_a_table_can_have_are_an_error_with_a_way_out() -> None
     options = read_options({}, (SERVER, IMPORT))
     fields = [Field(f"{n:040x}", f"F {n}", "varchar") for n in range(1600)]
     with pytest.raises(OptionError) as caught:
-        foreign_table(TABLES["products"], options, {}, fields)
+        imported_table(TABLES["products"], options, {}, fields)
     assert "custom_fields 'false'" in caught.value.hint
-    made = foreign_table(TABLES["products"], options, {"custom_field_names": "label"}, fields[:300])
+    made = imported_table(TABLES["products"], options, {"custom_field_names": "label"}, fields[:300])
     assert made.options == {"table": "products", "custom_field_names": "label"}
     assert made.columns[-1].name == "attrs"

@@ -3,64 +3,79 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipedrive_fdw"
 
-# layer → layers that it may import
-ALLOWED = {
-    "masking": set(),
-    "numbertext": set(),
-    "addresses": set(),
-    "errors": {"masking"},
-    "numerics": {"errors"},
-    "times": {"errors"},
-    "jsonbounds": set(),
-    "jsontext": {"jsonbounds", "numerics"},
-    "codec": {"errors", "jsontext", "numerics", "times"},
-    "options": {"errors", "masking", "addresses"},
-    "postgres": {"errors"},
-    "shapes": {"errors"},
-    "catalog": {"errors", "codec", "shapes"},
-    "custom": {"errors", "numbertext", "codec", "shapes"},
-    "plan": {"errors", "masking", "addresses", "codec", "times", "catalog", "custom"},
-    "api": {
-        "errors", "masking", "numbertext", "addresses", "codec", "jsontext", "catalog.model", "__init__",
-    },
-    "run": {
-        "errors", "masking", "numbertext", "addresses", "codec", "times", "jsontext", "shapes", "options",
-        "catalog",
-        "custom", "plan", "api", "postgres",
-    },
-    "schema": {"errors", "codec", "options", "catalog", "custom", "plan", "api", "run"},
-    "fdw": {"errors", "options", "plan", "postgres", "run", "schema"},
-    "cli": {
-        "errors", "masking", "addresses", "options", "catalog", "run", "schema", "api", "__init__",
-    },
-    "__main__": {"cli"},
-    "__init__": {"fdw"},
-}  # fmt: skip
+# Each may import those that stand before it.
+LAYERS = (
+    "masking",
+    "addresses",
+    "errors",
+    "values",
+    "catalog",
+    "options",
+    "postgres",
+    "api",
+    "custom_fields",
+    "plan",
+    "session",
+    "table",
+    "read",
+    "write",
+    "extension",
+    "foreign_table",
+    "fdw",
+)
+ALLOWED = {layer: set(LAYERS[:number]) for number, layer in enumerate(LAYERS)}
+# No account, no server, no table: what is asked, and how it is read, stays apart.
+ALLOWED["catalog"] = {"errors", "values"}
+ALLOWED["postgres"] = {"errors"}
+ALLOWED["api"] = {"masking", "addresses", "errors", "values", "catalog.model", "__init__"}
+ALLOWED["custom_fields"] = {"errors", "values"}
+ALLOWED["plan"] = {"masking", "addresses", "errors", "values", "catalog", "custom_fields"}
+ALLOWED["cli"] = {*LAYERS[: LAYERS.index("table") + 1], "extension", "__init__"}
+ALLOWED["__main__"] = {"cli"}
+ALLOWED["__init__"] = {"fdw"}
+# The limits of a module, of a class, and of a package but the catalogue.
+MOST_LINES, MOST_CLASS_LINES, MOST_MODULES = 400, 250, 12
 
 
 def _layer(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def _imports(source: str) -> set[str]:
-    """Names of the package's modules that *source* imports, as 'layer' or 'layer.module'."""
+def _imports(source: str, package: str) -> set[str]:
+    """What a module of *package* ('' for the root) imports of the product: 'api.client', or 'api'."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipedrive_fdw"):
-            rest = node.module.split(".")[1:]
-            found.add(".".join(rest) if rest else "__init__")
+        if isinstance(node, ast.ImportFrom):
+            parts = (node.module or "").split(".") if node.module else []
+            if node.level == 1 and package:
+                parts = [package, *parts]
+            elif node.level == 0:
+                if parts[0] != "pipedrive_fdw":
+                    continue
+                parts = parts[1:]
+            # What is imported may be a module itself
+            modules = {".".join([*parts, n.name]) for n in node.names if _is_module([*parts, n.name])}
+            found |= modules or {".".join(parts) or "__init__"}
         elif isinstance(node, ast.Import):
             found |= {n.name.partition(".")[2] for n in node.names if n.name.startswith("pipedrive_fdw.")}
     return found
 
 
-def wrong_edges(layer: str, source: str) -> set[str]:
+def _is_module(parts: list[str]) -> bool:
+    place = PACKAGE.joinpath(*parts)
+    return place.is_dir() or place.with_suffix(".py").exists()
+
+
+def wrong_edges(layer: str, source: str, package: str = "") -> set[str]:
     wrong = set()
-    for name in _imports(source):
+    for name in _imports(source, package):
         target = name.split(".")[0]
         if target != layer and target not in ALLOWED[layer] and name not in ALLOWED[layer]:
             wrong.add(f"{layer} -> {name}")
@@ -70,8 +85,56 @@ def wrong_edges(layer: str, source: str) -> set[str]:
 def test_every_import_follows_the_layers() -> None:
     wrong = set()
     for path in PACKAGE.rglob("*.py"):
-        wrong |= wrong_edges(_layer(path), path.read_text())
+        package = "" if path.parent == PACKAGE else path.parent.name
+        wrong |= wrong_edges(_layer(path), path.read_text(), package)
     assert wrong == set()
+
+
+def test_every_layer_is_named() -> None:
+    found = {_layer(path) for path in PACKAGE.rglob("*.py")}
+    assert found == set(ALLOWED)
+
+
+def test_modules_and_classes_can_be_read_in_one_sitting() -> None:
+    large = []
+    for path in PACKAGE.rglob("*.py"):
+        source = path.read_text()
+        if len(source.splitlines()) > MOST_LINES:
+            large.append(path.name)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno >= MOST_CLASS_LINES:
+                large.append(f"{path.name}: {node.name}")
+    assert large == []
+
+
+def test_no_two_modules_have_one_name_and_no_package_is_crowded() -> None:
+    modules = [path for path in PACKAGE.rglob("*.py") if not path.name.startswith("__")]
+    names = Counter(path.name for path in modules)
+    assert [name for name, count in names.items() if count > 1] == []
+    packages = Counter(path.parent.name for path in modules if path.parent.name != "catalog")
+    assert {name: count for name, count in packages.items() if count > MOST_MODULES} == {}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.parse(path.read_text()).body]
+    names = Counter(n.name for n in nodes if isinstance(n, ast.ClassDef) and not n.name.startswith("_"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pipedrive_fdw.api.client",
+        "from pipedrive_fdw import api",
+        "from pipedrive_fdw.api import client as c",
+        "from ..api import client",
+        "from ..api.client import Client",
+        "from .. import api",
+        "def later():\n    from pipedrive_fdw.api.client import Client",
+    ],
+)
+def test_an_import_of_any_form_is_seen(source: str) -> None:
+    assert wrong_edges("plan", source, "plan")
 
 
 def test_a_wrong_edge_is_seen() -> None:

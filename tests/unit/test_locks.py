@@ -9,9 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.engine import libraries
-from tests.engine.install import _TOOLS
-from tests.engine.process import EngineError
+from tools.engine import libraries
+from tools.engine.install import _TOOLS
+from tools.engine.process import EngineError
 
 PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 

@@ -12,13 +12,13 @@ from pipedrive_fdw.api.client import reason, status_error
 from pipedrive_fdw.api.transport import Request, Response
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.common import ATTRS
-from pipedrive_fdw.custom.fields import Option
-from pipedrive_fdw.custom.writing import option_id
+from pipedrive_fdw.custom_fields.field import FieldOption
+from pipedrive_fdw.custom_fields.writing import option_id
 from pipedrive_fdw.errors import OptionError, WriteError, closest, did_you_mean, sentences
+from pipedrive_fdw.extension.import_schema import import_schema
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
-from pipedrive_fdw.plan.modify import insertion
-from pipedrive_fdw.run.bind import bind, table_named
-from pipedrive_fdw.schema import import_schema
+from pipedrive_fdw.plan.row_changes import insertion
+from pipedrive_fdw.table.binding import bind, table_named
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipedrive_fdw"
 SEE = "Please check developers.pipedrive.com for more information about Pipedrive API."
@@ -110,7 +110,7 @@ def column(name: str) -> object:
         lambda: imported("except", ["activites", "persons"]),
         lambda: read_options({"odd_values": "nul"}),
         lambda: read_options({"archived": "excluded"}),
-        lambda: option_id("colour", "gren", [Option(1, "red"), Option(2, "green")]),
+        lambda: option_id("colour", "gren", [FieldOption(1, "red"), FieldOption(2, "green")]),
     ],
     ids=[
         "option",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
 from pipedrive_fdw.plan.predicates import Predicates, normalise
+from pipedrive_fdw.values.codec import CODECS
 
 UTC = dt.timezone.utc
 

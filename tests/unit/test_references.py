@@ -8,7 +8,7 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES, tables_of
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.custom.kinds import CREATABLE, OTHERS
+from pipedrive_fdw.custom_fields.kinds import CREATABLE, OTHERS
 from tests.docs.generate import LINKED_KINDS
 
 

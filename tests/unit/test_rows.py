@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.codec import CODECS
 from pipedrive_fdw.errors import DataError
 from pipedrive_fdw.plan.paths import Order
-from pipedrive_fdw.run.bind import bind
-from pipedrive_fdw.run.order import sort_key
-from pipedrive_fdw.run.rows import Binding, RowMaker
-from pipedrive_fdw.times import Far, parse_date, parse_moment
+from pipedrive_fdw.read.order import sort_key
+from pipedrive_fdw.table.binding import Binding, bind
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.times import Far, parse_date, parse_moment
 
 FIELD, OTHER = "a" * 40, "b" * 40
 

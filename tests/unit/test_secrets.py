@@ -10,8 +10,8 @@ import pytest
 
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import base_url, check_server, oauth_url, read_options
-from pipedrive_fdw.run.account import credential_key
-from pipedrive_fdw.run.secrets import read_secrets, with_secrets
+from pipedrive_fdw.session.account_sessions import credential_key
+from pipedrive_fdw.session.secrets_file import read_secrets, with_secrets
 
 OAUTH = {"client_id": "the-id", "client_secret": "the-secret", "refresh_token": "the-refresh"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.shapes import (
+from pipedrive_fdw.values.shapes import (
     BOOLEAN,
     INTEGER,
     NUMBER,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.plan.calls import Settings
+from pipedrive_fdw.plan.calls import Settings, is_known, list_name, list_size
 from pipedrive_fdw.plan.predicates import Predicates
-from pipedrive_fdw.plan.sizes import is_known, list_name, list_size
-from pipedrive_fdw.run.sizes import Sizes
+from pipedrive_fdw.table.sizes import Sizes
 
 DEALS = TABLES["deals"]
 LIVE, ARCHIVED = DEALS.listings

@@ -9,7 +9,8 @@ from pipedrive_fdw.plan.calls import Parts, Settings, place
 from pipedrive_fdw.plan.paths import Ahead, Lists
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
-from pipedrive_fdw.run.together import Company, Keys, Planned, paths_to
+from pipedrive_fdw.session.key_batches import KeyBatches, Keys
+from pipedrive_fdw.table.statement_tables import StatementTables, paths_to
 
 DEALS, PERSONS = ("deals", "id"), ("persons", "id")
 
@@ -22,8 +23,8 @@ def ahead(table: str, column: str, value: int) -> Ahead:
     return found
 
 
-def company() -> Company:
-    return Company(lambda: 1)
+def company() -> KeyBatches:
+    return KeyBatches(lambda: 1)
 
 
 def test_children_of_one_parent_take_all_that_follow_along() -> None:
@@ -75,7 +76,7 @@ def test_too_few_keys_for_a_batch_stay_single() -> None:
 
 def test_nothing_is_known_in_the_next_statement() -> None:
     marks = iter((1, 1, 2, 2, 2))
-    known = Company(lambda: next(marks))
+    known = KeyBatches(lambda: next(marks))
     known.read(DEALS, [1, 2, 3])
     assert known.keys(ahead("deal_products", "deal_id", 1)) == [1, 2, 3]
     assert known.keys(ahead("deal_products", "deal_id", 1)) == [1]
@@ -88,7 +89,7 @@ def test_keys_come_in_the_order_in_which_they_were_read() -> None:
 
 
 def test_tables_that_ask_the_same_operation_ask_for_the_same() -> None:
-    planned = Planned(lambda: 1)
+    planned = StatementTables(lambda: 1)
     settings = Settings(TABLES, labels=True)
     planned.note("here", TABLES["persons"], settings)
     planned.note("here", TABLES["person_emails"], Settings(TABLES))

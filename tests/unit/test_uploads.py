@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.plan.modify import encoded, insertion
+from pipedrive_fdw.plan.row_changes import encoded, insertion
 from tests.simulator.checks import Form, read_body
 from tests.simulator.refusal import Refusal
 from tests.simulator.spec import operations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from pipedrive_fdw import __version__
-from tests.engine.extension import extension_files
-from tests.engine.places import ROOT
+from tools.engine.extension import extension_files
+from tools.engine.places import ROOT
 
 
 def _found(pattern: str, file: str) -> str:

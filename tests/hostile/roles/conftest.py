@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.hostile.roles.traps import ATTACKER, lay_traps, make_attacker, sprung
 from tests.simulator import Simulator
+from tools.engine import Server
 
 TOKEN = "a-token-that-roles-are-after"
 _numbers = itertools.count(1)

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.engine import Server, overlay
-from tests.engine.extension import write_extension
-from tests.engine.places import ROOT
 from tests.hostile.roles.conftest import Ground, one
 from tests.hostile.roles.traps import ATTACKER, snare
+from tools.engine import Server, overlay
+from tools.engine.extension import write_extension
+from tools.engine.places import ROOT
 
 TRAP = f"RETURNS boolean LANGUAGE plpgsql AS $trap$ BEGIN {snare('left there')} RETURN true; END $trap$"
 

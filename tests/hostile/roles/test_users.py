@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.engine import Server
 from tests.hostile.roles.conftest import TOKEN, Ground, one
 from tests.hostile.roles.traps import ATTACKER
 from tests.simulator import Simulator
+from tools.engine import Server
 
 # Role → token and user of Pipedrive. The attacker has a mapping of its own, and none of the others' rights.
 USERS = {"postgres": (TOKEN, 1), "ada": ("token-of-ada", 2), ATTACKER: ("token-of-the-attacker", 3)}

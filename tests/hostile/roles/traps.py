@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from tests.engine.extension import extension_files
+from tools.engine.extension import extension_files
 
 ATTACKER = "an_attacker"
 _FEW_TYPES = ("oid", "regclass", "name", "text", "int4", "jsonb", "text[]")

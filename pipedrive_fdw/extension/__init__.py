@@ -1,0 +1,1 @@
+"""What the SQL side of the extension asks."""

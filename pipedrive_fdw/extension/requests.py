@@ -1,0 +1,201 @@
+"""The requests that the extension's functions send, by the C function that they all call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from pipedrive_fdw.addresses import check_written_segment
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog import tables_of
+from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.catalog.describe import column_comment, table_comment
+from pipedrive_fdw.catalog.functions import ARGUMENTS
+from pipedrive_fdw.catalog.model import Listing, Operation, Table
+from pipedrive_fdw.catalog.operations import METHODS, price
+from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
+from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.session.account_sessions import forget, session_for
+from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
+from pipedrive_fdw.values.shapes import Place, check, tidied
+from pipedrive_fdw.write.returning import key_text
+from pipedrive_fdw.write.transaction import TRANSACTION
+
+_PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
+_MOST_CHARACTERS, _SHOWN = 2_000, 100
+# What a page of a search can hold (FACTS 3).
+_HITS = 100
+Values = Mapping[str, Any]
+
+
+def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
+    """What the extension's functions ask of the account of *server* and *mapping*, the options of both: JSON,
+    '' for NULL.
+
+    *text* is a JSON object. With ``catalogue`` it asks for the words of COMMENTs, with ``forget`` to remove
+    what is kept of the account; else it is a request, see ``send``. Raises WriteError for anything else.
+    """
+    options = read_options({**server, **mapping}, (SERVER, MAPPING))
+    try:
+        request = parse_exact(text)
+    except ValueError as error:
+        raise WriteError("the request cannot be read", detail=sentences(str(error))) from None
+    if not isinstance(request, dict):
+        raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
+    if "catalogue" in request:
+        return orjson.dumps(list(_comments(options))).decode()
+    if "forget" in request:
+        return str(forget(options))
+    data = send(options, request)
+    return "" if data is None else to_json(data)
+
+
+def send(options: Options, request: Values) -> Any:
+    """Sends *request*, in every write mode at once; the ``data`` of the API's answer.
+
+    It has method and path, and perhaps query, body, and with GET pages: true for the items of all pages of a
+    search. Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
+    written before.
+    """
+    method = str(request.get("method")).upper()
+    if method not in METHODS:
+        given = beginning(repr(request.get("method")), _SHOWN)
+        raise WriteError(f"{given} is no method", hint=f"Methods: {', '.join(METHODS)}.")
+    version, path = _parsed(str(request.get("path")))
+    if method != "GET" and not options["updatable"]:
+        raise WriteError(
+            f"{method} {path} is not to be sent",
+            detail="The option updatable of the server is 'false'.",
+            hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+        )
+    query, body = _exact(request, "query"), _exact(request, "body")
+    bodies, many = _bodies(method, version, path, body)
+    op = Operation(path, price(version, method, path), version, method)
+    params, whole = _parameters(query), method == "GET" and request.get("pages") is True
+    answers = [_sent(options, op, params, body, whole) for body in bodies]
+    return answers if many else answers[0]
+
+
+def _exact(request: Values, name: str) -> Any:
+    value = request.get(name)
+    try:
+        check_exact(value)
+        orjson.dumps(value)
+    except (ValueError, orjson.JSONEncodeError) as error:
+        raise WriteError(f"{name} cannot be sent", detail=sentences(str(error))) from None
+    return value
+
+
+def _comments(options: Options) -> Iterator[dict[str, str | None]]:
+    """The COMMENT of each table (column_name is None) and of each column."""
+    for table in tables_of(options["api_version"]).values():
+        yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
+        for column in (*table.columns, ATTRS):
+            comment = column_comment(table, column)
+            yield {"table_name": table.name, "column_name": column.name, "comment": comment}
+
+
+def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+    """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
+    try:
+        with TRANSACTION.reported():
+            data = _data(options, op, params, body, whole)
+    except PipedriveError as error:
+        raise _explained(error, options, op.path) from None
+    if op.method != "GET":
+        made = data.get("id") if isinstance(data, dict) else None
+        key = "done" if made is None else key_text(made)
+        TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
+    return data
+
+
+def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+    options = with_session(options, setting)
+    work = Work(session_for(options), Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+    try:
+        if whole:
+            return _every_page(work, op, params)
+        return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
+    finally:
+        work.close()
+
+
+def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveError:
+    """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
+    if isinstance(error, (AccessError, NotFoundError)):
+        for table in tables_of(options["api_version"]).values():
+            if table.removed and _family(table) == path.split("/")[1]:
+                error.hint = sentences(table.needs)
+    return error
+
+
+def _every_page(work: Work, op: Operation, params: Params) -> Any:
+    """The ``data`` of a search with the ``items`` of all its pages."""
+    answers: list[Mapping[str, Any]] = []
+
+    def ask(asked: Params) -> Mapping[str, Any]:
+        answers.append(work.ask(op, op.path, asked))
+        return answers[-1]
+
+    listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
+    found = pages(ask, listing, (*params, ("limit", str(_HITS))), f"GET {op.path}")
+    items = [item for page in found for item in page]
+    return {**answers[0]["data"], "items": items}
+
+
+def _family(table: Table) -> str:
+    return table.listings[0].path.split("/")[1]
+
+
+def _parsed(path: str) -> tuple[int, str]:
+    """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is no path of the API."""
+    found = _PATH.fullmatch(path[: _MOST_CHARACTERS + 1])
+    try:
+        if found is None or len(path) > _MOST_CHARACTERS:
+            raise ValueError("it has another form")
+        for segment in found[2].split("/")[1:]:
+            check_written_segment(segment)
+    except ValueError as error:
+        raise WriteError(
+            f"{beginning(path, _SHOWN)!r} is no path of the API",
+            detail=sentences(str(error).capitalize()),
+            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
+        ) from None
+    return int(found[1]), found[2]
+
+
+def _bodies(method: str, version: int, path: str, body: Any) -> tuple[list[Any], bool]:
+    """The bodies to be sent, one request each, and whether *body* lists them.
+
+    Raises WriteError where an argument of a function is not what the API takes.
+    """
+    for argument in ARGUMENTS:
+        given = isinstance(body, dict) and argument.name in body
+        if given and argument.sent_by(method, version, path):
+            place = Place(f"{argument.name} of {method} /v{version}{path}", argument.name)
+            check(argument.shape, body[argument.name], None, place)
+            value = tidied(argument.shape, body[argument.name])
+            return (value, True) if argument.each else ([{**body, argument.name: value}], False)
+    return [body], False
+
+
+def _parameters(query: Any) -> Params:
+    """A jsonb object as query parameters: null is left out, an array is a comma list."""
+    if query is None:
+        return ()
+    if not isinstance(query, dict):
+        raise WriteError("query must be a jsonb object", hint="""Like '{"status": "open"}'.""")
+    return tuple((name, _text(value)) for name, value in query.items() if value is not None)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_text(one) for one in value)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

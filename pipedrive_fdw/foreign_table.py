@@ -1,0 +1,63 @@
+"""A foreign table of this backend, put together: what it is, its planner, its reader, its writer.
+
+One object serves all scans of a table in a backend, several at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipedrive_fdw.options import Options
+from pipedrive_fdw.read.ledger import LEDGER
+from pipedrive_fdw.read.scan_planner import ScanPlanner
+from pipedrive_fdw.read.table_reader import TableReader
+from pipedrive_fdw.table.binding import ColumnDefinition
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.estimates import Estimates
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_maker import Note
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.table.sizes import Sizes
+from pipedrive_fdw.write.commands import Commands
+from pipedrive_fdw.write.row_images import RowImages
+from pipedrive_fdw.write.snapshots import Snapshots
+from pipedrive_fdw.write.transaction import TRANSACTION
+from pipedrive_fdw.write.writer import Writer
+
+_NO_COLUMNS: frozenset[str] = frozenset()
+
+
+class ForeignTable:
+    """Composes the parts; none of them knows another that stands after it."""
+
+    def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
+        """Raises OptionError where *options* or *columns* name nothing that the catalogue has."""
+        self.bound = BoundTable(options, columns)
+        sizes = Sizes(self.bound.table, self.bound.account)
+        self.estimates = Estimates(self.bound, sizes)
+        self.planner = ScanPlanner(self.bound, sizes)
+        self._reader = TableReader(self.bound, self.planner)
+        self._commands = Commands(self.bound)
+        images = RowImages(tuple(b.name for b in self.bound.binding.columns))
+        self._snapshots = Snapshots(self.bound, images)
+        self.writer = Writer(self.bound, self._reader, self._commands, images)
+
+    def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
+        """The rows of one scan of the *command*, counted under the scan's *number*; closing it ends its
+        requests."""
+        use = LEDGER.of(number)
+        if self.bound.table.local:
+            return iter(self._reader.usage(use))
+
+        def rows(
+            wanted: ScanRequest, columns: frozenset[str] = _NO_COLUMNS, note: Note | None = None
+        ) -> Iterator[Row]:
+            with TRANSACTION.reported():
+                yield from self._reader.scan(wanted, use, columns, note)
+
+        if not self._commands.writing(command):
+            return rows(request)
+        note = self._commands.note_of(command, request) if request.target else None
+        return self._snapshots.scan(
+            command, request, lambda wanted: rows(wanted, self.bound.key_columns, note)
+        )

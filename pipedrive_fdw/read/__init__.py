@@ -1,0 +1,1 @@
+"""Running the plan of a scan."""

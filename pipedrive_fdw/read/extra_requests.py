@@ -1,0 +1,75 @@
+"""What a scan asks for beyond the steps of its plan: extended columns, what stands behind custom fields.
+
+Which of it a scan needs is decided here once, for the scan and for EXPLAIN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from pipedrive_fdw.custom_fields.kinds import LINKS
+from pipedrive_fdw.options import Options
+from pipedrive_fdw.plan.calls import list_name
+from pipedrive_fdw.plan.paths import Call, Further, Gets, ScanPlan
+from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.read.related_records import BATCH, USERS, related_call
+from pipedrive_fdw.table.binding import Binding
+
+_NAMES = {"org": "organizations", "people": "persons"}
+
+
+def sent_part(plan: ScanPlan, predicates: Predicates) -> Predicates:
+    """Of *predicates* what *plan* sends: the others are checked when the rows have come."""
+    sent = {column for column, _, text in predicates.texts if text in plan.pushed}
+    equal = {column: values for column, values in predicates.equal.items() if column in sent}
+    ranges = {column: found for column, found in predicates.ranges.items() if column in sent}
+    return replace(predicates, equal=equal, ranges=ranges)
+
+
+def related_fields(binding: Binding, named: Collection[str], options: Options) -> list[tuple[str, str]]:
+    """(key, type) of the custom fields whose objects are fetched for the columns that are *named*."""
+    wanted = options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat
+    return [
+        (column.field, column.kind)
+        for column in binding.custom
+        if wanted and column.kind in LINKS and not column.part and column.name in named
+    ]
+
+
+def further(
+    plan: ScanPlan, fields: Collection[tuple[str, str]], rows: int, sizes: Mapping[str, int]
+) -> Iterator[Further]:
+    """The requests of *plan* beyond its steps, for about *rows* rows whose custom *fields* name objects;
+    *sizes* as in Settings."""
+    if not plan.steps:
+        return
+    one_by_one = all(isinstance(step, Gets) for step in plan.steps)
+    get = plan.table.get
+    if plan.extended and get is not None and not one_by_one:  # a get has them already
+        request = Call(get, get.path, tuple(get.params.items())).text()
+        yield Further(f"For each row, unless remembered: {request}", f"{get.tokens} a row", rows * get.tokens)
+    for kind in LINKS:
+        named = rows * sum(kind == found for _, found in fields)
+        if named:
+            yield _related(kind, named, plan.requests, sizes)
+
+
+def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> Further:
+    """For objects of *kind* that are *named* so many times on so many *pages*, each with its own batches."""
+    if kind == "user":
+        return Further(
+            f"For users in custom fields, unless remembered: {Call(USERS, USERS.path).text()}",
+            f"{USERS.tokens} for all users",
+            USERS.tokens,
+        )
+    listing, params = related_call(kind, "…")
+    text = Call(listing, listing.path, params).text().replace("%E2%80%A6", "…")
+    most = max(sizes.get(list_name(listing), named), 1)
+    batches = max(math.ceil(min(named, most) / BATCH), min(named, pages))
+    return Further(
+        f"For {_NAMES[kind]} in custom fields, unless remembered: {text}",
+        f"{listing.tokens} a batch of {_NAMES[kind]}",
+        listing.tokens * batches,
+    )

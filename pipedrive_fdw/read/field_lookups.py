@@ -1,0 +1,269 @@
+"""Field definitions of an account: read whole, remembered for a while; what rows need of them.
+
+Which lists there are: v2 has those of deals (which leads share), persons, organizations, products,
+activities and projects; v1 has them too but for projects, and alone has those of notes. All pages are
+read, since a field past the first page would be a column lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog import tables_of
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
+from pipedrive_fdw.catalog.operations import scopes
+from pipedrive_fdw.custom_fields.field import Field, FieldOption
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
+from pipedrive_fdw.options import Options
+from pipedrive_fdw.plan.paths import Gets, ScanPlan
+from pipedrive_fdw.read.extra_requests import related_fields
+from pipedrive_fdw.read.related_records import Related
+from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.table.binding import Binding
+
+_PAGE = "500"
+# Objects whose records have custom fields only where their API returns them, which is asked once, at the
+# import; no operation sets them.
+READ_ONLY = ("activity", "note")
+# v1 gives these whole.
+_UNPAGED = ("activity", "note")
+# What every account answers.
+_WHO = Operation("/users/me", 2, 1)
+# The statuses of a refusal that may mean that the account does not have an object.
+_GATED = (402, 403, 404, 410, 415)
+
+
+def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
+    """The operations that list the field definitions of *entity*, the better one first."""
+    what = "deal" if entity == "lead" else entity
+    path = f"/{what}Fields"
+    new = Listing(path, tokens=10)
+    old = Listing(path, tokens=20, version=1, paging=NONE if what in _UNPAGED else OFFSET, key="key")
+    if what == "note":
+        return (old,)
+    if what == "project":
+        return (new,)
+    if what == "activity" and api_version == "v2":
+        return new, old  # v2 wants a scope that v1 does not
+    return (old,) if api_version == "v1" else (new,)
+
+
+def _read(work: Work, listing: Listing) -> list[Any]:
+    """Every field that *listing* names. Raises the error of a refusal."""
+    params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
+
+    ask = partial(work.ask, listing, listing.path)
+    again = partial(ask, afresh=True)
+    found: list[Any] = []
+    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}", again):
+        found += page
+    return found
+
+
+def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
+    """The custom fields of *entity*, asked for now. Raises the error of a refusal."""
+    known = work.session.fields
+    began = known.begin()
+    records = _read_first(work, definition_lists(entity, api_version))
+    return known.put(_place(entity, api_version), records, began, work)
+
+
+def _read_first(work: Work, listings: Sequence[Listing]) -> list[Any]:
+    """What the first of *listings* that is allowed names."""
+    *better, last = listings
+    for listing in better:
+        try:
+            return _read(work, listing)
+        except AccessError:
+            continue
+    return _read(work, last)
+
+
+def _place(entity: str, api_version: str) -> str:
+    """Where definitions are kept: deals and leads share them."""
+    return definition_lists(entity, api_version)[0].path + api_version
+
+
+def remembered(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...] | None:
+    """The custom fields of *entity* as *work* itself, or any session at most *seconds* ago, has read them."""
+    return work.session.fields.get(_place(entity, api_version), seconds, work)
+
+
+def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
+    """The custom fields of *entity*, as read at most *seconds* ago."""
+    known = remembered(work, entity, api_version, seconds)
+    return read_definitions(work, entity, api_version) if known is None else known
+
+
+def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
+    """The custom fields that an import makes columns of.
+
+    None, unless *required*, for an object that the account does not have: its records are refused too. Any
+    other failure is raised, since columns would be missing without a word.
+    """
+    entity = table.custom_fields
+    try:
+        fields = read_definitions(work, entity, api_version)
+        if fields and entity in READ_ONLY:
+            shown = _shown(work, table)
+            fields = tuple(field for field in fields if field.key in shown)
+    except (AccessError, NotFoundError) as error:
+        if required or error.status not in _GATED or _readable(work, entity, api_version):
+            raise _unlisted(error, entity, api_version) from None
+        return ()
+    return fields
+
+
+def _readable(work: Work, entity: str, api_version: str) -> bool:
+    """True if the account has records of *entity*. Raises the error of an account that does not answer."""
+    listings = [listing for table in _tables(entity, api_version) for listing in table.listings]
+    for listing in listings:
+        if listing.placeholders or any(f.required for f in listing.filters):
+            continue
+        limit = () if listing.paging == NONE else (("limit", "1"),)
+        try:
+            work.ask(listing, listing.path, (*listing.params.items(), *limit))
+        except (AccessError, NotFoundError):
+            _check_address(work)
+            return False
+        return True
+    return True
+
+
+def _check_address(work: Work) -> None:
+    """Raises the error of an account, or of an address, that refuses everything."""
+    try:
+        work.ask(_WHO, _WHO.path, ())
+    except NotFoundError as error:
+        error.hint = "Check company_domain and base_url: no account answers there."
+        raise
+
+
+def _unlisted(error: ApiError, entity: str, api_version: str) -> AccessError:
+    """The error of an import whose tables would lack their custom columns."""
+    names = ", ".join(table.name for table in _tables(entity, api_version))
+    needed = " or ".join(scopes(definition_lists(entity, api_version)[-1]))
+    return AccessError(
+        f"the custom fields of {names} cannot be read (status {error.status})",
+        sentences(error.detail, "Without them the tables would lack the columns of custom fields"),
+        f"Let the token's user see them{needed and f' (OAuth scope {needed})'}. Or import these tables "
+        f"without such columns: IMPORT FOREIGN SCHEMA pipedrive LIMIT TO ({names}) FROM SERVER … INTO … "
+        f"OPTIONS (custom_fields 'false'), and the others with EXCEPT ({names}).",
+        error.status,
+    )
+
+
+def _tables(entity: str, api_version: str) -> list[Table]:
+    """The tables whose records have the custom fields of *entity*; leads have those of deals."""
+    kinds = ("deal", "lead") if entity in ("deal", "lead") else (entity,)
+    return [table for table in tables_of(api_version).values() if table.custom_fields in kinds]
+
+
+def _shown(work: Work, table: Table) -> set[str]:
+    """The keys of custom fields that some records of *table* have."""
+    listing = table.listings[0]
+    answer = work.ask(listing, listing.path, (*listing.params.items(), ("limit", "100")))
+    records = answer.get("data")
+    found: set[str] = set()
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, dict):
+            inside = record.get("custom_fields")
+            found.update(record, inside if isinstance(inside, dict) else ())
+    return found
+
+
+def _labelled(binding: Binding, named: frozenset[str]) -> frozenset[str]:
+    """The keys of fields whose labels the columns *named* show."""
+    return frozenset(column.field for column in binding.custom if column.labelled and column.name in named)
+
+
+def labels_note(plan: ScanPlan, binding: Binding, named: frozenset[str], options: Options) -> Iterator[str]:
+    """The line of EXPLAIN for a plan whose answers may come without the labels that rows show."""
+    if not plan.steps or not _labelled(binding, named):
+        return
+    ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
+    if not all(op.labels for op in ops):
+        listing = definition_lists(plan.table.custom_fields, options["api_version"])[0]
+        yield f"Labels of options, unless remembered: GET /api/v{listing.version}{listing.path}"
+
+
+class FieldLookups:
+    """What the rows of one scan or write show beyond their records: labels, related objects.
+
+    The definitions are asked for only when a record holds an option without its label.
+    """
+
+    def __init__(
+        self, work: Work, entity: str, options: Options, shown: Container[str] | None = None
+    ) -> None:
+        """*shown* are the keys of the fields whose labels are wanted, None for all."""
+        self._shown = shown
+        self._work = work
+        self._entity = entity
+        self._version = options["api_version"]
+        self._seconds = options["fields_cache_ttl"]
+        self._related: Related | None = None
+        self._labels: dict[str, dict[Any, str]] | None = None
+
+    def expand(self, related: Related) -> None:
+        """From now on rows show what stands behind user, org and people fields."""
+        self._related = related
+
+    def prepare(self, records: Sequence[Mapping[str, Any]], keep: bool) -> None:
+        """Fetches what *records*, the next page, will show; *keep* what was fetched for pages before it
+        too, since rows are not shown page by page."""
+        if self._related is not None:
+            self._related.prepare(records, keep)
+
+    def label(self, field: str, option: Any) -> str | None:
+        if self._shown is not None and field not in self._shown:
+            return None
+        if self._labels is None:
+            listed = definitions(self._work, self._entity, self._version, self._seconds)
+            self._labels = {f.key: {o.id: o.label for o in f.options} for f in listed}
+        return self._labels.get(field, {}).get(option)
+
+    @property
+    def known(self) -> bool:
+        """Whether labels cost no request."""
+        return remembered(self._work, self._entity, self._version, self._seconds) is not None
+
+    def related(self, kind: str, key: Any) -> Mapping[str, Any] | None:
+        return None if self._related is None else self._related.get(kind, key)
+
+    # ---- for custom.writing.changes
+
+    def gone(self, field: str) -> bool:
+        return self._sure(field, ()) is None
+
+    def options(self, field: str, labels: Collection[str]) -> Sequence[FieldOption]:
+        found = self._sure(field, labels)
+        return found.options if found else ()
+
+    def _sure(self, field: str, labels: Collection[str]) -> Field | None:
+        """The definition with this key, read anew where the remembered one is not there or lacks a label."""
+        found = self._field(field, self._seconds)
+        if found is None or not found.names.issuperset(labels):
+            found = self._field(field, 0)
+        return found
+
+    def _field(self, key: str, seconds: float) -> Field | None:
+        listed = definitions(self._work, self._entity, self._version, seconds)
+        return next((field for field in listed if field.key == key), None)
+
+
+def lookups_for_rows(
+    binding: Binding, named: frozenset[str], work: Work, options: Options
+) -> FieldLookups | None:
+    """What the columns *named* of a scan's rows look up, related objects included; None for a table without
+    custom columns."""
+    if not binding.custom:
+        return None
+    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named))
+    fields = related_fields(binding, named, options)
+    if fields:
+        look.expand(Related(work, fields, options["extended_cache_ttl"]))
+    return look

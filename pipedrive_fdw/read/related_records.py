@@ -1,0 +1,154 @@
+"""The users, organizations and persons behind custom fields, under the option expand_related.
+
+Users come by their one list, the others in batches of 100 ids; each in the form that API v1 gives inside a
+record. They are remembered for a while; what is gone has no parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.api.waiting import Pending, ordered_map
+from pipedrive_fdw.catalog.model import NONE, Listing
+from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.session.work import Params, Work
+
+Record = Mapping[str, Any]
+BATCH = 100
+USERS = Listing("/users", tokens=20, version=1, paging=NONE)
+_LISTS = {
+    "org": (Listing("/organizations", tokens=10), "people_count,smart_bcc_email"),
+    "people": (Listing("/persons", tokens=10), ""),
+}
+
+
+def related_call(kind: str, ids: str) -> tuple[Listing, Params]:
+    """What lists the organizations or persons of *ids*, and with which parameters."""
+    listing, include = _LISTS[kind]
+    asked = (("ids", ids), ("limit", str(BATCH)))
+    return listing, (*asked, ("include_fields", include)) if include else asked
+
+
+def _user(record: Record) -> Record:
+    return {
+        "id": record["id"],
+        "name": record.get("name"),
+        "email": record.get("email"),
+        "has_pic": int(bool(record.get("icon_url"))),
+        "pic_hash": None,  # the list of users does not tell
+        "active_flag": record.get("active_flag"),
+        "value": record["id"],
+    }
+
+
+def _organization(record: Record) -> Record:
+    address = record.get("address")
+    return {
+        "name": record.get("name"),
+        "people_count": record.get("people_count"),
+        "owner_id": record.get("owner_id"),
+        "address": address.get("value") if isinstance(address, dict) else address,
+        "active_flag": not record.get("is_deleted"),
+        "cc_email": record.get("smart_bcc_email"),
+        "value": record["id"],
+    }
+
+
+def _person(record: Record) -> Record:
+    return {
+        "active_flag": not record.get("is_deleted"),
+        "name": record.get("name"),
+        "email": record.get("emails"),
+        "phone": record.get("phones"),
+        "owner_id": record.get("owner_id"),
+        "value": record["id"],
+    }
+
+
+_SHAPES = {"user": _user, "org": _organization, "people": _person}
+
+
+class Related:
+    """Of one scan: *fields* are the custom fields (key, type) whose objects are wanted."""
+
+    def __init__(self, work: Work, fields: Iterable[tuple[str, str]], seconds: int) -> None:
+        self._work = work
+        self._fields = tuple(fields)
+        self._known = work.session.extended(seconds)
+        self._page: dict[tuple[str, Any], Record] = {}
+
+    def get(self, kind: str, key: Any) -> Record | None:
+        return self._page.get((kind, key)) or None
+
+    def prepare(self, records: Sequence[Record], keep: bool) -> None:
+        """Fetches the objects that *records* name and that are not remembered; *keep*s those of others."""
+        wanted: dict[str, dict[Any, None]] = {}
+        for record in records:
+            custom = record.get("custom_fields")
+            if not isinstance(custom, dict):
+                continue
+            for field, kind in self._fields:
+                value = custom.get(field)
+                if isinstance(value, int):  # anything else is no id, and is shown as it is
+                    wanted.setdefault(kind, {})[value] = None
+        if not keep:
+            self._page.clear()
+        for kind, keys in wanted.items():
+            self._take(kind, keys)
+            missing = [key for key in keys if (kind, key) not in self._page]
+            if missing:
+                self._remember(
+                    kind, missing, self._users() if kind == "user" else self._batches(kind, missing)
+                )
+
+    def _take(self, kind: str, keys: Iterable[Any]) -> None:
+        for key in keys:
+            found = self._known.get(f"{kind}/{key}")
+            if found is not None:
+                self._page[kind, key] = found
+                self._work.spent.remembered += 1
+
+    def _remember(self, kind: str, missing: Sequence[Any], records: Iterable[Any]) -> None:
+        for record in records:
+            if isinstance(record, dict) and record.get("id") is not None:
+                shape = _SHAPES[kind](record)
+                self._known[f"{kind}/{record['id']}"] = self._page[kind, record["id"]] = shape
+        for key in missing:  # what is gone is not looked for again
+            if (kind, key) not in self._page:
+                self._known[f"{kind}/{key}"] = self._page[kind, key] = {}
+
+    def _users(self) -> list[Any]:
+        def ask(params: Params) -> Record:
+            return self._work.ask(USERS, USERS.path, params)
+
+        return [user for page in pages(ask, USERS, (), "GET /api/v1/users") for user in page]
+
+    def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
+        session = self._work.session
+        chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
+
+        calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
+
+        def start(call: tuple[Listing, Params]) -> Pending[Any]:
+            listing, params = call
+            return self._work.start(listing, listing.path, params)
+
+        found: list[Any] = []
+        for (listing, params), result in ordered_map(start, calls, session.parallel, session.interrupts):
+            answer = self._work.finish(listing, listing.path, params, result)
+            if isinstance(answer, ApiError):
+                raise answer
+            found += self._all(listing, params, answer)
+        return found
+
+    def _all(self, listing: Listing, params: Params, first: Record) -> list[Any]:
+        """The records of a list whose *first* page is there already."""
+        got = [first]
+
+        def ask(following: Params) -> Record:
+            return got.pop() if got else self._work.ask(listing, listing.path, following)
+
+        where = f"GET /api/v{listing.version}{listing.path}"
+        return [record for page in pages(ask, listing, params, where) for record in page]

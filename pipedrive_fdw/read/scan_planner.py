@@ -1,0 +1,122 @@
+"""From a scan request to the plan that runs, and to its lines in EXPLAIN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipedrive_fdw.errors import PlanError, sentences
+from pipedrive_fdw.options import with_session
+from pipedrive_fdw.plan.calls import is_known
+from pipedrive_fdw.plan.conditions import RuntimeValue
+from pipedrive_fdw.plan.explain import explain_actual, explain_plan
+from pipedrive_fdw.plan.paths import Order, ScanPlan
+from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.read.extra_requests import further, related_fields, sent_part
+from pipedrive_fdw.read.field_lookups import labels_note
+from pipedrive_fdw.read.ledger import LEDGER
+from pipedrive_fdw.session.key_batches import KeyBatches
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.table.sizes import Sizes, aheads_of
+from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
+
+# How many remembered pages a look-up may be answered from: reading them again takes time.
+_FEW_PAGES = 4
+
+
+class ScanPlanner:
+    """Plans the scans of one foreign table; *sizes* are those of its account."""
+
+    def __init__(self, bound: BoundTable, sizes: Sizes) -> None:
+        self._bound = bound
+        self._sizes = sizes
+
+    def plan(self, request: ScanRequest) -> ScanPlan:
+        """The plan of *request*. Raises PlanError where the table cannot be read so."""
+        bound = self._bound
+        order = tuple(Order(bound.names[key.column], key.descending) for key in request.order)
+        predicates = bound.predicates(request)
+        settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
+        shown = bound.shown(request) if not request.only_counts else frozenset(("",))
+        plan = plan_scan(bound.table, predicates, shown, order, request.limit, settings=settings)
+        return self._completed(plan, request, predicates)
+
+    def _completed(self, plan: ScanPlan, request: ScanRequest, predicates: Predicates) -> ScanPlan:
+        """*plan* with the requests for what its rows show beyond their records."""
+        bound = self._bound
+        if not plan.extended and not bound.options["expand_related"]:
+            return plan
+        options = with_session(bound.options, setting)
+        suppressed = options["suppress_extended_requests"] and not request.target
+        extended = () if suppressed else plan.extended
+        fields = related_fields(bound.binding, bound.filled(request), options)
+        plan = replace(plan, extended=extended)
+        if not extended and not fields:
+            return plan
+        rows = self._sizes.expected(sent_part(plan, predicates), bound.settings())
+        if plan.limit is not None:
+            rows = min(rows, plan.limit)
+        return replace(plan, further=tuple(further(plan, fields, rows, bound.counts.known())))
+
+    def plan_of_all_rows(self, plan: ScanPlan, request: ScanRequest, batches: KeyBatches) -> ScanPlan:
+        """*plan*, or the plan of the whole table once the statement's look-ups in it have cost as much.
+
+        The whole table is read once and remembered, so that every further look-up is free. *batches* knows
+        what look-ups have cost.
+        """
+        bound = self._bound
+        spent = batches.looked_up(bound.table.name)
+        named = {bound.names.get(c.column) for c in request.conditions}
+        selects = any(column.echo and column.name in named for column in bound.table.columns)
+        if (
+            not spent
+            or bound.table.parent is not None
+            or selects
+            or not is_known(bound.table, bound.settings())
+        ):
+            return plan
+        whole = self.plan(request.unconditional())
+        return whole if whole.requests <= _FEW_PAGES and spent >= whole.tokens else plan
+
+    def explain(self, request: ScanRequest, number: int, verbose: bool) -> Iterator[str]:
+        """The lines of EXPLAIN; under ANALYZE, after the scan, also what the scan *number* used.
+
+        A plan that a scan would refuse is no error: auto_explain shows plans of statements that read nothing.
+        """
+        bound = self._bound
+        if bound.table.local:
+            yield "No request: known here"
+            return
+        try:
+            plan = self.plan(request)
+        except PlanError as error:
+            yield f"Refused: {sentences(error.message, error.detail, error.hint)}"
+            return
+        yield from explain_plan(plan, verbose)
+        yield from labels_note(plan, bound.binding, bound.filled(request), bound.options)
+        if self._prefetches(plan):
+            yield "With it go the next keys that the statement has read, where they cost less together"
+        use = LEDGER.find(number)
+        if use is not None:
+            yield from explain_actual(use.spent, use.rows)
+
+    def _prefetches(self, plan: ScanPlan) -> bool:
+        """True if a look-up of *plan* by a value of another table fetches the next keys along with it."""
+        late = (ahead for ahead in aheads_of(plan) if isinstance(ahead.value, RuntimeValue))
+        bound = self._bound
+        return any(STATEMENT_TABLES.supplies(bound.account, ahead.target, bound.table) for ahead in late)
+
+    def advice(self, request: ScanRequest) -> str:
+        """The hint of a guard's error: the columns by which the API would be asked for less, '' for none."""
+        bound = self._bound
+        table = bound.table
+        used = {bound.names.get(c.column) for c in request.conditions}
+        names = {f.column for li in table.listings for f in li.filters if not f.alone}
+        names.update(*(li.placeholders for li in table.listings))
+        if table.get is not None and table.get.lookup:
+            names.update(table.get.placeholders)
+        shown = [b.name for b in bound.binding.columns if b.column.name in names - used]
+        return f"Add a condition on {', '.join(shown)} to the WHERE. " if shown else ""

@@ -1,0 +1,126 @@
+"""Reads the rows of one foreign table: the scans of a query, and one row by its key."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.read.executor import scan_rows
+from pipedrive_fdw.read.extended_columns import Extension
+from pipedrive_fdw.read.field_lookups import FieldLookups, lookups_for_rows
+from pipedrive_fdw.read.ledger import Use
+from pipedrive_fdw.read.scan_planner import ScanPlanner
+from pipedrive_fdw.session.account_sessions import session_for
+from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.table.binding import has_values
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_maker import Note, RowMaker
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.table.sizes import rows_name
+from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
+
+# Sets of columns for which the functions that make rows are kept.
+_ROW_MAKERS = 16
+
+
+class TableReader:
+    """Serves several scans at once: what belongs to one scan stays in its generator."""
+
+    def __init__(self, bound: BoundTable, planner: ScanPlanner) -> None:
+        self._bound = bound
+        self._planner = planner
+        self._maker_of = lru_cache(_ROW_MAKERS)(self._make_maker)
+
+    def usage(self, use: Use) -> list[Row]:
+        """The one row of a table that is known here, without a request."""
+        use.rows += 1
+        bound = self._bound
+        return list(bound.maker.rows([session_for(bound.options).usage()], {}))
+
+    def scan(
+        self,
+        request: ScanRequest,
+        use: Use,
+        more_columns: frozenset[str] = frozenset(),
+        note: Note | None = None,
+    ) -> Generator[Row, None, None]:
+        """The rows of *request*, counted in *use*; closing the generator ends its requests.
+
+        *more_columns* get values too. *note* is told of the columns in which a row shows NULL although
+        Pipedrive has a value.
+        """
+        bound = self._bound
+        plan = self._planner.plan(request)
+        if not plan.steps:
+            return
+        options = with_session(bound.options, setting)
+        # Rows to be changed are read afresh
+        fresh = request.target
+        advice = self._planner.advice(request)
+        work = self._work(options, advice, plan.tokens, 0 if fresh else options["cache_ttl"])
+        batches = work.session.key_batches
+        if plan.pushed and not plan.extended and not fresh:
+            plan = self._planner.plan_of_all_rows(plan, request, batches)
+        whole = not request.conditions and request.limit is None
+        count = 0
+        use.begin(work.spent)
+        try:
+            extension = Extension(plan.extended, 0 if fresh else options["extended_cache_ttl"])
+            filled = bound.filled(request)
+            look = None if request.only_counts else lookups_for_rows(bound.binding, filled, work, options)
+            shows = STATEMENT_TABLES.offered(bound.account)
+            maker = self._rows_maker(request, more_columns, note, options)
+            for row in scan_rows(plan, maker, work, extension, look, shows):
+                count += 1
+                use.rows += 1
+                yield row
+            if whole:
+                work.sizes[rows_name(bound.table, options["archived"])] = count
+        finally:
+            bound.counts.put(work.sizes)
+            if plan.pushed:
+                batches.looked_up(bound.table.name, work.spent.tokens)
+
+    def _rows_maker(
+        self, request: ScanRequest, more_columns: frozenset[str], note: Note | None, options: Options
+    ) -> RowMaker:
+        """The maker of a scan's rows."""
+        names = self._bound.binding.names
+        named = names if request.whole else request.columns
+        forgiven = names if options["odd_values"] == "null" else names - named
+        return self._maker_of(self._bound.filled(request) | more_columns).forgiving(forgiven, note)
+
+    def _make_maker(self, filled: frozenset[str]) -> RowMaker:
+        return RowMaker(self._bound.binding, filled)
+
+    def find(self, keys: Mapping[str, Any]) -> Row | None:
+        """The row with these canonical values of its key columns, read afresh; None when it is gone."""
+        bound = self._bound
+        equal = {name: (value,) for name, value in keys.items()}
+        plan = plan_scan(bound.table, Predicates(equal=equal), frozenset(), settings=bound.settings())
+        wanted = has_values(bound.binding, equal)
+        extension = Extension(plan.extended, 0)
+        work = self.begin_work()
+        for row in scan_rows(plan, bound.maker, work, extension, self.lookups(work)):
+            if wanted(row):
+                return row
+        return None
+
+    def lookups(self, work: Work) -> FieldLookups:
+        """Labels of options, for values to be written and for the rows that a write returns."""
+        return FieldLookups(work, self._bound.table.custom_fields, self._bound.options)
+
+    def begin_work(self) -> Work:
+        """The requests of one write, under the guards of the session's settings."""
+        return self._work(with_session(self._bound.options, setting))
+
+    def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
+        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice, expected)
+        return Work(session_for(options), guards, cache_ttl)

@@ -1,1 +1,0 @@
-"""Running plans: a plan and a client make rows."""

@@ -1,0 +1,1 @@
+"""What scans and writes of one account share in a backend."""

@@ -1,0 +1,124 @@
+"""What a backend keeps for one account and credential: the client, the statement's memory, its figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from cachetools import TTLCache
+
+from pipedrive_fdw.api.cache import SharedCache
+from pipedrive_fdw.api.client import Client, Spent
+from pipedrive_fdw.api.transport import Exchange
+from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.errors import BudgetError
+from pipedrive_fdw.session.field_definitions import FieldDefinitions
+from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.key_batches import KeyBatches
+from pipedrive_fdw.session.statement_memory import StatementMemory
+
+_EXTENDED_RECORDS = 10_000
+
+
+def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
+    """A wait in a worker thread that ends when its exchange is given up."""
+    end = time.monotonic() + seconds
+    while not exchange.aborted:
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, 0.05))
+
+
+class Session:
+    """Everything that scans and writes of one account share in this backend."""
+
+    def __init__(
+        self,
+        client: Client,
+        interrupts: Interrupts,
+        memory: StatementMemory,
+        cache: SharedCache,
+        fields: FieldDefinitions,
+        statement: Callable[[], Any],
+        parallel: int = 8,
+    ) -> None:
+        self.client = client
+        self.interrupts = interrupts
+        self.memory = memory
+        self.key_batches = KeyBatches(statement)
+        self.cache = cache
+        self.spent = Spent()
+        self.parallel = parallel
+        # Paths that want a parameter for each of several values (Listing.repeats)
+        self.repeating: set[str] = set()
+        self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
+        self.fields = fields
+        self._statement = statement
+        self._mark: Any = None
+        self._planned = 0
+
+    def extended(self, seconds: int) -> TTLCache[str, Mapping[str, Any]]:
+        """Records that were fetched one by one, by path, remembered for *seconds*."""
+        if seconds not in self._extended:
+            self._extended[seconds] = TTLCache(_EXTENDED_RECORDS, seconds)
+        return self._extended[seconds]
+
+    def forget(self) -> None:
+        """Before a write and after it: what was read may no longer hold, here and in other sessions."""
+        self.memory.clear()
+        self.key_batches.forget()
+        self._extended.clear()
+        self.cache.empty()
+
+    def usage(self) -> Mapping[str, Any]:
+        """The record of the table api_usage."""
+        day = self.client.limits.day()
+        return {
+            "tokens_left": day.left,
+            "tokens_a_day": day.limit,
+            "reported_at": dt.datetime.fromtimestamp(day.seen, dt.timezone.utc).isoformat()
+            if day.seen
+            else None,
+            "burst_limit": self.client.limits.window_limit(),
+            "session_requests": self.spent.requests,
+            "session_tokens": self.spent.tokens,
+            "session_remembered": self.spent.remembered,
+            "session_cached": self.spent.cached,
+            "session_waited": round(self.spent.waited, 3),
+        }
+
+    def plan_tokens(self, tokens: int, guards: Guards) -> None:
+        """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
+        self.check_tokens(tokens, guards)
+        self._planned += tokens
+
+    def check_tokens(self, tokens: int, guards: Guards) -> None:
+        """Raises BudgetError when a guard does not let the statement spend *tokens* more."""
+        mark = self._statement()
+        if mark != self._mark:
+            self._mark, self._planned = mark, 0
+        if self._planned + tokens > guards.most:
+            enough = max(guards.most * 4, self._planned + max(tokens, guards.expected))
+            raise BudgetError(
+                f"the statement would spend more than {guards.most} API tokens",
+                detail=f"It has spent {self._planned}; the next request costs {tokens}.",
+                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}, "
+                "or the option max_tokens_per_query of server or table.",
+            )
+        if guards.reserve:
+            self._check_reserve(tokens, guards.reserve)
+
+    def _check_reserve(self, tokens: int, reserve: int) -> None:
+        day, now = self.client.limits.day(), time.time()
+        left = day.remaining(now)
+        if left - tokens >= reserve:
+            return
+        told = "as Pipedrive reported" if day.is_reported(now) else "as far as is known here"
+        raise BudgetError(
+            f"only {left} API tokens of the day are left, and {reserve} are reserved",
+            detail=f"The next request costs {tokens}. The budget is {told}.",
+            hint="Wait for the reset, or SET pipedrive.reserve_tokens = 0 for this session.",
+        )

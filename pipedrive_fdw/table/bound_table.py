@@ -1,0 +1,122 @@
+"""One foreign table of a backend: its options, its columns, and what they mean for planning.
+
+Nothing here belongs to one scan or one statement; all of it is known when the foreign table is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Callable
+
+from pipedrive_fdw.catalog import tables_of
+from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.options import Options, account_identity, base_url
+from pipedrive_fdw.plan.calls import Settings
+from pipedrive_fdw.plan.predicates import Predicates, normalise
+from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.session.counts import Counts
+from pipedrive_fdw.table.binding import ColumnDefinition, bind, has_values, table_named
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.values.codec import CODECS, bare_type
+
+# Types of PostgreSQL that compare in another way than the codec that serves them.
+_OTHER_COMPARISON = ("citext", "character", "bpchar", "real", "float4")
+
+
+class BoundTable:
+    """A foreign table bound to the catalogue's table that it shows.
+
+    options     those of server, user mapping and table, merged
+    catalogue   every table of the API's version, by name
+    table       the catalogue's table that is shown
+    binding     its columns as PostgreSQL knows them
+    names       foreign column → the catalogue's column
+    comparable  the catalogue's columns that can be sent or sorted by, with their codecs
+    never_null  the catalogue's columns in which the API leaves no NULL
+    account     the address of the account's API
+    identity    tells the tables of accounts apart
+    counts      rows of the account's tables when they were last read whole
+    maker       makes the row of a write's answer, with NULL for a value that cannot be shown
+    key_columns  the foreign columns that identify a row: those of the key, or else row_id, which joins them
+    """
+
+    def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
+        """Raises OptionError where *options* or *columns* name nothing that the catalogue has."""
+        self.options = options
+        self.catalogue = tables_of(options["api_version"])
+        self.table = table_named(options["table"], self.catalogue)
+        self.binding = bind(self.table, columns)
+        self.maker = RowMaker(self.binding).forgiving(self.binding.names)
+        self.names = {b.name: b.column.name for b in self.binding.columns}
+        # A column whose declared type compares otherwise than the catalogue's is checked by PostgreSQL alone
+        self.comparable = {
+            b.column.name: b.codec
+            for b in self.binding.columns
+            if b.codec.name == b.column.type
+            and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
+        }
+        self.never_null = frozenset(c.name for c in self.table.columns if c.not_null)
+        types = {c.name: c.type for c in self.table.columns}
+        several = len(self.table.key) > 1
+        self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
+        self.counts = Counts(options)
+        self.account = base_url(options)
+        self.identity = (*account_identity(options), self.table.name)
+        places = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
+        whole = all(key in places for key in self.table.key)
+        key = self.table.key if whole else ("row_id",)
+        self._key_places = [places[name] for name in key if name in places]
+        self.key_columns = frozenset(self.binding.columns[place].name for place in self._key_places)
+
+    def row_id(self, row: Row) -> str:
+        """The values of the key columns of *row*, joined by colons."""
+        return ":".join(str(row[place]) for place in self._key_places)
+
+    def predicates(self, request: ScanRequest) -> Predicates:
+        """The conditions of *request* on the catalogue's columns, with typed values."""
+        conditions = [replace(c, column=self.names.get(c.column, c.column)) for c in request.conditions]
+        zone = setting("TimeZone") or "UTC"
+        return normalise(conditions, self.comparable, self.never_null, zone, self._joined_key)
+
+    def row_filter(self, request: ScanRequest) -> Callable[[Row], bool]:
+        """A function that is true for rows with the values that *request* asks the API for."""
+        return has_values(self.binding, self.predicates(request).equal)
+
+    def filled(self, request: ScanRequest) -> frozenset[str]:
+        """The foreign columns that get values in the rows of *request*.
+
+        A row to be changed has all columns but extended ones, which cost a request each.
+        """
+        if request.whole:
+            return frozenset(self.names)
+        if not request.target:
+            return request.columns
+        return request.columns | {b.name for b in self.binding.columns if not b.column.extended}
+
+    def shown(self, request: ScanRequest) -> frozenset[str]:
+        """The same as ``filled``, by the catalogue's names."""
+        return frozenset(self.names.get(c, c) for c in self.filled(request))
+
+    def settings(self) -> Settings:
+        """The settings of a plan whose records come with every part."""
+        options = self.options
+        return Settings(
+            self.catalogue,
+            options["page_size"],
+            options["rows"],
+            self.counts.known(),
+            options["archived"],
+            labels=self.binding.labelled,
+        )
+
+    def settings_for(self, request: ScanRequest) -> Settings:
+        """The settings of a plan whose records come with the parts that the columns of *request* need."""
+        named = self.shown(request)
+        if ATTRS.name in named:
+            return self.settings()
+        keys, labels = self.binding.needed(named)
+        custom = None if "custom_fields" in named else keys
+        return replace(self.settings(), labels=labels, named=named, custom=custom)

@@ -1,0 +1,95 @@
+"""Values of the API's records: where a column's value stands in one, in version 1 and 2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+from pipedrive_fdw.catalog.model import Column
+from pipedrive_fdw.custom_fields.field import KEY
+
+Record = Mapping[str, Any]
+# The values of a foreign table's columns in their order, as PostgreSQL's input functions read them.
+Row = list[Any]
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def root_fields(record: Record) -> dict[str, Any]:
+    """The custom fields of a v1 record, which stand at its root under their 40-character keys."""
+    return {name: value for name, value in record.items() if KEY.match(name)}
+
+
+def dig(value: Any, path: Sequence[str]) -> Any:
+    """The value at *path* in nested objects, None where a part is missing."""
+    for part in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _not(record: Any, path: Sequence[str]) -> bool | None:
+    value = dig(record, path)
+    return None if value is None else not value
+
+
+def _has(record: Any, path: Sequence[str]) -> bool:
+    return dig(record, path) is not None
+
+
+def _id(record: Any, path: Sequence[str]) -> Any:
+    value = dig(record, path)
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):
+        value = value["data"]  # an envelope inside a record, as the OpenAPI file has it for participants
+    return value.get("value", value.get("id")) if isinstance(value, dict) else value
+
+
+def _parts(record: Any, path: Sequence[str]) -> Record | None:
+    """An address of v1: its text, and its parts that stand beside it under the same beginning."""
+    beside = dig(record, path[:-1])
+    text, begin = dig(record, path), path[-1] + "_"
+    parts = {name[len(begin) :]: value for name, value in beside.items() if name.startswith(begin)}
+    parts.pop("formatted_address", None)  # version 2 has it as the text
+    if text is None and all(value is None for value in parts.values()):
+        return None
+    return {"value": text, **parts}
+
+
+def _list(record: Any, path: Sequence[str]) -> list[Any]:
+    """A list that v1 writes as text (1,2), as its only element, or as null when it is empty."""
+    value = dig(record, path)
+    if isinstance(value, str):
+        return [part for part in value.split(",") if part]
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _number(record: Any, path: Sequence[str]) -> Any:
+    value = dig(record, path)
+    return (
+        value if type(value) is int or (isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value)) else None
+    )
+
+
+# What stands before the colon of a source (model.READERS).
+READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
+    "": dig,
+    "not": _not,
+    "has": _has,
+    "id": _id,
+    "parts": _parts,
+    "list": _list,
+    "number": _number,
+}
+
+
+def column_value(column: Column, record: Record, echo: Mapping[str, Any]) -> Any:
+    """The JSON value of a column that is not nested, as the compiled function reads it."""
+    if column.echo or (column.held and column.name in echo):
+        return echo.get(column.name)
+    return None if column.source == "-" else READERS[column.reader](record, column.path)
+
+
+def joined(*keys: Any) -> str | None:
+    """A row_id: the keys joined by colons, None where one is missing."""
+    return None if None in keys else ":".join(map(str, keys))

@@ -1,0 +1,124 @@
+"""What PostgreSQL's planner asks of a foreign table: how many rows, and by which columns to look them up.
+
+PostgreSQL weighs paths by their rows and knows nothing of tokens. So a look-up is said to give as many rows
+as a scan gives for the same tokens: then the cheapest path for it is the cheapest for the account.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.plan.calls import Settings, list_size
+from pipedrive_fdw.plan.paths import Ahead, Gets, Lists, ScanPlan
+from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.plan.stops import SHARE
+from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
+
+_NO_COLUMNS: frozenset[str] = frozenset(("",))
+# A value of each type by which a join can look rows up, to price the look-up.
+_SAMPLES: Mapping[str, Any] = {"bigint": 1, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
+# The part of the rows that a condition of which nothing is known is guessed to keep.
+_UNKNOWN_SHARE = 0.1
+
+
+def rows_name(table: Table, archived: str) -> str:
+    """What the rows of *table* under the option archived are remembered by."""
+    return table.name if archived == "include" else f"{table.name} {archived}"
+
+
+def keys_of(table: Table) -> list[tuple[str, ...]]:
+    """The columns whose values a request can name, one set for each way, best first."""
+    get = table.get
+    found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
+    for listing in table.listings:
+        found += [(name,) for name in listing.placeholders]
+        filters = (f for f in listing.filters if f.shape in ("eq", "in") and not f.alone and not f.values)
+        found += [(f.column,) for f in filters]
+    return list(dict.fromkeys(found))
+
+
+def aheads_of(plan: ScanPlan) -> list[Ahead]:
+    """How the look-ups of *plan* take others along."""
+    steps = (step.ahead for step in plan.steps if isinstance(step, (Gets, Lists)))
+    return [ahead for ahead in steps if ahead is not None]
+
+
+class Sizes:
+    """The sizes of one table of an account."""
+
+    def __init__(self, table: Table, account: str) -> None:
+        self.table = table
+        self._account = account
+
+    def rows(self, settings: Settings) -> int:
+        """The option rows, else what an earlier scan saw, else a guess."""
+        if settings.rows is not None:
+            return settings.rows
+        return settings.sizes.get(rows_name(self.table, settings.archived), self.table.rows)
+
+    def expected(self, predicates: Predicates, settings: Settings) -> int:
+        """How many rows *predicates* leave, as far as can be guessed."""
+        if predicates.impossible:
+            return 1
+        rows = float(self.rows(settings))
+        if self.table.key and set(self.table.key) <= set(predicates.equal):
+            return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
+        for column, values in predicates.equal.items():
+            rows *= min(1.0, self._share(column, settings) * len(values))
+        for _ in predicates.ranges:
+            rows *= SHARE
+        return max(int(rows), 1)
+
+    def _share(self, column: str, settings: Settings) -> float:
+        """The part of the rows that one value of *column* is guessed to keep."""
+        parent = self.table.parent
+        if parent is not None and parent.column == column:
+            walked = settings.tables[parent.table]
+            return 1 / max(
+                sum(list_size(walked, li, replace(settings, rows=None)) for li in walked.listings), 1
+            )
+        shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
+        return min(shares) if shares else _UNKNOWN_SHARE
+
+    def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
+        """Those of the columns *shown* by which a join can look rows up, and as how many rows one counts."""
+        guarded = self.table.parent is not None and self.table.parent.guarded
+        whole = math.inf if guarded else max(self._plan({}, settings).tokens, 1)
+        row_price = 1.0 if guarded else self.rows(settings) / whole
+        found: list[tuple[tuple[str, ...], int]] = []
+        for columns in keys_of(self.table):
+            samples = {name: _SAMPLES.get(self._type(name)) for name in columns}
+            if not shown.issuperset(columns) or None in samples.values():
+                continue
+            plan = self._plan(samples, settings)
+            if not all(any(text.startswith(f"{name} ") for text in plan.pushed) for name in columns):
+                continue
+            price = self._price(plan)
+            if 2 * price >= whole:
+                continue
+            one = Predicates(equal={name: (value,) for name, value in samples.items()})
+            found.append((columns, max(self.expected(one, settings), round(price * row_price))))
+        return found
+
+    def _price(self, plan: ScanPlan) -> float:
+        """Tokens of one look-up of a join, which may take others along."""
+        for ahead in aheads_of(plan):
+            STATEMENT_TABLES.offer(self._account, ahead.target)
+            if STATEMENT_TABLES.supplies(self._account, ahead.target, self.table):
+                # Some are made one by one first, and not every batch is full: twice the best is counted on
+                return plan.tokens / 2 if ahead.after else 2 * plan.tokens / ahead.most
+        return plan.tokens
+
+    def _type(self, name: str) -> str:
+        column = self.table.column(name)
+        return column.type if column else ""
+
+    def _plan(self, samples: Mapping[str, Any], settings: Settings) -> ScanPlan:
+        equal = {name: (value,) for name, value in samples.items()}
+        texts = tuple((name, "=", f"{name} = …") for name in equal)
+        return plan_scan(self.table, Predicates(equal=equal, texts=texts), _NO_COLUMNS, settings=settings)

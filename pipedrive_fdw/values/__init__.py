@@ -1,0 +1,1 @@
+"""Conversions: one pair for each type of PostgreSQL, and JSON."""

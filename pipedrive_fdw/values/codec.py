@@ -1,0 +1,373 @@
+"""Conversions between Pipedrive's JSON and PostgreSQL, one codec per PostgreSQL type.
+
+A codec knows four directions, each a function of one non-null value:
+
+``load``   JSON value of the API → what Multicorn hands to PostgreSQL (text that the type's input
+           function reads, or an int/bool/float whose ``str`` it reads); ``None`` where the API's value
+           means NULL (zero dates, empty times). It takes what the type can hold in PostgreSQL and nothing
+           else, so that no value reaches an input function that refuses it
+``parse``  PostgreSQL's text of a value under its ISO settings, row_to_json()'s value, or what ``load`` gave →
+           canonical Python value: int, Decimal, bool, str, date, time, aware datetime, times.Far, list of
+           those, or any JSON value for jsonb
+``dump``   canonical → JSON value for a request body (v2's form)
+``text``   canonical → text for a query parameter
+
+A value that cannot be converted raises ValueError; callers name table and column.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Callable
+
+from pipedrive_fdw.errors import quoted
+from pipedrive_fdw.values.jsontext import check_exact, clean, parse_exact, to_json
+from pipedrive_fdw.values.numerics import (
+    binary_of,
+    dump_numeric,
+    numeric_of,
+    numeric_text,
+    parse_numeric,
+    parse_whole,
+    whole_number,
+)
+from pipedrive_fdw.values.times import (
+    UTC,
+    Far,
+    clock_text,
+    date_text,
+    duration_text,
+    moment_text,
+    parse_clock,
+    parse_date,
+    parse_duration,
+    parse_moment,
+)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The four conversions of one PostgreSQL type; *name* is the SQL type.
+
+    *passes* is the source of a test of ``v``: a value that passes is its own ``load``, which saves the call.
+    """
+
+    name: str
+    load: Callable[[Any], Any]
+    parse: Callable[[Any], Any]
+    dump: Callable[[Any], Any]
+    text: Callable[[Any], str]
+    passes: str = "False"
+
+    @property
+    def is_array(self) -> bool:
+        return self.name.endswith("[]")
+
+
+class _Unreadable:
+    """Stands in a row to be changed for a value that PostgreSQL was not shown: it equals no other value."""
+
+    def __repr__(self) -> str:
+        return "a value that cannot be read"
+
+
+UNREADABLE = _Unreadable()
+
+
+# ---- text and JSON
+
+
+def _load_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value if "\x00" not in value else clean(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return to_json(value)
+    return str(value)
+
+
+# As PostgreSQL reads it: a hyphen may stand behind any four digits, braces around all.
+_UUID = re.compile(r"[0-9a-f]{4}(-?[0-9a-f]{4}){7}")
+
+
+def _load_uuid(value: Any) -> str | None:
+    text = str(value).strip().lower()
+    if not text:
+        return None
+    bare = text[1:-1] if text[0] == "{" and text[-1] == "}" else text
+    if not _UUID.fullmatch(bare):
+        raise ValueError(f"{quoted(value)} is not a uuid")
+    digits = bare.replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _parse_uuid(value: Any) -> str:
+    return _parse_text(value).lower()
+
+
+def _parse_jsonb(value: Any) -> Any:
+    return value if isinstance(value, (dict, list)) else parse_exact(value)
+
+
+def _dump_jsonb(value: Any) -> Any:
+    check_exact(value)
+    return value
+
+
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{quoted(value)} is not text")
+    return value
+
+
+# ---- booleans
+
+_TRUE = frozenset((True, 1, "1", "t", "true", "yes", "on"))
+_FALSE = frozenset((False, 0, "0", "f", "false", "no", "off"))
+
+
+def _load_boolean(value: Any) -> bool | None:
+    if value is True or value is False:
+        return value
+    key = value.lower() if isinstance(value, str) else value
+    if key == "":
+        return None
+    if not isinstance(key, (list, dict)):
+        if key in _TRUE:
+            return True
+        if key in _FALSE:
+            return False
+    raise ValueError(f"{quoted(value)} is not a boolean")
+
+
+def _parse_boolean(value: Any) -> bool:
+    result = _load_boolean(value)
+    if result is None:
+        raise ValueError("an empty text is not a boolean")
+    return result
+
+
+# ---- dates and times
+
+
+def _parse_bytea(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str) and value.startswith("\\x"):
+        return bytes.fromhex(value[2:])
+    raise ValueError("a bytea is read in its hex form only (SET bytea_output = 'hex')")
+
+
+def _near(value: Any) -> Any:
+    """*value*, unless Python, and so a request, cannot hold it."""
+    if isinstance(value, Far):
+        raise ValueError(f"{value} is no date or time that can be sent: years are 1 to 9999, hours 0 to 23")
+    return value
+
+
+def _dump_timestamptz(value: dt.datetime | Far) -> str:
+    near: dt.datetime = _near(value)
+    return near.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _dump_date(value: dt.date | Far) -> str:
+    return dt.date.isoformat(_near(value))
+
+
+def _dump_time(value: dt.time | Far) -> str:
+    near: dt.time = _near(value)
+    if near.microsecond:
+        raise ValueError(f"{near} has a fraction of a second, which Pipedrive's times have not")
+    return near.isoformat()
+
+
+def _dump_interval(value: dt.timedelta) -> str:
+    minutes, rest = divmod(value.total_seconds(), 60)
+    if rest:
+        raise ValueError(f"{value} has seconds, and durations of Pipedrive are whole minutes")
+    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}"
+
+
+# ---- arrays
+
+
+def _quote_item(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]:
+    def item(value: Any) -> str:
+        loaded = None if value is None else load(value)
+        if loaded is None:
+            return "NULL"
+        return _quote_item(loaded) if quote else str(loaded)
+
+    def array(value: Any) -> str:
+        if isinstance(value, str):  # v1's comma lists
+            value = [part for part in value.split(",") if part]
+        if not isinstance(value, list):
+            value = [value]
+        return "{" + ",".join([item(v) for v in value]) + "}"
+
+    return array
+
+
+def parse_array_literal(text: str) -> list[str | None]:
+    """A one-dimensional PostgreSQL array literal → its elements as text."""
+    if not (text.startswith("{") and text.endswith("}")):
+        raise ValueError(f"{text!r} is not an array")
+    items: list[str | None] = []
+    for found in re.finditer(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', text[1:-1], re.S):
+        quoted, bare = found.groups()
+        if quoted is not None:
+            items.append(re.sub(r"\\(.)", r"\1", quoted, flags=re.S))
+        else:
+            items.append(None if bare.upper() == "NULL" else bare)
+    return items
+
+
+def _parse_array(parse: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    def array(value: Any) -> list[Any]:
+        if isinstance(value, str):
+            value = parse_array_literal(value)
+        return [None if v is None else parse(v) for v in value]
+
+    return array
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _list_of(one: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    def dump(values: Any) -> list[Any]:
+        if any(v is None or isinstance(v, list) for v in values):
+            raise ValueError("an array of the API is a plain list without NULL")
+        return [one(v) for v in values]
+
+    return dump
+
+
+def _bool_text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+_BIGINT, _IS_BIGINT = whole_number(64, "bigint")
+_IS_NUMBER = "v.__class__ is float or v.__class__ is int"
+_SCALARS = (
+    Codec("bigint", _BIGINT, parse_whole, _same, str, _IS_BIGINT),
+    Codec("numeric", numeric_text, parse_numeric, dump_numeric, str, _IS_NUMBER),
+    Codec("boolean", _load_boolean, _parse_boolean, _same, _bool_text, "v is True or v is False"),
+    Codec("text", _load_text, _parse_text, _same, _same, "v.__class__ is str and '\\0' not in v"),
+    Codec("uuid", _load_uuid, _parse_uuid, _same, _same),
+    Codec("jsonb", to_json, _parse_jsonb, _dump_jsonb, to_json),
+    Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
+    Codec("date", date_text, parse_date, _dump_date, _dump_date),
+    Codec("time", clock_text, parse_clock, _dump_time, dt.time.isoformat),
+    Codec("bytea", _load_text, _parse_bytea, bytes.hex, bytes.hex),
+    Codec("interval", duration_text, parse_duration, _dump_interval, _dump_interval),
+)
+
+
+def _array_of(codec: Codec, quote: bool) -> Codec:
+    return Codec(
+        codec.name + "[]",
+        _load_array(codec.load, quote),
+        _parse_array(codec.parse),
+        _list_of(codec.dump),
+        lambda values: ",".join(codec.text(v) for v in values),
+    )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two canonical values are the same to PostgreSQL's types."""
+    if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
+        return one.replace(microsecond=0) == other.replace(microsecond=0)
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    return bool(one == other)
+
+
+CODECS = {c.name: c for c in _SCALARS}
+CODECS["bigint[]"] = _array_of(CODECS["bigint"], quote=False)
+CODECS["uuid[]"] = _array_of(CODECS["uuid"], quote=False)
+CODECS["text[]"] = _array_of(CODECS["text"], quote=True)
+
+# Types that a user may choose in a hand-written CREATE FOREIGN TABLE, and the codec that serves them.
+_ALIASES = {
+    "integer": "bigint",
+    "smallint": "bigint",
+    "int8": "bigint",
+    "int4": "bigint",
+    "int2": "bigint",
+    "real": "numeric",
+    "double precision": "numeric",
+    "float8": "numeric",
+    "float4": "numeric",
+    "bool": "boolean",
+    "character varying": "text",
+    "varchar": "text",
+    "character": "text",
+    "bpchar": "text",
+    "citext": "text",
+    "json": "jsonb",
+    "timestamp with time zone": "timestamptz",
+    "time without time zone": "time",
+}
+_TYPE = re.compile(r"(?P<base>[a-z0-9 ]+?) ?(?:\((?P<sizes>[0-9, -]+)\))?(?P<rest> [a-z ]+)?(?P<array>\[\])?")
+
+
+def bare_type(type_name: str) -> str:
+    """*type_name* as format_type() prints it, without the quotes that ``quote_all_identifiers`` adds."""
+    return type_name if type_name.startswith('"char"') else type_name.replace('"', "")
+
+
+def codec_for(type_name: str) -> Codec:
+    """The codec of a PostgreSQL type as the catalogue names it or format_type() prints it: ``numeric(12,2)``.
+
+    Its ``load`` takes what that very type can hold, also where a wider one has the same codec. Raises
+    ValueError for a type that no codec serves.
+    """
+    found = _TYPE.fullmatch(" ".join(type_name.lower().split()))
+    base = f"{found['base']}{found['rest'] or ''}" if found else ""
+    codec = CODECS.get(_ALIASES.get(base, base))
+    if found is None or codec is None:
+        raise ValueError(f"type {type_name} is not supported")
+    sizes = [int(size) for size in (found["sizes"] or "").split(",") if size]
+    codec = _sized(codec, base, sizes, bool(found["array"]))
+    if not found["array"]:
+        return codec
+    if f"{codec.name}[]" not in CODECS:
+        raise ValueError(f"type {type_name} is not supported")
+    return _array_of(codec, quote=codec.name == "text")
+
+
+def _sized(codec: Codec, base: str, sizes: list[int], in_array: bool) -> Codec:
+    """*codec*, whose type is declared as *base* with *sizes*, with what that holds."""
+    if base in ("integer", "int4", "smallint", "int2"):
+        load, passes = whole_number(32 if base in ("integer", "int4") else 16, base)
+        return replace(codec, load=load, passes=passes)
+    if base == "numeric" and sizes:
+        return replace(codec, load=numeric_of(sizes[0], (*sizes, 0)[1]), passes="False")
+    if base in ("real", "float4", "double precision", "float8"):
+        single = base in ("real", "float4")
+        load = binary_of("<f" if single else "<d", base)
+        return replace(codec, load=load, passes="False" if single else _IS_NUMBER)
+    # Multicorn makes a varchar of any length by itself; what is in an array, or a char, PostgreSQL reads
+    if base in ("character", "bpchar") or (base in ("character varying", "varchar") and in_array):
+        length = sizes[0] if sizes else 1 if base == "character" else 0
+        return replace(codec, load=_text_of(length), passes="False") if length else codec
+    return codec
+
+
+def _text_of(length: int) -> Callable[[Any], str]:
+    def load(value: Any) -> str:
+        text = _load_text(value).rstrip(" ")
+        if len(text) > length:
+            raise ValueError(f"{quoted(value)} has more than {length} characters")
+        return text
+
+    return load

@@ -1,0 +1,187 @@
+"""JSON as the API writes it and as PostgreSQL's jsonb reads and writes it.
+
+A number is an int or a float, as long as these have all of its digits; else it is a Decimal, so that nothing
+of it is lost on its way to a numeric or a jsonb.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, Callable
+
+import orjson
+
+from pipedrive_fdw.values.jsonbounds import Bounds
+from pipedrive_fdw.values.numerics import is_numeric, numeric_text
+
+# What numbers are written with becomes one character: a run of it is found faster than by a pattern.
+_DIGITS = bytes(48 if chr(code) in "0123456789." else 32 for code in range(256))
+_MANY = b"0" * 18
+# A number that may have more digits than a float or a bigint.
+_LONG = re.compile(rb"(?:\A|[:\[,])\s*-?[0-9.]{18}")
+# Digits that every float has.
+_EXACT_DIGITS = 17
+
+
+def clean(text: str) -> str:
+    """*text* without NUL, which PostgreSQL's text cannot hold."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    return text
+
+
+def _clean_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_clean_json(v) for v in value]
+    if isinstance(value, dict):
+        return {clean(k): _clean_json(v) for k, v in value.items()}
+    return value
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON *body* → Python, which ``to_json`` can write again.
+
+    Lone surrogates, which orjson refuses, become question marks. Raises ValueError for anything that is not
+    one JSON document, and for one of more values or levels than a page of the API has.
+    """
+    return _bounded(body, lambda: _parsed(body))
+
+
+def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
+    """What *read* gives, the value of the document *body*. Raises ValueError for one of too many values or
+    levels."""
+    bounds = Bounds(body)
+    try:
+        value = read()
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
+    bounds.check(value)
+    return value
+
+
+def _parsed(body: bytes) -> Any:
+    if _MANY not in body.translate(_DIGITS) or not _LONG.search(body):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+    text = body.decode("utf-8", "strict")
+    return _without_surrogates(
+        json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
+    )
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_without_surrogates(v) for v in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _decimal(text: str) -> Decimal:
+    """The JSON number *text*, exactly. Raises ValueError for an exponent that no type of PostgreSQL holds."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number has an exponent of too many digits") from None
+
+
+def _writable(number: Decimal) -> Decimal:
+    """*number*, which to_json() can write. Raises ValueError where it cannot."""
+    if not is_numeric(number):
+        raise ValueError("a number has more digits than PostgreSQL's numeric")
+    return number
+
+
+def _float(text: str) -> float | Decimal:
+    number, exact = float(text), _decimal(text)
+    if math.isinf(number) or len(exact.as_tuple().digits) > _EXACT_DIGITS:
+        return _writable(exact)
+    return number
+
+
+def _int(text: str) -> int | Decimal:
+    number = Decimal(text)  # int() would refuse one of thousands of digits
+    return int(number) if -(2**63) <= number < 2**64 else _writable(number)
+
+
+def to_json(value: Any) -> str:
+    """*value* as JSON text that PostgreSQL's jsonb reads (no NUL). Raises ValueError for what has none."""
+    try:
+        text = orjson.dumps(value, default=_exactly)
+        if b"\\u0000" in text:
+            text = orjson.dumps(_clean_json(value), default=_exactly)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error.__cause__ or error)) from None
+    return text.decode()
+
+
+def _exactly(value: Any) -> orjson.Fragment:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    return orjson.Fragment(numeric_text(value))
+
+
+def parse_exact(text: str) -> Any:
+    """The JSON document *text*; a number of which a double of the API would lose digits is a Decimal.
+
+    Raises ValueError for what is none, and for one of more values or levels than a page of the API has.
+    """
+    return _bounded(
+        text.encode(),
+        lambda: json.loads(text, parse_float=_double, parse_int=_whole, parse_constant=_no_constant),
+    )
+
+
+def _double(text: str) -> float | Decimal:
+    number, exact = float(text), _decimal(text)
+    return number if math.isfinite(number) and Decimal(repr(number)) == exact else exact
+
+
+def _whole(text: str) -> int | float | Decimal:
+    number = Decimal(text)
+    return int(number) if -(2**63) < number < 2**63 else _double(text)
+
+
+def check_exact(value: Any) -> None:
+    """Raises ValueError for a number in *value* that loses digits as JSON of the API."""
+    if isinstance(value, Decimal):
+        raise ValueError(f"the number {value} has more digits than JSON of the API keeps")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        check_exact(part)
+
+
+def parse_row(text: str) -> dict[str, Any]:
+    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal.
+
+    Raises ValueError for one of more values or levels than a page of the API has.
+    """
+    row: dict[str, Any] = _bounded(
+        text.encode(), lambda: json.loads(text, parse_float=_decimal, parse_int=_int)
+    )
+    return row
+
+
+def doubles(value: Any) -> Any:
+    """A JSON value of parse_row() with its numbers as parse_exact() gives them."""
+    if isinstance(value, Decimal):
+        return _double(str(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _whole(str(value))
+    if isinstance(value, list):
+        return [doubles(v) for v in value]
+    if isinstance(value, dict):
+        return {k: doubles(v) for k, v in value.items()}
+    return value

@@ -1,0 +1,108 @@
+"""The commands of the present statement that write one foreign table, and what each has done so far."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_maker import Note
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.write.pending import PendingWrites
+
+
+class Command:
+    """One write of a statement.
+
+    number    the command's number in the transaction, as PostgreSQL counts
+    columns   the foreign columns that an UPDATE sets
+    deferred  nobody waits for the rows as the API answers them, so that all are worked out before the first
+              is sent
+    pending   what has still to be sent
+    named     columns that the statement reads in the rows that it writes
+    written   identities of the rows that were written
+    shared    records that several rows show and that were written
+    hidden    row id → columns in which the scan showed NULL although Pipedrive has a value
+    """
+
+    def __init__(self, number: int, columns: Collection[str], deferred: bool) -> None:
+        self.number = number
+        self.columns = frozenset(columns)
+        self.deferred = deferred
+        self.pending = PendingWrites()
+        self.named: frozenset[str] = frozenset()
+        self.written: set[str] = set()
+        self.shared: set[str] = set()
+        self.hidden: dict[str, frozenset[str]] = {}
+
+    def kept(self, table: Table, row_id: str, values: Mapping[str, Any]) -> frozenset[str]:
+        """The hidden columns of a row that stay as they are when the row becomes *values*.
+
+        Raises WriteError where nobody can tell.
+        """
+        hidden = self.hidden.get(row_id, frozenset())
+        empty = {name for name in hidden if values.get(name) is None}
+        unclear = empty & self.columns & self.named
+        if unclear:
+            raise WriteError(
+                f"column {min(unclear)} of {table.name} cannot be set to NULL in one step",
+                detail="Pipedrive has a value there for which PostgreSQL was shown NULL. So nobody can tell "
+                "whether the statement sets NULL or changes nothing. Nothing was sent for this row.",
+                hint="Set a valid value first, and NULL after that.",
+            )
+        return frozenset(empty - self.columns)
+
+    def has_written(self, table: Table, old: Mapping[str, Any]) -> bool:
+        """True if the command has written the record of the row *old* already, through another row that shows
+        it. From now on it has."""
+        if not table.shared:
+            return False
+        record = str(old.get(table.shared))
+        written = record in self.shared
+        self.shared.add(record)
+        return written
+
+
+class Commands:
+    """The writes of the present statement by the number that the C part gives them."""
+
+    def __init__(self, bound: BoundTable) -> None:
+        self._bound = bound
+        self._commands: dict[int, Command] = {}
+        self._statement: Any = None
+
+    def begin(self, write: int, command: Command) -> None:
+        """The write of this number begins."""
+        mark = statement()
+        if mark != self._statement:
+            self._statement, self._commands = mark, {}
+        self._commands[write] = command
+
+    def find(self, write: int) -> Command | None:
+        return self._commands.get(write)
+
+    def __getitem__(self, write: int) -> Command:
+        return self._commands[write]
+
+    def writing(self, number: int) -> list[Command]:
+        """The writes of the command *number*; none of an earlier statement's."""
+        if self._statement != statement():
+            return []
+        return [command for command in self._commands.values() if command.number == number]
+
+    def note_of(self, number: int, request: ScanRequest) -> Note:
+        """A function that remembers the hidden columns of a row for the writes of the command *number*, whose
+        scan is *request*."""
+        commands = self.writing(number)
+        for command in commands:
+            command.named |= self._bound.binding.names if request.whole else request.columns
+
+        def note(row: Row, columns: Collection[str]) -> None:
+            for command in commands:
+                command.hidden[self._bound.row_id(row)] = frozenset(columns)
+
+        return note

@@ -1,0 +1,78 @@
+"""Sends a worked-out write when its time has come: now, at the statement's end, or at COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipedrive_fdw.postgres.channel import depth
+from pipedrive_fdw.read.table_reader import TableReader
+from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.write.commands import Command
+from pipedrive_fdw.write.parents import Parents
+from pipedrive_fdw.write.pending import MOST_PENDING, PendingWrite
+from pipedrive_fdw.write.returning import key_of, returned_row
+from pipedrive_fdw.write.sender import RowWrite, Sender
+from pipedrive_fdw.write.transaction import TRANSACTION
+from pipedrive_fdw.write.writable import waits_for_commit
+
+
+class Dispatcher:
+    """The writes of one foreign table; *parents* are those of its rows."""
+
+    def __init__(self, bound: BoundTable, reader: TableReader, parents: Parents) -> None:
+        self._bound = bound
+        self._reader = reader
+        self._waits = waits_for_commit(bound.options)
+        self._sender = Sender(bound.table, parents, self._allowed_work)
+
+    def perform(
+        self, command: Command, write: RowWrite, base: Mapping[str, Any], work: Work
+    ) -> Mapping[str, Any]:
+        """The row as it is after *write* by the foreign table's columns, {} after a DELETE.
+
+        It is *base* where the API's answer says nothing, or where nothing is sent yet.
+        """
+        if self._waits or command.deferred:
+            pending = TRANSACTION.waiting if self._waits else command.pending
+            pending.add(self._pending(write, work))
+            if len(command.pending.writes) >= MOST_PENDING:
+                TRANSACTION.send(command.pending)
+            return base
+        record = self._sender.send(write, work)
+        table = self._bound.table
+        TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
+        if write.verb == "DELETE":
+            return {}
+        expanded = bool(self._bound.options["expand_related"])
+        labels = self._reader.lookups(work)
+        return returned_row(self._bound.maker, write.change, record, base, write.row, labels, expanded)
+
+    def _pending(self, write: RowWrite, work: Work) -> PendingWrite:
+        table = self._bound.table
+
+        def send() -> str:
+            allowed = self._allowed_work()
+            try:
+                return key_of(table, write.change, self._sender.send(write, allowed))
+            finally:
+                allowed.close()
+
+        return PendingWrite(
+            table=table.name,
+            verb=write.verb,
+            session=work.session,
+            guards=work.guards,
+            send=send,
+            tokens=self._sender.price(write.change),
+            level=depth(),
+            bulk=self._sender.bulk(write.change),
+            change=write.row_change,
+        )
+
+    def _allowed_work(self) -> Work:
+        """The requests of writes whose price has been allowed."""
+        work = self._reader.begin_work()
+        work.guards = work.guards.lifted()
+        return work

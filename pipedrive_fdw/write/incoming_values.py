@@ -1,0 +1,211 @@
+"""Rows that PostgreSQL gives to a write → canonical values, and rows back.
+
+Two columns of a foreign table may show the same field of Pipedrive. Reading it twice is harmless. Writing it
+sends one value, so that two values are an error, and none of them is ever lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import orjson
+
+from pipedrive_fdw.custom_fields.columns import CustomColumn
+from pipedrive_fdw.errors import WriteError, sentences
+from pipedrive_fdw.table.binding import Binding, BoundColumn
+from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
+from pipedrive_fdw.values.jsontext import doubles, parse_row, to_json
+from pipedrive_fdw.values.shapes import Place, prepared
+from pipedrive_fdw.values.times import Far
+
+# By the foreign table's columns, as row_to_json() of PostgreSQL has them.
+Values = Mapping[str, Any]
+
+
+class IncomingValues:
+    """The values that are given to the columns of one foreign table."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
+        self._structured = [
+            b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
+        ]
+        self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
+        self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
+
+    def read(self, text: str) -> Values:
+        """The row that row_to_json() of PostgreSQL wrote as *text*. Raises WriteError for one that no request
+        can hold."""
+        try:
+            return parse_row(text)
+        except ValueError as error:
+            raise WriteError(
+                f"a row of {self._table} cannot be sent",
+                detail=sentences(str(error), "Nothing was sent for this row"),
+                hint="Look at its columns of type json and jsonb.",
+            ) from None
+
+    def canonical(
+        self, values: Values, before: Values | None = None, hidden: Container[str] = ()
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
+
+        *before* is the row that they change, which may be *values* itself: of columns of one field the
+        changed one counts, and what a structured value has already is not refused. NULL for a list is an
+        empty one. The columns *hidden*, which the scan could not show, are UNREADABLE.
+        """
+        base: dict[str, Any] = {}
+        custom: dict[str, Any] = {}
+        for bound in self._columns:
+            if bound.name not in values:
+                continue
+            name = bound.column.name if bound.custom is None else bound.custom.name
+            is_hidden = bound.name in hidden
+            value = UNREADABLE if is_hidden else self.parsed(bound.name, bound.codec, values[bound.name])
+            if isinstance(value, Far) or bound.codec.name == "jsonb":
+                self._check(bound, value, values, before or {})
+            (base if bound.custom is None else custom)[name] = value
+        for names in self._doubled:
+            several = [b for b in self._columns if b.name in names]
+            new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
+            old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
+            base[several[0].column.name] = new[_meant(self._table.name, names, old, new)]
+        for bound in self._structured:
+            if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
+                base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
+        return base, custom
+
+    def scanned(self, columns: Collection[BoundColumn], row: Sequence[Any]) -> dict[str, Any]:
+        """The canonical values of *columns* in the *row* of a scan, as they are sent back."""
+        values = {b.name: v for b, v in zip(self._columns, row) if b in columns}
+        read = {
+            b.name: b.codec.parse(values[b.name])
+            for b in columns
+            if b.codec.name == "jsonb" and values[b.name] is not None
+        }
+        return self.canonical({**values, **read}, {**values, **read})[0]
+
+    def _prepared(self, bound: BoundColumn, value: Any, before: Values | None) -> Any:
+        """*value* of a list or an object as it is sent. Raises WriteError for what the API does not take."""
+        column = bound.column
+        if column.shape is not None:
+            was = self.parsed(bound.name, bound.codec, (before or {}).get(bound.name))
+            place = Place(f"column {bound.name} of {self._table.name}", bound.name)
+            value = prepared(column.shape, value, was, place)
+        empties = before is not None and column.is_list and column.update and column.source != "-"
+        return [] if value is None and empties else value
+
+    def _check(self, bound: BoundColumn, value: Any, values: Values, before: Values) -> None:
+        """Raises WriteError for a new *value* that loses something on the way."""
+        try:
+            bound.codec.dump(value)
+        except ValueError as reason:
+            if not self._is_same(bound, before, values):
+                self._refuse(bound.name, reason)
+
+    def _is_same(self, bound: BoundColumn, before: Values, values: Values) -> bool:
+        old, new = (self.parsed(bound.name, bound.codec, row.get(bound.name)) for row in (before, values))
+        return same(old, new)
+
+    def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
+        """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""
+        if raw is None:
+            return None
+        try:
+            return doubles(raw) if codec.name == "jsonb" else codec.parse(raw)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, reason: Exception) -> NoReturn:
+        raise WriteError(
+            f"column {name} of {self._table.name} cannot be sent", detail=sentences(str(reason))
+        ) from None
+
+    def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
+        """The columns of custom fields, one for each part of a field: of several, the one that changes.
+
+        *old* and *new* are canonical values by column. Raises WriteError as ``canonical`` does.
+        """
+        left_out = {name for names in self._doubled_custom for name in names}
+        left_out -= {_meant(self._table.name, names, old or {}, new) for names in self._doubled_custom}
+        return [column for column in self._custom if column.name not in left_out]
+
+    def row(self, values: Values) -> list[Any]:
+        """*values* as a row of a scan, which PostgreSQL's input functions read."""
+        return [input_value(b.codec, values.get(b.name)) for b in self._columns]
+
+    def input_values(self, values: Values) -> dict[str, Any]:
+        """The same by the foreign table's columns."""
+        return {b.name: v for b, v in zip(self._columns, self.row(values))}
+
+    def keys(self, row_id: str) -> dict[str, Any]:
+        """The canonical values of the key columns in *row_id*; of several, the last may hold colons itself.
+
+        Raises WriteError for what identifies no row.
+        """
+        table = self._table
+        parts = row_id.split(":", len(table.key) - 1)
+        types = {c.name: c.type for c in table.columns}
+        if len(parts) != len(table.key):
+            raise WriteError(f"{row_id!r} identifies no row of {table.name}")
+        return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts)}
+
+    def changes(self, before: Values, values: Values) -> dict[Any, Any]:
+        """The canonical values that *values* change in the row *before*, by BoundColumn.key."""
+        changed = {}
+        for bound in self._columns:
+            old, new = (self.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values))
+            if not same(old, new):
+                changed[bound.key] = new
+        return changed
+
+    def unread(self, before: Values) -> list[BoundColumn]:
+        """The extended columns that the scan of the row *before* did not give."""
+        return [b for b in self._columns if b.column.extended and before.get(b.name) is None]
+
+    def json(self, values: Values) -> str:
+        """*values*, which PostgreSQL's input functions read, as json_populate_record() reads them."""
+        documents = {b.name for b in self._columns if b.codec.name == "jsonb"}
+        pairs = (
+            (n, orjson.Fragment(v) if v is not None and n in documents else v) for n, v in values.items()
+        )
+        return orjson.dumps(dict(pairs), option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
+
+
+def input_value(codec: Codec, raw: Any) -> Any:
+    """*raw* of row_to_json() as the type's input function reads it."""
+    if raw is None:
+        return None
+    if codec.name == "jsonb":
+        return to_json(doubles(raw))
+    if isinstance(raw, Decimal):
+        return str(raw)
+    return codec.load(raw) if isinstance(raw, list) else raw
+
+
+def _doubled(fields: Iterable[tuple[Hashable, str]]) -> list[list[str]]:
+    """Of pairs (field, column): the columns of each field that has several."""
+    columns: dict[Hashable, list[str]] = {}
+    for field, column in fields:
+        columns.setdefault(field, []).append(column)
+    return [names for names in columns.values() if len(names) > 1]
+
+
+def _meant(table: str, names: Sequence[str], old: Values, new: Values) -> str:
+    """The one of the columns *names*, which show one field, whose value is sent.
+
+    *old* are the canonical values before an UPDATE, *new* those that were given, both by column. Raises
+    WriteError when two columns were given different values.
+    """
+    given = [name for name in names if name in new and not same(old.get(name), new[name])]
+    for other in given[1:]:
+        if not same(new[given[0]], new[other]):
+            raise WriteError(
+                f"columns {given[0]} and {other} of {table} are the same field of Pipedrive",
+                detail="They were given different values, and only one can be sent. "
+                "Nothing was sent for this row.",
+                hint="Set one of them, or both to the same value.",
+            )
+    return (given or names)[0]

@@ -1,0 +1,121 @@
+"""What the API answered a write with → the row for RETURNING, and the key for reports.
+
+Answers may be partial, down to the id alone: what they do not tell is as it was scanned or given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pipedrive_fdw.catalog.model import Column, Table
+from pipedrive_fdw.custom_fields.columns import CustomColumn
+from pipedrive_fdw.custom_fields.kinds import LINKS
+from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups
+from pipedrive_fdw.masking import beginning
+from pipedrive_fdw.plan import arrays
+from pipedrive_fdw.plan.row_changes import Change
+from pipedrive_fdw.table.records import dig, joined
+from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.values.jsontext import parse_json, to_json
+
+Values = Mapping[str, Any]
+# Longer than any key of Pipedrive.
+_SHOWN = 100
+
+
+class Labels(Lookups, Protocol):
+    """Labels of options; *known* says whether they cost no request."""
+
+    @property
+    def known(self) -> bool: ...
+
+
+def key_of(table: Table, change: Change, record: Values) -> str:
+    """The key of the row that *change* wrote as the report of a failure names it."""
+    parts = []
+    for name in table.key:
+        column = table.column(name)
+        value = change.key.get(name)
+        if value is None and column is not None:
+            value = dig(record, column.path)
+        parts.append("?" if value is None else key_text(value))
+    return ":".join(parts)
+
+
+def key_text(value: Any) -> str:
+    """A key as a report names it: what an answer has in its place is shown as far as it may be one."""
+    return beginning(str(value), _SHOWN) if isinstance(value, (str, int, float)) else "?"
+
+
+def returned_row(
+    maker: RowMaker,
+    change: Change,
+    record: Values,
+    base: Values,
+    row: Values,
+    labels: Labels,
+    expanded: bool,
+) -> dict[str, Any]:
+    """The answer's row over *base*, column by column where the answer has one.
+
+    *base* is by the foreign table's columns, *row* the row as written by the catalogue's. Labels that would
+    cost a request are those of *base*; *expanded*: scans show what stands behind links (expand_related).
+    """
+    table, binding = maker.binding.table, maker.binding
+    element = _element(table, change, record, row)
+    look: Lookups = labels if labels.known else NO_LOOKUPS
+    values = maker.one(element, record, {**row, **change.key}, look)
+    out = dict(base)
+    for bound, value in zip(binding.columns, values):
+        column = bound.column
+        if bound.custom is not None:
+            told = labels.known or not bound.custom.labelled
+            known = told and _answers(binding.flat, change, record, bound.custom, expanded)
+        elif column.source in ("*", "#"):
+            value, known = _overlaid(out.get(bound.name), value, change), value is not None
+        else:
+            known = _is_told(column, change, record if column.outer else element, value)
+        if known:
+            out[bound.name] = value
+    names = {b.column.name: b.name for b in binding.columns if b.custom is None}
+    if out.get(names.get("row_id", ""), "") is None:  # the answer of an option does not name its field
+        out[names["row_id"]] = joined(*(out.get(names.get(key, "")) for key in table.key))
+    return out
+
+
+def _element(table: Table, change: Change, record: Values, row: Values) -> Values:
+    """The record, or the element of its array that was written."""
+    if not change.op.array:
+        return record
+    found = dig(record, table.nested.split("."))
+    elements = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    place = arrays.place_of(table, elements, row)
+    return arrays.element_of(table, row) if place is None else elements[place]
+
+
+def _is_told(column: Column, change: Change, source: Values, value: Any) -> bool:
+    if column.source == "@":
+        return value is not None
+    if column.echo:
+        return column.name in change.key or value is not None
+    return column.source != "-" and column.path[0] in source
+
+
+def _overlaid(before: Any, value: Any, change: Change) -> str | None:
+    """JSON text of an object as scanned with the answer's parts; a part cleared by the request is gone."""
+    if not isinstance(before, str) or not isinstance(value, str):
+        return value if isinstance(value, str) else None
+    parts = {n: v for n, v in parse_json(before.encode()).items() if change.body.get(n, "") is not None}
+    return to_json({**parts, **parse_json(value.encode())})
+
+
+def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:
+    """Whether the answer tells of a custom field; v1 leaves out the ones that are cleared."""
+    if flat:
+        return column.field in record or change.body.get(column.field, "") is None
+    if column.kind in LINKS and expanded:
+        # an id alone; what was scanned has the parts, unless another id was written
+        return column.field in change.body.get("custom_fields", ())
+    told = record.get("custom_fields")
+    return isinstance(told, dict) and column.field in told

@@ -1,0 +1,144 @@
+"""Sends the requests that write rows of one foreign table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable
+
+import orjson
+
+from pipedrive_fdw.api.paging import pages
+from pipedrive_fdw.catalog.model import NONE, Table, Write
+from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
+from pipedrive_fdw.plan import arrays
+from pipedrive_fdw.plan.calls import Settings, fill, get_call
+from pipedrive_fdw.plan.row_changes import Change, encoded
+from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.table.records import dig
+from pipedrive_fdw.write.parents import Parents
+from pipedrive_fdw.write.pending import BulkPart, RowChange
+from pipedrive_fdw.write.returning import key_of
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RowWrite:
+    """One request that writes a row.
+
+    verb        INSERT, UPDATE or DELETE
+    change      what is sent
+    row         the row as it will be, of a DELETE as it was, by the catalogue's columns
+    old         the row as it was, None for a new one, by the catalogue's columns
+    row_change  what changes in the row, for later commands that read it before it is sent; None for a new one
+    """
+
+    verb: str
+    change: Change
+    row: Values
+    old: Values | None = None
+    row_change: RowChange | None = None
+
+
+class Sender:
+    """*parents* are those of the table's rows; *begin* gives the requests of one write whose price has been
+    allowed."""
+
+    def __init__(self, table: Table, parents: Parents, begin: Callable[[], Work]) -> None:
+        self.table = table
+        self._parents = parents
+        self._begin = begin
+
+    def price(self, change: Change) -> int:
+        """Tokens of *change*, with what is read for it."""
+        table = self.table
+        read = (table.get or table.listings[0]).tokens if change.op.array else 0
+        return change.op.tokens + read
+
+    def send(self, write: RowWrite, work: Work) -> Values:
+        """The record that the API answers; {} where it answers none."""
+        change = write.change
+        try:
+            if change.op.array:
+                change = self._with_array(write, work)
+            body, content_type = encoded(change)
+            answer = work.send(change.op, change.path, body, content_type)
+        except PipedriveError as error:
+            raise self._parents.explained(error, write.verb, write.row) from None
+        path = change.op.answer
+        data = dig(answer.payload.get("data"), path.split(".")) if path else answer.data
+        if change.op.batch and isinstance(data, list) and data:
+            data = data[0]
+        record = data if isinstance(data, dict) else {}
+        if write.verb == "INSERT" and not record and "?" in key_of(self.table, change, record):
+            raise OutcomeUnknownError(
+                "the answer does not show the record that was created",
+                hint="Look for the record in Pipedrive (newest first) before sending it again.",
+            )
+        return record
+
+    def bulk(self, change: Change) -> BulkPart | None:
+        """How *change* goes out together with others of its kind."""
+        op, bulk = change.op, change.op.bulk
+        if bulk is None:
+            return None
+        least = math.ceil(bulk.tokens / op.tokens)
+        path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
+        return BulkPart(path, change, self._send_bulk, least, bulk.most, bulk.tokens)
+
+    def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
+        bulk = changes[0].op.bulk
+        assert bulk is not None  # noqa: S101 - bulk() asked
+        work = self._begin()
+        try:
+            body = orjson.dumps({"data": [change.body for change in changes]})
+            records = work.send(bulk, path, body).data
+        except PipedriveError as error:
+            raise self._parents.explained(error, "INSERT", changes[0].key) from None
+        finally:
+            work.close()
+        found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
+        found += [{}] * (len(changes) - len(found))
+        return [key_of(self.table, change, record) for change, record in zip(changes, found)]
+
+    def _with_array(self, write: RowWrite, work: Work) -> Change:
+        """The change with the whole array, read afresh, where one element is added, changed or left out."""
+        table, change, row, old = self.table, write.change, write.row, write.old
+        record = self._record(change.op, row, work)
+        path = table.nested.split(".")
+        if path[0] not in record and path[0] in table.asks:  # what comes unasked is left out when it is empty
+            raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
+        elements = dig(record, path) or []
+        if old is None:
+            array = arrays.added(table, elements, row)
+        elif write.verb == "UPDATE":
+            array = arrays.changed(table, elements, old, row)
+        else:
+            array = arrays.removed(table, elements, old)
+        return Change(change.op, change.path, {change.op.array: array}, key=change.key)
+
+    def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
+        """The record that *op* changes, read afresh: by its get, or else out of its list.
+
+        Raises WriteError when it is gone.
+        """
+        table = self.table
+        if table.get is not None:
+            # With the parts that are given only when they are asked for: the array may be one of them
+            call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
+            data = work.ask(table.get, call.path, call.params).get("data")
+            return data if isinstance(data, dict) else {}
+        listing, key = table.listings[0], table.column(op.placeholders[-1])
+        path = fill(listing.path, {name: row[name] for name in listing.placeholders})
+        limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
+        params = (*listing.params.items(), *limit)
+        ask = partial(work.ask, listing, path)
+        again = partial(ask, afresh=True)
+        for page in pages(ask, listing, params, f"GET {path}", again=again):
+            for record in page:
+                if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
+                    return record
+        raise WriteError(f"the record of this row of {table.name} is not there any more")

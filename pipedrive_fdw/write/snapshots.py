@@ -1,0 +1,62 @@
+"""The rows that the scans of a writing command see: as they were when the command began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Callable
+
+from pipedrive_fdw.read.order import row_key
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.write.row_images import RowImages, read_ahead
+from pipedrive_fdw.write.transaction import TRANSACTION
+
+
+class Snapshots:
+    """Scans of one foreign table by commands that write it; *images* are the rows that these have changed."""
+
+    def __init__(self, bound: BoundTable, images: RowImages) -> None:
+        self._bound = bound
+        self._images = images
+        columns = bound.binding.columns
+        self._frozen = [
+            (place, value)
+            for name, value in bound.table.frozen
+            for place, column in enumerate(columns)
+            if column.custom is None and column.column.name == name
+        ]
+
+    def scan(
+        self, command: int, request: ScanRequest, rows: Callable[[ScanRequest], Iterator[Row]]
+    ) -> Iterator[Row]:
+        """The rows of *request* as *command* sees them, all read ahead; *rows* reads those of a request from
+        the API."""
+        waiting = request.target and bool(TRANSACTION.waiting.changes(self._bound.identity))
+        if not waiting and not self._images.exist(command):
+            return self._seen(command, rows(request), request)
+        # Rows are added as they were, so that order and limit are applied here
+        whole = replace(request, order=(), limit=None)
+        seen = self._seen(command, rows(whole), whole)
+        return iter(sorted(seen, key=row_key(request.order, self._bound.binding))) if request.order else seen
+
+    def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
+        changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
+        admits = self._bound.row_filter(request)
+        seen = self._images.seen_by(command, rows, self._bound.row_id, self._as_rows(changes), admits)
+        return read_ahead(seen, self._is_frozen if request.target else None)
+
+    def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:
+        """*changes* of rows with their values as a scan of this foreign table gives them."""
+        columns = {b.key: b for b in self._bound.binding.columns}
+
+        def loaded(change: Mapping[Any, Any]) -> dict[str, Any]:
+            bound = [(columns[key], value) for key, value in change.items() if key in columns]
+            return {b.name: None if v is None else b.codec.load(b.codec.dump(v)) for b, v in bound}
+
+        return {row_id: None if change is None else loaded(change) for row_id, change in changes.items()}
+
+    def _is_frozen(self, row: Row) -> bool:
+        """True if Pipedrive does not let the row change. Such rows come first, before anything is sent."""
+        return any(row[place] is value for place, value in self._frozen)

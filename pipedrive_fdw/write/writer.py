@@ -1,0 +1,193 @@
+"""INSERT, UPDATE and DELETE of one foreign table: a row in, a request out, the row as answered back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pipedrive_fdw.custom_fields.writing import changes as custom_changes
+from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.plan.row_changes import always, check_frozen, deletion, difference, insertion, updates
+from pipedrive_fdw.read.field_lookups import READ_ONLY
+from pipedrive_fdw.read.table_reader import TableReader
+from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.table.binding import BoundColumn
+from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.write.commands import Command, Commands
+from pipedrive_fdw.write.dispatcher import Dispatcher
+from pipedrive_fdw.write.incoming_values import IncomingValues
+from pipedrive_fdw.write.parents import Parents
+from pipedrive_fdw.write.pending import RowChange
+from pipedrive_fdw.write.row_images import RowImages
+from pipedrive_fdw.write.sender import RowWrite
+from pipedrive_fdw.write.transaction import TRANSACTION
+
+Values = Mapping[str, Any]
+
+
+class Writer:
+    """Writes one foreign table, row by row, for the *commands* of the statement; *images* keep the rows as
+    they were before."""
+
+    def __init__(self, bound: BoundTable, reader: TableReader, commands: Commands, images: RowImages) -> None:
+        self._bound = bound
+        self._table = bound.table
+        self._reader = reader
+        self._commands = commands
+        self._images = images
+        self._incoming = IncomingValues(bound.binding)
+        self._parents = Parents(bound.table, bound.catalogue, bound.identity[:-1])
+        self._dispatcher = Dispatcher(bound, reader, self._parents)
+
+    def begin(self, number: int, command: int, columns: Collection[str], deferred: bool) -> None:
+        """The write *number* of the *command* begins; *columns* and *deferred* as in Command."""
+        self._commands.begin(number, Command(command, columns, deferred))
+
+    def flush(self, number: int) -> None:
+        """Sends what the write *number* has still to send. Raises as PendingWrites.send() does."""
+        command = self._commands.find(number)
+        if command is not None:
+            with TRANSACTION.reported():
+                TRANSACTION.send(command.pending)
+
+    def write(self, verb: str, number: int, old: str, new: str) -> str:
+        """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of
+        PostgreSQL writes them.
+
+        The result, as json_populate_record() reads it, has the values that differ from *new*, of a deleted
+        row from *old*. It is '' where the row is passed over: the command has written it already, as a join
+        may give a row several times.
+        """
+        command = self._commands[number]
+        with TRANSACTION.reported():
+            before, values = self._incoming.read(old), self._incoming.read(new)
+        if verb == "INSERT":
+            return self._incoming.json(self._insert(command, values))
+        identity = self._identity(before)
+        if identity in command.written:
+            return ""
+        row = self._update(command, before, values) if verb == "UPDATE" else self._delete(command, before)
+        command.written.add(identity)
+        return self._incoming.json(row)
+
+    def _identity(self, old: Values) -> str:
+        """A text that tells rows of the scan apart; elements of one record may have the same key."""
+        return repr(old) if self._table.nested else self._row_id(old)
+
+    def _row_id(self, old: Values) -> str:
+        return self._bound.row_id(self._incoming.row(old))
+
+    @contextmanager
+    def _work(self) -> Iterator[Work]:
+        """The requests of one row."""
+        with TRANSACTION.reported():
+            work = self._reader.begin_work()
+            try:
+                yield work
+            finally:
+                work.close()
+
+    # ---- the three verbs
+
+    def _insert(self, command: Command, new: Values) -> Values:
+        with self._work() as work:
+            row, custom_row = self._incoming.canonical(new)
+            change = insertion(self._table, row, self._custom(None, custom_row, work))
+            self._parents.check(row, work)
+            write = RowWrite("INSERT", change, row)
+            made = self._dispatcher.perform(command, write, self._incoming.input_values(new), work)
+            row_id = self._bound.row_id([made.get(b.name) for b in self._bound.binding.columns])
+            self._images.changed(command.number, row_id, None)
+            return made
+
+    def _update(self, command: Command, before: Values, values: Values) -> Values:
+        with self._work() as work:
+            row_id = self._row_id(before)
+            hidden, kept = command.hidden.get(row_id, ()), command.kept(self._table, row_id, values)
+            old, old_custom = self._incoming.canonical(before, before, hidden)
+            old = {**self._incoming.keys(row_id), **old}
+            new, new_custom = self._incoming.canonical(values, before, kept)
+            # What the scan did not give is NULL in both rows
+            unread = [b for b in self._incoming.unread(before) if b.name in command.columns]
+            if unread:
+                old = {**old, **self._fresh(old, unread)}
+            changed = difference(self._table, old, new)
+            custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
+            if custom:
+                check_frozen(self._table, old, changed)
+            scanned = self._incoming.input_values(before)
+            if not changed and not custom:
+                return scanned
+            base: Values = {**self._incoming.input_values(values), **self._unchanged(scanned, changed)}
+            if command.has_written(self._table, old):
+                return base
+            self._parents.check(old, work)
+            old = self._completed(old, before, "update")
+            row_change = RowChange(self._bound.identity, row_id, self._incoming.changes(before, values))
+            for change in updates(self._table, old, changed, custom):
+                write = RowWrite("UPDATE", change, {**old, **changed}, old, row_change)
+                base = self._dispatcher.perform(command, write, base, work)
+            self._images.changed(command.number, row_id, self._incoming.row(before))
+            return base
+
+    def _delete(self, command: Command, before: Values) -> Values:
+        with self._work() as work:
+            row_id = self._row_id(before)
+            read = self._incoming.canonical(before, before, command.hidden.get(row_id, ()))[0]
+            old = self._completed({**self._incoming.keys(row_id), **read}, before, "delete")
+            change = deletion(self._table, old)
+            if not command.has_written(self._table, old):
+                self._parents.check(old, work)
+                row_change = RowChange(self._bound.identity, row_id, None)
+                write = RowWrite("DELETE", change, old, old, row_change)
+                self._dispatcher.perform(command, write, {}, work)
+            if not self._table.nested:
+                self._images.changed(command.number, row_id, self._incoming.row(before))
+            return {}
+
+    # ---- values
+
+    def _custom(
+        self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """The custom fields that change, by key, as the API takes them."""
+        columns = self._incoming.custom_columns(old, new)
+        if not columns:
+            return {}
+        flat = self._bound.binding.flat
+        found = custom_changes(old, new, columns, self._reader.lookups(work), flat, present)
+        if found and self._table.custom_fields in READ_ONLY:
+            raise WriteError(
+                f"custom fields of {self._table.name} cannot be set",
+                detail="Pipedrive has no operation for it. Nothing was sent for this row.",
+            )
+        return found
+
+    def _unchanged(self, scanned: Values, changed: Values) -> dict[str, Any]:
+        """*scanned* without the columns that are *changed*, and without custom fields."""
+        columns = self._bound.binding.columns
+        bound = (b for b in columns if b.custom is None and b.column.name not in changed)
+        return {b.name: scanned[b.name] for b in bound}
+
+    def _completed(self, old: dict[str, Any], before: Values, verb: str) -> dict[str, Any]:
+        """*old* with the extended columns that *verb* needs and that the scan, which gave *before*, did not
+        give."""
+        needed = always(self._table, verb)
+        unread = [
+            b
+            for b in self._incoming.unread(before)
+            if b.column.name in needed and old.get(b.column.name) is None
+        ]
+        if unread:
+            old = {**old, **self._fresh(old, unread)}
+        return old
+
+    def _fresh(self, old: Values, columns: Collection[BoundColumn]) -> dict[str, Any]:
+        """The canonical values of *columns* of the row, read afresh."""
+        keys = {name: old[name] for name in self._table.key}
+        found = self._reader.find(keys)
+        if found is None:
+            row_id = ":".join(map(str, keys.values()))
+            raise WriteError(f"row {row_id} of {self._table.name} is not there any more")
+        return self._incoming.scanned(columns, found)

@@ -1,0 +1,1 @@
+"""What is run for the product, and not imported by it."""
