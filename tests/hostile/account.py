@@ -32,6 +32,7 @@ from pipedrive_fdw.session.account_sessions import credential_key, new_session, 
 from pipedrive_fdw.table.binding import Binding
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.values.jsontext import parse_row
 from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.hostile.answers import TOKEN, spoilt
 from tests.hostile.unlimited import Unlimited
@@ -172,13 +173,14 @@ def unread(binding: Binding, answer: str) -> Iterator[str]:
     """What PostgreSQL could not read of the row that a write gives back."""
     if "\\u0000" in answer:
         yield f"NUL in {answer:.100}"
-    for name, value in (json.loads(answer) if answer else {}).items():
-        (codec,) = (b.codec for b in binding.columns if b.name == name)
+    codecs = {bound.name: bound.codec for bound in binding.columns}
+    for name, value in parse_row(answer or "{}").items():
+        if value is None or codecs[name].name == "jsonb":
+            continue
         try:
-            if value is not None:
-                codec.parse(value)
+            codecs[name].parse(value)
         except (ValueError, TypeError) as error:
-            yield f"column {name} is {value!r:.100}, no {codec.name}: {error}"
+            yield f"column {name} is {value!r:.100}, no {codecs[name].name}: {error}"
 
 
 def shown_problems(text: str) -> Iterator[str]:
