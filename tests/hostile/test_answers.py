@@ -8,7 +8,6 @@ or known to be unknown. HOSTILE_ANSWERS says how many.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
@@ -167,7 +166,7 @@ class Case:
     def _request(self) -> None:
         request = self.chance.choice(REQUESTS)
         answer = self._end(lambda: self.account.ask(request), writes=True)
-        if answer and ("\\u0000" in answer or json.loads(answer) is None):
+        if answer and ("\\u0000" in answer or answer == "null"):
             self.problems.append(f"a function is answered {answer[:100]}")
 
     def _import(self) -> None:
