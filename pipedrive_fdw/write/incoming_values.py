@@ -42,7 +42,7 @@ class IncomingValues:
             return parse_row(text)
         except ValueError as error:
             raise WriteError(
-                f"a row of {self._table} cannot be sent",
+                f"a row of {self._table.name} cannot be sent",
                 detail=sentences(str(error), "Nothing was sent for this row"),
                 hint="Look at its columns of type json and jsonb.",
             ) from None
