@@ -1,6 +1,6 @@
 """The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
-The only module that imports multicorn. Nothing is decided here, and nothing is raised: an error is told to
+This is the only module that imports multicorn. It decides nothing and raises nothing: an error is given to
 the C part, which raises it when Python has returned.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import encodings.aliases
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
@@ -30,7 +31,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
-from pipedrive_fdw.table.scan_request import explained_parameters, read_request
+from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
 from pipedrive_fdw.write.writable import check_writable, writable_verbs
 
@@ -41,8 +42,8 @@ _STARTUP_COST = 20
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 
-def told(function: Callable[[], T], otherwise: T) -> T:
-    """What *function* returns. An error is told to the C part, and *otherwise* returned."""
+def without_raising(function: Callable[[], T], otherwise: T) -> T:
+    """The result of *function*. An error is given to the C part, and *otherwise* returned."""
     try:
         return function()
     except PipedriveError as error:
@@ -53,7 +54,7 @@ def told(function: Callable[[], T], otherwise: T) -> T:
 
 
 def _asked() -> Question:
-    """What the C part asks. Raises OptionError where Multicorn calls by itself."""
+    """The question of the C part. Raises OptionError where Multicorn calls without it."""
     asked = question()
     if asked is None:
         raise OptionError(
@@ -65,7 +66,7 @@ def _asked() -> Question:
 
 
 class PipedriveFdw(ForeignDataWrapper):
-    """``wrapper 'pipedrive_fdw.PipedriveFdw'``: one object for each foreign table and backend."""
+    """The class that Multicorn loads (option ``wrapper``): one object for each foreign table of a backend."""
 
     def __init__(self, options: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         super().__init__(options, columns)
@@ -78,23 +79,29 @@ class PipedriveFdw(ForeignDataWrapper):
 
     @property
     def table(self) -> ForeignTable:
-        """Raises the error that making it met."""
+        """The foreign table. Raises the error of its options or columns."""
         if self._table is None:
             raise self._fault or OptionError("the foreign table could not be made")
         return self._table
 
     def get_rel_size(self, quals: Sequence[Any], columns: Sequence[str]) -> tuple[int, int]:
-        """Answers any question about the table; the C part reads the size from the answer."""
+        """Answers the C part's question about the table; the sizes that Multicorn gets are not used."""
         asked = _asked()
         if asked.call == "updatable" and self._table is None:
             answer("0")  # else no query could look at what tables there are
         else:
-            told(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
+            without_raising(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
         return 1, 1
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
         asked = _asked()
-        return _rows(told(lambda: _scan(self.table, asked), iter(())))
+        return _rows(without_raising(lambda: _scan(self.table, asked), iter(())))
+
+    @property
+    def rowid_column(self) -> str:
+        """Multicorn asks for it where it carries out a write by itself."""
+        _asked()
+        return "-"
 
     @classmethod
     def import_schema(
@@ -110,30 +117,42 @@ class PipedriveFdw(ForeignDataWrapper):
             read_options(options, (IMPORT,))
             merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
             fields = account_fields(merged)
-            found = import_schema(schema, restriction_type or "", restricts, merged, options, fields)
+            found = import_schema(
+                schema,
+                restriction=restriction_type or "",
+                names=restricts,
+                options=merged,
+                given=options,
+                fields=fields,
+            )
             return [_definition(table) for table in found]
 
         _asked()
-        return told(tables, [])
+        return without_raising(tables, [])
 
 
 def _definition(table: ImportedTable) -> TableDefinition:
-    columns = [ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns]
+    columns = [
+        ColumnDefinition(
+            c.name, type_name=f"{c.type} NOT NULL" if c.not_null else c.type, options=dict(c.options)
+        )
+        for c in table.columns
+    ]
     return TableDefinition(table.name, columns=columns, options=dict(table.options))
 
 
 def _rows(rows: Iterator[Any]) -> Iterator[Any]:
-    """*rows*, ended by an error that is told to the C part."""
+    """*rows*; an error ends them and is given to the C part."""
     try:
         yield from rows
     except PipedriveError as error:
         fail(error)
-    except Exception as error:  # noqa: BLE001 - as in told()
+    except Exception as error:  # noqa: BLE001 - as in without_raising()
         fail(_fault(error))
 
 
 def _fault(error: Exception) -> PipedriveError:
-    """What is told of a fault of this package."""
+    """The error that users see for a fault of this package; the log gets its trace."""
     traceback.print_exc()
     return PipedriveError(f"internal fault: {type(error).__name__}", "The server's log has the details.")
 
@@ -199,7 +218,9 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
-    return table.scan(read_request(asked["plan"], asked["values"]), asked["scan"], asked["command"])
+    request = read_request(asked["plan"], asked["values"])
+    request = replace(request, reads=Reads(asked["reads"]))
+    return table.scan(request, asked["scan"], asked["command"])
 
 
 # ---- questions about none
@@ -209,7 +230,7 @@ def serve() -> None:
     """Answers a question that is about no foreign table."""
     asked = question()
     if asked is not None:
-        told(lambda: answer(_SERVICES[asked.call](asked)), None)
+        without_raising(lambda: answer(_SERVICES[asked.call](asked)), None)
 
 
 def _settings(asked: Question) -> str:
@@ -217,7 +238,7 @@ def _settings(asked: Question) -> str:
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], asked["role"], asked["reads_files"])
+    check_given(asked["place"], asked["given"], role=asked["role"], reads_files=asked["reads_files"])
     return ""
 
 

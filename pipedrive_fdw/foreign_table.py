@@ -6,6 +6,7 @@ One object serves all scans of a table in a backend, several at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.read.ledger import LEDGER
@@ -16,7 +17,7 @@ from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.estimates import Estimates
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import Note
-from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.table.scan_request import Reads, ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.write.commands import Commands
 from pipedrive_fdw.write.row_images import RowImages
@@ -40,7 +41,7 @@ class ForeignTable:
         self._commands = Commands(self.bound)
         images = RowImages(tuple(b.name for b in self.bound.binding.columns))
         self._snapshots = Snapshots(self.bound, images)
-        self.writer = Writer(self.bound, self._reader, self._commands, images)
+        self.writer = Writer(self.bound, self._reader, commands=self._commands, images=images)
 
     def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
         """The rows of one scan of the *command*, counted under the scan's *number*; closing it ends its
@@ -59,5 +60,8 @@ class ForeignTable:
             return rows(request)
         note = self._commands.note_of(command, request) if request.target else None
         return self._snapshots.scan(
-            command, request, lambda wanted: rows(wanted, self.bound.key_columns, note)
+            # What a command writes is read page by page, as its rows are written
+            command,
+            replace(request, reads=Reads.SOME),
+            lambda wanted: rows(wanted, self.bound.key_columns, note),
         )

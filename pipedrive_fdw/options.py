@@ -1,4 +1,4 @@
-"""The options of server, user mapping and foreign table: one table, typed values, errors with the way out.
+"""The options of server, user mapping, foreign table and import: their declarations, and their values.
 
 Multicorn merges the three into one dict before the wrapper sees them, so where an option stood cannot be
 told at run time. PostgreSQL has them looked at when a server, mapping or table is made (``check_given``).
@@ -6,22 +6,28 @@ told at run time. PostgreSQL has them looked at when a server, mapping or table 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Callable
-from urllib.parse import urlsplit
 
 from pipedrive_fdw.addresses import ANY_COMPANY, read_address
 from pipedrive_fdw.errors import CredentialError, OptionError, RightError, did_you_mean, sentences
 from pipedrive_fdw.masking import read_secret
+from pipedrive_fdw.option_values import api_address, boolean, choice, domain, number, path, text
 
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: where it may stand, how its text is read, what holds without it."""
+    """One option.
+
+    where    the places where it may stand
+    read     its text → its value; raises ValueError, which says what to write instead
+    default  its value where it is not given
+    doc      what it does, for the documentation
+    secret   its value is shown nowhere
+    """
 
     name: str
     where: tuple[str, ...]
@@ -31,164 +37,130 @@ class Option:
     secret: bool = False
 
 
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError("it must not be empty")
-    return value
-
-
-def _boolean(value: str) -> bool:
-    lowered = value.strip().lower()
-    if lowered in ("true", "t", "on", "yes", "1"):
-        return True
-    if lowered in ("false", "f", "off", "no", "0"):
-        return False
-    raise ValueError("use 'true' or 'false'")
-
-
-def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
-    wanted = f"use a {'whole ' if whole else ''}number from {low:.15g} to {high:.15g}"
-
-    def read(value: str) -> Any:
-        try:
-            number = int(value) if whole else float(value)
-        except ValueError:
-            raise ValueError(wanted) from None
-        if not low <= number <= high:
-            raise ValueError(wanted)
-        return number
-
-    return read
-
-
-def _choice(*names: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in names:
-            listed = "use one of " + ", ".join(repr(n) for n in names)
-            raise ValueError(sentences(listed, did_you_mean(value, names)))
-        return value
-
-    return read
-
-
-def _domain(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", value):
-        raise ValueError("use the part before .pipedrive.com in the address of your account, like 'acme'")
-    return value.lower()
-
-
-def _path(value: str) -> str:
-    if not value.startswith("/") or "\0" in value:
-        raise ValueError("use the absolute path of a file on the database server")
-    return value
-
-
-# A path that is the API's own; before it may stand that of a gateway.
-_PATH_OF_API = re.compile(r"(.*?)(/api/v[12](/.*)?|/v[12])", re.IGNORECASE)
-
-
-def _base_url(value: str) -> str:
-    url = read_address(value)
-    parts = urlsplit(url)
-    found = _PATH_OF_API.fullmatch(parts.path)
-    ours = f".{parts.hostname}".endswith(".pipedrive.com")
-    if found or (ours and parts.path):
-        kept = url[: len(url) - len(parts.path)] + (found[1] if found and not ours else "")
-        raise ValueError(f"use {kept!r}: the path of the API (/api/v2/…) is added to it")
-    return url
+def _option(
+    doc: str,
+    where: tuple[str, ...],
+    read: Callable[[str], Any],
+    default: Any,
+    secret: bool = False,
+) -> Any:
+    """A field of Options; the arguments are those of Option."""
+    return field(default=default, metadata={"where": where, "read": read, "doc": doc, "secret": secret})
 
 
 _ST = (SERVER, TABLE)
 _STI = (SERVER, TABLE, IMPORT)
-OPTIONS: tuple[Option, ...] = (
-    Option(
-        "company_domain", (SERVER,), _domain, "", "the part before .pipedrive.com in the account's address"
-    ),
-    Option("base_url", (SERVER,), _base_url, "", "another address of the API (a proxy, the simulator)"),
-    Option(
-        "oauth_url",
+
+
+@dataclass(frozen=True, repr=False)
+class Options:
+    """The typed values of all options; one that was not given has its default."""
+
+    company_domain: str = _option(
+        "the part before .pipedrive.com in the account's address", (SERVER,), domain, ""
+    )
+    base_url: str = _option("another address of the API (a proxy, the simulator)", (SERVER,), api_address, "")
+    oauth_url: str = _option(
+        "address of the OAuth token endpoint, if neither base_url nor Pipedrive's",
         (SERVER,),
         read_address,
         "",
-        "address of the OAuth token endpoint, if neither base_url nor Pipedrive's",
-    ),
-    Option(
-        "api_version", (SERVER,), _choice("v1", "v2"), "v2", "'v1' uses the old core API wherever it existed"
-    ),
-    Option("page_size", _ST, _number(1, 500), 500, "rows asked for in one page"),
-    Option(
-        "connect_timeout", (SERVER,), _number(0.1, 600, whole=False), 10.0, "seconds to wait for a connection"
-    ),
-    Option("read_timeout", (SERVER,), _number(0.1, 3600, whole=False), 60.0, "seconds to wait for an answer"),
-    Option("api_token", (MAPPING,), read_secret, "", "the user's API token", secret=True),
-    Option(
-        "client_id", (MAPPING,), read_secret, "", "OAuth 2.0 instead of a token: the app's id", secret=True
-    ),
-    Option("client_secret", (MAPPING,), read_secret, "", "OAuth 2.0: the app's secret", secret=True),
-    Option(
-        "refresh_token", (MAPPING,), read_secret, "", "OAuth 2.0: what `authorize` has given", secret=True
-    ),
-    Option("secrets_file", (MAPPING,), _path, "", "a file on the server that holds these instead"),
-    Option("table", (TABLE,), _text, "", "which of Pipedrive's tables it is; IMPORT sets it"),
-    Option(
-        "archived",
+    )
+    api_version: str = _option(
+        "'v1' uses the old core API wherever it existed", (SERVER,), choice("v1", "v2"), "v2"
+    )
+    page_size: int = _option("rows asked for in one page", _ST, number(1, 500), 500)
+    connect_timeout: float = _option(
+        "seconds to wait for a connection", (SERVER,), number(0.1, 600, whole=False), 10.0
+    )
+    read_timeout: float = _option(
+        "seconds to wait for an answer", (SERVER,), number(0.1, 3600, whole=False), 60.0
+    )
+    api_token: str = _option("the user's API token", (MAPPING,), read_secret, "", secret=True)
+    client_id: str = _option(
+        "OAuth 2.0 instead of a token: the app's id", (MAPPING,), read_secret, "", secret=True
+    )
+    client_secret: str = _option("OAuth 2.0: the app's secret", (MAPPING,), read_secret, "", secret=True)
+    refresh_token: str = _option(
+        "OAuth 2.0: the refresh token that `authorize` has given", (MAPPING,), read_secret, "", secret=True
+    )
+    secrets_file: str = _option(
+        "a file on the database server that holds the secrets instead", (MAPPING,), path, ""
+    )
+    table: str = _option("which of Pipedrive's tables it is; IMPORT sets it", (TABLE,), text, "")
+    archived: str = _option(
+        "whether archived deals, leads and projects are rows",
         _ST,
-        _choice("include", "exclude", "only"),
+        choice("include", "exclude", "only"),
         "include",
-        "archived rows of deals, leads, projects",
-    ),
-    Option("suppress_extended_requests", _ST, _boolean, False, "columns that cost a request a row: NULL"),
-    Option(
-        "odd_values",
-        _ST,
-        _choice("error", "null"),
-        "error",
+    )
+    suppress_extended_requests: bool = _option(
+        "shows NULL in the columns that cost one request for each row", _ST, boolean, False
+    )
+    odd_values: str = _option(
         "values that PostgreSQL cannot hold (2024-02-30): an error where a query uses them, or NULL",
-    ),
-    Option("extended_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which those are remembered"),
-    Option("custom_fields", _STI, _boolean, True, "whether an import makes columns of custom fields"),
-    Option(
-        "custom_field_names",
-        _STI,
-        _choice("label", "key"),
-        "label",
-        "columns of custom fields are named by their labels or by their keys",
-    ),
-    Option(
-        "custom_field_options",
-        _STI,
-        _choice("label", "id"),
-        "label",
-        "enum and set fields show the labels of options or their ids",
-    ),
-    Option(
-        "require_fields",
-        (IMPORT,),
-        _boolean,
-        False,
-        "fields of an object that the account lacks fail the import too",
-    ),
-    Option(
-        "fields_cache_ttl", _ST, _number(0, 86_400), 300, "seconds for which option labels are remembered"
-    ),
-    Option("expand_related", _ST, _boolean, False, "fetches what stands behind user, org and people fields"),
-    Option("statement_memory", (SERVER,), _number(0, 4096), 64, "MiB of answers that a statement remembers"),
-    Option("cache_ttl", _ST, _number(0, 604_800), 0, "seconds for which all sessions share what was read"),
-    Option("max_tokens_per_query", _ST, _number(0, 1e9), 5_000, "tokens at which a query is stopped"),
-    Option("reserve_tokens", _ST, _number(0, 1e9), 0, "tokens of the day that queries leave untouched"),
-    Option("parallel", (SERVER,), _number(1, 32), 8, "requests under way at once in a scan"),
-    Option(
-        "push_text_sort", _ST, _boolean, False, "lets Pipedrive sort text for an ORDER BY, in its own order"
-    ),
-    Option(
-        "write_mode",
         _ST,
-        _choice("immediate", "commit"),
-        "immediate",
-        "when writes leave: with the row, or at COMMIT",
-    ),
-    Option("updatable", _ST, _boolean, True, "whether rows may be written"),
-    Option("rows", (TABLE,), _number(0, 1e12), None, "how many rows it has, for the planner"),
+        choice("error", "null"),
+        "error",
+    )
+    extended_cache_ttl: int = _option(
+        "how long (in seconds) the values of extended columns are remembered", _ST, number(0, 86_400), 300
+    )
+    custom_fields: bool = _option("whether an import makes columns of custom fields", _STI, boolean, True)
+    custom_field_names: str = _option(
+        "columns of custom fields are named by their labels or by their keys",
+        _STI,
+        choice("label", "key"),
+        "label",
+    )
+    custom_field_options: str = _option(
+        "enum and set fields show the labels of options or their ids", _STI, choice("label", "id"), "label"
+    )
+    attrs: bool = _option(
+        "whether an import makes the column attrs, the whole record", (IMPORT,), boolean, True
+    )
+    comments: bool = _option("whether an import writes COMMENTs", (TABLE, IMPORT), boolean, True)
+    require_fields: bool = _option(
+        "the import fails even where the fields are those of an object that the account lacks",
+        (IMPORT,),
+        boolean,
+        False,
+    )
+    fields_cache_ttl: int = _option(
+        "how long (in seconds) option labels are remembered", _ST, number(0, 86_400), 300
+    )
+    expand_related: bool = _option(
+        "shows the record behind a user, org or people field instead of its id", _ST, boolean, False
+    )
+    statement_memory: int = _option(
+        "MiB of answers that are remembered within a statement", (SERVER,), number(0, 4096), 64
+    )
+    cache_ttl: int = _option(
+        "how long (in seconds) all sessions share what one has read", _ST, number(0, 604_800), 0
+    )
+    max_tokens_per_query: int = _option("API tokens that one query may spend", _ST, number(0, 1e9), 5_000)
+    reserve_tokens: int = _option(
+        "API tokens of the day that queries leave untouched", _ST, number(0, 1e9), 0
+    )
+    parallel: int = _option(
+        "requests that a scan has under way at once, at most", (SERVER,), number(1, 32), 32
+    )
+    push_text_sort: bool = _option(
+        "lets Pipedrive sort text for an ORDER BY, in its own order", _ST, boolean, False
+    )
+    write_mode: str = _option(
+        "when writes are sent: with each row, or at COMMIT", _ST, choice("immediate", "commit"), "immediate"
+    )
+    updatable: bool = _option("whether rows may be written", _ST, boolean, True)
+    rows: int | None = _option("the number of rows that the planner expects", (TABLE,), number(0, 1e12), None)
+
+    def __repr__(self) -> str:
+        values = ((option, getattr(self, option.name)) for option in OPTIONS)
+        return f"Options({ {o.name: '***' if o.secret and v else v for o, v in values} })"
+
+
+OPTIONS: tuple[Option, ...] = tuple(
+    Option(name=f.name, default=f.default, **f.metadata) for f in fields(Options)
 )
 # The two ways to sign in.
 TOKEN = ("api_token",)
@@ -199,9 +171,10 @@ SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_exte
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def kept_by_tables(given: Mapping[str, str]) -> dict[str, str]:
-    """Of the options *given* to an import, those that a table may have too."""
-    return {name: value for name, value in given.items() if TABLE in _BY_NAME[name].where}
+def kept_by_tables(given: Mapping[str, str], custom: bool) -> dict[str, str]:
+    """Of the options *given* to an import, those that a table may have, with or without *custom* fields."""
+    kept = (n for n in given if TABLE in _BY_NAME[n].where and (custom or not n.startswith("custom_field")))
+    return {name: given[name] for name in kept}
 
 
 # The option of a server that Multicorn itself reads: the class that it loads.
@@ -209,32 +182,12 @@ _WRAPPER = "wrapper"
 WRAPPER = "pipedrive_fdw.PipedriveFdw"
 
 
-@dataclass(frozen=True)
-class Options(Mapping[str, Any]):
-    """Typed values by name; a name that was not given has its default."""
-
-    typed: Mapping[str, Any] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Any:
-        return self.typed[name]
-
-    def __iter__(self) -> Any:
-        return iter(self.typed)
-
-    def __len__(self) -> int:
-        return len(self.typed)
-
-    def __repr__(self) -> str:
-        shown = {n: "***" if _BY_NAME[n].secret and v else v for n, v in self.typed.items()}
-        return f"Options({shown})"
-
-
 def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAPPING, TABLE)) -> Options:
     """Typed options from the texts of PostgreSQL.
 
     Raises OptionError for a name that no option has at *where* and for a value that cannot be read.
     """
-    values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    values: dict[str, Any] = {}
     for name, value in given.items():
         if name == _WRAPPER and SERVER in where:
             continue
@@ -248,7 +201,7 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
             raise OptionError(
                 f'option "{name}" cannot be {shown}', hint=sentences(f"{name}: {error}")
             ) from None
-    return Options(values)
+    return Options(**values)
 
 
 def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
@@ -258,7 +211,7 @@ def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
     *merged* are all of them, those of the server before those of the table. Raises as ``read_options`` does.
     """
     options = read_options({**merged, **own})
-    return Options({**options, "updatable": options["updatable"] and read_options(merged)["updatable"]})
+    return replace(options, updatable=options.updatable and read_options(merged).updatable)
 
 
 def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bool) -> None:
@@ -289,7 +242,7 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
 
     Raises OptionError for a value that cannot be read.
     """
-    changed = dict(options)
+    changed: dict[str, Any] = {}
     for name in SESSION:
         value = setting(f"pipedrive.{name}")
         if value:
@@ -300,7 +253,7 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
                     f"setting pipedrive.{name} cannot be {value!r}",
                     hint=sentences(f"SET pipedrive.{name}: {error}"),
                 ) from None
-    return Options(changed)
+    return replace(options, **changed)
 
 
 def _refused(name: str, where: tuple[str, ...]) -> OptionError:
@@ -315,7 +268,7 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
         )
     if option is not None:
         stands = ", ".join(option.where)
-        return OptionError(f"{name} is no option of {place}", hint=f"It stands on: {stands}.")
+        return OptionError(f"{name} is no option of {place}", hint=f"It belongs to: {stands}.")
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
@@ -328,8 +281,8 @@ def check_server(options: Options) -> None:
 
     What a secrets_file holds is checked when it has been read, by another call.
     """
-    secrets = [name for name in (*TOKEN, *OAUTH) if options[name]]
-    if options["secrets_file"]:
+    secrets = [name for name in (*TOKEN, *OAUTH) if getattr(options, name)]
+    if options.secrets_file:
         if secrets:
             raise OptionError(
                 f"the user mapping has a secrets_file and {', '.join(secrets)}",
@@ -337,13 +290,13 @@ def check_server(options: Options) -> None:
                 f"ALTER USER MAPPING … OPTIONS (DROP {secrets[0]}).",
             )
         return
-    if options["api_token"] and len(secrets) > 1:
+    if options.api_token and len(secrets) > 1:
         raise OptionError(
             f"the user signs in by api_token and by OAuth ({', '.join(secrets[1:])})",
             hint="Keep one of the two: ALTER USER MAPPING … OPTIONS (DROP api_token).",
         )
     missing = [name for name in OAUTH if name not in secrets]
-    if secrets and not options["api_token"] and missing:
+    if secrets and not options.api_token and missing:
         raise OptionError(
             f"OAuth needs {' and '.join(missing)} besides {' and '.join(secrets)}",
             hint="`python -m pipedrive_fdw authorize` gives all three.",
@@ -351,10 +304,11 @@ def check_server(options: Options) -> None:
     if not secrets:
         raise CredentialError(
             "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
-            "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'). You find the "
+            "token in Pipedrive under Personal preferences > API. For OAuth, `python -m pipedrive_fdw "
+            "authorize` makes the mapping.",
         )
-    if not options["company_domain"] and not options["base_url"] and not uses_oauth(options):
+    if not options.company_domain and not options.base_url and not uses_oauth(options):
         raise OptionError(
             "the server names no Pipedrive account",
             hint="ALTER SERVER … OPTIONS (ADD company_domain 'acme') for https://acme.pipedrive.com.",
@@ -362,27 +316,28 @@ def check_server(options: Options) -> None:
 
 
 def uses_oauth(options: Options) -> bool:
-    return bool(options["refresh_token"])
+    """True if the user signs in by OAuth, and not by an API token."""
+    return bool(options.refresh_token)
 
 
 def base_url(options: Options) -> str:
     """The address that paths like /api/v2/deals are appended to, unless OAuth gives another."""
-    if options["base_url"]:
-        return str(options["base_url"])
-    domain = options["company_domain"]
+    if options.base_url:
+        return str(options.base_url)
+    domain = options.company_domain
     return f"https://{domain}.pipedrive.com" if domain else ANY_COMPANY
 
 
 def account_identity(options: Options) -> tuple[str, ...]:
-    """What tells accounts apart: the address, and where that serves every company, who signs in."""
-    if options["company_domain"] or options["api_token"]:
+    """The identity of an account: its address, and where that serves every company, its credential."""
+    if options.company_domain or options.api_token:
         return (base_url(options),)
-    return (base_url(options), options["refresh_token"] or options["secrets_file"])
+    return (base_url(options), options.refresh_token or options.secrets_file)
 
 
 def oauth_url(options: Options) -> str:
     """The address that /oauth/token and /oauth/authorize are appended to."""
-    return str(options["oauth_url"] or options["base_url"] or OAUTH_ADDRESS)
+    return str(options.oauth_url or options.base_url or OAUTH_ADDRESS)
 
 
 def read_api_domain(options: Options, value: str) -> str:
@@ -390,7 +345,7 @@ def read_api_domain(options: Options, value: str) -> str:
 
     A token endpoint elsewhere must not have requests sent to what listens on this machine.
     """
-    address = _base_url(value)
+    address = api_address(value)
     if address.startswith("http:") and not oauth_url(options).startswith("http:"):
         raise ValueError("http is allowed only where the token endpoint is on this machine too")
     return address

@@ -86,6 +86,16 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 
 /* What the versions of PostgreSQL call by different names */
+#if PG_VERSION_NUM < 150000
+#define STOPS_EARLY(window) false
+#else
+#define STOPS_EARLY(window) (((WindowAgg *) (window))->runCondition != NIL)
+#endif
+#if PG_VERSION_NUM < 140000
+#define MODIFIED_ROWS(modify) ((Plan *) linitial(((ModifyTable *) (modify))->plans))
+#else
+#define MODIFIED_ROWS(modify) outerPlan(modify)
+#endif
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_READ_SERVER_FILES DEFAULT_ROLE_READ_SERVER_FILES
 #define pull_varnos(root, node) pull_varnos(node)
@@ -137,6 +147,8 @@ static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
 static char *settings;			/* the names of ours */
+static ExecutorRun_hook_type run_before;
+static bool runs_to_end;		/* the query that runs now is to give all of its rows */
 
 /* What Python makes of a scan */
 typedef struct Estimate
@@ -147,6 +159,14 @@ typedef struct Estimate
 	Cost		total;
 	int			ordered;		/* how many keys of the order can be given */
 } Estimate;
+
+/* How many of a scan's rows will be taken */
+typedef enum Reads
+{
+	READS_SOME,					/* perhaps not all */
+	READS_MORE,					/* all, once a second one is taken */
+	READS_ALL
+} Reads;
 
 /* What is known of a relation while it is planned; RelOptInfo.fdw_private */
 typedef struct PlannedScan
@@ -442,7 +462,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	if (!has_columns(relation))
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
-						errhint("ALTER FOREIGN TABLE %s ADD COLUMN ...", get_rel_name(relation))));
+						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.")));
 	check_settings();
 	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
 	ask(kind, relation, user, members);
@@ -801,6 +821,113 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 }
 
 /*
+ * Scans that are read to their end
+ *
+ * Python may ask for a page before it is used where each row will be taken.  What a
+ * client takes (a cursor in pieces, a loop of PL/pgSQL) is known only when a query
+ * runs; what its plan takes of a scan, from the nodes above it.
+ */
+
+#if PG_VERSION_NUM < 180000
+#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define RUN_ARGUMENTS query, direction, count, once
+#else
+#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define RUN_ARGUMENTS query, direction, count
+#endif
+
+static void
+run_query(RUN_PARAMETERS)
+{
+	bool		before = runs_to_end;
+
+	runs_to_end = count == 0 && ScanDirectionIsForward(direction);
+	PG_TRY();
+	{
+		if (run_before)
+			run_before(RUN_ARGUMENTS);
+		else
+			standard_ExecutorRun(RUN_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		runs_to_end = before;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * How many rows of the scan with this number does "plan" take, of which itself
+ * "reads" are taken?  A node that is not named here may stop anywhere.
+ */
+static Reads
+rows_read(Plan *plan, int scan, Reads reads)
+{
+	List	   *parts = NIL;
+	ListCell   *cell;
+
+	check_stack_depth();
+	if (plan == NULL)
+		return READS_SOME;
+	switch (nodeTag(plan))
+	{
+		case T_ForeignScan:
+			return plan->plan_node_id == scan ? reads : READS_SOME;
+		case T_Sort:
+		case T_Hash:
+			reads = READS_ALL;
+			break;
+		case T_Agg:
+			if (((Agg *) plan)->aggstrategy == AGG_PLAIN || ((Agg *) plan)->aggstrategy == AGG_HASHED)
+				reads = READS_ALL;
+			break;
+		case T_HashJoin:
+			/* One row of the outer side may be taken before the other turns out to be empty */
+			return Max(rows_read(outerPlan(plan), scan, Min(reads, READS_MORE)),
+					   rows_read(innerPlan(plan), scan, READS_SOME));
+		case T_NestLoop:
+			return Max(rows_read(outerPlan(plan), scan, reads), rows_read(innerPlan(plan), scan, READS_SOME));
+		case T_MergeJoin:
+			return Max(rows_read(outerPlan(plan), scan, READS_SOME), rows_read(innerPlan(plan), scan, READS_SOME));
+		case T_WindowAgg:
+			reads = STOPS_EARLY(plan) ? READS_SOME : reads;
+			break;
+		case T_Limit:
+			reads = READS_SOME;
+			break;
+		case T_Result:
+		case T_ProjectSet:
+		case T_Material:
+		case T_Group:
+		case T_Unique:
+		case T_SetOp:
+		case T_LockRows:
+		case T_IncrementalSort:
+			break;
+		case T_SubqueryScan:
+			return rows_read(((SubqueryScan *) plan)->subplan, scan, reads);
+		case T_ModifyTable:
+			return rows_read(MODIFIED_ROWS(plan), scan, reads);
+		case T_Append:
+			parts = ((Append *) plan)->appendplans;
+			break;
+		case T_MergeAppend:
+			parts = ((MergeAppend *) plan)->mergeplans;
+			break;
+		default:
+			return READS_SOME;
+	}
+	foreach(cell, parts)
+	{
+		Reads		found = rows_read(lfirst(cell), scan, reads);
+
+		if (found != READS_SOME)
+			return found;
+	}
+	return rows_read(outerPlan(plan), scan, reads);
+}
+
+/*
  * BeginForeignScan, IterateForeignScan, ReScanForeignScan, EndForeignScan
  *
  * Multicorn's own state is kept apart, and takes the place of ours for its calls.
@@ -855,6 +982,7 @@ static char *
 scan_members(RunningScan *scan)
 {
 	PlanState  *state = &scan->node->ss.ps;
+	static const char *const words[] = {[READS_SOME] = "some", [READS_MORE] = "more", [READS_ALL] = "all"};
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -866,9 +994,11 @@ scan_members(RunningScan *scan)
 
 		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
 	}
-	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"plan\":%s,\"values\":%s", scan->number,
-					state->state->es_snapshot->curcid, strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)),
-					joined(values, '[', ']'));
+	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"reads\":\"%s\",\"plan\":%s,\"values\":%s",
+					scan->number, state->state->es_snapshot->curcid,
+					words[rows_read(state->state->es_plannedstmt->planTree, state->plan->plan_node_id,
+									runs_to_end ? READS_ALL : READS_SOME)],
+					strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)), joined(values, '[', ']'));
 }
 
 static TupleTableSlot *
@@ -1247,6 +1377,8 @@ _PG_init(void)
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+	run_before = ExecutorRun_hook;
+	ExecutorRun_hook = run_query;
 	/* The settings are defined so that others are an error; Python reads them */
 	settings = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
 	names = pstrdup(settings);

@@ -17,6 +17,7 @@ from pipedrive_fdw.errors import ProtocolError
 Params = tuple[tuple[str, str], ...]
 Page = list[Any]
 Ask = Callable[[Params], Mapping[str, Any]]
+Expect = Callable[[Params], None]
 # Page maxima of the API are multiples of it: 50 of call logs, 100 of files, 500.
 _ROUND = 50
 # The same page in the place of the next, so many times on end, is an error. New records at the front of the
@@ -141,15 +142,21 @@ def _repeated(where: str, what: str) -> ProtocolError:
 
 
 def pages(
-    ask: Ask, listing: Listing, params: Params, where: str, again: Ask | None = None, rank: Rank | None = None
+    ask: Ask,
+    listing: Listing,
+    params: Params,
+    where: str,
+    again: Ask | None = None,
+    rank: Rank | None = None,
+    expect: Expect | None = None,
 ) -> Iterator[Page]:
-    """Page after page, each asked for when the one before it has been used.
+    """Page after page, each asked for when the one before it has been used. *expect* is told of it before.
 
     A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
     which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
     """
     if listing.paging == OFFSET:
-        yield from _by_offset(ask, again, listing, params, where, rank)
+        yield from _by_offset(ask, again, listing, params, where, rank, expect)
         return
     asked: set[Params] = set()
     current: Params | None = params
@@ -162,11 +169,19 @@ def pages(
             raise _repeated(where, "a page")
         if current is not None:
             asked.add(current)
+            if expect is not None:
+                expect(current)
         yield page
 
 
 def _by_offset(
-    ask: Ask, again: Ask | None, listing: Listing, params: Params, where: str, rank: Rank | None
+    ask: Ask,
+    again: Ask | None,
+    listing: Listing,
+    params: Params,
+    where: str,
+    rank: Rank | None,
+    expect: Expect | None,
 ) -> Iterator[Page]:
     """The new records of each page. Where a page does not hold on to what was read, because records before it
     have gone, the reader steps back, twice as far each time, until one does."""
@@ -193,6 +208,8 @@ def _by_offset(
             return  # a list that knows no pages
         if same == _SAME_PAGES:
             raise _repeated(where, "its page")
+        if following is not None and following not in asked and expect is not None:
+            expect(following)
         yield reader.take(page)
         current = following
 

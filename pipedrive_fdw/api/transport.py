@@ -45,7 +45,7 @@ _WHOLE = 5
 
 @dataclass(frozen=True)
 class Request:
-    """A request as a value. ``form`` is sent URL-encoded, ``json`` as JSON bytes, ``files`` as multipart."""
+    """A request: *url* without its query, *params* in their order (a name may repeat), *body* encoded."""
 
     method: str
     url: str
@@ -77,7 +77,7 @@ class Transport(Protocol):
 
 
 class Exchange:
-    """The exchanges of one scan or write: what to shut down when it is given up."""
+    """The connections of one scan or write, which are shut down when it is aborted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -98,6 +98,11 @@ class Exchange:
                 hint="Use a smaller page_size, or a smaller number of requests at once: the option parallel.",
             )
 
+    @property
+    def held(self) -> int:
+        """Bytes of answers that have come and were not used yet."""
+        return self._held
+
     def release(self, size: int) -> None:
         """*size* bytes of answers are not needed any more."""
         with self._lock:
@@ -112,7 +117,7 @@ class Exchange:
             _shut(sock)
 
     def leave(self, sock: socket.socket | None) -> bool:
-        """*sock* is not used any more; whether it was shut down because its time had come."""
+        """Forgets *sock*; true if it was shut down because its time was over."""
         if sock is None:
             return False
         with self._lock:
@@ -123,7 +128,7 @@ class Exchange:
             return True
 
     def expire(self) -> None:
-        """Ends those whose time has come; whoever waits for the exchanges calls it now and then."""
+        """Shuts down the connections whose time is over; whoever waits for an answer calls it at times."""
         now = time.monotonic()
         with self._lock:
             late = [sock for sock, until in self._sockets.items() if until < now]
@@ -165,7 +170,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 class _Current(threading.local):
-    """What the present thread is sending: its exchange, the socket, until when, and when it had left."""
+    """The request of the present thread: its exchange, its socket, its deadline, when it was sent."""
 
     exchange: Exchange | None = None
     sock: socket.socket | None = None
@@ -346,7 +351,7 @@ def _read(answer: requests.Response, exchange: Exchange) -> bytes:
 
 
 def _connect_error(error: Exception, request: Request, late: bool) -> ConnectError:
-    """What *error* means, told by its kind alone: its text may be the server's."""
+    """The ConnectError for *error*, by its kind alone: its text may be the server's."""
     inner = _innermost(error)
     arrived, lasting = True, False
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):

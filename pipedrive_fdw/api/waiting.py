@@ -90,19 +90,17 @@ Pending = Union[Task[R], Ready[R]]
 
 
 def ordered_map(
-    start: Callable[[T], Pending[R]], items: Iterable[T], most: int, interrupts: Interrupts
+    start: Callable[[T], Pending[R]], items: Iterable[T], width: Callable[[int], int], interrupts: Interrupts
 ) -> Iterator[tuple[T, R]]:
-    """(item, result of start(item)) in the order of *items*, up to *most* at a time; *start* and *items*
-    run on the calling thread.
+    """(item, result of start(item)) in the order of *items*; *start* and *items* run on the calling thread.
 
-    Begins with one and lets one more run for each result that was used (a slow start), so that a reader
-    who stops early, as under LIMIT, has paid for little that it did not see.
+    When so many results have been used, *width* of them may be under way at the same time, one at least.
     """
     running: deque[tuple[T, Pending[R]]] = deque()
     source = iter(items)
-    width, more = 1, True
+    used, more = 0, True
     while True:
-        while more and len(running) < width:
+        while more and len(running) < max(width(used), 1):
             try:
                 item = next(source)
             except StopIteration:
@@ -113,4 +111,4 @@ def ordered_map(
             return
         item, pending = running.popleft()
         yield item, pending.wait(interrupts)
-        width = min(width + 1, most)
+        used += 1

@@ -1,1 +1,1 @@
-"""What the SQL side of the extension asks."""
+"""What the SQL of the extension calls: IMPORT FOREIGN SCHEMA, and the requests of its functions."""

@@ -32,6 +32,7 @@ class ImportedColumn:
     name: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
+    not_null: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ def imported_table(
     Raises OptionError when they are too many.
     """
     names = [column.name for column in (*table.columns, ATTRS)]
-    custom = custom_columns(fields, names, options["custom_field_names"], options["custom_field_options"])
+    custom = custom_columns(
+        fields, names, names=options.custom_field_names, choices=options.custom_field_options
+    )
     columns = [
-        *(ImportedColumn(c.name, c.type) for c in table.columns),
+        *(ImportedColumn(c.name, c.type, not_null=c.not_null) for c in table.columns),
         *(ImportedColumn(c.name, c.type, c.options) for c in custom),
-        ImportedColumn(ATTRS.name, ATTRS.type),
+        *([ImportedColumn(ATTRS.name, ATTRS.type)] if options.attrs else []),
     ]
     if len(columns) > MOST_COLUMNS:
         raise OptionError(
@@ -63,24 +66,24 @@ def imported_table(
             hint=f"Import it by itself: LIMIT TO ({table.name}) … OPTIONS (custom_fields 'false'); its "
             "column custom_fields holds all of them. Import the others with EXCEPT.",
         )
-    kept = kept_by_tables(given) if table.custom_fields else {}
+    kept = kept_by_tables(given, custom=bool(table.custom_fields))
     return ImportedTable(table.name, tuple(columns), {"table": table.name, **kept})
 
 
 def account_fields(options: Options) -> Fields:
-    """Asks the account for field definitions, once for each kind of record, and only for those wanted."""
+    """A function that gives the custom fields of a table; it reads those of each kind of record once."""
     known: dict[str, Sequence[Field]] = {}
 
     def fields(table: Table) -> Sequence[Field]:
         entity = "deal" if table.custom_fields == "lead" else table.custom_fields
-        if not entity or not options["custom_fields"]:
+        if not entity or not options.custom_fields:
             return ()
         if entity not in known:
-            guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"])
+            guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
             work = Work(session_for(options), guards)
             try:
                 known[entity] = imported_fields(
-                    work, table, options["api_version"], options["require_fields"]
+                    work, table, api_version=options.api_version, required=options.require_fields
                 )
             finally:
                 work.close()
@@ -99,8 +102,8 @@ def import_schema(
 ) -> list[ImportedTable]:
     """The tables of ``IMPORT FOREIGN SCHEMA``; *restriction* is 'limit', 'except' or anything else for all.
 
-    *options* are those of server, user mapping and import; *given* what stood in the import itself, which
-    the tables keep, so that ``refresh_columns`` makes columns as the import did.
+    *options* are those of server, user mapping and import. *given* are the options of the import alone; the
+    tables keep them, so that ``refresh_columns`` makes the same columns.
 
     Raises OptionError when *schema* or a name of LIMIT TO or EXCEPT is not there.
     """
@@ -109,7 +112,7 @@ def import_schema(
             f'there is no schema "{schema}" to import',
             hint=f"IMPORT FOREIGN SCHEMA {SCHEMA} FROM SERVER … INTO …",
         )
-    tables = tables_of(options["api_version"])
+    tables = tables_of(options.api_version)
     listed = list(names)
     # What one version of the API has may well be left out of the other's
     known = {**tables_of("v1"), **tables_of("v2")} if restriction == "except" else tables
@@ -122,4 +125,4 @@ def import_schema(
         chosen = [table for name, table in tables.items() if name not in listed]
     else:
         chosen = list(tables.values())
-    return [imported_table(table, options, given, fields(table)) for table in chosen]
+    return [imported_table(table, options, given=given, fields=fields(table)) for table in chosen]

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from pipedrive_fdw.addresses import check_written_segment
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import column_comment, table_comment
@@ -19,9 +18,11 @@ from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.values.shapes import Place, check, tidied
@@ -36,11 +37,11 @@ Values = Mapping[str, Any]
 
 
 def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
-    """What the extension's functions ask of the account of *server* and *mapping*, the options of both: JSON,
-    '' for NULL.
+    """The JSON that answers a function of the extension, '' for NULL.
 
-    *text* is a JSON object. With ``catalogue`` it asks for the words of COMMENTs, with ``forget`` to remove
-    what is kept of the account; else it is a request, see ``send``. Raises WriteError for anything else.
+    *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
+    the texts of COMMENTs, with ``forget`` it removes what is kept of the account, otherwise it is a request
+    as for ``send``. Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -58,20 +59,20 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 
 
 def send(options: Options, request: Values) -> Any:
-    """Sends *request*, in every write mode at once; the ``data`` of the API's answer.
+    """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
-    It has method and path, and perhaps query, body, and with GET pages: true for the items of all pages of a
-    search. Raises WriteError for what cannot be sent, and the API's error, which says what the statement has
-    written before.
+    It has the members method and path, and may have query, body, and with GET pages (true for the items of
+    all pages of a search). Raises WriteError for a request that cannot be sent, and the API's error with the
+    rows that the statement has written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
         given = beginning(repr(request.get("method")), _SHOWN)
         raise WriteError(f"{given} is no method", hint=f"Methods: {', '.join(METHODS)}.")
     version, path = _parsed(str(request.get("path")))
-    if method != "GET" and not options["updatable"]:
+    if method != "GET" and not options.updatable:
         raise WriteError(
-            f"{method} {path} is not to be sent",
+            f"{method} {path} is forbidden here",
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
@@ -95,7 +96,7 @@ def _exact(request: Values, name: str) -> Any:
 
 def _comments(options: Options) -> Iterator[dict[str, str | None]]:
     """The COMMENT of each table (column_name is None) and of each column."""
-    for table in tables_of(options["api_version"]).values():
+    for table in tables_of(options.api_version).values():
         yield {"table_name": table.name, "column_name": None, "comment": table_comment(table)}
         for column in (*table.columns, ATTRS):
             comment = column_comment(table, column)
@@ -103,7 +104,7 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
 
 
 def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
-    """The ``data`` of one request. Raises the API's error, with what the statement has written before."""
+    """The ``data`` of one request. Raises the API's error with the rows that the statement wrote before."""
     try:
         with TRANSACTION.reported():
             data = _data(options, op, params, body, whole)
@@ -118,7 +119,7 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
 
 def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
     options = with_session(options, setting)
-    work = Work(session_for(options), Guards(options["max_tokens_per_query"], options["reserve_tokens"]))
+    work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
     try:
         if whole:
             return _every_page(work, op, params)
@@ -128,9 +129,9 @@ def _data(options: Options, op: Operation, params: Params, body: Any, whole: boo
 
 
 def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveError:
-    """*error* with what is gone, where Pipedrive has taken the operations of *path* away."""
+    """*error*, with a hint where Pipedrive has removed the operations of *path*."""
     if isinstance(error, (AccessError, NotFoundError)):
-        for table in tables_of(options["api_version"]).values():
+        for table in tables_of(options.api_version).values():
             if table.removed and _family(table) == path.split("/")[1]:
                 error.hint = sentences(table.needs)
     return error
@@ -138,16 +139,12 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
-    answers: list[Mapping[str, Any]] = []
-
-    def ask(asked: Params) -> Mapping[str, Any]:
-        answers.append(work.ask(op, op.path, asked))
-        return answers[-1]
-
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    found = pages(ask, listing, (*params, ("limit", str(_HITS))), f"GET {op.path}")
-    items = [item for page in found for item in page]
-    return {**answers[0]["data"], "items": items}
+    call = Call(listing, op.path, (*params, ("limit", str(_HITS))))
+    first = work.ask(call)
+    pages = list_pages(work, listing, call, first=first)
+    items = [item for page in pages for item in page]
+    return {**first["data"], "items": items}
 
 
 def _family(table: Table) -> str:
@@ -166,7 +163,7 @@ def _parsed(path: str) -> tuple[int, str]:
         raise WriteError(
             f"{beginning(path, _SHOWN)!r} is no path of the API",
             detail=sentences(str(error).capitalize()),
-            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
+            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters belong in the argument query.",
         ) from None
     return int(found[1]), found[2]
 

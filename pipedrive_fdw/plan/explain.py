@@ -41,6 +41,8 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
             yield f"… and {len(lines) - len(shown)} more like it"
         if isinstance(step, Batches) and step.others:
             yield "Ids that were not found are looked for among the archived"
+        if isinstance(step, Lists) and step.both_ends:
+            yield "Read from both ends at once where all rows are taken"
         if stop is not None:
             beyond = "<" if stop.order.reverse else ">"
             yield f"Left at the page where {stop.order.column} {beyond} {stop.bound}"

@@ -34,6 +34,16 @@ class Call:
     params: tuple[tuple[str, str], ...] = ()
     echo: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+        """What identifies the request: version, path, parameters."""
+        return self.op.version, self.path, self.params
+
+    @property
+    def where(self) -> str:
+        """The request without its parameters, for errors."""
+        return f"{self.op.method} /api/v{self.op.version}{self.path}"
+
     def text(self, full: bool = True) -> str:
         """The request as EXPLAIN shows it; long values are cut unless *full*."""
         parts = []
@@ -103,6 +113,7 @@ class Lists:
     ahead       how a look-up takes others along
     stop        where each call is left before its end
     whole       no filter is sent: what ends by itself has given the whole list
+    both_ends   it comes by id, and may be read from both ends at once where all rows are taken
     """
 
     listing: Listing
@@ -112,6 +123,7 @@ class Lists:
     ahead: Ahead | None = None
     stop: Stop | None = None
     whole: bool = False
+    both_ends: bool = False
 
     @property
     def tokens(self) -> int:

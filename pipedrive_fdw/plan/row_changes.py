@@ -31,7 +31,7 @@ FILE = "file"
 class Change:
     """One request that writes: the operation, its path, the properties of its body.
 
-    content, file_name  of a multipart body: what the part ``file`` holds, and the name it is sent under
+    content, file_name  the content of the part ``file`` of a multipart body, and its file name
     key                 the key columns of the row, as far as they are known before the answer
     """
 
@@ -126,7 +126,7 @@ def _check_update(table: Table) -> None:
 
 
 def check_frozen(table: Table, old: Row, changed: Row) -> None:
-    """Raises WriteError for a row that Pipedrive does not let change, unless *changed* unfreezes it."""
+    """Raises WriteError for a frozen row (Table.frozen), unless *changed* gives the column another value."""
     for name, value in table.frozen:
         if old.get(name) == value and changed.get(name, value) == value:
             leave_out = f"Leave such rows out: AND {'NOT ' if value else ''}{name}."
@@ -142,14 +142,14 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
 
 
 def thawing(table: Table) -> list[tuple[str, str]]:
-    """The columns, with values as in SQL, that make a frozen row changeable again."""
+    """The assignments, column and value as in SQL, after which a frozen row can be changed."""
     return [(name, _literal(not value)) for name, value in table.frozen if _settable(table, name)]
 
 
 def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> list[Change]:
     """The requests for UPDATE of a row by *changed* columns; none when nothing changes.
 
-    *old* holds at least the key and what the operation always wants (``always``).
+    *old* has at least the key and the columns that the operation always sends (``always``).
     """
     _check_update(table)
     rest = {n: v for n, v in changed.items() if n not in table.instead}
@@ -194,7 +194,8 @@ def always(table: Table, verb: str) -> frozenset[str]:
 
 
 def _kept_for_good(table: Table) -> tuple[tuple[str, Any], ...]:
-    """What of ``frozen`` no UPDATE can end: Pipedrive does not delete such rows either."""
+    """The columns of ``frozen``, with their values, that an UPDATE cannot change. Pipedrive does not delete
+    such rows either."""
     return tuple((name, value) for name, value in table.frozen if not _settable(table, name))
 
 
@@ -301,7 +302,8 @@ def _put(properties: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _operation(op: Write, given: Row) -> Write:
-    """*op*, or the one of ``otherwise`` that takes what is given."""
+    """The first of *op* and its ``otherwise`` that takes all columns *given* and finds its required ones
+    there."""
     while op.otherwise is not None:
         fits = not op.takes or all(n in op.takes or n in op.placeholders for n in given)
         if fits and all(n in given for n in op.fields):
@@ -311,7 +313,7 @@ def _operation(op: Write, given: Row) -> Write:
 
 
 def _meanings(table: Table, names: Iterable[str]) -> str:
-    """What the columns *names* are, which tells of some how they are set after all."""
+    """The docs of the columns *names*, for the detail of an error; some say there how they are set."""
     return sentences(*(f"{c.name}: {c.doc}" for c in table.columns if c.name in names and c.doc))
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Filter, Listing, Table
+from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Filter, Listing, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
     Settings,
@@ -32,6 +32,8 @@ from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
 from pipedrive_fdw.plan.stops import SHARE, stop_of
 
+# Of which a list is read from both ends.
+_MANY_PAGES = 10
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
 
@@ -159,13 +161,22 @@ class _Builder:
         used |= {f.column for f in parts}
         combos = itertools.product(*(self._slices(f) for f in parts))
         order = (stop.order,) if stop is not None and not self.order else self.order
+        whole = not fixed and not parts
+        both_ends = whole and not order and self._is_long(listing, best[1])
+        if both_ends:
+            order = (Order("id"),)
         calls_made = tuple(
             self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
         )
         in_order = not self.order or sort_params(listing, self.order) is not None
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
-        whole = not fixed and not parts
-        return Lists(listing, calls_made, best[1], needs_parent, ahead, stop, whole), used, in_order
+        step = Lists(listing, calls_made, best[1], needs_parent, ahead, stop, whole, both_ends)
+        return step, used, in_order
+
+    def _is_long(self, listing: Listing, pages: int) -> bool:
+        """True for a list by id that is known to be so long that one page more is a small part of it."""
+        by_id = listing.paging == CURSOR and "id" in listing.sorts and self.table.key == ("id",)
+        return by_id and pages >= _MANY_PAGES and is_known(self.table, self.settings)
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
         """How the children of one parent take those of others along, which costs nothing more."""

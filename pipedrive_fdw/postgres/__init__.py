@@ -1,1 +1,1 @@
-"""What the database server says to this package and is told by it. Main thread only."""
+"""The exchange with the database server: questions, answers, settings, statements. Main thread only."""

@@ -1,1 +1,1 @@
-"""Running the plan of a scan."""
+"""Reading rows: from the request of a scan to its plan, its requests, and its rows in order."""

@@ -1,4 +1,4 @@
-"""Extended columns: what only the look-up of a record gives, one more request a row."""
+"""Extended columns: only the get operation returns them, so each row costs one more request."""
 
 from __future__ import annotations
 
@@ -11,69 +11,75 @@ from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
 from pipedrive_fdw.plan.calls import fill
+from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.work import Body, Work
 from pipedrive_fdw.table.records import Record, column_value
 
 
 @dataclass(frozen=True)
 class Extension:
-    """How extended columns are filled: *names* of them, remembered for *seconds*."""
+    """The *names* of the extended columns that a scan fills; their values are cached for *seconds*."""
 
     names: tuple[str, ...] = ()
     seconds: int = 300
 
 
 class Extender:
-    """Of one scan. A record that is kept from the token's user, though the list has it, shows NULL there;
-    when none can be looked up, that is an error once all were asked (``end``)."""
+    """Fills the extended columns of one scan.
 
-    def __init__(self, table: Table, extension: Extension, work: Work) -> None:
+    They are NULL in a record that the list has and the get refuses. Where the get refuses all, ``end``
+    raises.
+    """
+
+    def __init__(self, table: Table, extension: Extension, work: Work, prefetch: Prefetch) -> None:
         self._table = table
         self._names = extension.names
         self._work = work
+        self._prefetch = prefetch
         self._known = work.session.extended(extension.seconds)
         self._refused: ApiError | None = None
         self._answered = False
 
     def extend(self, records: Sequence[Record], echo: Mapping[str, Any]) -> Iterator[Record]:
-        """*records* with their extended columns, fetched one by one where they are not remembered.
+        """*records* with their extended columns; one request for each record that is not cached.
 
-        Raises AccessError when the account has no right to any; what was deleted since the list was read is
-        left out.
+        Records that were deleted since the list was read are left out. Raises AccessError where the account
+        has no right to the operation.
         """
         get = self._table.get
         if get is None:
             yield from records
             return
         slots = {slot: self._table.column(slot) for slot in get.placeholders}
-        paths = [
-            fill(get.path, {n: column_value(c, record, echo) for n, c in slots.items() if c is not None})
-            for record in records
-        ]
         params = tuple(get.params.items())
+        keys = (
+            {n: column_value(c, record, echo) for n, c in slots.items() if c is not None}
+            for record in records
+        )
+        calls = [Call(get, fill(get.path, key), params) for key in keys]
 
-        def start(path: str) -> Pending[Any]:
-            found = self._known.get(path)
+        def start(call: Call) -> Pending[Any]:
+            found = self._known.get(call.path)
             if found is not None:
                 self._work.spent.remembered += 1
                 return Ready(found)
-            return self._work.start(get, path, params)
+            return self._work.start(call)
 
-        session = self._work.session
-        fetched = ordered_map(start, paths, session.parallel, session.interrupts)
-        for record, (path, result) in zip(records, fetched):
+        fetched = ordered_map(start, calls, self._prefetch.width, self._work.session.interrupts)
+        for record, (call, result) in zip(records, fetched):
             answer = result
-            if isinstance(result, (bytes, ApiError)):
-                answer = self._work.finish(get, path, params, result)
+            if isinstance(result, (Body, ApiError)):
+                answer = self._work.finish(call, result)
                 if isinstance(answer, NotFoundError) and not get.missing_is_empty:
                     continue
                 if isinstance(answer, ApiError):
                     answer = self._nothing(answer)
                 else:
-                    answer = record_of(answer, f"GET /api/v{get.version}{path}")
+                    answer = record_of(answer, call.where)
                     self._answered = True
-                    self._known[path] = answer
+                    self._known[call.path] = answer
             yield {**record, **{n: answer.get(n) for n in self._names}}
 
     def _nothing(self, error: ApiError) -> Record:
@@ -86,6 +92,6 @@ class Extender:
         return {}
 
     def end(self) -> None:
-        """Raises AccessError when every record was refused."""
+        """Raises AccessError where the API refused every record."""
         if self._refused is not None and not self._answered:
             raise explained(self._refused, self._table)

@@ -1,6 +1,6 @@
-"""What a scan asks for beyond the steps of its plan: extended columns, what stands behind custom fields.
+"""Requests beyond the steps of a plan: for extended columns, and for the records behind custom fields.
 
-Which of it a scan needs is decided here once, for the scan and for EXPLAIN.
+The scan and EXPLAIN use the same decision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAMES = {"org": "organizations", "people": "persons"}
 
 
 def sent_part(plan: ScanPlan, predicates: Predicates) -> Predicates:
-    """Of *predicates* what *plan* sends: the others are checked when the rows have come."""
+    """The *predicates* that *plan* sends; PostgreSQL checks the others on the rows."""
     sent = {column for column, _, text in predicates.texts if text in plan.pushed}
     equal = {column: values for column, values in predicates.equal.items() if column in sent}
     ranges = {column: found for column, found in predicates.ranges.items() if column in sent}
@@ -29,8 +29,8 @@ def sent_part(plan: ScanPlan, predicates: Predicates) -> Predicates:
 
 
 def related_fields(binding: Binding, named: Collection[str], options: Options) -> list[tuple[str, str]]:
-    """(key, type) of the custom fields whose objects are fetched for the columns that are *named*."""
-    wanted = options["expand_related"] and not options["suppress_extended_requests"] and not binding.flat
+    """(key, type) of the custom fields whose records are fetched for the columns *named*."""
+    wanted = options.expand_related and not options.suppress_extended_requests and not binding.flat
     return [
         (column.field, column.kind)
         for column in binding.custom
@@ -41,8 +41,10 @@ def related_fields(binding: Binding, named: Collection[str], options: Options) -
 def further(
     plan: ScanPlan, fields: Collection[tuple[str, str]], rows: int, sizes: Mapping[str, int]
 ) -> Iterator[Further]:
-    """The requests of *plan* beyond its steps, for about *rows* rows whose custom *fields* name objects;
-    *sizes* as in Settings."""
+    """The requests beyond the steps of *plan*, for an estimate of *rows* rows.
+
+    *fields* are the custom fields, (key, type), whose records are fetched; *sizes* as in Settings.
+    """
     if not plan.steps:
         return
     one_by_one = all(isinstance(step, Gets) for step in plan.steps)
@@ -57,15 +59,16 @@ def further(
 
 
 def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> Further:
-    """For objects of *kind* that are *named* so many times on so many *pages*, each with its own batches."""
+    """The requests for records of *kind* that rows name *named* times on *pages* pages; each page has
+    batches of its own."""
     if kind == "user":
         return Further(
             f"For users in custom fields, unless remembered: {Call(USERS, USERS.path).text()}",
             f"{USERS.tokens} for all users",
             USERS.tokens,
         )
-    listing, params = related_call(kind, "…")
-    text = Call(listing, listing.path, params).text().replace("%E2%80%A6", "…")
+    listing, call = related_call(kind, "…")
+    text = call.text().replace("%E2%80%A6", "…")
     most = max(sizes.get(list_name(listing), named), 1)
     batches = max(math.ceil(min(named, most) / BATCH), min(named, pages))
     return Further(

@@ -1,26 +1,25 @@
-"""Field definitions of an account: read whole, remembered for a while; what rows need of them.
+"""Reads field definitions of an account, and looks up in them what rows show: labels of options.
 
-Which lists there are: v2 has those of deals (which leads share), persons, organizations, products,
-activities and projects; v1 has them too but for projects, and alone has those of notes. All pages are
-read, since a field past the first page would be a column lost.
+Version 2 lists the fields of deals (which leads share), persons, organizations, products, activities and
+projects. Version 1 lists them too, but for projects, and those of notes. All pages are read, since a field
+on a later page would be a missing column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom_fields.field import Field, FieldOption
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
 from pipedrive_fdw.options import Options
-from pipedrive_fdw.plan.paths import Gets, ScanPlan
+from pipedrive_fdw.plan.paths import Call, Gets, ScanPlan
 from pipedrive_fdw.read.extra_requests import related_fields
 from pipedrive_fdw.read.related_records import Related
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Params, Work
 from pipedrive_fdw.table.binding import Binding
 
@@ -52,19 +51,15 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
 
 
 def _read(work: Work, listing: Listing) -> list[Any]:
-    """Every field that *listing* names. Raises the error of a refusal."""
+    """Every field of *listing*. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
-
-    ask = partial(work.ask, listing, listing.path)
-    again = partial(ask, afresh=True)
-    found: list[Any] = []
-    for page in pages(ask, listing, params, f"GET /api/v{listing.version}{listing.path}", again):
-        found += page
-    return found
+    return [
+        field for page in list_pages(work, listing, Call(listing, listing.path, params)) for field in page
+    ]
 
 
 def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
-    """The custom fields of *entity*, asked for now. Raises the error of a refusal."""
+    """The custom fields of *entity*, read now. Raises the error of a refusal."""
     known = work.session.fields
     began = known.begin()
     records = _read_first(work, definition_lists(entity, api_version))
@@ -72,7 +67,7 @@ def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, 
 
 
 def _read_first(work: Work, listings: Sequence[Listing]) -> list[Any]:
-    """What the first of *listings* that is allowed names."""
+    """Every field of the first of *listings* that the API does not refuse."""
     *better, last = listings
     for listing in better:
         try:
@@ -83,17 +78,17 @@ def _read_first(work: Work, listings: Sequence[Listing]) -> list[Any]:
 
 
 def _place(entity: str, api_version: str) -> str:
-    """Where definitions are kept: deals and leads share them."""
+    """The name under which definitions are kept; deals and leads share them."""
     return definition_lists(entity, api_version)[0].path + api_version
 
 
 def remembered(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...] | None:
-    """The custom fields of *entity* as *work* itself, or any session at most *seconds* ago, has read them."""
+    """The custom fields of *entity* that *work*, or a session in the last *seconds*, has read; else None."""
     return work.session.fields.get(_place(entity, api_version), seconds, work)
 
 
 def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
-    """The custom fields of *entity*, as read at most *seconds* ago."""
+    """The custom fields of *entity*, read now or in the last *seconds*."""
     known = remembered(work, entity, api_version, seconds)
     return read_definitions(work, entity, api_version) if known is None else known
 
@@ -101,8 +96,8 @@ def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tu
 def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
     """The custom fields that an import makes columns of.
 
-    None, unless *required*, for an object that the account does not have: its records are refused too. Any
-    other failure is raised, since columns would be missing without a word.
+    There are none for an object that the account does not have, whose records the API refuses too, unless the
+    fields are *required*. Raises any other error, since columns would silently be missing.
     """
     entity = table.custom_fields
     try:
@@ -125,7 +120,7 @@ def _readable(work: Work, entity: str, api_version: str) -> bool:
             continue
         limit = () if listing.paging == NONE else (("limit", "1"),)
         try:
-            work.ask(listing, listing.path, (*listing.params.items(), *limit))
+            work.ask(Call(listing, listing.path, (*listing.params.items(), *limit)))
         except (AccessError, NotFoundError):
             _check_address(work)
             return False
@@ -136,7 +131,7 @@ def _readable(work: Work, entity: str, api_version: str) -> bool:
 def _check_address(work: Work) -> None:
     """Raises the error of an account, or of an address, that refuses everything."""
     try:
-        work.ask(_WHO, _WHO.path, ())
+        work.ask(Call(_WHO, _WHO.path))
     except NotFoundError as error:
         error.hint = "Check company_domain and base_url: no account answers there."
         raise
@@ -165,7 +160,7 @@ def _tables(entity: str, api_version: str) -> list[Table]:
 def _shown(work: Work, table: Table) -> set[str]:
     """The keys of custom fields that some records of *table* have."""
     listing = table.listings[0]
-    answer = work.ask(listing, listing.path, (*listing.params.items(), ("limit", "100")))
+    answer = work.ask(Call(listing, listing.path, (*listing.params.items(), ("limit", "100"))))
     records = answer.get("data")
     found: set[str] = set()
     for record in records if isinstance(records, list) else ():
@@ -186,14 +181,14 @@ def labels_note(plan: ScanPlan, binding: Binding, named: frozenset[str], options
         return
     ops = [step.get if isinstance(step, Gets) else step.listing for step in plan.steps]
     if not all(op.labels for op in ops):
-        listing = definition_lists(plan.table.custom_fields, options["api_version"])[0]
+        listing = definition_lists(plan.table.custom_fields, options.api_version)[0]
         yield f"Labels of options, unless remembered: GET /api/v{listing.version}{listing.path}"
 
 
 class FieldLookups:
-    """What the rows of one scan or write show beyond their records: labels, related objects.
+    """Looks up what the rows of one scan or write show beyond their records: labels and related records.
 
-    The definitions are asked for only when a record holds an option without its label.
+    Definitions are read only when a record has an option without its label.
     """
 
     def __init__(
@@ -203,18 +198,20 @@ class FieldLookups:
         self._shown = shown
         self._work = work
         self._entity = entity
-        self._version = options["api_version"]
-        self._seconds = options["fields_cache_ttl"]
+        self._version = options.api_version
+        self._seconds = options.fields_cache_ttl
         self._related: Related | None = None
         self._labels: dict[str, dict[Any, str]] | None = None
 
     def expand(self, related: Related) -> None:
-        """From now on rows show what stands behind user, org and people fields."""
+        """Makes rows show the records behind user, org and people fields."""
         self._related = related
 
     def prepare(self, records: Sequence[Mapping[str, Any]], keep: bool) -> None:
-        """Fetches what *records*, the next page, will show; *keep* what was fetched for pages before it
-        too, since rows are not shown page by page."""
+        """Fetches the related records that *records*, the next page, will show.
+
+        *keep*: those of earlier pages stay too, since rows are not made page by page.
+        """
         if self._related is not None:
             self._related.prepare(records, keep)
 
@@ -228,13 +225,13 @@ class FieldLookups:
 
     @property
     def known(self) -> bool:
-        """Whether labels cost no request."""
+        """True if labels cost no request."""
         return remembered(self._work, self._entity, self._version, self._seconds) is not None
 
     def related(self, kind: str, key: Any) -> Mapping[str, Any] | None:
         return None if self._related is None else self._related.get(kind, key)
 
-    # ---- for custom.writing.changes
+    # ---- for custom_fields.writing.changes
 
     def gone(self, field: str) -> bool:
         return self._sure(field, ()) is None
@@ -244,7 +241,7 @@ class FieldLookups:
         return found.options if found else ()
 
     def _sure(self, field: str, labels: Collection[str]) -> Field | None:
-        """The definition with this key, read anew where the remembered one is not there or lacks a label."""
+        """The definition with this key; read again where it is not known or lacks one of *labels*."""
         found = self._field(field, self._seconds)
         if found is None or not found.names.issuperset(labels):
             found = self._field(field, 0)
@@ -258,12 +255,11 @@ class FieldLookups:
 def lookups_for_rows(
     binding: Binding, named: frozenset[str], work: Work, options: Options
 ) -> FieldLookups | None:
-    """What the columns *named* of a scan's rows look up, related objects included; None for a table without
-    custom columns."""
+    """The look-ups for the columns *named* of a scan's rows; None for a table without custom columns."""
     if not binding.custom:
         return None
-    look = FieldLookups(work, binding.table.custom_fields, options, _labelled(binding, named))
+    look = FieldLookups(work, binding.table.custom_fields, options, shown=_labelled(binding, named))
     fields = related_fields(binding, named, options)
     if fields:
-        look.expand(Related(work, fields, options["extended_cache_ttl"]))
+        look.expand(Related(work, fields, options.extended_cache_ttl))
     return look

@@ -1,22 +1,20 @@
-"""What each scan of the present statement has used, for EXPLAIN ANALYZE."""
+"""The requests, tokens and rows of each scan of the present statement, for EXPLAIN ANALYZE."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipedrive_fdw.api.client import Spent
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 
 class Use:
-    """What one scan has used in all its loops; *rows* that it gave."""
+    """The use of one scan, all its loops together; *rows* is the number of rows that it gave."""
 
     def __init__(self) -> None:
         self.rows = 0
         self._before, self._current = Spent(), Spent()
 
     def begin(self, spent: Spent) -> None:
-        """A loop begins, which counts in *spent* while it runs."""
+        """Begins a loop of the scan; *spent* counts its requests while it runs."""
         self._before, self._current = self.spent, spent
 
     @property
@@ -28,26 +26,22 @@ class Use:
 
 
 class Ledger:
-    """By the number that the C part gives to a scan; those of earlier statements are dropped.
+    """The use of each scan, by the number that the C part gives it.
 
-    There is one for all foreign tables: the object of a table is made anew where another user's mapping is
-    used in the same statement.
+    There is one ledger for all foreign tables: a statement that uses the mappings of two users has two
+    objects for one foreign table.
     """
 
     def __init__(self) -> None:
-        self._uses: dict[int, Use] = {}
-        self._statement: Any = None
+        self._uses: StatementScope[dict[int, Use]] = StatementScope(dict)
 
     def of(self, scan: int) -> Use:
         """The use of *scan*, to be added to."""
-        mark = statement()
-        if mark != self._statement:
-            self._uses, self._statement = {}, mark
-        return self._uses.setdefault(scan, Use())
+        return self._uses.current().setdefault(scan, Use())
 
     def find(self, scan: int) -> Use | None:
         """The use of *scan*, None when it never ran."""
-        return self._uses.get(scan)
+        return self._uses.latest().get(scan)
 
 
 LEDGER = Ledger()

@@ -1,7 +1,7 @@
 """The users, organizations and persons behind custom fields, under the option expand_related.
 
-Users come by their one list, the others in batches of 100 ids; each in the form that API v1 gives inside a
-record. They are remembered for a while; what is gone has no parts.
+Users are read from their one list, the others in batches of 100 ids. Each has the form that API v1 gives
+inside a record. They are cached for a while; a record that does not exist has no parts.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Listing
 from pipedrive_fdw.errors import ApiError
-from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.session.list_pages import list_pages
+from pipedrive_fdw.session.work import Work
 
 Record = Mapping[str, Any]
 BATCH = 100
@@ -24,11 +25,12 @@ _LISTS = {
 }
 
 
-def related_call(kind: str, ids: str) -> tuple[Listing, Params]:
-    """What lists the organizations or persons of *ids*, and with which parameters."""
+def related_call(kind: str, ids: str) -> tuple[Listing, Call]:
+    """The operation that lists the organizations or persons of *ids*, and its call."""
     listing, include = _LISTS[kind]
     asked = (("ids", ids), ("limit", str(BATCH)))
-    return listing, (*asked, ("include_fields", include)) if include else asked
+    params = (*asked, ("include_fields", include)) if include else asked
+    return listing, Call(listing, listing.path, params)
 
 
 def _user(record: Record) -> Record:
@@ -71,7 +73,7 @@ _SHAPES = {"user": _user, "org": _organization, "people": _person}
 
 
 class Related:
-    """Of one scan: *fields* are the custom fields (key, type) whose objects are wanted."""
+    """Fetches them for one scan; *fields* are the custom fields (key, type) whose records are shown."""
 
     def __init__(self, work: Work, fields: Iterable[tuple[str, str]], seconds: int) -> None:
         self._work = work
@@ -83,7 +85,7 @@ class Related:
         return self._page.get((kind, key)) or None
 
     def prepare(self, records: Sequence[Record], keep: bool) -> None:
-        """Fetches the objects that *records* name and that are not remembered; *keep*s those of others."""
+        """Fetches the related records that are not cached; *keep*: those of earlier pages stay."""
         wanted: dict[str, dict[Any, None]] = {}
         for record in records:
             custom = record.get("custom_fields")
@@ -120,35 +122,26 @@ class Related:
                 self._known[f"{kind}/{key}"] = self._page[kind, key] = {}
 
     def _users(self) -> list[Any]:
-        def ask(params: Params) -> Record:
-            return self._work.ask(USERS, USERS.path, params)
-
-        return [user for page in pages(ask, USERS, (), "GET /api/v1/users") for user in page]
+        return [user for page in list_pages(self._work, USERS, Call(USERS, USERS.path)) for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
-        session = self._work.session
         chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
 
         calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
 
-        def start(call: tuple[Listing, Params]) -> Pending[Any]:
-            listing, params = call
-            return self._work.start(listing, listing.path, params)
+        def start(related: tuple[Listing, Call]) -> Pending[Any]:
+            return self._work.start(related[1])
 
         found: list[Any] = []
-        for (listing, params), result in ordered_map(start, calls, session.parallel, session.interrupts):
-            answer = self._work.finish(listing, listing.path, params, result)
+
+        def width(used: int) -> int:
+            return self._work.most_at_once()  # the page is shown when all have come
+
+        interrupts = self._work.session.interrupts
+        for (listing, call), result in ordered_map(start, calls, width, interrupts):
+            answer = self._work.finish(call, result)
             if isinstance(answer, ApiError):
                 raise answer
-            found += self._all(listing, params, answer)
+            for page in list_pages(self._work, listing, call, first=answer):
+                found += page
         return found
-
-    def _all(self, listing: Listing, params: Params, first: Record) -> list[Any]:
-        """The records of a list whose *first* page is there already."""
-        got = [first]
-
-        def ask(following: Params) -> Record:
-            return got.pop() if got else self._work.ask(listing, listing.path, following)
-
-        where = f"GET /api/v{listing.version}{listing.path}"
-        return [record for page in pages(ask, listing, params, where) for record in page]

@@ -41,16 +41,18 @@ class ScanPlanner:
         predicates = bound.predicates(request)
         settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))
-        plan = plan_scan(bound.table, predicates, shown, order, request.limit, settings=settings)
+        plan = plan_scan(
+            bound.table, predicates, columns=shown, order=order, limit=request.limit, settings=settings
+        )
         return self._completed(plan, request, predicates)
 
     def _completed(self, plan: ScanPlan, request: ScanRequest, predicates: Predicates) -> ScanPlan:
         """*plan* with the requests for what its rows show beyond their records."""
         bound = self._bound
-        if not plan.extended and not bound.options["expand_related"]:
+        if not plan.extended and not bound.options.expand_related:
             return plan
         options = with_session(bound.options, setting)
-        suppressed = options["suppress_extended_requests"] and not request.target
+        suppressed = options.suppress_extended_requests and not request.target
         extended = () if suppressed else plan.extended
         fields = related_fields(bound.binding, bound.filled(request), options)
         plan = replace(plan, extended=extended)
@@ -59,7 +61,9 @@ class ScanPlanner:
         rows = self._sizes.expected(sent_part(plan, predicates), bound.settings())
         if plan.limit is not None:
             rows = min(rows, plan.limit)
-        return replace(plan, further=tuple(further(plan, fields, rows, bound.counts.known())))
+        return replace(
+            plan, further=tuple(further(plan, fields=fields, rows=rows, sizes=bound.counts.known()))
+        )
 
     def plan_of_all_rows(self, plan: ScanPlan, request: ScanRequest, batches: KeyBatches) -> ScanPlan:
         """*plan*, or the plan of the whole table once the statement's look-ups in it have cost as much.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from pipedrive_fdw.options import Options, with_session
+from pipedrive_fdw.plan.paths import ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
@@ -61,32 +62,41 @@ class TableReader:
         if not plan.steps:
             return
         options = with_session(bound.options, setting)
-        # Rows to be changed are read afresh
-        fresh = request.target
-        advice = self._planner.advice(request)
-        work = self._work(options, advice, plan.tokens, 0 if fresh else options["cache_ttl"])
-        batches = work.session.key_batches
-        if plan.pushed and not plan.extended and not fresh:
-            plan = self._planner.plan_of_all_rows(plan, request, batches)
-        whole = not request.conditions and request.limit is None
+        plan, work = self._begun(plan, request, options)
+        maker = self._rows_maker(request, more_columns, note, options)
         count = 0
         use.begin(work.spent)
         try:
-            extension = Extension(plan.extended, 0 if fresh else options["extended_cache_ttl"])
-            filled = bound.filled(request)
-            look = None if request.only_counts else lookups_for_rows(bound.binding, filled, work, options)
-            shows = STATEMENT_TABLES.offered(bound.account)
-            maker = self._rows_maker(request, more_columns, note, options)
-            for row in scan_rows(plan, maker, work, extension, look, shows):
+            for row in self._rows(plan, request, maker, work=work, options=options):
                 count += 1
                 use.rows += 1
                 yield row
-            if whole:
-                work.sizes[rows_name(bound.table, options["archived"])] = count
+            if not request.conditions and request.limit is None:
+                work.sizes[rows_name(bound.table, options.archived)] = count
         finally:
             bound.counts.put(work.sizes)
             if plan.pushed:
-                batches.looked_up(bound.table.name, work.spent.tokens)
+                work.session.key_batches.looked_up(bound.table.name, work.spent.tokens)
+
+    def _begun(self, plan: ScanPlan, request: ScanRequest, options: Options) -> tuple[ScanPlan, Work]:
+        """The plan that runs, and its Work. Rows to be changed are read afresh, by the plan as it is."""
+        advice = self._planner.advice(request)
+        work = self._work(options, advice, plan.tokens, 0 if request.target else options.cache_ttl)
+        if plan.pushed and not plan.extended and not request.target:
+            plan = self._planner.plan_of_all_rows(plan, request, work.session.key_batches)
+        return plan, work
+
+    def _rows(
+        self, plan: ScanPlan, request: ScanRequest, maker: RowMaker, work: Work, options: Options
+    ) -> Iterator[Row]:
+        """The rows of *plan*, with what they show beyond their records."""
+        bound = self._bound
+        extension = Extension(plan.extended, 0 if request.target else options.extended_cache_ttl)
+        look = None
+        if not request.only_counts:
+            look = lookups_for_rows(bound.binding, bound.filled(request), work=work, options=options)
+        shows = STATEMENT_TABLES.offered(bound.account)
+        return scan_rows(plan, maker, work, extension=extension, look=look, shows=shows, reads=request.reads)
 
     def _rows_maker(
         self, request: ScanRequest, more_columns: frozenset[str], note: Note | None, options: Options
@@ -94,7 +104,7 @@ class TableReader:
         """The maker of a scan's rows."""
         names = self._bound.binding.names
         named = names if request.whole else request.columns
-        forgiven = names if options["odd_values"] == "null" else names - named
+        forgiven = names if options.odd_values == "null" else names - named
         return self._maker_of(self._bound.filled(request) | more_columns).forgiving(forgiven, note)
 
     def _make_maker(self, filled: frozenset[str]) -> RowMaker:
@@ -108,7 +118,7 @@ class TableReader:
         wanted = has_values(bound.binding, equal)
         extension = Extension(plan.extended, 0)
         work = self.begin_work()
-        for row in scan_rows(plan, bound.maker, work, extension, self.lookups(work)):
+        for row in scan_rows(plan, bound.maker, work, extension=extension, look=self.lookups(work)):
             if wanted(row):
                 return row
         return None
@@ -122,5 +132,10 @@ class TableReader:
         return self._work(with_session(self._bound.options, setting))
 
     def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
-        guards = Guards(options["max_tokens_per_query"], options["reserve_tokens"], advice, expected)
+        guards = Guards(
+            most=options.max_tokens_per_query,
+            reserve=options.reserve_tokens,
+            advice=advice,
+            expected=expected,
+        )
         return Work(session_for(options), guards, cache_ttl)

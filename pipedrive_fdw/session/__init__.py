@@ -1,1 +1,1 @@
-"""What scans and writes of one account share in a backend."""
+"""What the scans and writes of one account share in a backend: client, memory, field definitions, counts."""

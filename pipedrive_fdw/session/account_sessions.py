@@ -45,45 +45,45 @@ def session_for(options: Options) -> Session:
     key = _key(options)
     session = _sessions.get(key)
     if session is None:
-        transport = RequestsTransport(options["connect_timeout"], options["read_timeout"])
+        transport = RequestsTransport(options.connect_timeout, options.read_timeout)
         session = new_session(options, new_client(options, transport, state_folder()))
         _sessions[key] = session
     return session
 
 
 def use_session(options: Options, session: Session) -> None:
-    """From now on *session* is that of the account and credential of *options*: for one without a network."""
+    """Makes *session* the one of the account and credential of *options*, for a use without a network."""
     _sessions[_key(options)] = session
 
 
 def _key(options: Options) -> Any:
-    timeouts = (options["connect_timeout"], options["read_timeout"])
+    timeouts = (options.connect_timeout, options.read_timeout)
     return (
-        os.getpid(), credential_key(options), timeouts, options["statement_memory"], options["parallel"]
+        os.getpid(), credential_key(options), timeouts, options.statement_memory, options.parallel
     )  # fmt: skip
 
 
 def new_session(options: Options, client: Client) -> Session:
-    """A session of the account of *options*, whose requests *client* sends."""
+    """A new session of the account of *options*; *client* sends its requests."""
     # A write empties the cache of everybody at this address, of other companies too where it serves all
     name, address = credential_key(options), address_key(options)
     return Session(
-        client,
-        Interrupts(interrupted),
-        StatementMemory(options["statement_memory"] * _MEBIBYTE, statement),
-        SharedCache(state_folder(), name, address),
-        FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
-        statement,
-        options["parallel"],
+        client=client,
+        interrupts=Interrupts(interrupted),
+        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement),
+        cache=SharedCache(state_folder(), name, address),
+        fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
+        statement=statement,
+        parallel=options.parallel,
     )
 
 
 def forget(options: Options) -> int:
-    """Removes the files that keep what was read of the account that *options* name; the number of files.
+    """Removes the files with data of the account that *options* name; returns their number.
 
-    These are the rows and field definitions that sessions share, of all credentials of the company, and the
-    sizes of tables and the access token of this one. What limits requests stays: other sessions count with
-    it. Raises as ``session_for`` does, and StateError.
+    These are the shared rows and field definitions of all credentials of the company, and the sizes of tables
+    and the access token of this credential. The files of the rate limit stay, since other sessions use them.
+    Raises as ``session_for`` does, and StateError.
     """
     signed = with_secrets(options)
     check_server(signed)
@@ -100,7 +100,7 @@ def forget(options: Options) -> int:
 
 
 def address_key(options: Options) -> str:
-    """What tells the accounts apart that are found at different addresses."""
+    """A name for the address of the account, for files that backends share."""
     return hashlib.sha256(base_url(options).encode()).hexdigest()
 
 
@@ -113,34 +113,47 @@ def new_client(options: Options, transport: Transport, folder: Path | None) -> C
     """A client of the account of *options*; what backends share lies in *folder*."""
     name = credential_key(options)
     limits = Limits(folder, name, company_key(base_url(options), name))
-    return Client(credential(options, name, transport, folder), transport, limits, sleep_unless_aborted)
+    return Client(
+        credential(options, name, transport, folder),
+        transport=transport,
+        limits=limits,
+        sleep=sleep_unless_aborted,
+    )
 
 
 def credential_key(options: Options) -> str:
-    """What tells credentials apart; it stays the same while access tokens come and go."""
+    """A name for the credential, for files that backends share; it does not change with access tokens."""
     parts = [base_url(options)]
     if uses_oauth(options):
-        parts += [oauth_url(options), *(options[name] for name in OAUTH)]
+        parts += [oauth_url(options), *(getattr(options, name) for name in OAUTH)]
     else:
-        parts.append(options["api_token"])
+        parts.append(options.api_token)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def credential(options: Options, key: str, transport: Transport, folder: Path | None = None) -> Credential:
-    """The credential that *options* hold, secrets_file and all read; an access token is kept in *folder*."""
+    """The credential of *options*, whose secrets_file has been read; an access token is kept in *folder*."""
     if not uses_oauth(options):
-        return ApiToken(Signed({"x-api-token": options["api_token"]}, base_url(options)), key)
+        return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
     endpoint = TokenEndpoint(
-        oauth_url(options), options["client_id"], options["client_secret"], transport, sleep_unless_aborted
+        oauth_url(options),
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        transport=transport,
+        sleep=sleep_unless_aborted,
     )
     return AccessTokens(
-        folder, key, endpoint, options["refresh_token"], lambda domain: _home(options, domain)
+        folder=folder,
+        key=key,
+        endpoint=endpoint,
+        refresh_token=options.refresh_token,
+        home=lambda domain: _home(options, domain),
     )
 
 
 def _home(options: Options, api_domain: str) -> str:
-    """Where the requests of an OAuth account go: *api_domain* came with its access token."""
-    if options["base_url"] or not api_domain:
+    """The address for the requests of an OAuth account; *api_domain* came with its access token."""
+    if options.base_url or not api_domain:
         return base_url(options)
     try:
         return read_api_domain(options, api_domain)

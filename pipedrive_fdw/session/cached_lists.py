@@ -45,6 +45,11 @@ class Cached:
         self._taken: dict[Key, bytes] = {}
         self._used: set[Key] = set()
 
+    @property
+    def keeps(self) -> bool:
+        """True when answers are kept for other sessions."""
+        return self._seconds > 0
+
     def get(self, key: Key) -> bytes | None:
         """The packed answer of *key*."""
         if not self._seconds:

@@ -1,7 +1,7 @@
-"""How large tables and lists of an account were when they were last read whole: what the planner goes by.
+"""The numbers of rows of tables and lists when they were last read whole, for the planner's estimates.
 
-One small file for each credential, since credentials see different rows, in the folder that backends share.
-A lost or broken file costs nothing but a guess.
+They are kept in a small file for each credential, since credentials see different rows, in the folder that
+backends share. Where the file is lost or broken, the planner gets a default.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Counts:
 
     def __init__(self, options: Options, folder: Path | None = None) -> None:
         """*folder* is that which backends share. Outside a server, without one, nothing is remembered."""
-        who = "\n".join([base_url(options), *(str(options[name]) for name in _SIGNS_IN)])
+        who = "\n".join([base_url(options), *(str(getattr(options, name)) for name in _SIGNS_IN)])
         folder = folder or state_folder()
         name = f"counts-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
         self._file: Path | None = folder / name if folder else None
@@ -37,12 +37,12 @@ class Counts:
         self._read_at: tuple[int, int] | None = None
 
     def known(self) -> Mapping[str, int]:
-        """Everything that was counted."""
+        """All counts, by the name of the table or list."""
         self._read()
         return self._known
 
     def put(self, found: Mapping[str, int]) -> None:
-        """Remembers what was *found* by a scan that ended by itself."""
+        """Keeps the counts *found* by a scan that read to the end."""
         known = {**self.known(), **found}
         if self._file is None or self._known == known:
             return
@@ -54,7 +54,7 @@ class Counts:
             Path(path).replace(self._file)
 
     def forget(self) -> int:
-        """Removes the file; the number of files that were removed."""
+        """Removes the file; returns the number of removed files."""
         self._known, self._read_at = {}, None
         if self._file is None or not self._file.exists():
             return 0

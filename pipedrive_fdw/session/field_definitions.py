@@ -1,7 +1,7 @@
-"""Field definitions that have been read: by this session, or by another one with the same credential.
+"""The field definitions that this session, or another one with the same credential, has read.
 
-They change seldom and are wanted by every session that shows labels, so they are shared for as long as they
-are remembered, apart from the cache of answers: what is written to records does not touch them.
+They change seldom, and every session that shows labels needs them. So sessions share them, apart from the
+cache of answers, because a write to a record does not change them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KEPT_SECONDS = 86_400
 
 
 class FieldDefinitions:
-    """Those of one account and credential; *cache* is what sessions share."""
+    """The definitions of one account and credential; *cache* is shared by sessions."""
 
     def __init__(self, cache: SharedCache) -> None:
         self._cache = cache
@@ -27,7 +27,7 @@ class FieldDefinitions:
         self._known: dict[str, tuple[float, tuple[Field, ...], object]] = {}
 
     def begin(self) -> Began:
-        """To be called before they are asked for."""
+        """Marks the time before a request for definitions, for ``put``."""
         return self._cache.begin()
 
     def get(self, place: str, seconds: float, reader: object) -> tuple[Field, ...] | None:
@@ -54,6 +54,7 @@ class FieldDefinitions:
         return fields
 
     def forget(self) -> None:
-        """After a write to a definition, here and in other sessions. Raises StateError where it cannot be."""
+        """Drops all definitions after a write to one, here and in other sessions. Raises StateError where the
+        shared cache cannot be emptied."""
         self._known.clear()
         self._cache.empty()

@@ -1,4 +1,4 @@
-"""Where a statement stops: the tokens that it may spend."""
+"""The limits of the tokens that a statement may spend."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Guards:
-    """Where a statement stops: *most* tokens of its own, *reserve* tokens left to the day.
+    """The limits of a statement, and what its error says.
 
-    *advice* is the hint of the error: what to add to the WHERE; *expected* are the tokens that the plan of a
-    scan expects, 0 where nothing is planned.
+    most      tokens that the statement may spend
+    reserve   tokens of the day's budget that must be left
+    advice    the hint: which condition to add to the WHERE
+    expected  tokens that the plan of the scan expects, 0 for a write
     """
 
     most: int
@@ -20,5 +22,5 @@ class Guards:
     expected: int = 0
 
     def lifted(self) -> Guards:
-        """Guards that stop nothing: for requests whose price has been allowed."""
+        """Guards without limits, for requests whose price has been allowed before."""
         return Guards(sys.maxsize, 0)

@@ -1,7 +1,7 @@
-"""Keys that are looked up together.
+"""Batches of keys for the look-ups of a join.
 
-A join looks up the keys that the statement's scans have read one after the other, and a batch of 100 costs as
-much as one.
+A join looks up, one after the other, keys that scans of the statement have read. A request with
+100 keys costs as much as one with a single key, so a look-up fetches the next keys along with its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from pipedrive_fdw.plan.paths import Ahead, Target
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 Record = Mapping[str, Any]
 # What is kept of a statement at the most; what is not kept is looked up again.
@@ -40,74 +41,76 @@ class Keys:
         return self._order[place:]
 
 
+class _Known:
+    """The keys that one statement has read and the look-ups that it has made.
+
+    keys     values of a column that its scans have read
+    recent   by kind of look-up, where the latest keys stand among these
+    spent    tokens of look-ups by table
+    records  those of batches, by kind of look-up and text of the key; ``kept`` is their number
+    """
+
+    def __init__(self) -> None:
+        self.keys: dict[Target, Keys] = {}
+        self.recent: dict[Any, deque[int]] = {}
+        self.spent: Counter[str] = Counter()
+        self.records: OrderedDict[Any, list[Record]] = OrderedDict()
+        self.kept = 0
+
+
 class KeyBatches:
-    """Of the statement that runs, what was read and what was looked up ahead."""
+    """The keys and the fetched batches of the statement that runs."""
 
     def __init__(self, statement: Callable[[], Any]) -> None:
-        self._statement = statement
-        self._mark: Any = None
-        self._keys: dict[Target, Keys] = {}
-        self._recent: dict[Any, deque[int]] = {}
-        self._spent: Counter[str] = Counter()
-        self._records: OrderedDict[Any, list[Record]] = OrderedDict()
-        self._kept = 0
-
-    def _current(self) -> None:
-        mark = self._statement()
-        if mark != self._mark:
-            self._mark = mark
-            self._keys.clear()
-            self._recent.clear()
-            self._spent.clear()
-            self.forget()
+        self._scope = StatementScope(_Known, statement)
 
     def forget(self) -> None:
-        """After a write: what was looked up may no longer hold."""
-        self._records.clear()
-        self._kept = 0
+        """Drops the records of batches, after a write."""
+        known = self._scope.latest()
+        known.records.clear()
+        known.kept = 0
 
     def looked_up(self, table: str, tokens: int = 0) -> int:
-        """What look-ups in *table* have cost in the statement, with *tokens* more."""
-        self._current()
-        self._spent[table] += tokens
-        return self._spent[table]
+        """Adds *tokens* to those that look-ups in *table* have cost in the statement; returns the sum."""
+        spent = self._scope.current().spent
+        spent[table] += tokens
+        return spent[table]
 
     def read(self, target: Target, values: Iterable[Any]) -> None:
-        """A scan has read *values* of *target*."""
-        self._current()
-        self._keys.setdefault(target, Keys()).add(values)
+        """Notes *values* of the column *target* that a scan has read."""
+        self._scope.current().keys.setdefault(target, Keys()).add(values)
 
     def found(self, ahead: Ahead) -> list[Record] | None:
-        """The records of the key of *ahead* when they came with another's, None when they did not."""
-        self._current()
-        return self._records.get((ahead.mark, str(ahead.value)))
+        """The records of the key of *ahead* where an earlier batch has fetched them, else None."""
+        return self._scope.current().records.get((ahead.mark, str(ahead.value)))
 
     def keys(self, ahead: Ahead) -> list[Any]:
-        """The key of *ahead* and those that go with it; it alone when a batch would not pay."""
-        self._current()
-        known = self._keys.get(ahead.target)
-        place = None if known is None else known.place(ahead.value)
-        if known is None or place is None:
+        """The keys of a batch for the look-up *ahead*; its own key alone where a batch would cost more."""
+        known = self._scope.current()
+        keys = known.keys.get(ahead.target)
+        place = None if keys is None else keys.place(ahead.value)
+        if keys is None or place is None:
             return [ahead.value]
-        recent = self._recent.setdefault(ahead.mark, deque(maxlen=ahead.after or 1))
+        recent = known.recent.setdefault(ahead.mark, deque(maxlen=ahead.after or 1))
         if place not in recent:
             recent.append(place)
         # As many look-ups as a batch costs must have come, and all within the reach of one
         if len(recent) < ahead.after or max(recent) - min(recent) > ahead.most:
             return [ahead.value]
         found: list[Any] = []
-        for key in known.since(place):
-            if (ahead.mark, str(key)) not in self._records:
+        for key in keys.since(place):
+            if (ahead.mark, str(key)) not in known.records:
                 found.append(key)
             if len(found) == ahead.most:
                 break
         return found if len(found) > max(ahead.after, 1) else [ahead.value]
 
     def keep(self, ahead: Ahead, groups: Mapping[str, list[Record]]) -> None:
-        """What a batch has answered, by the text of the key."""
+        """Keeps the records of a batch, by the text of their key."""
+        known = self._scope.latest()
         for key, records in groups.items():
-            self._records[ahead.mark, key] = records
-            self._kept += 1 + len(records)
-        while self._kept > _MOST_RECORDS:
-            _, dropped = self._records.popitem(last=False)
-            self._kept -= 1 + len(dropped)
+            known.records[ahead.mark, key] = records
+            known.kept += 1 + len(records)
+        while known.kept > _MOST_RECORDS:
+            _, dropped = known.records.popitem(last=False)
+            known.kept -= 1 + len(dropped)

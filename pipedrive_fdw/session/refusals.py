@@ -1,5 +1,5 @@
-"""What a refused read means: that a record is not there, that one record is kept from the token's user, or
-that the whole table cannot be read."""
+"""The meaning of a refused read: the record does not exist, the token's user may not see it, or the whole
+table cannot be read."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _NO_RECORD = re.compile(r"\w.*\b(not found|not exist)", re.IGNORECASE)
 
 
 def is_final(error: ApiError) -> bool:
-    """Whether a refusal is that of the whole account, not of one record."""
+    """True if the API refuses the account, not one record."""
     return error.status in (402, 415) or "scope and url mismatch" in error.detail.lower()
 
 
 def is_gone(error: ApiError) -> bool:
-    """Whether Pipedrive says that it has no such operation."""
+    """True if Pipedrive says that it has no such operation."""
     return error.status == 404 and bool(_NO_OPERATION.search(_said(error)))
 
 
 def names_record(error: NotFoundError) -> bool:
-    """Whether a 404 says that it is a record that is not there."""
+    """True if a 404 says that the record, and not the operation, does not exist."""
     return bool(_NO_RECORD.search(_said(error)))
 
 
 def means_absence(error: NotFoundError, table: Table) -> bool:
-    """Whether a 404 of a look-up means that the record is not there, and not the operation: it says so, or is
-    Pipedrive's own answer about a table that every account has."""
+    """True if a 404 of a look-up means that the record does not exist, and not that the operation does not:
+    it says so, or it is Pipedrive's own answer about a table that every account has."""
     everywhere = not table.needs and V1_TABLES.get(table.name) is not table
     return names_record(error) or (everywhere and error.enveloped and not is_gone(error))
 
 
 def explained(error: PipedriveError, table: Table) -> PipedriveError:
-    """*error* with what the account or token needs for *table*."""
+    """*error* with a hint that names what the account or token needs for *table*."""
     if isinstance(error, (AccessError, NotFoundError)):
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
         error.sqlstate = AccessError.sqlstate
@@ -49,7 +49,7 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
 
 
 def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str) -> PipedriveError:
-    """*error* of a write to *table* with what it may mean; *way_out* is that of a parent that is frozen."""
+    """*error* of a write to *table* with a hint; *way_out* is the one for a parent that cannot be changed."""
     if isinstance(error, NotFoundError) and names_record(error) and not table.removed:
         inserts = verb == "INSERT"
         what = "What the row refers to is not there" if inserts else "The record is not there any more"
@@ -73,5 +73,5 @@ def _wanted(error: ApiError, table: Table, right: str = "see") -> str:
 
 
 def _said(error: ApiError) -> str:
-    """What Pipedrive said, which stands behind the request."""
+    """Pipedrive's own words in *error*."""
     return error.detail.partition(": ")[2]

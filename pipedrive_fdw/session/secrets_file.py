@@ -1,9 +1,9 @@
-"""The secrets_file: what signs a user in, in a file on the database server instead of the user mapping.
+"""The secrets_file: a file on the database server that holds the secrets instead of the user mapping.
 
-The file is read as the server's operating system user, and its path comes from SQL. So who may name one is a
-matter of rights: the extension's event trigger asks for those of pg_read_server_files, as file_fdw does. And
-whatever is named, nothing of a file's content gets into an error, and no file serves but one that the
-server's user has made for this: its own, closed to others, and holding these names alone.
+The server's operating system user reads the file, and its path comes from SQL. So only a role with the
+rights of pg_read_server_files may name one (options.check_given). No error shows anything of a file's
+content. The file must belong to the server's user, be closed to others, and hold nothing but the known
+names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from pipedrive_fdw.errors import OptionError, sentences
 from pipedrive_fdw.masking import read_secret
@@ -23,21 +25,23 @@ _FORM = f"One `name = value` on a line; the names are {', '.join(_NAMES)}. Lines
 
 
 def with_secrets(options: Options) -> Options:
-    """*options* with what their secrets_file holds, when they name one.
+    """*options* with the secrets of their secrets_file, if they name one.
 
-    Raises OptionError when it cannot be used, or the mapping holds secrets besides.
+    Raises OptionError where the file cannot be used, or the mapping has secrets too.
     """
-    path = options["secrets_file"]
+    path = options.secrets_file
     if not path:
         return options
     check_server(options)
-    return Options({**options, "secrets_file": "", **read_secrets(path)})
+    secrets: Mapping[str, Any] = read_secrets(path)
+    return replace(options, secrets_file="", **secrets)
 
 
 def read_secrets(path: str) -> Mapping[str, str]:
     """The secrets that the file at *path* holds, by name.
 
-    Raises OptionError: it is not there, not the user's own, open to others, or not of the form.
+    Raises OptionError where it does not exist, belongs to another user, is open to others, or has another
+    form.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(re.split(r"\r?\n", _text(path)), 1):

@@ -1,10 +1,11 @@
-"""What a backend keeps for one account and credential: the client, the statement's memory, its figures."""
+"""What a backend keeps for one account and credential: the client, the statement's memory, counters."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Callable
 
 from cachetools import TTLCache
@@ -12,8 +13,9 @@ from cachetools import TTLCache
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import Client, Spent
 from pipedrive_fdw.api.transport import Exchange
-from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.api.waiting import Interrupts, Pending
 from pipedrive_fdw.errors import BudgetError
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.key_batches import KeyBatches
@@ -23,7 +25,7 @@ _EXTENDED_RECORDS = 10_000
 
 
 def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
-    """A wait in a worker thread that ends when its exchange is given up."""
+    """Sleeps in a worker thread, until its *exchange* is aborted."""
     end = time.monotonic() + seconds
     while not exchange.aborted:
         left = end - time.monotonic()
@@ -32,8 +34,15 @@ def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
         time.sleep(min(left, 0.05))
 
 
+@dataclass
+class _Planned:
+    """The tokens of the requests that a statement has begun."""
+
+    tokens: int = 0
+
+
 class Session:
-    """Everything that scans and writes of one account share in this backend."""
+    """Everything that the scans and writes of one account share in this backend."""
 
     def __init__(
         self,
@@ -43,7 +52,7 @@ class Session:
         cache: SharedCache,
         fields: FieldDefinitions,
         statement: Callable[[], Any],
-        parallel: int = 8,
+        parallel: int = 32,
     ) -> None:
         self.client = client
         self.interrupts = interrupts
@@ -52,13 +61,13 @@ class Session:
         self.cache = cache
         self.spent = Spent()
         self.parallel = parallel
+        # Reads by their keys that a scan has begun and not used yet (session/list_pages.py)
+        self.under_way: dict[Any, Pending[Any]] = {}
         # Paths that want a parameter for each of several values (Listing.repeats)
         self.repeating: set[str] = set()
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
         self.fields = fields
-        self._statement = statement
-        self._mark: Any = None
-        self._planned = 0
+        self._planned = StatementScope(_Planned, statement)
 
     def extended(self, seconds: int) -> TTLCache[str, Mapping[str, Any]]:
         """Records that were fetched one by one, by path, remembered for *seconds*."""
@@ -67,7 +76,7 @@ class Session:
         return self._extended[seconds]
 
     def forget(self) -> None:
-        """Before a write and after it: what was read may no longer hold, here and in other sessions."""
+        """Drops what was read, here and in other sessions, before a write and after it."""
         self.memory.clear()
         self.key_batches.forget()
         self._extended.clear()
@@ -91,20 +100,18 @@ class Session:
         }
 
     def plan_tokens(self, tokens: int, guards: Guards) -> None:
-        """Counts *tokens* into the statement's; raises BudgetError when a guard stops it."""
+        """Adds *tokens* to those of the statement. Raises BudgetError where *guards* do not allow them."""
         self.check_tokens(tokens, guards)
-        self._planned += tokens
+        self._planned.current().tokens += tokens
 
     def check_tokens(self, tokens: int, guards: Guards) -> None:
-        """Raises BudgetError when a guard does not let the statement spend *tokens* more."""
-        mark = self._statement()
-        if mark != self._mark:
-            self._mark, self._planned = mark, 0
-        if self._planned + tokens > guards.most:
-            enough = max(guards.most * 4, self._planned + max(tokens, guards.expected))
+        """Raises BudgetError where *guards* do not allow the statement *tokens* more."""
+        planned = self._planned.current().tokens
+        if planned + tokens > guards.most:
+            enough = max(guards.most * 4, planned + max(tokens, guards.expected))
             raise BudgetError(
                 f"the statement would spend more than {guards.most} API tokens",
-                detail=f"It has spent {self._planned}; the next request costs {tokens}.",
+                detail=f"It has spent {planned}; the next request costs {tokens}.",
                 hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}, "
                 "or the option max_tokens_per_query of server or table.",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Callable, TypeVar
 
 from pipedrive_fdw.api.cache import pack, unpack
@@ -12,7 +13,8 @@ from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Listing, Operation
-from pipedrive_fdw.errors import ApiError, Cancelled, ProtocolError, StateError
+from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError, StateError
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.session import Session
@@ -21,15 +23,32 @@ from pipedrive_fdw.values.jsontext import parse_json
 Params = tuple[tuple[str, str], ...]
 # What a statement that ends waits for its threads, which have nothing to wait for any more.
 _ENDING_SECONDS = 0.25
+# Requests side by side, whatever the window; bytes of unused answers at which no further ones are begun.
+_LEAST_AT_ONCE, _ENOUGH_HELD = 8, 16 * 2**20
 T = TypeVar("T")
 
 
-def _repeated(op: Operation, params: Params) -> Params:
-    """*params* with one parameter for each value of the comma list, where *op* may want it so."""
-    name = op.repeats if isinstance(op, Listing) else ""
+@dataclass(frozen=True)
+class Body:
+    """What a read has answered; *envelope* is None where it was remembered and has not been parsed yet.
+
+    *packed* is its packed form where that is known, *epoch* that of the statement's memory when it was asked
+    for, None where it came from there.
+    """
+
+    body: bytes
+    envelope: Any = None
+    packed: bytes = b""
+    epoch: int | None = None
+
+
+def _repeated(call: Call) -> Call:
+    """*call* with one parameter for each value of the comma list, where its operation may want it so."""
+    name = call.op.repeats if isinstance(call.op, Listing) else ""
     if not name:
-        return params
-    return tuple((key, one) for key, text in params for one in (text.split(",") if key == name else (text,)))
+        return call
+    params = tuple((k, one) for k, text in call.params for one in (text.split(",") if k == name else (text,)))
+    return replace(call, params=params)
 
 
 class Work:
@@ -49,6 +68,17 @@ class Work:
         self.sizes: dict[str, int] = {}
         self._cached = Cached(session.cache, cache_ttl)
         self._tasks: list[Task[Any]] = []
+
+    def most_at_once(self) -> int:
+        """How many requests side by side use up the burst window.
+
+        A quarter of it is under way at a time where an answer takes half a second. More would wait for their
+        turn, and other sessions behind them.
+        """
+        if self.exchange.held > _ENOUGH_HELD:
+            return 1
+        window = self.session.client.limits.window_limit() or 0
+        return min(self.session.parallel, max(window // 4, _LEAST_AT_ONCE))
 
     def close(self) -> None:
         """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""
@@ -105,83 +135,103 @@ class Work:
                     if "Fields" in path:
                         session.fields.forget()
 
-    def start(
-        self, op: Operation, path: str, params: Params, afresh: bool = False
-    ) -> Pending[bytes | ApiError]:
-        """One read, begun: its body, or the error of its status. *afresh*: the API is asked in any case."""
-        key = (op.version, path, params)
-        known = None if afresh else self._known(key)
+    def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError]:
+        """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case."""
+        known = None if afresh else self._known(call.key)
         if known is not None:
-            return Ready(self._held(known))
-        self.session.plan_tokens(op.tokens, self.guards)
-        self._cached.begin(key)
-        asked = _repeated(op, params) if op.path in self.session.repeating else params
-        return self._begin(lambda: self._fetch(op, path, asked))
+            self.exchange.hold(len(known.body))
+            return Ready(known)
+        memory = self.session.memory
+        self.session.plan_tokens(call.op.tokens, self.guards)
+        self._cached.begin(call.key)
+        asked = _repeated(call) if call.op.path in self.session.repeating else call
+        packs, epoch = memory.is_short or self._cached.keeps, memory.epoch
+        return self._begin(lambda: self._fetch(asked, packs, epoch))
 
-    def _known(self, key: Key) -> bytes | None:
-        """The body of a read that need not be asked for."""
-        packed = self.session.memory.get(key)
-        if packed is not None:
+    def _known(self, key: Key) -> Body | None:
+        """The answer of a read that need not be asked for."""
+        memory = self.session.memory
+        if key in self.session.under_way:
+            self._await(key, self.session.under_way[key])
+        body = memory.get(key)
+        if body is not None:
             self.spent.remembered += 1
-            return unpack(packed)
+            return Body(body)
         packed = self._cached.get(key)
         body = None if packed is None else unpack(packed)
-        self.spent.cached += body is not None
-        return body
+        if packed is None or body is None:
+            return None
+        self.spent.cached += 1
+        return Body(body, packed=packed, epoch=memory.epoch)
 
-    def _fetch(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
+    def _await(self, key: Key, begun: Pending[Body | ApiError]) -> None:
+        """Puts into memory what another scan has asked for and not used yet."""
+        try:
+            found = begun.wait(self.session.interrupts)
+        except Cancelled:
+            raise
+        except PipedriveError:  # which that scan meets
+            return
+        if isinstance(found, Body) and found.epoch is not None:
+            self.session.memory.put(key, found.body, found.packed, found.epoch)
+
+    def _fetch(self, call: Call, packs: bool, epoch: int) -> Body | ApiError:
+        """In a thread, where packing holds nobody up."""
         try:
             answer = self.session.client.call(
-                op.method,
-                op.version,
-                path,
-                params,
-                tokens=op.tokens,
+                call.op.method,
+                call.op.version,
+                call.path,
+                call.params,
+                tokens=call.op.tokens,
                 exchange=self.exchange,
                 spent=self.spent,
             )
         except ApiError as error:
             return error.detached()
-        return self._held(answer.body)
+        self.exchange.hold(len(answer.body))
+        return Body(answer.body, answer.payload, pack(answer.body) if packs else b"", epoch)
 
-    def _held(self, body: bytes) -> bytes:
-        """*body*, which is in memory until ``finish``."""
-        self.exchange.hold(len(body))
-        return body
-
-    def finish(self, op: Operation, path: str, params: Params, result: bytes | ApiError) -> Any:
+    def finish(self, call: Call, result: Body | ApiError) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
-        if isinstance(result, ApiError) and result.status == 400 and _repeated(op, params) != params:
-            result = self._otherwise(op, path, params)
+        if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:
+            result = self._otherwise(call)
         if isinstance(result, ApiError):
             return result
-        self.exchange.release(len(result))
-        key = (op.version, path, params)
-        try:
-            packed, envelope = pack(result), parse_json(result)
-        except ValueError:  # it was read before it was kept
-            raise ProtocolError("an answer in the cache of all sessions is odd", hint="Try again.") from None
-        self.session.memory.put(key, packed)
-        self.session.memory.answered.add((op.version, op.path))
-        self._cached.put(op, key, packed, envelope)
+        self.exchange.release(len(result.body))
+        envelope = result.envelope
+        if envelope is None:
+            try:
+                envelope = parse_json(result.body)
+            except ValueError:  # it was read before it was kept
+                raise ProtocolError(
+                    "an answer in the cache that sessions share is damaged", hint="Try again."
+                ) from None
+        if result.epoch is not None:
+            self.session.memory.put(call.key, result.body, result.packed, result.epoch)
+        self.session.memory.answered.add((call.op.version, call.op.path))
+        self._cached.put(call.op, call.key, result.packed, envelope)
         return envelope
 
-    def _otherwise(self, op: Operation, path: str, params: Params) -> bytes | ApiError:
+    def _otherwise(self, call: Call) -> Body | ApiError:
         """The read again, with a parameter for each value; from now on so, where that is understood."""
-        self.session.repeating.add(op.path)
-        result = self.start(op, path, params).wait(self.session.interrupts)
+        self.session.repeating.add(call.op.path)
+        result = self.start(call).wait(self.session.interrupts)
         if isinstance(result, ApiError):
-            self.session.repeating.discard(op.path)
+            self.session.repeating.discard(call.op.path)
         return result
 
     def distrust(self) -> None:
         """The answers of this scan do not fit together: none of them is to be met again."""
         self._cached.distrust()
 
-    def ask(self, op: Operation, path: str, params: Params, afresh: bool = False) -> Mapping[str, Any]:
+    def ask(self, call: Call, afresh: bool = False) -> Mapping[str, Any]:
         """The envelope of one read; *afresh*: from the API. Raises the error of its status."""
-        begun = self.start(op, path, params, afresh)
-        answer = self.finish(op, path, params, begun.wait(self.session.interrupts))
+        return self.answer(call, self.start(call, afresh))
+
+    def answer(self, call: Call, begun: Pending[Body | ApiError]) -> Mapping[str, Any]:
+        """The envelope of a read that was *begun*. Raises the error of its status."""
+        answer = self.finish(call, begun.wait(self.session.interrupts))
         if isinstance(answer, ApiError):
             raise answer
         envelope: Mapping[str, Any] = answer

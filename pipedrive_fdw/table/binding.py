@@ -1,4 +1,4 @@
-"""A foreign table's definition → the declarations behind it."""
+"""The columns of a foreign table, each with the catalogue's column or the custom field that it shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ColumnDefinition(Protocol):
 
 
 def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
-    """Raises OptionError for a table that the catalogue has not."""
+    """The table *name* of the *catalogue*. Raises OptionError where it has none."""
     if not name:
         raise OptionError(
             "the foreign table names no table of Pipedrive",
@@ -39,7 +39,7 @@ def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
 
 
 def no_table(names: Iterable[str], catalogue: Iterable[str]) -> OptionError:
-    """The error of *names* that are no tables of the *catalogue*."""
+    """The error for *names* that are no tables of the *catalogue*, with the names that may be meant."""
     known, wrong = sorted(catalogue), sorted(names)
     meant = (did_you_mean(name, known) for name in wrong)
     return OptionError(
@@ -49,9 +49,9 @@ def no_table(names: Iterable[str], catalogue: Iterable[str]) -> OptionError:
 
 
 def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
-    """The declarations behind the columns of the foreign table, in their order.
+    """Binds *columns* of a foreign table to *table*.
 
-    Raises OptionError for a column or a type that cannot be served.
+    Raises OptionError for a column that *table* does not have and for a type without a codec.
     """
     bound = []
     for name, definition in columns.items():
@@ -101,9 +101,12 @@ def _codec(table: Table, definition: ColumnDefinition) -> Codec:
 
 @dataclass(frozen=True)
 class BoundColumn:
-    """A column of the foreign table: its name there, its codec, and the declaration that it shows.
+    """A column of the foreign table.
 
-    A column of a custom field says so in *custom*; its declaration then only names and types it.
+    name    its name in PostgreSQL
+    codec   converts its values
+    column  the catalogue's column; for a custom field one that only has a name and a type
+    custom  the custom field that it shows, None for the others
     """
 
     name: str
@@ -113,8 +116,8 @@ class BoundColumn:
 
     @property
     def key(self) -> str | tuple[str, str]:
-        """What tells it apart, whatever the foreign table calls it: its name in the catalogue, or the key and
-        part of a custom field."""
+        """Its identity, which renaming does not change: the name in the catalogue, or key and part of a
+        custom field."""
         return self.column.name if self.custom is None else (self.custom.field, self.custom.part)
 
 
@@ -127,7 +130,7 @@ class Binding:
 
     @property
     def names(self) -> frozenset[str]:
-        """The foreign table's columns."""
+        """The names of the columns in PostgreSQL."""
         return frozenset(bound.name for bound in self.columns)
 
     def codec(self, name: str) -> Codec | None:
@@ -138,11 +141,11 @@ class Binding:
 
     @property
     def custom(self) -> tuple[CustomColumn, ...]:
-        """The columns of custom fields."""
+        """The custom fields that columns show."""
         return tuple(bound.custom for bound in self.columns if bound.custom is not None)
 
     def needed(self, named: frozenset[str]) -> tuple[tuple[str, ...], bool]:
-        """The keys of the fields that the columns *named* show, and whether one shows labels."""
+        """The keys of the custom fields in the columns *named*, and true if one of these shows labels."""
         columns = [b.custom for b in self.columns if b.custom is not None and b.column.name in named]
         keys = tuple(dict.fromkeys(column.field for column in columns))
         if not keys:  # no key at all would ask for every field
@@ -151,7 +154,7 @@ class Binding:
 
     @property
     def flat(self) -> bool:
-        """Whether custom fields stand at the record's root, as in v1 and in leads."""
+        """True if a record has its custom fields at the root, as in v1 and in leads."""
         shown = self.table.column("custom_fields")
         if shown is None:
             return any(listing.version == 1 for listing in self.table.listings)
@@ -159,22 +162,23 @@ class Binding:
 
     @property
     def labelled(self) -> bool:
-        """Whether a column shows labels of options."""
+        """True if a column shows labels of options."""
         return any(column.labelled for column in self.custom)
 
 
 def bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str]) -> BoundColumn:
-    """A column that shows a custom field. Nothing asks Pipedrive by it, whatever its name is.
+    """A column that shows a custom field; no condition on it is sent, whatever its name is.
 
-    Raises OptionError when its OPTIONS do not say what it shows.
+    Raises OptionError where its OPTIONS do not say which field it shows.
     """
     taken = name == ATTRS.name or table.column(name) is not None
     column = Column(f"custom field {name}" if taken else name, codec.name)
-    return BoundColumn(name, codec, column, from_options(name, codec.name, options))
+    return BoundColumn(name, codec, column=column, custom=from_options(name, codec.name, options))
 
 
 def has_values(binding: Binding, wanted: Mapping[str, Sequence[Any]]) -> Callable[[Row], bool]:
-    """Whether a row has one of the canonical values *wanted* of each column, as far as it shows them."""
+    """A function that is true for rows with one of the canonical values *wanted* in each of these columns.
+    Columns that the row does not have are not compared."""
     tests = [
         (number, bound.codec.parse, wanted[bound.column.name])
         for number, bound in enumerate(binding.columns)

@@ -46,8 +46,8 @@ class BoundTable:
     def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
         """Raises OptionError where *options* or *columns* name nothing that the catalogue has."""
         self.options = options
-        self.catalogue = tables_of(options["api_version"])
-        self.table = table_named(options["table"], self.catalogue)
+        self.catalogue = tables_of(options.api_version)
+        self.table = table_named(options.table, self.catalogue)
         self.binding = bind(self.table, columns)
         self.maker = RowMaker(self.binding).forgiving(self.binding.names)
         self.names = {b.name: b.column.name for b in self.binding.columns}
@@ -79,7 +79,9 @@ class BoundTable:
         """The conditions of *request* on the catalogue's columns, with typed values."""
         conditions = [replace(c, column=self.names.get(c.column, c.column)) for c in request.conditions]
         zone = setting("TimeZone") or "UTC"
-        return normalise(conditions, self.comparable, self.never_null, zone, self._joined_key)
+        return normalise(
+            conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
+        )
 
     def row_filter(self, request: ScanRequest) -> Callable[[Row], bool]:
         """A function that is true for rows with the values that *request* asks the API for."""
@@ -105,10 +107,10 @@ class BoundTable:
         options = self.options
         return Settings(
             self.catalogue,
-            options["page_size"],
-            options["rows"],
-            self.counts.known(),
-            options["archived"],
+            page_size=options.page_size,
+            rows=options.rows,
+            sizes=self.counts.known(),
+            archived=options.archived,
             labels=self.binding.labelled,
         )
 

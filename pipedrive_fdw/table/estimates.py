@@ -81,4 +81,4 @@ class Estimates:
     @property
     def _sorts_text(self) -> bool:
         """True if the user lets Pipedrive sort text, and one list gives all of it."""
-        return len(self._bound.table.listings) == 1 and bool(self._bound.options["push_text_sort"])
+        return len(self._bound.table.listings) == 1 and self._bound.options.push_text_sort

@@ -1,4 +1,4 @@
-"""Values of the API's records: where a column's value stands in one, in version 1 and 2."""
+"""Reads the values of columns out of records of the API, version 1 and 2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def root_fields(record: Record) -> dict[str, Any]:
-    """The custom fields of a v1 record, which stand at its root under their 40-character keys."""
+    """The custom fields of a v1 record: members of its root with keys of 40 characters."""
     return {name: value for name, value in record.items() if KEY.match(name)}
 
 
@@ -84,12 +84,15 @@ READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
 
 
 def column_value(column: Column, record: Record, echo: Mapping[str, Any]) -> Any:
-    """The JSON value of a column that is not nested, as the compiled function reads it."""
+    """The JSON value of a column of *record*, or of *echo* where the request gives it.
+
+    Rows read the same by a compiled function (row_maker).
+    """
     if column.echo or (column.held and column.name in echo):
         return echo.get(column.name)
     return None if column.source == "-" else READERS[column.reader](record, column.path)
 
 
 def joined(*keys: Any) -> str | None:
-    """A row_id: the keys joined by colons, None where one is missing."""
+    """The row id of *keys*: their texts joined by colons, None where a key is NULL."""
     return None if None in keys else ":".join(map(str, keys))

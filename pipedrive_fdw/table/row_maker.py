@@ -45,13 +45,13 @@ def compile_rows(binding: Binding, wanted: Container[str]) -> Read:
 
 
 def compile_cell(binding: Binding, number: int) -> Read:
-    """The like function that gives the value of one column alone."""
+    """A function of the same form that gives the value of one column."""
     names, cells = _sources(binding, (binding.columns[number].name,))
     return eval(f"lambda record, outer, echo, look: {cells[number]}", names)  # type: ignore[no-any-return]  # noqa: S307 - as above # nosec B307
 
 
 def _sources(binding: Binding, wanted: Container[str]) -> tuple[dict[str, Any], list[str]]:
-    """What stands behind the names in the sources, and the source of each cell; they are run in order."""
+    """The values of the names that the sources use, and the source of each cell; cells are run in order."""
     names: dict[str, Any] = {
         "dig": dig,
         "root_fields": root_fields,
@@ -85,7 +85,7 @@ def _sources(binding: Binding, wanted: Container[str]) -> tuple[dict[str, Any], 
 def _custom_expression(
     column: CustomColumn, fields: str, name: str, names: dict[str, Any], flat: bool
 ) -> str:
-    """The source of a custom field's JSON value; *fields* is that of the object that holds it."""
+    """The source of a custom field's JSON value; *fields* is the source of the object that holds it."""
     value = f"{fields}.get({column.field!r})"
     reader = reader_of(column)
     if reader is None:
@@ -130,7 +130,7 @@ class RowMaker:
 
     The foreign table's columns *wanted* are filled, all of them when None, and the others are NULL. A value
     that PostgreSQL cannot hold is an error that names table, column and record. A maker from ``forgiving``
-    shows such a value as NULL in the columns that it names.
+    shows NULL for such a value.
     """
 
     def __init__(self, binding: Binding, wanted: Container[str] | None = None) -> None:
@@ -143,7 +143,10 @@ class RowMaker:
         self._note: Note | None = None
 
     def forgiving(self, columns: Container[str], note: Note | None = None) -> RowMaker:
-        """The same maker with NULL in *columns* where their value is odd; *note* is told of each such row."""
+        """A maker that shows NULL in *columns* for a value that PostgreSQL cannot hold.
+
+        *note* is called with each such row and the columns that show NULL in it.
+        """
         made = copy.copy(self)
         made._forgiven, made._note = columns, note
         return made
@@ -167,7 +170,8 @@ class RowMaker:
         return row
 
     def refuse(self, column: str, record: Record, echo: Mapping[str, Any], reason: Exception) -> None:
-        """Raises the error of an odd value of the catalogue's *column* in *record*, unless it is forgiven."""
+        """Raises the error of a value of the catalogue's *column* that PostgreSQL cannot hold, unless the
+        column shows NULL then."""
         for bound in self.binding.columns:
             if bound.column.name == column and bound.name not in self._forgiven:
                 raise self._odd(bound, record, record, echo, reason)

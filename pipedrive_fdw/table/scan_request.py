@@ -1,12 +1,21 @@
-"""What PostgreSQL wants of one scan, as the C part tells it."""
+"""The request of one scan, read from the JSON that the C part gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, read_conditions
+
+
+class Reads(Enum):
+    """How many rows of a scan will be taken."""
+
+    SOME = "some"  # perhaps not all
+    MORE = "more"  # all, once a second one is taken
+    ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -20,15 +29,16 @@ class SortKey:
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """One scan; columns are those of the foreign table.
+    """What PostgreSQL wants of one scan; columns have their names in PostgreSQL.
 
     columns     those that the query names
     whole       the query uses whole rows
     target      the rows are to be updated or deleted
-    all         all rows will be read: nothing above the scan stops early
-    conditions  those that can be understood; PostgreSQL checks them all
-    order       the order that the rows must come in, or while planning the one that is wanted
-    limit       rows that are wanted at most, None for all; more are given when asked for
+    all         all rows will be read: nothing above the scan stops early, as far as the planner sees
+    conditions  those of the query that have a known form; PostgreSQL rechecks all of them
+    order       the order in which the rows must come; while the query is planned, the order it would like
+    limit       the number of rows that the query reads at most, None for all
+    reads       the part of the rows that the executor will take
     """
 
     columns: frozenset[str] = frozenset()
@@ -38,32 +48,35 @@ class ScanRequest:
     conditions: tuple[Condition, ...] = ()
     order: tuple[SortKey, ...] = ()
     limit: int | None = None
+    reads: Reads = Reads.SOME
 
     @property
     def only_counts(self) -> bool:
-        """Whether no value is used, as by ``count(*)``."""
+        """True if the query uses no value, as ``count(*)`` does."""
         return not (self.columns or self.whole or self.target)
 
     def unconditional(self) -> ScanRequest:
-        """The same for all rows of the table."""
+        """The same request for all rows of the table."""
         return replace(self, conditions=(), limit=None)
 
 
 def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> ScanRequest:
-    """The request in the JSON of a *plan*, or in a question about one; *parameters* as in
-    read_conditions()."""
+    """The request in the JSON of a *plan* or of a question about one.
+
+    *parameters* are the run-time values, as in read_conditions().
+    """
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
     return ScanRequest(
-        frozenset(plan["columns"]),
-        plan["whole"],
-        plan["target"],
-        plan["all"],
-        tuple(read_conditions(plan["conditions"], parameters)),
-        order[: plan.get("ordered", len(order))],
-        int(plan.get("limit", 0)) or None,
+        columns=frozenset(plan["columns"]),
+        whole=plan["whole"],
+        target=plan["target"],
+        all=plan["all"],
+        conditions=tuple(read_conditions(plan["conditions"], parameters)),
+        order=order[: plan.get("ordered", len(order))],
+        limit=int(plan.get("limit", 0)) or None,
     )
 
 
 def explained_parameters(expressions: Sequence[str]) -> list[RuntimeValue]:
-    """The *expressions* of a plan in the place of the values that they will have."""
+    """The *expressions* of a plan as parameters whose values are not known yet."""
     return [RuntimeValue(text) for text in expressions]

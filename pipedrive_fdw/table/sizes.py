@@ -1,7 +1,8 @@
-"""What PostgreSQL's planner asks of a foreign table: how many rows, and by which columns to look them up.
+"""Numbers of rows: of a table, of a scan with conditions, of a look-up by a key.
 
-PostgreSQL weighs paths by their rows and knows nothing of tokens. So a look-up is said to give as many rows
-as a scan gives for the same tokens: then the cheapest path for it is the cheapest for the account.
+PostgreSQL compares paths by rows and knows no tokens. So the estimate of a look-up is the number of rows
+that a scan gives for the same tokens. Then the path that is cheapest for PostgreSQL is cheapest for the
+account.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _UNKNOWN_SHARE = 0.1
 
 
 def rows_name(table: Table, archived: str) -> str:
-    """What the rows of *table* under the option archived are remembered by."""
+    """The name under which the number of rows of *table* is kept, by the option *archived*."""
     return table.name if archived == "include" else f"{table.name} {archived}"
 
 
 def keys_of(table: Table) -> list[tuple[str, ...]]:
-    """The columns whose values a request can name, one set for each way, best first."""
+    """The sets of columns by which a request can look rows up, the best first."""
     get = table.get
     found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
     for listing in table.listings:
@@ -43,26 +44,26 @@ def keys_of(table: Table) -> list[tuple[str, ...]]:
 
 
 def aheads_of(plan: ScanPlan) -> list[Ahead]:
-    """How the look-ups of *plan* take others along."""
+    """The batches that the look-ups of *plan* can be part of."""
     steps = (step.ahead for step in plan.steps if isinstance(step, (Gets, Lists)))
     return [ahead for ahead in steps if ahead is not None]
 
 
 class Sizes:
-    """The sizes of one table of an account."""
+    """The sizes of one table of an account, as far as they are known without a request."""
 
     def __init__(self, table: Table, account: str) -> None:
         self.table = table
         self._account = account
 
     def rows(self, settings: Settings) -> int:
-        """The option rows, else what an earlier scan saw, else a guess."""
+        """The rows of the table: the option rows, else the count of an earlier scan, else a guess."""
         if settings.rows is not None:
             return settings.rows
         return settings.sizes.get(rows_name(self.table, settings.archived), self.table.rows)
 
     def expected(self, predicates: Predicates, settings: Settings) -> int:
-        """How many rows *predicates* leave, as far as can be guessed."""
+        """An estimate of the rows that satisfy *predicates*."""
         if predicates.impossible:
             return 1
         rows = float(self.rows(settings))
@@ -75,7 +76,7 @@ class Sizes:
         return max(int(rows), 1)
 
     def _share(self, column: str, settings: Settings) -> float:
-        """The part of the rows that one value of *column* is guessed to keep."""
+        """An estimate of the part of the rows that have one value of *column*."""
         parent = self.table.parent
         if parent is not None and parent.column == column:
             walked = settings.tables[parent.table]
@@ -86,7 +87,7 @@ class Sizes:
         return min(shares) if shares else _UNKNOWN_SHARE
 
     def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
-        """Those of the columns *shown* by which a join can look rows up, and as how many rows one counts."""
+        """The sets of columns *shown* by which a join can look rows up, each with its estimate of rows."""
         guarded = self.table.parent is not None and self.table.parent.guarded
         whole = math.inf if guarded else max(self._plan({}, settings).tokens, 1)
         row_price = 1.0 if guarded else self.rows(settings) / whole
@@ -106,7 +107,7 @@ class Sizes:
         return found
 
     def _price(self, plan: ScanPlan) -> float:
-        """Tokens of one look-up of a join, which may take others along."""
+        """The tokens of one look-up of a join, or its part of a batch."""
         for ahead in aheads_of(plan):
             STATEMENT_TABLES.offer(self._account, ahead.target)
             if STATEMENT_TABLES.supplies(self._account, ahead.target, self.table):

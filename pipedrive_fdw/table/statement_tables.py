@@ -1,38 +1,45 @@
-"""The foreign tables of one statement.
+"""The foreign tables of one statement, so that their scans send the same requests.
 
-PostgreSQL plans each scan by itself. While a statement is planned it is worth knowing which operations its
-scans will ask, and for what, so that two scans send the same request, which is then paid for once.
+PostgreSQL plans each scan by itself. Two scans of a statement that ask one operation for different parts of
+the records would pay twice; when both ask for all these parts, the second is answered from memory.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.plan.calls import Parts, Settings, Shared, parts_of, place
 from pipedrive_fdw.plan.paths import Target
 from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
+
+
+class _AccountTables:
+    """The tables of one account by name, the parts that they ask of each operation, and the columns by whose
+    values one of them can look rows up."""
+
+    def __init__(self) -> None:
+        self.parts: dict[tuple[int, str], Parts] = {}
+        self.tables: dict[str, Table] = {}
+        self.targets: set[Target] = set()
+
+
+_Accounts = defaultdict[str, _AccountTables]
 
 
 class StatementTables:
     """The tables of the statement that is being planned, or was planned last, by account."""
 
     def __init__(self, statement: Callable[[], Any] = statement) -> None:
-        self._statement = statement
-        self._mark: Any = None
-        self._parts: dict[str, dict[tuple[int, str], Parts]] = {}
-        self._tables: dict[str, dict[str, Table]] = {}
-        self._targets: dict[str, set[Target]] = {}
+        self._scope: StatementScope[_Accounts] = StatementScope(lambda: _Accounts(_AccountTables), statement)
 
     def note(self, account: str, table: Table, settings: Settings) -> None:
-        """*table* is read by the statement."""
-        mark = self._statement()
-        if mark != self._mark:
-            self._mark = mark
-            for known in (self._parts, self._tables, self._targets):
-                known.clear()
-        self._tables.setdefault(account, {})[table.name] = table
-        parts = self._parts.setdefault(account, {})
+        """Adds *table*, which the statement reads with *settings*."""
+        known = self._scope.current()[account]
+        known.tables[table.name] = table
+        parts = known.parts
         for op in (*table.listings, *(() if table.get is None else (table.get,))):
             parts[place(op)] = parts.get(place(op), Parts()) | parts_of(table, op, settings)
         # Parents that are walked are asked for without any part, so that all custom fields come
@@ -41,19 +48,21 @@ class StatementTables:
             parts[place(op)] = parts.get(place(op), Parts()) | Parts(custom=None)
 
     def shared(self, account: str) -> Shared:
-        """What the statement's tables ask of each operation."""
-        return self._parts.get(account, {})
+        """The parts of records that the statement's tables ask of each operation."""
+        return self._scope.latest()[account].parts
 
     def offer(self, account: str, target: Target) -> None:
-        """A table of the statement can look up the values of *target*."""
-        self._targets.setdefault(account, set()).add(target)
+        """Notes that a table of the statement can look rows up by the values of *target*."""
+        self._scope.latest()[account].targets.add(target)
 
     def offered(self, account: str) -> frozenset[Target]:
-        return frozenset(self._targets.get(account, ()))
+        """The columns by whose values a table of the statement can look rows up."""
+        """The columns by whose values a table of the statement can look rows up."""
+        return frozenset(self._scope.latest()[account].targets)
 
     def supplies(self, account: str, target: Target, to: Table) -> bool:
-        """Whether another table than *to* has a column with the values of *target*."""
-        tables = self._tables.get(account, {}).values()
+        """True if another table of the statement than *to* has a column with the values of *target*."""
+        tables = self._scope.latest()[account].tables.values()
         return any(paths_to(target, table) for table in tables if table.name != to.name)
 
 
@@ -61,7 +70,7 @@ STATEMENT_TABLES = StatementTables()
 
 
 def paths_to(target: Target, table: Table) -> list[tuple[str, ...]]:
-    """Where the records of *table* have values of *target*."""
+    """The paths at which records of *table* have values of *target*."""
     if table.nested:
         return []
     name = ".".join(target)

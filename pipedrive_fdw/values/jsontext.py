@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, Callable
 
@@ -19,9 +20,12 @@ from pipedrive_fdw.values.numerics import is_numeric, numeric_text
 
 # What numbers are written with becomes one character: a run of it is found faster than by a pattern.
 _DIGITS = bytes(48 if chr(code) in "0123456789." else 32 for code in range(256))
+# A number that may have more digits than a float or a bigint, and what stands before one that is in no text.
 _MANY = b"0" * 18
-# A number that may have more digits than a float or a bigint.
-_LONG = re.compile(rb"(?:\A|[:\[,])\s*-?[0-9.]{18}")
+_NUMBER = re.compile(rb"[0-9.]+(?:[eE][+-]?[0-9]+)?")
+_BEFORE, _BEFORE_BYTES = re.compile(rb"(?:\A|[:\[,])\s*-?\Z"), 8
+_WHOLE = re.compile(r"-?[0-9]+")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # Digits that every float has.
 _EXACT_DIGITS = 17
 
@@ -46,8 +50,9 @@ def _clean_json(value: Any) -> Any:
 def parse_json(body: bytes) -> Any:
     """JSON *body* → Python, which ``to_json`` can write again.
 
-    Lone surrogates, which orjson refuses, become question marks. Raises ValueError for anything that is not
-    one JSON document, and for one of more values or levels than a page of the API has.
+    JSON may escape half of a UTF-16 surrogate pair (``\\ud800``), which no text of PostgreSQL can hold; it
+    becomes a question mark. Raises ValueError for anything that is not one JSON document, and for one of
+    more values or levels than a page of the API has.
     """
     return _bounded(body, lambda: _parsed(body))
 
@@ -65,15 +70,39 @@ def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    if _MANY not in body.translate(_DIGITS) or not _LONG.search(body):
+    if not any(map(_loses_digits, _long_numbers(body))):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
     text = body.decode("utf-8", "strict")
-    return _without_surrogates(
-        json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
-    )
+    value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
+    return _without_surrogates(value) if _SURROGATE.search(body) else value
+
+
+def _long_numbers(body: bytes) -> Iterator[str]:
+    """The numbers of 18 characters or more in *body*; some may stand in texts."""
+    shape, begin = body.translate(_DIGITS), 0
+    while True:
+        begin = shape.find(_MANY, begin)
+        found = _NUMBER.match(body, begin) if begin >= 0 else None
+        if found is None:
+            return
+        if _BEFORE.search(body[max(begin - _BEFORE_BYTES, 0) : begin]):
+            yield ("-" if body[begin - 1 : begin] == b"-" else "") + found[0].decode()
+        begin = found.end()
+
+
+def _loses_digits(number: str) -> bool:
+    """True for a number of which an int or a float has not all digits; what stood in a text may be none."""
+    try:
+        float(number)
+    except ValueError:
+        return False
+    try:
+        return isinstance(_int(number) if _WHOLE.fullmatch(number) else _float(number), Decimal)
+    except ValueError:  # not even a Decimal that can be written has them
+        return True
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -118,7 +147,8 @@ def _int(text: str) -> int | Decimal:
 
 
 def to_json(value: Any) -> str:
-    """*value* as JSON text that PostgreSQL's jsonb reads (no NUL). Raises ValueError for what has none."""
+    """*value* as JSON text that PostgreSQL's jsonb reads, without NUL. Raises ValueError for a value that
+    has no such text."""
     try:
         text = orjson.dumps(value, default=_exactly)
         if b"\\u0000" in text:

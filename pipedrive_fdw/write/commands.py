@@ -7,7 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import Note
@@ -20,8 +20,8 @@ class Command:
 
     number    the command's number in the transaction, as PostgreSQL counts
     columns   the foreign columns that an UPDATE sets
-    deferred  nobody waits for the rows as the API answers them, so that all are worked out before the first
-              is sent
+    deferred  the statement does not use the rows that the API answers, so that all requests are worked out
+              before the first is sent
     pending   what has still to be sent
     named     columns that the statement reads in the rows that it writes
     written   identities of the rows that were written
@@ -40,9 +40,9 @@ class Command:
         self.hidden: dict[str, frozenset[str]] = {}
 
     def kept(self, table: Table, row_id: str, values: Mapping[str, Any]) -> frozenset[str]:
-        """The hidden columns of a row that stay as they are when the row becomes *values*.
+        """The hidden columns of a row that keep their value in Pipedrive when the row becomes *values*.
 
-        Raises WriteError where nobody can tell.
+        Raises WriteError where NULL may mean either that or an assignment of NULL.
         """
         hidden = self.hidden.get(row_id, frozenset())
         empty = {name for name in hidden if values.get(name) is None}
@@ -57,8 +57,8 @@ class Command:
         return frozenset(empty - self.columns)
 
     def has_written(self, table: Table, old: Mapping[str, Any]) -> bool:
-        """True if the command has written the record of the row *old* already, through another row that shows
-        it. From now on it has."""
+        """True if the command has already written the record that the row *old* shows, through another row of
+        the same record. The record then counts as written."""
         if not table.shared:
             return False
         record = str(old.get(table.shared))
@@ -72,31 +72,27 @@ class Commands:
 
     def __init__(self, bound: BoundTable) -> None:
         self._bound = bound
-        self._commands: dict[int, Command] = {}
-        self._statement: Any = None
+        self._scope: StatementScope[dict[int, Command]] = StatementScope(dict)
 
     def begin(self, write: int, command: Command) -> None:
-        """The write of this number begins."""
-        mark = statement()
-        if mark != self._statement:
-            self._statement, self._commands = mark, {}
-        self._commands[write] = command
+        """Adds *command*, the write of the number *write*."""
+        self._scope.current()[write] = command
 
     def find(self, write: int) -> Command | None:
-        return self._commands.get(write)
+        return self._scope.latest().get(write)
 
     def __getitem__(self, write: int) -> Command:
-        return self._commands[write]
+        return self._scope.latest()[write]
 
     def writing(self, number: int) -> list[Command]:
-        """The writes of the command *number*; none of an earlier statement's."""
-        if self._statement != statement():
-            return []
-        return [command for command in self._commands.values() if command.number == number]
+        """The writes of the present statement's command *number*."""
+        return [command for command in self._scope.current().values() if command.number == number]
 
     def note_of(self, number: int, request: ScanRequest) -> Note:
-        """A function that remembers the hidden columns of a row for the writes of the command *number*, whose
-        scan is *request*."""
+        """A function that keeps the hidden columns of a row for the writes of the command *number*.
+
+        *request* is the scan that gives these writes their rows.
+        """
         commands = self.writing(number)
         for command in commands:
             command.named |= self._bound.binding.names if request.whole else request.columns

@@ -1,4 +1,4 @@
-"""Sends a worked-out write when its time has come: now, at the statement's end, or at COMMIT."""
+"""When a write is sent: at once, at the end of its statement, or at COMMIT."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipedrive_fdw.write.writable import waits_for_commit
 
 
 class Dispatcher:
-    """The writes of one foreign table; *parents* are those of its rows."""
+    """Sends the writes of one foreign table, or keeps them until they are to be sent."""
 
     def __init__(self, bound: BoundTable, reader: TableReader, parents: Parents) -> None:
         self._bound = bound
@@ -30,9 +30,9 @@ class Dispatcher:
     def perform(
         self, command: Command, write: RowWrite, base: Mapping[str, Any], work: Work
     ) -> Mapping[str, Any]:
-        """The row as it is after *write* by the foreign table's columns, {} after a DELETE.
+        """Sends or keeps *write*. The row after it by the foreign table's columns, {} after a DELETE.
 
-        It is *base* where the API's answer says nothing, or where nothing is sent yet.
+        Columns that the API's answer does not show are those of *base*, as are all where nothing is sent yet.
         """
         if self._waits or command.deferred:
             pending = TRANSACTION.waiting if self._waits else command.pending
@@ -45,9 +45,17 @@ class Dispatcher:
         TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
         if write.verb == "DELETE":
             return {}
-        expanded = bool(self._bound.options["expand_related"])
+        expanded = self._bound.options.expand_related
         labels = self._reader.lookups(work)
-        return returned_row(self._bound.maker, write.change, record, base, write.row, labels, expanded)
+        return returned_row(
+            maker=self._bound.maker,
+            change=write.change,
+            record=record,
+            base=base,
+            row=write.row,
+            labels=labels,
+            expanded=expanded,
+        )
 
     def _pending(self, write: RowWrite, work: Work) -> PendingWrite:
         table = self._bound.table
@@ -72,7 +80,7 @@ class Dispatcher:
         )
 
     def _allowed_work(self) -> Work:
-        """The requests of writes whose price has been allowed."""
+        """The Work of a request whose price a guard has allowed before."""
         work = self._reader.begin_work()
         work.guards = work.guards.lifted()
         return work

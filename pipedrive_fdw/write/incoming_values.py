@@ -1,7 +1,7 @@
-"""Rows that PostgreSQL gives to a write → canonical values, and rows back.
+"""Rows that PostgreSQL gives to a write → canonical values, and back.
 
-Two columns of a foreign table may show the same field of Pipedrive. Reading it twice is harmless. Writing it
-sends one value, so that two values are an error, and none of them is ever lost.
+Two columns of a foreign table may show the same field of Pipedrive. A request sends one value for the field,
+so two different values are an error.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ Values = Mapping[str, Any]
 
 
 class IncomingValues:
-    """The values that are given to the columns of one foreign table."""
+    """Converts the values that a statement gives to the columns of one foreign table."""
 
     def __init__(self, binding: Binding) -> None:
         self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
-        self._doubled = _doubled((b.column.name, b.name) for b in self._columns if b.custom is None)
-        self._doubled_custom = _doubled(((c.field, c.part), c.name) for c in self._custom)
+        self._of_one_field = _columns_of_one_field(
+            (b.column.name, b.name) for b in self._columns if b.custom is None
+        )
+        self._custom_of_one_field = _columns_of_one_field(((c.field, c.part), c.name) for c in self._custom)
 
     def read(self, text: str) -> Values:
         """The row that row_to_json() of PostgreSQL wrote as *text*. Raises WriteError for one that no request
@@ -50,11 +52,12 @@ class IncomingValues:
     def canonical(
         self, values: Values, before: Values | None = None, hidden: Container[str] = ()
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """*values* by PostgreSQL's columns → canonical ones by the catalogue's, and the custom fields'.
+        """Canonical *values* by the catalogue's columns, and those of custom fields by their columns.
 
-        *before* is the row that they change, which may be *values* itself: of columns of one field the
-        changed one counts, and what a structured value has already is not refused. NULL for a list is an
-        empty one. The columns *hidden*, which the scan could not show, are UNREADABLE.
+        *before* is the row that is changed; it may be *values* itself. Where several columns show one field,
+        the column that differs from *before* counts. Members that a jsonb value has in *before* are accepted
+        as they are. NULL for a list becomes an empty list. The columns *hidden*, which the scan could not
+        show, become UNREADABLE. Raises WriteError for a value that the API does not take.
         """
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
@@ -67,18 +70,18 @@ class IncomingValues:
             if isinstance(value, Far) or bound.codec.name == "jsonb":
                 self._check(bound, value, values, before or {})
             (base if bound.custom is None else custom)[name] = value
-        for names in self._doubled:
+        for names in self._of_one_field:
             several = [b for b in self._columns if b.name in names]
             new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
             old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
-            base[several[0].column.name] = new[_meant(self._table.name, names, old, new)]
+            base[several[0].column.name] = new[_sent_column(self._table.name, names, old, new)]
         for bound in self._structured:
             if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
         return base, custom
 
     def scanned(self, columns: Collection[BoundColumn], row: Sequence[Any]) -> dict[str, Any]:
-        """The canonical values of *columns* in the *row* of a scan, as they are sent back."""
+        """The canonical values of *columns* in a *row* that a scan gave."""
         values = {b.name: v for b, v in zip(self._columns, row) if b in columns}
         read = {
             b.name: b.codec.parse(values[b.name])
@@ -98,7 +101,7 @@ class IncomingValues:
         return [] if value is None and empties else value
 
     def _check(self, bound: BoundColumn, value: Any, values: Values, before: Values) -> None:
-        """Raises WriteError for a new *value* that loses something on the way."""
+        """Raises WriteError for a changed *value* that JSON cannot hold exactly."""
         try:
             bound.codec.dump(value)
         except ValueError as reason:
@@ -110,7 +113,8 @@ class IncomingValues:
         return same(old, new)
 
     def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
-        """The canonical value of *raw*, given to the column *name*. Raises WriteError for what has none."""
+        """The canonical value of *raw*, given to the column *name*. Raises WriteError for a value that
+        cannot be sent."""
         if raw is None:
             return None
         try:
@@ -124,26 +128,29 @@ class IncomingValues:
         ) from None
 
     def custom_columns(self, old: Values | None, new: Values) -> list[CustomColumn]:
-        """The columns of custom fields, one for each part of a field: of several, the one that changes.
+        """The columns of custom fields. Where several show the same part of a field, the one that changes.
 
-        *old* and *new* are canonical values by column. Raises WriteError as ``canonical`` does.
+        *old* and *new* are canonical values by column. Raises WriteError where two of them change
+        differently.
         """
-        left_out = {name for names in self._doubled_custom for name in names}
-        left_out -= {_meant(self._table.name, names, old or {}, new) for names in self._doubled_custom}
+        left_out = {name for names in self._custom_of_one_field for name in names}
+        left_out -= {
+            _sent_column(self._table.name, names, old or {}, new) for names in self._custom_of_one_field
+        }
         return [column for column in self._custom if column.name not in left_out]
 
     def row(self, values: Values) -> list[Any]:
-        """*values* as a row of a scan, which PostgreSQL's input functions read."""
+        """*values* of row_to_json() as a row of a scan: what PostgreSQL's input functions read."""
         return [input_value(b.codec, values.get(b.name)) for b in self._columns]
 
     def input_values(self, values: Values) -> dict[str, Any]:
-        """The same by the foreign table's columns."""
+        """The same as a mapping by the foreign table's columns."""
         return {b.name: v for b, v in zip(self._columns, self.row(values))}
 
     def keys(self, row_id: str) -> dict[str, Any]:
-        """The canonical values of the key columns in *row_id*; of several, the last may hold colons itself.
+        """The canonical values of the key columns in *row_id*. The last of several may contain colons.
 
-        Raises WriteError for what identifies no row.
+        Raises WriteError for a text that has not the form of a row id.
         """
         table = self._table
         parts = row_id.split(":", len(table.key) - 1)
@@ -166,7 +173,8 @@ class IncomingValues:
         return [b for b in self._columns if b.column.extended and before.get(b.name) is None]
 
     def json(self, values: Values) -> str:
-        """*values*, which PostgreSQL's input functions read, as json_populate_record() reads them."""
+        """*values* for PostgreSQL's input functions, by column, as the JSON text that json_populate_record()
+        reads."""
         documents = {b.name for b in self._columns if b.codec.name == "jsonb"}
         pairs = (
             (n, orjson.Fragment(v) if v is not None and n in documents else v) for n, v in values.items()
@@ -185,19 +193,19 @@ def input_value(codec: Codec, raw: Any) -> Any:
     return codec.load(raw) if isinstance(raw, list) else raw
 
 
-def _doubled(fields: Iterable[tuple[Hashable, str]]) -> list[list[str]]:
-    """Of pairs (field, column): the columns of each field that has several."""
+def _columns_of_one_field(fields: Iterable[tuple[Hashable, str]]) -> list[list[str]]:
+    """The columns of each field that has several, from pairs (field, column)."""
     columns: dict[Hashable, list[str]] = {}
     for field, column in fields:
         columns.setdefault(field, []).append(column)
     return [names for names in columns.values() if len(names) > 1]
 
 
-def _meant(table: str, names: Sequence[str], old: Values, new: Values) -> str:
-    """The one of the columns *names*, which show one field, whose value is sent.
+def _sent_column(table: str, names: Sequence[str], old: Values, new: Values) -> str:
+    """The column whose value is sent, of the columns *names*, which show one field.
 
-    *old* are the canonical values before an UPDATE, *new* those that were given, both by column. Raises
-    WriteError when two columns were given different values.
+    *old* are the canonical values before an UPDATE, *new* those after it, by column. Raises WriteError where
+    two columns change to different values.
     """
     given = [name for name in names if name in new and not same(old.get(name), new[name])]
     for other in given[1:]:

@@ -1,7 +1,8 @@
-"""The records that rows to be written hang on: whether they can be changed at all.
+"""Parents of the rows to be written: a child of an archived deal cannot be changed.
 
-Pipedrive does not let the products or followers of an archived deal change. A row does not tell whether its
-deal is archived, so the deal is looked at, once a statement (docs/decisions/parents-looked-at.md).
+Pipedrive refuses changes to the products or followers of an archived deal. A child's row does not tell
+whether its deal is archived, so the deal is read, once in each statement
+(docs/decisions/parents-looked-at.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.plan.calls import Settings, get_call
 from pipedrive_fdw.plan.row_changes import thawing
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.refusals import explained_write
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import column_value
@@ -22,43 +23,42 @@ from pipedrive_fdw.write.transaction import TRANSACTION
 
 
 class Parents:
-    """The parents of the rows of *table*, with those that this statement has found to be changeable."""
+    """Checks the parents of the rows of one table, and remembers within a statement which are changeable."""
 
     def __init__(self, table: Table, catalogue: Mapping[str, Table], account: tuple[str, ...]) -> None:
-        """*account* tells accounts apart."""
+        """*catalogue* has all tables by name; *account* identifies the account among those of the backend."""
         self._own, self._account = table, account
         parent = table.parent
         found = None if parent is None else catalogue[parent.table]
         self.table = found if found is not None and thawing(found) else None
         self._get: Get | None = None if self.table is None else self.table.get
         self._column = "" if parent is None else parent.column
-        self._statement: Any = None
-        self._fine: set[Any] = set()
+        self._changeable: StatementScope[set[Any]] = StatementScope(set)
 
     def check(self, row: Mapping[str, Any], work: Work) -> None:
-        """Raises WriteError when the parent of *row* is not there, or cannot be changed. One that waits to be
-        changed itself, under write_mode 'commit', is not looked at."""
+        """Raises WriteError when the parent of *row* does not exist or cannot be changed.
+
+        A parent with a change of its own that waits for COMMIT is not checked.
+        """
         key = row.get(self._column)
         if self.table is None or self._get is None or key is None:
             return
-        if self._statement != statement():
-            self._statement = statement()
-            self._fine.clear()
-        if key in self._fine or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
+        changeable = self._changeable.current()
+        if key in changeable or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
             return
-        record = self._look(self.table, self._get, key, work)
+        record = self._read(self.table, self._get, key, work)
         for name, value in self.table.frozen:
             column = self.table.column(name)
             if column is not None and column_value(column, record, {}) == value:
                 what = f"a row of {self.table.name} with {name} = {str(value).lower()}"
-                raise WriteError(f"what belongs to {what} cannot be changed", hint=self._way_out(row))
-        self._fine.add(key)
+                raise WriteError(f"what belongs to {what} cannot be changed", hint=self._hint(row))
+        changeable.add(key)
 
-    def _look(self, table: Table, get: Get, key: Any, work: Work) -> Mapping[str, Any]:
+    def _read(self, table: Table, get: Get, key: Any, work: Work) -> Mapping[str, Any]:
         slots = dict.fromkeys(get.placeholders, key)
         call = get_call(table, get, slots, Settings(named=frozenset(slots)))
         try:
-            answer = work.ask(get, call.path, call.params)
+            answer = work.ask(call)
         except NotFoundError as error:
             raise WriteError(
                 f"there is no row {key} of {table.name}",
@@ -67,15 +67,15 @@ class Parents:
             ) from None
         except AccessError:
             return {}  # the write itself may be allowed, and says so if it is not
-        found: Mapping[str, Any] = record_of(answer, f"GET /api/v{get.version}{call.path}")
+        found: Mapping[str, Any] = record_of(answer, call.where)
         return found
 
     def explained(self, error: PipedriveError, verb: str, row: Mapping[str, Any]) -> PipedriveError:
-        """*error*, which *verb* of *row* has met, with what it may mean."""
-        return explained_write(error, self._own, verb, self._way_out(row))
+        """The *error* of the *verb* of *row*, with a hint where an archived parent may be its cause."""
+        return explained_write(error, self._own, verb=verb, way_out=self._hint(row))
 
-    def _way_out(self, row: Mapping[str, Any]) -> str:
-        """How to make the parent changeable."""
+    def _hint(self, row: Mapping[str, Any]) -> str:
+        """The hint that says how to make the parent of *row* changeable, '' where every parent is."""
         if self.table is None:
             return ""
         sets = ", ".join(f"{name} = {literal}" for name, literal in thawing(self.table))

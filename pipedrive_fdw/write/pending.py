@@ -1,8 +1,7 @@
-"""Writes that are worked out and not sent yet: those of a statement till its end, those of a transaction till
-COMMIT under write_mode 'commit'.
+"""Writes that are worked out but not sent yet.
 
-All that can be known of them is known before the first is sent: whether each row can be written, and what
-they cost together. A guard refuses them then, and none of them in the middle.
+Those of a statement are sent at its end, or under write_mode 'commit' at COMMIT. Every row has been checked
+and the price of all is known before the first is sent. So a guard refuses all of them or none.
 """
 
 from __future__ import annotations
@@ -21,8 +20,12 @@ MOST_PENDING = 10_000
 
 @dataclass(frozen=True)
 class RowChange:
-    """The row *row_id* of *table* that a write changes to *values*, by the keys of BoundColumn, or deletes
-    (None). *table* tells the tables of accounts apart."""
+    """What a pending write changes in a row.
+
+    table   BoundTable.identity of its table
+    row_id  the row's id
+    values  the new values by BoundColumn.key, None where the row is deleted
+    """
 
     table: tuple[str, ...]
     row_id: str
@@ -53,10 +56,10 @@ class PendingWrite:
     """One row to be written.
 
     session, guards  of the account that is written
-    send     sends it and gives the key of what it wrote
+    send     sends it and returns the key of the record that was written
     tokens   its price
-    level    how deep in savepoints it was worked out
-    bulk     how it goes out together with others
+    level    the depth of savepoints at which it was worked out
+    bulk     its part in a request for several writes, None where there is no such request
     change   the row that it changes, None for a new one
     """
 
@@ -73,7 +76,7 @@ class PendingWrite:
 
 @dataclass
 class PendingWrites:
-    """In the order in which they are to be sent."""
+    """Pending writes in the order in which they are to be sent."""
 
     writes: list[PendingWrite] = field(default_factory=list)
 
@@ -81,7 +84,7 @@ class PendingWrites:
         self.writes.append(write)
 
     def changes(self, table: tuple[str, ...]) -> dict[str, dict[Any, Any] | None]:
-        """What rows of *table* will be, by row id: the values that change, None for a deletion."""
+        """The values that the writes change in rows of *table*, by row id; None for a row that is deleted."""
         rows: dict[str, dict[Any, Any] | None] = {}
         for change in (write.change for write in self.writes):
             if change is not None and change.table == table:
@@ -90,10 +93,10 @@ class PendingWrites:
         return rows
 
     def send(self, wrote: Callable[[str, str, str], None]) -> None:
-        """Sends all of them and forgets them; *wrote* is told table, verb and key of each row.
+        """Sends all writes and removes them; calls *wrote* with table, verb and key of each row.
 
-        Raises BudgetError before the first when a guard does not allow their price, and the first error,
-        whose ``unsent`` says how many are left.
+        Raises BudgetError before the first request when a guard does not allow the price of all, and
+        otherwise the first error of a request, whose ``unsent`` says how many writes were not sent.
         """
         writes, self.writes = self.writes, []
         groups = list(_groups(writes))
@@ -118,7 +121,7 @@ class PendingWrites:
 
 
 def _groups(writes: Sequence[PendingWrite]) -> Iterator[list[PendingWrite]]:
-    """*writes* in their order, cut into what is sent as one request."""
+    """The *writes* of each request, in their order."""
     place = 0
     while place < len(writes):
         bulk = writes[place].bulk
@@ -137,7 +140,7 @@ def _together(one: BulkPart, other: BulkPart | None) -> bool:
 
 
 def _prices(groups: Sequence[Sequence[PendingWrite]]) -> Iterator[tuple[PendingWrite, int]]:
-    """The first write of each account, with what all of them cost."""
+    """The first write of each account, with the tokens that all writes of the account cost."""
     prices: dict[int, tuple[PendingWrite, int]] = {}
     for group in groups:
         one = group[0]

@@ -1,6 +1,7 @@
-"""What the API answered a write with → the row for RETURNING, and the key for reports.
+"""The API's answer to a write → the row for RETURNING, and the key for reports.
 
-Answers may be partial, down to the id alone: what they do not tell is as it was scanned or given.
+An answer may have only some fields, or the id alone. A column that it does not show keeps the value that was
+scanned or given.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _SHOWN = 100
 
 
 class Labels(Lookups, Protocol):
-    """Labels of options; *known* says whether they cost no request."""
+    """Labels of options; *known* is true where they cost no request."""
 
     @property
     def known(self) -> bool: ...
 
 
 def key_of(table: Table, change: Change, record: Values) -> str:
-    """The key of the row that *change* wrote as the report of a failure names it."""
+    """The key of the row that *change* wrote, for reports; '?' in the place of an unknown part."""
     parts = []
     for name in table.key:
         column = table.column(name)
@@ -44,7 +45,7 @@ def key_of(table: Table, change: Change, record: Values) -> str:
 
 
 def key_text(value: Any) -> str:
-    """A key as a report names it: what an answer has in its place is shown as far as it may be one."""
+    """The text of a key for reports, shortened; '?' for a value that cannot be a key."""
     return beginning(str(value), _SHOWN) if isinstance(value, (str, int, float)) else "?"
 
 
@@ -57,10 +58,12 @@ def returned_row(
     labels: Labels,
     expanded: bool,
 ) -> dict[str, Any]:
-    """The answer's row over *base*, column by column where the answer has one.
+    """*base* with the columns that the answer's *record* shows.
 
-    *base* is by the foreign table's columns, *row* the row as written by the catalogue's. Labels that would
-    cost a request are those of *base*; *expanded*: scans show what stands behind links (expand_related).
+    base      the row by the foreign table's columns, as scanned or given
+    row       the row as it was written, by the catalogue's columns
+    labels    where they would cost a request, labels stay those of *base*
+    expanded  scans show the record behind a user, org or people field (expand_related)
     """
     table, binding = maker.binding.table, maker.binding
     element = _element(table, change, record, row)
@@ -103,7 +106,7 @@ def _is_told(column: Column, change: Change, source: Values, value: Any) -> bool
 
 
 def _overlaid(before: Any, value: Any, change: Change) -> str | None:
-    """JSON text of an object as scanned with the answer's parts; a part cleared by the request is gone."""
+    """JSON text of an object: *before* with the members of the answer, without those that were cleared."""
     if not isinstance(before, str) or not isinstance(value, str):
         return value if isinstance(value, str) else None
     parts = {n: v for n, v in parse_json(before.encode()).items() if change.body.get(n, "") is not None}
@@ -111,7 +114,7 @@ def _overlaid(before: Any, value: Any, change: Change) -> str | None:
 
 
 def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:
-    """Whether the answer tells of a custom field; v1 leaves out the ones that are cleared."""
+    """True if the answer shows the custom field of *column*; v1 leaves out the fields that were cleared."""
     if flat:
         return column.field in record or change.body.get(column.field, "") is None
     if column.kind in LINKS and expanded:

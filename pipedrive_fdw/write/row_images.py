@@ -1,7 +1,7 @@
-"""Rows as they were before a command changed them, for its own scans: a command does not see its own changes.
+"""Rows as they were before a command changed them: the command's own scans do not see its changes.
 
-A scan that feeds a write is read to its end before the first row is given, since a change may move rows from
-or to the pages that are still to be read.
+A scan that gives rows to a write is read to its end before the first row is given. A change could otherwise
+move rows from or to the pages that are still to be read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Callable
 
-from pipedrive_fdw.postgres.channel import statement
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.records import Row
 
 _MOST = 10_000
@@ -23,27 +23,23 @@ _UNCHANGED: Mapping[str, Any] = {}
 
 
 class RowImages:
-    """Of one foreign table, for the commands of the present statement; the latest 10,000 of each."""
+    """The images of one foreign table's rows for each command of the statement: the latest 10,000."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         """*names* are the foreign table's columns in their order."""
         self._names = names
-        self._statement: Any = None
-        self._before: dict[int, OrderedDict[str, Row | None]] = {}
+        # By command
+        self._before: StatementScope[dict[int, OrderedDict[str, Row | None]]] = StatementScope(dict)
 
     def _of(self, command: int) -> OrderedDict[str, Row | None]:
-        mark = statement()
-        if mark != self._statement:
-            self._statement, self._before = mark, {}
-        return self._before.setdefault(command, OrderedDict())
+        return self._before.current().setdefault(command, OrderedDict())
 
-    def exist(self, command: int) -> bool:
-        """Whether *command* has changed a row."""
+    def has_any(self, command: int) -> bool:
+        """True if *command* has changed a row."""
         return bool(self._of(command))
 
     def changed(self, command: int, row_id: str, before: Row | None) -> None:
-        """*command* has changed or deleted the row, which was *before* when it was scanned; None for one that
-        the command has made."""
+        """Keeps the image *before* of a row that *command* has changed; None for a row it has inserted."""
         images = self._of(command)
         images.setdefault(row_id, before)
         if len(images) > _MOST:
@@ -57,11 +53,12 @@ class RowImages:
         waiting: Waiting,
         admits: Callable[[Row], bool],
     ) -> Iterator[Row]:
-        """*rows* of a scan as *command* is to see them; *key* gives the row id of one.
+        """The *rows* of a scan as *command* sees them.
 
-        *waiting*: what earlier commands of the transaction will change at COMMIT, by row id, None for a row
-        that will be deleted; the rows are given as they will be then. *admits*: whether a row may belong to
-        the scan; None where no row can be added to it.
+        key      gives the row id of a row
+        waiting  row id → the values that COMMIT will change, None for a row that it will delete; rows are
+                 given as they will be then
+        admits   true for an image that the scan's conditions may keep; such images are added to the rows
         """
         images = self._of(command)
         missing = {row_id: row for row_id, row in images.items() if row is not None}
@@ -84,8 +81,8 @@ class RowImages:
 
 
 def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool] | None) -> Iterator[Row]:
-    """*rows*, all of them read before the first is given, and those that are to come first; they wait
-    compressed."""
+    """*rows*, all read before the first is given; those for which *is_first* is true come first. The others
+    are kept compressed until then."""
     chunks, first = [], []
     while chunk := list(islice(rows, _CHUNK)):
         if is_first is not None:

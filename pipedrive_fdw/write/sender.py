@@ -1,21 +1,21 @@
-"""Sends the requests that write rows of one foreign table."""
+"""The requests that write rows of one foreign table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.api.paging import pages
 from pipedrive_fdw.catalog.model import NONE, Table, Write
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
+from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
@@ -44,8 +44,7 @@ class RowWrite:
 
 
 class Sender:
-    """*parents* are those of the table's rows; *begin* gives the requests of one write whose price has been
-    allowed."""
+    """Sends them. *parents* explain errors; *begin* gives the Work of a request whose price is allowed."""
 
     def __init__(self, table: Table, parents: Parents, begin: Callable[[], Work]) -> None:
         self.table = table
@@ -53,13 +52,16 @@ class Sender:
         self._begin = begin
 
     def price(self, change: Change) -> int:
-        """Tokens of *change*, with what is read for it."""
+        """The tokens of *change*, the read before it included."""
         table = self.table
         read = (table.get or table.listings[0]).tokens if change.op.array else 0
         return change.op.tokens + read
 
     def send(self, write: RowWrite, work: Work) -> Values:
-        """The record that the API answers; {} where it answers none."""
+        """Sends *write*. The record that the API answers, {} where it answers none.
+
+        Raises the error of the refusal, and OutcomeUnknownError where an INSERT may have been done.
+        """
         change = write.change
         try:
             if change.op.array:
@@ -81,13 +83,15 @@ class Sender:
         return record
 
     def bulk(self, change: Change) -> BulkPart | None:
-        """How *change* goes out together with others of its kind."""
+        """The part of *change* in a request for several rows, None where the API has none."""
         op, bulk = change.op, change.op.bulk
         if bulk is None:
             return None
         least = math.ceil(bulk.tokens / op.tokens)
         path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
-        return BulkPart(path, change, self._send_bulk, least, bulk.most, bulk.tokens)
+        return BulkPart(
+            path=path, item=change, send=self._send_bulk, least=least, most=bulk.most, tokens=bulk.tokens
+        )
 
     def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
         bulk = changes[0].op.bulk
@@ -121,23 +125,21 @@ class Sender:
         return Change(change.op, change.path, {change.op.array: array}, key=change.key)
 
     def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
-        """The record that *op* changes, read afresh: by its get, or else out of its list.
+        """The record that *op* changes, read now: by its get, or else from its list.
 
-        Raises WriteError when it is gone.
+        Raises WriteError where it does not exist any more.
         """
         table = self.table
         if table.get is not None:
             # With the parts that are given only when they are asked for: the array may be one of them
             call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            data = work.ask(table.get, call.path, call.params).get("data")
+            data = work.ask(call).get("data")
             return data if isinstance(data, dict) else {}
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
-        ask = partial(work.ask, listing, path)
-        again = partial(ask, afresh=True)
-        for page in pages(ask, listing, params, f"GET {path}", again=again):
+        for page in list_pages(work, listing, Call(listing, path, params)):
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record

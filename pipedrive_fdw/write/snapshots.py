@@ -15,7 +15,7 @@ from pipedrive_fdw.write.transaction import TRANSACTION
 
 
 class Snapshots:
-    """Scans of one foreign table by commands that write it; *images* are the rows that these have changed."""
+    """Gives the scans of commands that write one foreign table; *images* hold the rows that these changed."""
 
     def __init__(self, bound: BoundTable, images: RowImages) -> None:
         self._bound = bound
@@ -31,10 +31,12 @@ class Snapshots:
     def scan(
         self, command: int, request: ScanRequest, rows: Callable[[ScanRequest], Iterator[Row]]
     ) -> Iterator[Row]:
-        """The rows of *request* as *command* sees them, all read ahead; *rows* reads those of a request from
-        the API."""
+        """The rows of *request* as *command* sees them. *rows* gives the API's rows of a request.
+
+        All rows are read before the first is given.
+        """
         waiting = request.target and bool(TRANSACTION.waiting.changes(self._bound.identity))
-        if not waiting and not self._images.exist(command):
+        if not waiting and not self._images.has_any(command):
             return self._seen(command, rows(request), request)
         # Rows are added as they were, so that order and limit are applied here
         whole = replace(request, order=(), limit=None)
@@ -44,11 +46,13 @@ class Snapshots:
     def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
         changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
         admits = self._bound.row_filter(request)
-        seen = self._images.seen_by(command, rows, self._bound.row_id, self._as_rows(changes), admits)
+        seen = self._images.seen_by(
+            command, rows, key=self._bound.row_id, waiting=self._as_rows(changes), admits=admits
+        )
         return read_ahead(seen, self._is_frozen if request.target else None)
 
     def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:
-        """*changes* of rows with their values as a scan of this foreign table gives them."""
+        """*changes* by row id, with the values as a scan of this foreign table gives them."""
         columns = {b.key: b for b in self._bound.binding.columns}
 
         def loaded(change: Mapping[Any, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What the backend's transaction has written, and under write_mode 'commit' what it will write.
+"""The rows that a transaction has written, and those that it will write at COMMIT (write_mode 'commit').
 
-The C part tells of each step of the transaction once.
+The C part calls the methods at each COMMIT, ROLLBACK and savepoint.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.masking import shown
-from pipedrive_fdw.postgres.channel import depth, statement
+from pipedrive_fdw.postgres.channel import depth
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.write.pending import PendingWrites
 
@@ -20,7 +21,7 @@ _SHOWN = 200
 
 @dataclass
 class WrittenRow:
-    """One row that a request has written: its table, what was done, its key as text."""
+    """A row that a request has written: its table, the verb, its key as text, the depth of savepoints."""
 
     table: str
     verb: str
@@ -31,27 +32,32 @@ class WrittenRow:
 
 @dataclass
 class Transaction:
-    """Rows that are written, for good, and *waiting* writes that COMMIT will send."""
+    """The rows that are *written*, which no ROLLBACK undoes, and the writes *waiting* for COMMIT."""
 
     written: list[WrittenRow] = field(default_factory=list)
     waiting: PendingWrites = field(default_factory=PendingWrites)
+    _statement: StatementScope[object] = field(default_factory=lambda: StatementScope(object))
 
     def wrote(self, table: str, verb: str, key: str) -> None:
-        """A request has written a row, whatever becomes of the transaction."""
-        self.written.append(WrittenRow(table, verb, shown(key), depth(), statement()))
+        """Notes a row that a request has written."""
+        self.written.append(
+            WrittenRow(
+                table=table, verb=verb, key=shown(key), level=depth(), statement=self._statement.current()
+            )
+        )
 
     def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
-        """Whether a change of this row of *table* waits."""
+        """True if a change of this row of *table* waits for COMMIT."""
         return row_id in self.waiting.changes(table)
 
     def statement_report(self) -> str:
-        """What the present statement has written so far, '' for nothing."""
-        mark = statement()
-        return _report(w for w in self.written if w.statement == mark)
+        """The sentence that names the rows that the present statement has written, '' for none."""
+        statement = self._statement.current()
+        return _report(w for w in self.written if w.statement is statement)
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Adds what the statement has written before, for good, to the detail of an error."""
+        """Adds the rows that the statement has already written to the detail of an error."""
         try:
             yield
         except PipedriveError as error:
@@ -63,7 +69,7 @@ class Transaction:
         pending.send(self.wrote)
 
     def pre_commit(self) -> None:
-        """Sends what waits, in order. Raises the first error, which says what was sent before it."""
+        """Sends the waiting writes. Raises the first error, which names the rows written before it."""
         try:
             self.waiting.send(self.wrote)
         except PipedriveError as error:
@@ -73,24 +79,25 @@ class Transaction:
             raise
 
     def ended(self) -> None:
-        """COMMIT is done."""
+        """Forgets everything after COMMIT."""
         self.written.clear()
         self.waiting.writes.clear()
 
     def rolled_back(self) -> str:
-        """ROLLBACK: what waits is forgotten. What stays written all the same, '' for nothing."""
+        """Forgets everything after ROLLBACK; the sentence that names the rows that stay written, or ''."""
         report = _report(self.written)
         self.ended()
         return report
 
     def savepoint_released(self, level: int) -> None:
+        """Moves the rows and writes after the savepoint of this *level* to the level around it."""
         for written in self.written:
             written.level = min(written.level, level - 1)
         for write in self.waiting.writes:
             write.level = min(write.level, level - 1)
 
     def savepoint_rolled_back(self, level: int) -> str:
-        """Like ``rolled_back`` for what came after the savepoint."""
+        """The same for the rows and writes after the savepoint of this *level*."""
         report = _report(w for w in self.written if w.level >= level)
         self.written = [w for w in self.written if w.level < level]
         self.waiting.writes = [w for w in self.waiting.writes if w.level < level]

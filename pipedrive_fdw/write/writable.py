@@ -1,4 +1,4 @@
-"""What can be done with the rows of a foreign table, whatever they are."""
+"""Which verbs a foreign table takes, whatever its rows are."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipedrive_fdw.table.bound_table import BoundTable
 
 def waits_for_commit(options: Options) -> bool:
     """True if COMMIT sends the writes (write_mode 'commit')."""
-    return bool(options["write_mode"] == "commit")
+    return bool(options.write_mode == "commit")
 
 
 def writable_verbs(bound: BoundTable) -> list[str]:
     """The verbs that the table's declaration and options allow."""
-    if not bound.options["updatable"]:
+    if not bound.options.updatable:
         return []
     table = bound.table
     possible = {
@@ -30,9 +30,9 @@ def writable_verbs(bound: BoundTable) -> list[str]:
 def check_writable(bound: BoundTable, verb: str) -> None:
     """Raises WriteError where a statement that does *verb* cannot be done, whatever its rows are."""
     table = bound.table
-    if not bound.options["updatable"]:
+    if not bound.options.updatable:
         raise WriteError(
-            f"{table.name} is not to be written",
+            f"writes to {table.name} are forbidden here",
             detail="The option updatable of its server or table is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
@@ -40,7 +40,7 @@ def check_writable(bound: BoundTable, verb: str) -> None:
     if waits_for_commit(bound.options) and prepared not in (None, "0"):
         raise WriteError(
             "write_mode 'commit' cannot be used where max_prepared_transactions is above 0",
-            detail="PREPARE TRANSACTION would never send what waits.",
+            detail="PREPARE TRANSACTION would keep the writes that wait for COMMIT, and never send them.",
             hint="Set max_prepared_transactions to 0, or write_mode to 'immediate'.",
         )
     check_possible(table, verb)

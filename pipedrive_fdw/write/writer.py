@@ -27,8 +27,8 @@ Values = Mapping[str, Any]
 
 
 class Writer:
-    """Writes one foreign table, row by row, for the *commands* of the statement; *images* keep the rows as
-    they were before."""
+    """Writes rows of one foreign table for the *commands* of the statement; *images* keep the rows as they
+    were before."""
 
     def __init__(self, bound: BoundTable, reader: TableReader, commands: Commands, images: RowImages) -> None:
         self._bound = bound
@@ -126,7 +126,7 @@ class Writer:
             old = self._completed(old, before, "update")
             row_change = RowChange(self._bound.identity, row_id, self._incoming.changes(before, values))
             for change in updates(self._table, old, changed, custom):
-                write = RowWrite("UPDATE", change, {**old, **changed}, old, row_change)
+                write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
                 base = self._dispatcher.perform(command, write, base, work)
             self._images.changed(command.number, row_id, self._incoming.row(before))
             return base
@@ -140,7 +140,7 @@ class Writer:
             if not command.has_written(self._table, old):
                 self._parents.check(old, work)
                 row_change = RowChange(self._bound.identity, row_id, None)
-                write = RowWrite("DELETE", change, old, old, row_change)
+                write = RowWrite("DELETE", change, row=old, old=old, row_change=row_change)
                 self._dispatcher.perform(command, write, {}, work)
             if not self._table.nested:
                 self._images.changed(command.number, row_id, self._incoming.row(before))
@@ -184,7 +184,7 @@ class Writer:
         return old
 
     def _fresh(self, old: Values, columns: Collection[BoundColumn]) -> dict[str, Any]:
-        """The canonical values of *columns* of the row, read afresh."""
+        """The canonical values of *columns* of the row *old*, read now. Raises WriteError when it is gone."""
         keys = {name: old[name] for name in self._table.key}
         found = self._reader.find(keys)
         if found is None:

@@ -31,16 +31,26 @@ BEGIN
 END
 $rights$;
 
-GRANT SELECT ON pipedrive.foreign_tables, pipedrive.foreign_keys TO PUBLIC;
+GRANT EXECUTE ON FUNCTION pipedrive.foreign_tables(), pipedrive.foreign_keys() TO PUBLIC;
 
 -- What the functions of the schema pipedrive use as their caller. It gives nobody a right that they have not.
 GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
-GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, pipedrive_internal.columns TO PUBLIC;
+GRANT SELECT ON
+    pipedrive_internal.servers,
+    pipedrive_internal.foreign_tables,
+    pipedrive_internal.columns,
+    pipedrive_internal.known_references,
+    pipedrive_internal.known_labels
+    TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
     pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean),
     pipedrive_internal.require(text, text, integer),
     pipedrive_internal.await_conversion(name, text),
-    pipedrive_internal.free_name(name, name[])
+    pipedrive_internal.free_name(name, name[]),
+    pipedrive_internal.comment_on_tables(oid[]),
+    pipedrive_internal.columns_of_schema(oid),
+    pipedrive_internal.report_columns(oid),
+    pipedrive_internal.report_view(oid, name)
     TO PUBLIC;

@@ -1,82 +1,178 @@
-"""How fast it is, as ratios to a baseline of the same run: ``make bench``.
+"""How fast it is, each line beside its baseline of the same run: ``make bench``.
 
-The baseline reads the same pages with requests and orjson and does nothing with them: what no client can be
-faster than. Nothing here fails for being slow.
+The simulator runs in a process of its own. Nothing here fails for being slow.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
-import orjson
-import requests
-
-from tests.live import TOKEN, LiveAccount
+from tests.bench.baselines import DEALS, RemoteSimulator, bare_loop, make_constant_rows, window_seconds
+from tests.bench.clock import Taken, cpu_of, median
+from tests.bench.report import Line, Report
+from tests.live import LiveAccount
+from tests.simulator import Simulator
 from tools.engine import Server
 
-_PATHS = ("/api/v2/deals", "/api/v2/deals/archived")
-_TABLE = "{:<58} {:>8} {:>9} {:>9} {:>8}"
+_LATENCY = 100
+_PARENTS = 500
+_COMPANY = 526  # deals of a company of which so many are neither archived nor deleted
+_BURSTS = (20, 40, 120, 480)
+_FOUR = "id, title, value, add_time"
+_WHOLE = "SELECT count(t) FROM (SELECT * FROM {} OFFSET 0) t"
+_SOME = "SELECT count(t) FROM (SELECT {} FROM {} OFFSET 0) t"
 
 
-def pages(url: str) -> int:
-    """Reads every deal, page by page, and gives their number."""
-    session = requests.Session()
-    session.headers["x-api-token"] = TOKEN
-    count = 0
-    for path in _PATHS:
-        params: dict[str, Any] = {"limit": 500}
-        while True:
-            payload = orjson.loads(session.get(url + path, params=params, timeout=60).content)
-            count += len(payload["data"])
-            cursor = (payload.get("additional_data") or {}).get("next_cursor")
-            if not cursor:
-                break
-            params = {"limit": 500, "cursor": cursor}
-    return count
+class Bench:
+    """One run of all measurements on one server and simulator."""
 
+    def __init__(self, live: LiveAccount, simulator: RemoteSimulator, times: int) -> None:
+        self.live = live
+        self.simulator = simulator
+        self.times = times
+        self.lines: list[Line] = []
 
-def seconds(work: Callable[[], Any], times: int) -> float:
-    """The best of *times* runs."""
-    best = float("inf")
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - started)
-    return best
+    def taken(self, sql: str, times: int = 0) -> Taken:
+        """What the backend takes for a query: the median of some runs."""
+        pid = self.live.value("SELECT pg_backend_pid()")
+        return median(lambda: self.live.rows(sql), lambda: cpu_of(pid), times or self.times)
+
+    def line(self, what: str, sql: str, baseline: str, base: Taken, times: int = 0, rows: int = 0) -> None:
+        self.live.connect()
+        self.live.rows("SELECT count(*) FROM users")  # the session is warm
+        taken = self.taken(sql, times)
+        self.add(what, sql, taken, baseline, base, len(self.live.asked(sql)), rows)
+
+    def add(
+        self, what: str, sql: str, taken: Taken, baseline: str, base: Taken, requests: int = 0, rows: int = 0
+    ) -> None:
+        rate = round(rows / taken.seconds)
+        self.lines.append(
+            Line(what, sql, taken.seconds, taken.cpu, baseline, base.seconds, base.cpu, requests, rate)
+        )
+        print(self.lines[-1].text(), flush=True)
+
+    def bare_loop(self, times: int = 0) -> Taken:
+        return median(lambda: bare_loop(self.simulator.url, DEALS), time.process_time, times or self.times)
+
+    # ---- what is measured
+
+    def scans(self, deals: int) -> None:
+        pages = self.bare_loop()
+        for what, sql, alone in (
+            ("whole rows", _WHOLE.format("deals"), _WHOLE.format("alone_whole")),
+            ("four columns", _SOME.format(_FOUR, "deals"), _SOME.format(_FOUR, "alone_four")),
+            ("a bare count", "SELECT count(*) FROM deals", ""),
+        ):
+            multicorn = self.taken(alone) if alone else Taken()
+            baseline = f"bare loop {pages.seconds:.2f} s + Multicorn alone {multicorn.seconds:.2f} s"
+            self.line(f"{deals} deals, {what}", sql, baseline, pages + multicorn, rows=deals)
+
+    def latency(self, deals: int) -> None:
+        self.simulator.configure({"latency_ms": _LATENCY})
+        base = self.bare_loop(1)
+        for what, sql in (
+            ("whole rows", _WHOLE.format("deals")),
+            ("a bare count", "SELECT count(*) FROM deals"),
+        ):
+            self.line(f"{deals} deals at {_LATENCY} ms, {what}", sql, "bare loop", base, 1, deals)
+        for sql in (
+            "SELECT id FROM deals LIMIT 10",
+            "SELECT id FROM deals WHERE title <> '' LIMIT 10",
+            "SELECT * FROM (SELECT id FROM deals) d LIMIT 10",
+        ):
+            self.line(f"{sql}, at {_LATENCY} ms", sql, "latency", Taken(_LATENCY / 1000))
+        self.simulator.configure({"latency_ms": 0})
+
+    def fan_outs(self, bursts: Sequence[int]) -> None:
+        parents = "SELECT id FROM deals WHERE is_archived = false"
+        ids = self.live.value(f"SELECT array_agg(id)::text FROM ({parents}) d")
+        by = {
+            "an array": f"SELECT count(*) FROM deal_followers WHERE deal_id = ANY ('{ids}'::bigint[])",
+            "IN (SELECT …)": f"SELECT count(*) FROM deal_followers WHERE deal_id IN ({parents})",
+            "a join": "SELECT count(*) FROM deals d JOIN deal_followers f ON f.deal_id = d.id "
+            "WHERE NOT d.is_archived",
+        }
+        for burst in bursts:
+            for what, sql in by.items():
+                self.simulator.configure({"burst": burst, "latency_ms": _LATENCY})
+                self.fan_out(f"followers of {_PARENTS} deals, by {what}, {burst} per 2 s", sql, burst)
+        self.simulator.configure({"burst": 10**6, "latency_ms": 0})
+
+    def fan_out(self, what: str, sql: str, burst: int) -> None:
+        time.sleep(2.2)  # the window of the line before
+        self.live.connect()
+        self.live.rows("SELECT count(*) FROM users")  # from which the window is known
+        time.sleep(2.2)
+        self.simulator.reset()
+        taken = self.taken(sql, 1)
+        sent = len(self.simulator.requests())
+        base = Taken(window_seconds(sent, burst, _LATENCY / 1000))
+        self.add(what, sql, taken, "window alone", base, sent)
+
+    def sessions(self) -> None:
+        sql = "SELECT id FROM deals WHERE id = 42"
+
+        def first() -> None:
+            with self.live.session() as session:
+                session.execute(sql)
+
+        def connected() -> None:
+            with self.live.session() as session:
+                session.execute("SELECT 1")
+
+        base = median(connected, times=self.times)
+        self.add("first query of a new session", sql, median(first, times=self.times), "a session", base, 1)
+        self.live.rows(f"EXPLAIN {sql}")
+        self.add("EXPLAIN in a warm session", sql, self.taken(f"EXPLAIN {sql}", 20), "nothing", Taken())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--deals", type=int, default=20_000)
-    parser.add_argument("--times", type=int, default=3, help="runs of each, of which the best counts")
+    parser.add_argument("--fields", type=int, default=20, help="custom fields beside those of every company")
+    parser.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--bursts", nargs="*", type=int, default=_BURSTS, help="windows of the fan-outs")
+    parser.add_argument("--only", nargs="*", default=["scans", "latency", "fan_outs", "sessions"])
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.json"
+    )
     chosen = parser.parse_args()
+    with Server() as server:
+        report = Report(server.engine.kind, server.engine.version, chosen.deals, chosen.times)
+        print(report.head(), flush=True)
+        lines: list[Line] = []
+        if {"scans", "latency", "sessions"} & set(chosen.only):
+            lines += measured(server, chosen, chosen.deals, [one for one in chosen.only if one != "fan_outs"])
+        if "fan_outs" in chosen.only:
+            lines += measured(server, chosen, _COMPANY, ["fan_outs"])
+        if chosen.write:
+            report.write(lines)
+
+
+def measured(server: Server, chosen: argparse.Namespace, deals: int, only: Sequence[str]) -> list[Line]:
+    """The lines of some measurements on a company of so many *deals*."""
     options = {"max_tokens_per_query": 10**9}
+    company = {"seed": 1, "deals": deals, "burst": 10**6, "budget": 10**9, "extra_fields": chosen.fields}
     with (
-        Server() as server,
-        LiveAccount(server, seed=1, deals=chosen.deals, burst=10**6, budget=10**9, options=options) as live,
+        RemoteSimulator(**company) as simulator,
+        LiveAccount(server, cast("Simulator", simulator), options=options) as live,
     ):
-        print(f"{server.engine.version}, {chosen.deals} deals; best of {chosen.times}\n")
-        print(_TABLE.format("what", "seconds", "baseline", "requests", "tokens"))
-        base = seconds(lambda: pages(live.simulator.url), chosen.times)
-        print(
-            _TABLE.format("baseline: the pages alone, by requests and orjson", f"{base:.2f}", "1.0", "", "")
-        )
-        for sql in (
-            "SELECT count(*) FROM deals",
-            "SELECT id, title, value FROM deals",
-            "SELECT count(t) FROM (SELECT * FROM deals OFFSET 0) t",
-            "SELECT count(*) FROM deals a JOIN deals b ON a.id = b.id",
-            "SELECT * FROM deals ORDER BY id DESC LIMIT 10",
-            "SELECT * FROM deals WHERE id = 42",
-            "SELECT * FROM deal_products WHERE deal_id < 500 AND deal_id IN (1, 2, 3)",
-        ):
-            taken = seconds(lambda sql=sql: live.rows(sql), chosen.times)  # type: ignore[misc]
-            log = live.asked(sql)
-            tokens = sum(r["tokens"] for r in log)
-            print(_TABLE.format(sql, f"{taken:.2f}", f"{taken / base:.2f}", len(log), tokens))
+        bench = Bench(live, simulator, chosen.times)
+        if "scans" in only:
+            tables = {"alone_whole": "SELECT * FROM deals", "alone_four": f"SELECT {_FOUR} FROM deals"}
+            make_constant_rows(server, live, tables, live.value("SELECT count(*) FROM deals"))
+            bench.scans(deals)
+        if "latency" in only:
+            bench.latency(deals)
+        if "fan_outs" in only:
+            bench.fan_outs(chosen.bursts)
+        if "sessions" in only:
+            bench.sessions()
+        return bench.lines
 
 
 if __name__ == "__main__":

@@ -111,8 +111,12 @@ def test_where_the_budget_is_not_reported_what_was_spent_here_counts(server: Ser
 
 def test_writes_are_counted_too(account: LiveAccount) -> None:
     account.run("SET pipedrive.max_tokens_per_query = 12")
+    three = "INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i"
     with pytest.raises(psycopg.Error, match="would spend more than 12 API tokens"):
-        account.run("INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i")
+        account.run(three)
+    assert account.simulator.requests() == []  # the price of all is known before the first is sent
+    with pytest.raises(psycopg.Error, match="would spend more than 12 API tokens"):
+        account.run(f"{three} RETURNING id")
     assert [r["method"] for r in account.simulator.requests()] == ["POST"]
 
 

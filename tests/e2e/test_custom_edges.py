@@ -93,7 +93,10 @@ def test_an_unknown_label_lists_some_that_there_are_and_nothing_is_sent(account:
 
 
 def test_an_error_says_what_its_statement_has_written_before(account: LiveAccount) -> None:
-    error = refused(account, "INSERT INTO deals (title, deal_enum) VALUES ('x', 'Alpha'), ('y', 'Nope')")
+    insert = "INSERT INTO deals (title, deal_enum) VALUES ('x', 'Alpha'), ('y', 'Nope')"
+    assert "written in Pipedrive" not in refused(account, insert)
+    assert written(account) == []
+    error = refused(account, f"{insert} RETURNING id")
     newest = max(d["id"] for d in account.simulator.records("deals"))
     assert f"1 row is written in Pipedrive for good: deals INSERT {newest}." in error
     assert len(written(account)) == 1

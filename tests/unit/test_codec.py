@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,34 @@ def test_json_keeps_an_escaped_backslash_before_u0000() -> None:
 
 def test_a_lone_surrogate_does_not_break_an_answer() -> None:
     assert parse_json(b'{"a":"x\\ud800y"}') == {"a": "x?y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.30000000000000004", 0.30000000000000004),
+        ("-1000000000000000.0", -1000000000000000.0),
+        ("9223372036854775807", 2**63 - 1),
+        ("-9223372036854775808", -(2**63)),
+        ("18446744073709551616", Decimal(2**64)),
+        ("-9223372036854775809", Decimal(-(2**63) - 1)),
+        ("1234567890123456789.5", Decimal("1234567890123456789.5")),
+        ("-0.1234567890123456789", Decimal("-0.1234567890123456789")),
+        ("1.2345678901234567890e3", Decimal("1234.5678901234567890")),
+    ],
+)
+@pytest.mark.parametrize(
+    "frame", ["%s", "[1,  %s ]", '{"a":"1234567890123456789.1.2","b":%s}', '[0,\n%s,"é"]']
+)
+def test_a_number_keeps_all_its_digits_wherever_it_stands(text: str, expected: Any, frame: str) -> None:
+    value = parse_json((frame % text).encode())
+    found = (
+        [value]
+        if not isinstance(value, (list, dict))
+        else list(value if isinstance(value, list) else value.values())
+    )
+    (number,) = (one for one in found if one == expected)
+    assert type(number) is type(expected)
 
 
 def test_broken_json_is_an_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LAYERS = (
     "errors",
     "values",
     "catalog",
+    "option_values",
     "options",
     "postgres",
     "api",
@@ -174,3 +176,11 @@ def test_planning_does_no_input_or_output() -> None:
     forbidden = {"socket", "requests", "urllib3", "threading", "os", "pathlib", "time", "random"}
     for path in (PACKAGE / "plan").glob("*.py"):
         assert not _foreign(path) & forbidden, path
+
+
+def test_the_lists_of_the_page_on_architecture_name_modules_that_exist() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    lists = page[page.index("### A record") : page.index("## The way of a write")]
+    named = re.findall(r"^\d\. `([\w/]+\.py)`", lists, re.MULTILINE)
+    assert len(named) == 14
+    assert [name for name in named if not (PACKAGE / name).exists()] == []

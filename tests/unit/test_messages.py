@@ -169,14 +169,14 @@ def test_a_base_url_does_not_repeat_the_path_of_the_api(url: str, right: str) ->
     with pytest.raises(OptionError) as caught:
         read_options({"base_url": url})
     assert f"use '{right}'" in caught.value.hint
-    assert read_options({"base_url": right})["base_url"] == right
+    assert read_options({"base_url": right}).base_url == right
 
 
 @pytest.mark.parametrize(
     "url", ["https://acme.pipedrive.com", "https://proxy.example/crm", "https://proxy.example/v1/crm"]
 )
 def test_a_path_of_a_proxy_is_kept(url: str) -> None:
-    assert read_options({"base_url": url + "/"})["base_url"] == url
+    assert read_options({"base_url": url + "/"}).base_url == url
 
 
 def test_insert_tells_the_way_that_update_tells() -> None:

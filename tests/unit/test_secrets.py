@@ -87,7 +87,7 @@ def test_the_file_stands_for_the_options(tmp_path: Path) -> None:
     path = written(tmp_path, "api_token = from-the-file")
     options = read_options({"company_domain": "acme", "secrets_file": path})
     check_server(options)
-    assert with_secrets(options)["api_token"] == "from-the-file"
+    assert with_secrets(options).api_token == "from-the-file"
     direct = read_options({"company_domain": "acme", "api_token": "from-the-file"})
     assert credential_key(with_secrets(options)) == credential_key(direct)
 

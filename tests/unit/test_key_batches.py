@@ -23,24 +23,24 @@ def ahead(table: str, column: str, value: int) -> Ahead:
     return found
 
 
-def company() -> KeyBatches:
+def key_batches() -> KeyBatches:
     return KeyBatches(lambda: 1)
 
 
 def test_children_of_one_parent_take_all_that_follow_along() -> None:
-    known = company()
+    known = key_batches()
     known.read(DEALS, range(1, 301))
     assert known.keys(ahead("deal_products", "deal_id", 5)) == list(range(5, 105))
 
 
 def test_a_key_that_no_scan_has_read_is_looked_up_alone() -> None:
-    known = company()
+    known = key_batches()
     known.read(DEALS, [1, 2, 3])
     assert known.keys(ahead("deal_products", "deal_id", 9)) == [9]
 
 
 def test_what_came_with_another_key_is_not_asked_for_again() -> None:
-    known = company()
+    known = key_batches()
     known.read(DEALS, [1, 2, 3, 4])
     first = ahead("deal_products", "deal_id", 1)
     assert known.found(first) is None
@@ -53,7 +53,7 @@ def test_what_came_with_another_key_is_not_asked_for_again() -> None:
 
 
 def test_single_look_ups_are_left_only_when_they_would_have_cost_a_batch() -> None:
-    known = company()
+    known = key_batches()
     known.read(PERSONS, range(1, 201))
     for key in range(1, 10):
         assert known.keys(ahead("persons", "id", key)) == [key]
@@ -61,14 +61,14 @@ def test_single_look_ups_are_left_only_when_they_would_have_cost_a_batch() -> No
 
 
 def test_look_ups_far_from_each_other_stay_single() -> None:
-    known = company()
+    known = key_batches()
     known.read(PERSONS, range(1, 2001))
     for key in range(1, 2000, 50):
         assert known.keys(ahead("persons", "id", key)) == [key]
 
 
 def test_too_few_keys_for_a_batch_stay_single() -> None:
-    known = company()
+    known = key_batches()
     known.read(PERSONS, range(1, 16))
     for key in range(1, 16):
         assert known.keys(ahead("persons", "id", key)) == [key]

@@ -1,0 +1,139 @@
+"""The pages of a list, wherever one is read, and reads that are asked for before their answers are used, so
+that waiting for some and using others overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipedrive_fdw.api.offset import Rank
+from pipedrive_fdw.api.paging import Page, Params, pages
+from pipedrive_fdw.api.waiting import Pending
+from pipedrive_fdw.catalog.model import Listing
+from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.session.cached_lists import Key
+from pipedrive_fdw.session.work import Body, Work
+
+# How many requests side by side, where it is not known that all are needed.
+_SLOW = 8
+
+
+class Prefetch:
+    """Of one scan, all of whose rows will be taken once it ``is_on``. What is expected before is asked for
+    then."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.is_on = False
+        self._expected: list[Call] = []
+        self._under_way: dict[Key, Pending[Body | ApiError]] = {}
+
+    def begin(self) -> None:
+        """From now on all rows will be taken."""
+        self.is_on = True
+        for call in self._expected:
+            self._start(call)
+        self._expected.clear()
+
+    def width(self, used: int) -> int:
+        """How many requests side by side, when the answers of so many have been *used*.
+
+        They begin with one, and each answer that was used lets one more leave: a reader who stops early, as
+        under LIMIT, has paid for little that it did not see. Where all rows will be taken, the burst window
+        sets the pace.
+        """
+        most = self._work.most_at_once()
+        return most if self.is_on else min(used + 1, _SLOW, most)
+
+    def expect(self, call: Call) -> None:
+        """The scan will want this read, unless it ends before."""
+        if self.is_on:
+            self._start(call)
+        else:
+            self._expected.append(call)
+
+    def take(self, call: Call) -> Pending[Body | ApiError] | None:
+        """The read if it is under way, to be used once. It is not expected any more."""
+        self._expected = [other for other in self._expected if other.key != call.key]
+        return self._leave(call.key)
+
+    def close(self) -> None:
+        """What is under way will not be used."""
+        for key in list(self._under_way):
+            self._leave(key)
+
+    def _start(self, call: Call) -> None:
+        if call.key not in self._under_way:
+            begun = self._work.start(call)
+            # Other scans of the statement pay for it no second time
+            self._under_way[call.key] = self._work.session.under_way[call.key] = begun
+
+    def _leave(self, key: Key) -> Pending[Body | ApiError] | None:
+        begun = self._under_way.pop(key, None)
+        if begun is not None and self._work.session.under_way.get(key) is begun:
+            del self._work.session.under_way[key]
+        return begun
+
+
+class Held:
+    """The *prefetch* of one walk through a list, whose next page is asked for when it is released."""
+
+    def __init__(self, prefetch: Prefetch) -> None:
+        self._prefetch = prefetch
+        self._next: Call | None = None
+        self.is_under_way = False
+
+    def expect(self, call: Call) -> None:
+        self._next = call
+
+    def take(self, call: Call) -> Pending[Body | ApiError] | None:
+        self._next, self.is_under_way = None, False
+        return self._prefetch.take(call)
+
+    @property
+    def waits(self) -> bool:
+        """True if a page is to be released."""
+        return self._next is not None
+
+    def release(self) -> None:
+        if self._next is not None:
+            self._prefetch.expect(self._next)
+            self._next, self.is_under_way = None, True
+
+
+def list_pages(
+    work: Work,
+    listing: Listing,
+    call: Call,
+    *,
+    first: Mapping[str, Any] | None = None,
+    rank: Rank | None = None,
+    prefetch: Prefetch | Held | None = None,
+) -> Iterator[Page]:
+    """Each page of records of *call*, which is one of *listing*.
+
+    *first* is the envelope of the first page where it is there already, *rank* as in ``pages``. By
+    *prefetch* a page is asked for when the one before it has come.
+
+    Raises the error of a refusal, ProtocolError for an answer that is not what it should be.
+    """
+    there = [] if first is None else [first]
+
+    def ask(asked: Params) -> Mapping[str, Any]:
+        if there:
+            return there.pop()
+        page = replace(call, params=asked)
+        begun = None if prefetch is None else prefetch.take(page)
+        return work.ask(page) if begun is None else work.answer(page, begun)
+
+    def again(asked: Params) -> Mapping[str, Any]:
+        return work.ask(replace(call, params=asked), afresh=True)
+
+    def expect(asked: Params) -> None:
+        if prefetch is not None:
+            prefetch.expect(replace(call, params=asked))
+
+    ahead = None if prefetch is None else expect
+    return pages(ask, listing, call.params, call.where, again=again, rank=rank, expect=ahead)

@@ -1,0 +1,77 @@
+"""What a statement remembers of answers: as they came, packed when memory is short."""
+
+from __future__ import annotations
+
+from pipedrive_fdw.api.cache import pack
+from pipedrive_fdw.session.statement_memory import StatementMemory
+
+BODY = b"x" * 1_000
+
+
+class Statements:
+    number = 1
+
+    def __call__(self) -> int:
+        return self.number
+
+
+def memory(capacity: int) -> StatementMemory:
+    kept = StatementMemory(capacity, Statements())
+    assert kept.get("nothing") is None  # the statement has begun
+    return kept
+
+
+def test_answers_are_given_back_in_either_form() -> None:
+    kept = memory(16_000)
+    for number in range(60):
+        kept.put(number, BODY, pack(BODY), kept.epoch)
+    assert kept.is_short
+    assert {kept.get(number) for number in range(60)} == {BODY}
+
+
+def test_plain_answers_take_an_eighth_of_the_memory() -> None:
+    """Of 8,000 bytes one more than that is kept as it came; the packed ones are some twenty bytes each."""
+    kept = memory(8_000)
+    for number in range(100):
+        kept.put(number, BODY, pack(BODY), kept.epoch)
+    assert sum(kept.get(number) == BODY for number in range(100)) == 100
+    assert not memory(8_000).is_short
+
+
+def test_those_that_were_not_used_for_longest_go_first() -> None:
+    kept = memory(3_000)
+    for key in ("a", "b", "c"):
+        kept.put(key, BODY, b"", kept.epoch)
+    assert kept.get("a") == BODY
+    kept.put("d", BODY, b"", kept.epoch)
+    assert [key for key in "abcd" if kept.get(key)] == ["a", "c", "d"]
+
+
+def test_a_later_answer_takes_the_place_of_the_one_before() -> None:
+    kept = memory(2_000)
+    for body in (b"old", b"new" * 300, BODY, BODY):
+        kept.put("key", body, b"", kept.epoch)
+    kept.put("other", BODY, b"", kept.epoch)
+    assert (kept.get("key"), kept.get("other")) == (BODY, BODY)
+
+
+def test_what_was_asked_for_before_a_write_is_not_kept() -> None:
+    kept = memory(10_000)
+    asked_in = kept.epoch
+    kept.clear()
+    kept.put("key", BODY, b"", asked_in)
+    assert kept.get("key") is None
+    kept.put("key", BODY, b"", kept.epoch)
+    assert kept.get("key") == BODY
+
+
+def test_the_next_statement_remembers_nothing() -> None:
+    statements = Statements()
+    kept = StatementMemory(10_000, statements)
+    kept.get("key")
+    epoch = kept.epoch
+    kept.put("key", BODY, b"", epoch)
+    statements.number = 2
+    assert kept.get("key") is None
+    kept.put("key", BODY, b"", epoch)
+    assert kept.get("key") is None
