@@ -33,7 +33,6 @@ from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
-from pipedrive_fdw.values.jsontext import parse_row
 from pipedrive_fdw.write.transaction import TRANSACTION
 from pipedrive_fdw.write.writable import check_writable, writable_verbs
 
@@ -194,7 +193,7 @@ def _begin_write(table: ForeignTable, asked: Question) -> str:
 
 
 def _write(table: ForeignTable, asked: Question) -> str:
-    old, new = (parse_row(asked.members.get(name, "{}")) for name in ("old", "new"))
+    old, new = (asked.members.get(name, "{}") for name in ("old", "new"))
     return table.writer.write(asked["verb"], asked["write"], old, new)
 
 

@@ -265,8 +265,8 @@ class Limits:
         limit = whole_number(headers.get("x-ratelimit-limit")) or 0
         search = turn is not None and turn.search
         with _if_possible(), self._window(search, waiter) as window:
-            if 0 < limit <= _MOST_LIMIT and not search:
-                window.limit = limit
+            if limit > 0 and not search:
+                window.limit = min(limit, _MOST_LIMIT)
             if turn is not None:
                 window.left_late(turn.moment, left)
         now = time.time()

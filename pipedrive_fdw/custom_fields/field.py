@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipedrive_fdw.values.numbertext import whole_number
+
 # "Randomly generated 40-character hashes": hexadecimal ones, as far as anybody has seen.
 KEY = re.compile(r"[0-9A-Za-z]{40}")
 
@@ -46,7 +48,8 @@ class Field:
 
 def whole(option: Any) -> Any:
     """The id of an option as the number that it is; v1 writes it as text in records."""
-    return int(option) if isinstance(option, str) and option.isascii() and option.isdigit() else option
+    number = whole_number(option) if isinstance(option, str) else None
+    return option if number is None else number
 
 
 def read_field(definition: Mapping[str, Any]) -> Field | None:

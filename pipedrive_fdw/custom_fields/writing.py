@@ -30,6 +30,7 @@ from pipedrive_fdw.custom_fields.kinds import (
 )
 from pipedrive_fdw.errors import WriteError, closest, did_you_mean, sentences
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.values.shapes import Place, check, prepared
 
 Row = Mapping[str, Any]
@@ -187,7 +188,7 @@ class _Change:
     def _ids_shown(self) -> Collection[str]:
         """The ids that stand in the set as scanned for options which are gone in Pipedrive: they may stay."""
         before = self.before("")
-        return [one for one in before if one.isascii() and one.isdigit()] if isinstance(before, list) else ()
+        return [one for one in before if whole_number(one) is not None] if isinstance(before, list) else ()
 
     def _option(self, one: Any, options: Sequence[FieldOption], gone: Collection[str]) -> Any:
         if isinstance(one, int):
@@ -211,8 +212,8 @@ class _Change:
 
     def _id_of(self, record: Any) -> int | None:
         found = record.get("value", record.get("id")) if isinstance(record, dict) else record
-        if isinstance(found, str) and found.isascii() and found.isdigit():
-            found = int(found)
+        if isinstance(found, str):
+            found = whole_number(found)
         if found is None and record is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int):
@@ -259,8 +260,9 @@ class _Change:
         zone = self.value(TIMEZONE)
         if zone is None:
             return {"timezone_id": None} if self._emptied(TIMEZONE) else {}
-        if zone.isascii() and zone.isdigit():
-            return {"timezone_id": int(zone)}
+        number = whole_number(zone)
+        if number is not None:
+            return {"timezone_id": number}
         if self.flat:
             raise WriteError(
                 f"column {self.name(TIMEZONE)} cannot be {zone!r}",

@@ -52,7 +52,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
         request = parse_exact(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise WriteError("the request cannot be read", detail=sentences(str(error))) from None
     if not isinstance(request, dict):
         raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
@@ -72,13 +72,14 @@ def send(options: Options, request: Values) -> Any:
     """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
     It has the members method and path, and may have query, body, encoding (how the body is sent) and want:
-    "pages" for the items of all pages of a search, "file" for the bytes of the answer in base64. Raises
-    WriteError for a request that cannot be sent, and the API's error with the rows that the statement has
-    written before.
+    with GET "pages" for the items of all pages of a search, "file" for the bytes of the answer in base64.
+    Raises WriteError for a request that cannot be sent, and the API's error with the rows that the statement
+    has written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
-        raise WriteError(f"{request.get('method')!r} is no method", hint=f"Methods: {', '.join(METHODS)}.")
+        given = beginning(repr(request.get("method")), _SHOWN)
+        raise WriteError(f"{given} is no method", hint=f"Methods: {', '.join(METHODS)}.")
     version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options.updatable:
         raise WriteError(
@@ -90,6 +91,8 @@ def send(options: Options, request: Values) -> Any:
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
     params, want = _parameters(query), str(request.get("want"))
+    if method != "GET" and want == "pages":
+        want = ""
     encoding = str(request.get("encoding", "json"))
     answers = [_sent(options, op, params, encode_body(encoding, body), want) for body in bodies]
     return answers if many else answers[0]
@@ -99,8 +102,8 @@ def _exact(request: Values, name: str) -> Any:
     value = request.get(name)
     try:
         check_exact(value)
-        orjson.dumps(value)  # which has a limit, too, of how deep it goes
-    except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
+        orjson.dumps(value)
+    except (ValueError, orjson.JSONEncodeError) as error:
         raise WriteError(f"{name} cannot be sent", detail=sentences(str(error))) from None
     return value
 

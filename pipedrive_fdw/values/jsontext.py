@@ -10,13 +10,13 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, Callable
 
 import orjson
 
 from pipedrive_fdw.values.jsonbounds import Bounds
-from pipedrive_fdw.values.numerics import numeric_text
+from pipedrive_fdw.values.numerics import is_numeric, numeric_text
 
 # What numbers are written with becomes one character: a run of it is found faster than by a pattern.
 _DIGITS = bytes(48 if chr(code) in "0123456789." else 32 for code in range(256))
@@ -54,8 +54,17 @@ def parse_json(body: bytes) -> Any:
     becomes a question mark. Raises ValueError for anything that is not one JSON document, and for one of
     more values or levels than a page of the API has.
     """
+    return _bounded(body, lambda: _parsed(body))
+
+
+def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
+    """What *read* gives, the value of the document *body*. Raises ValueError for one of too many values or
+    levels."""
     bounds = Bounds(body)
-    value = _parsed(body)
+    try:
+        value = read()
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
     bounds.check(value)
     return value
 
@@ -66,12 +75,9 @@ def _parsed(body: bytes) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-    try:
-        text = body.decode("utf-8", "strict")
-        value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
-        return _without_surrogates(value) if _SURROGATE.search(body) else value
-    except RecursionError:
-        raise ValueError("the document is nested too deeply") from None
+    text = body.decode("utf-8", "strict")
+    value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
+    return _without_surrogates(value) if _SURROGATE.search(body) else value
 
 
 def _long_numbers(body: bytes) -> Iterator[str]:
@@ -90,9 +96,13 @@ def _long_numbers(body: bytes) -> Iterator[str]:
 def _loses_digits(number: str) -> bool:
     """True for a number of which an int or a float has not all digits; what stood in a text may be none."""
     try:
-        return isinstance(_int(number) if _WHOLE.fullmatch(number) else _float(number), Decimal)
-    except (ValueError, ArithmeticError):
+        float(number)
+    except ValueError:
         return False
+    try:
+        return isinstance(_int(number) if _WHOLE.fullmatch(number) else _float(number), Decimal)
+    except ValueError:  # not even a Decimal that can be written has them
+        return True
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -109,16 +119,31 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+def _decimal(text: str) -> Decimal:
+    """The JSON number *text*, exactly. Raises ValueError for an exponent that no type of PostgreSQL holds."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number has an exponent of too many digits") from None
+
+
+def _writable(number: Decimal) -> Decimal:
+    """*number*, which to_json() can write. Raises ValueError where it cannot."""
+    if not is_numeric(number):
+        raise ValueError("a number has more digits than PostgreSQL's numeric")
+    return number
+
+
 def _float(text: str) -> float | Decimal:
-    number, exact = float(text), Decimal(text)
+    number, exact = float(text), _decimal(text)
     if math.isinf(number) or len(exact.as_tuple().digits) > _EXACT_DIGITS:
-        return exact
+        return _writable(exact)
     return number
 
 
 def _int(text: str) -> int | Decimal:
     number = Decimal(text)  # int() would refuse one of thousands of digits
-    return int(number) if -(2**63) <= number < 2**64 else number
+    return int(number) if -(2**63) <= number < 2**64 else _writable(number)
 
 
 def to_json(value: Any) -> str:
@@ -142,19 +167,22 @@ def _exactly(value: Any) -> orjson.Fragment:
 def parse_exact(text: str) -> Any:
     """The JSON document *text*; a number of which a double of the API would lose digits is a Decimal.
 
-    Raises ValueError for what is none.
+    Raises ValueError for what is none, and for one of more values or levels than a page of the API has.
     """
-    return json.loads(text, parse_float=_double, parse_int=_whole, parse_constant=_no_constant)
+    return _bounded(
+        text.encode(),
+        lambda: json.loads(text, parse_float=_double, parse_int=_whole, parse_constant=_no_constant),
+    )
 
 
 def _double(text: str) -> float | Decimal:
-    number, exact = float(text), Decimal(text)
+    number, exact = float(text), _decimal(text)
     return number if math.isfinite(number) and Decimal(repr(number)) == exact else exact
 
 
 def _whole(text: str) -> int | float | Decimal:
     number = Decimal(text)
-    return int(number) if abs(number) < 2**63 else _double(text)
+    return int(number) if -(2**63) < number < 2**63 else _double(text)
 
 
 def check_exact(value: Any) -> None:
@@ -166,8 +194,13 @@ def check_exact(value: Any) -> None:
 
 
 def parse_row(text: str) -> dict[str, Any]:
-    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal."""
-    row: dict[str, Any] = json.loads(text, parse_float=Decimal, parse_int=_int)
+    """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal.
+
+    Raises ValueError for one of more values or levels than a page of the API has.
+    """
+    row: dict[str, Any] = _bounded(
+        text.encode(), lambda: json.loads(text, parse_float=_decimal, parse_int=_int)
+    )
     return row
 
 

@@ -1,4 +1,4 @@
-"""Numbers in the texts of others: headers, stored states. What is not plainly one is none."""
+"""Numbers in the texts of others: headers, stored states, ids. What is not plainly one is none."""
 
 from __future__ import annotations
 

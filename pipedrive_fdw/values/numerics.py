@@ -67,12 +67,17 @@ def _number(value: Any) -> Decimal | None:
     raise ValueError(f"{quoted(value)} is not a number")
 
 
+def is_numeric(number: Decimal) -> bool:
+    """Whether a numeric holds *number*, which is finite."""
+    small = not number or number.adjusted() < _MOST_BEFORE
+    return small and -int(number.as_tuple().exponent) <= _MOST_BEHIND
+
+
 def numeric_text(value: Any) -> Any:
     number = _number(value)
     if number is None or isinstance(value, float):
         return None if number is None else value
-    exponent = number.as_tuple().exponent
-    if (number and number.adjusted() >= _MOST_BEFORE) or -int(exponent) > _MOST_BEHIND:
+    if not is_numeric(number):
         raise ValueError(f"{quoted(value)} has more digits than a numeric")
     return int(value) if isinstance(value, int) else str(number)
 

@@ -16,7 +16,7 @@ from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.table.binding import Binding, BoundColumn
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
-from pipedrive_fdw.values.jsontext import doubles, to_json
+from pipedrive_fdw.values.jsontext import doubles, parse_row, to_json
 from pipedrive_fdw.values.shapes import Place, prepared
 from pipedrive_fdw.values.times import Far
 
@@ -36,6 +36,18 @@ class IncomingValues:
             (b.column.name, b.name) for b in self._columns if b.custom is None
         )
         self._custom_of_one_field = _columns_of_one_field(((c.field, c.part), c.name) for c in self._custom)
+
+    def read(self, text: str) -> Values:
+        """The row that row_to_json() of PostgreSQL wrote as *text*. Raises WriteError for one that no request
+        can hold."""
+        try:
+            return parse_row(text)
+        except ValueError as error:
+            raise WriteError(
+                f"a row of {self._table.name} cannot be sent",
+                detail=sentences(str(error), "Nothing was sent for this row"),
+                hint="Look at its columns of type json and jsonb.",
+            ) from None
 
     def canonical(
         self, values: Values, before: Values | None = None, hidden: Container[str] = ()

@@ -13,6 +13,7 @@ from pipedrive_fdw.errors import PipedriveError, sentences
 from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
+from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.write.pending import PendingWrites
 
 _SHOWN = 200
@@ -121,7 +122,8 @@ def _runs(keys: list[str]) -> list[str]:
     runs: list[tuple[str, str]] = []
     for key in keys:
         last = runs[-1][1] if runs else ""
-        if key.isdigit() and last.isdigit() and int(key) == int(last) + 1:
+        number, before = whole_number(key), whole_number(last)
+        if number is not None and before is not None and number == before + 1:
             runs[-1] = (runs[-1][0], key)
         else:
             runs.append((key, key))

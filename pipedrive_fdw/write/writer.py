@@ -51,21 +51,23 @@ class Writer:
             with TRANSACTION.reported():
                 TRANSACTION.send(command.pending)
 
-    def write(self, verb: str, number: int, old: Values, new: Values) -> str:
+    def write(self, verb: str, number: int, old: str, new: str) -> str:
         """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of
-        PostgreSQL has them.
+        PostgreSQL writes them.
 
         The result, as json_populate_record() reads it, has the values that differ from *new*, of a deleted
         row from *old*. It is '' where the row is passed over: the command has written it already, as a join
         may give a row several times.
         """
         command = self._commands[number]
+        with TRANSACTION.reported():
+            before, values = self._incoming.read(old), self._incoming.read(new)
         if verb == "INSERT":
-            return self._incoming.json(self._insert(command, new))
-        identity = self._identity(old)
+            return self._incoming.json(self._insert(command, values))
+        identity = self._identity(before)
         if identity in command.written:
             return ""
-        row = self._update(command, old, new) if verb == "UPDATE" else self._delete(command, old)
+        row = self._update(command, before, values) if verb == "UPDATE" else self._delete(command, before)
         command.written.add(identity)
         return self._incoming.json(row)
 

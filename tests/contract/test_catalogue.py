@@ -10,6 +10,7 @@ import pytest
 from pipedrive_fdw.catalog import FAMILIES, TABLES
 from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
+from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.values.codec import CODECS
@@ -57,6 +58,19 @@ def test_the_argument_of_a_function_is_that_of_the_files(argument: Argument) -> 
     wrong = replace(argument, shape=list_of(object_of(mood=TEXT)))
     where = f"{argument.method} {argument.path}"
     assert f"{where}: {argument.name}[] takes no mood" in argument_faults(wrong)
+
+
+@needs_files
+@pytest.mark.parametrize("op", ARGUMENTS, ids=lambda op: f"{op.method} {op.path}")
+def test_the_price_of_a_function_is_that_of_the_files(op: Argument) -> None:
+    assert operation_faults(op) == []
+    assert price(op.version, op.method, op.path) == op.tokens
+
+
+@needs_files
+def test_an_operation_of_another_price_is_seen() -> None:
+    fault = "POST /deals/{id}/installments costs 5 tokens, not 19"
+    assert operation_faults(replace(ARGUMENTS[-1], tokens=19)) == [fault]
 
 
 @needs_files

@@ -3,6 +3,8 @@ without PostgreSQL and sockets."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import re
 import time
@@ -11,11 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from pipedrive_fdw.run.asked import Asked, Loop
-
 from pipedrive_fdw.api.client import ApiToken, Client, Signed
 from pipedrive_fdw.api.transport import Exchange, Request, Response
-from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.errors import (
     ApiError,
     ConnectError,
@@ -23,17 +22,24 @@ from pipedrive_fdw.errors import (
     PipedriveError,
     ProtocolError,
 )
-from pipedrive_fdw.extension.import_schema import ForeignColumn, account_fields, import_schema
-from pipedrive_fdw.foreign_table import ForeignTable, open_table
+from pipedrive_fdw.extension.import_schema import ImportedColumn, account_fields, import_schema
+from pipedrive_fdw.extension.requests import answered
+from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.masking import visible
 from pipedrive_fdw.options import read_options
+from pipedrive_fdw.plan.conditions import Condition
 from pipedrive_fdw.session.account_sessions import credential_key, new_session, use_session
+from pipedrive_fdw.table.binding import Binding
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.values.jsontext import parse_row
 from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.hostile.answers import TOKEN, spoilt
 from tests.hostile.unlimited import Unlimited
 from tests.simulator import Simulator
 
 ADDRESS = "http://127.0.0.1:1"
+_numbers = itertools.count(1)  # of scans and writes
 # Tables that a fan-out over all parents makes slow, or that are no tables of the API.
 LEFT_OUT = ("api_usage", "subscriptions", "subscription_payments", "deal_changes", "person_changes",
             "organization_changes")  # fmt: skip
@@ -90,7 +96,7 @@ class HostileTransport:
 
 @dataclass(frozen=True)
 class Definition:
-    """A column as Multicorn describes it."""
+    """A column of a foreign table as PostgreSQL defines it."""
 
     column_name: str
     type_name: str
@@ -98,20 +104,14 @@ class Definition:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, column: ForeignColumn) -> Definition:
+    def of(cls, column: ImportedColumn) -> Definition:
         return cls(column.name, column.type, column.type, dict(column.options))
-
-
-@dataclass(frozen=True)
-class Qual:
-    field_name: str
-    operator: Any
-    value: Any
 
 
 class HostileAccount:
     def __init__(self, **more: str) -> None:
-        self.options = read_options({"base_url": ADDRESS, "api_token": TOKEN, **more})
+        self.server, self.mapping = {"base_url": ADDRESS, **more}, {"api_token": TOKEN}
+        self.options = read_options({**self.server, **self.mapping})
         self.simulator = Simulator(token=TOKEN, deals=4, burst=10**9, budget=10**12)
         self.transport = HostileTransport(self.simulator)
         self.anew()
@@ -120,8 +120,8 @@ class HostileAccount:
             "pipedrive", "except", LEFT_OUT, self.options, {}, account_fields(self.options)
         ):
             columns = {column.name: Definition.of(column) for column in made.columns}
-            options = read_options({"base_url": ADDRESS, "api_token": TOKEN, **more, **made.options})
-            self.tables[made.name] = open_table(options, columns)
+            options = read_options({**self.server, **self.mapping, **made.options})
+            self.tables[made.name] = ForeignTable(options, columns)
 
     def anew(self) -> None:
         """A session that remembers nothing, for every table."""
@@ -131,10 +131,56 @@ class HostileAccount:
         use_session(self.options, new_session(self.options, client))
         TRANSACTION.ended()
 
-    def rows(self, name: str, quals: tuple[Qual, ...] = (), limit: int | None = None) -> list[Any]:
+    def rows(self, name: str, conditions: tuple[Condition, ...] = (), limit: int | None = None) -> list[Row]:
         table = self.tables[name]
-        columns = [bound.name for bound in table.binding.columns if not bound.column.extended]
-        return list(table.scan(Loop(Asked(quals, columns, (), limit))))
+        columns = frozenset(bound.name for bound in table.bound.binding.columns if not bound.column.extended)
+        request = ScanRequest(columns, conditions=conditions, limit=limit)
+        return list(table.scan(request, next(_numbers), 1))
+
+    def write(
+        self, verb: str, name: str, old: Mapping[str, Any], new: Mapping[str, Any], deferred: bool
+    ) -> str:
+        """A statement that does *verb* to one row, as PostgreSQL's row_to_json() has it; what the row is then
+        beyond what was given."""
+        writer, number = self.tables[name].writer, next(_numbers)
+        changed = [column for column in new if new[column] != old.get(column)]
+        writer.begin(number, 1, changed, deferred)
+        answer = writer.write(verb, number, json.dumps(old), json.dumps(new))
+        writer.flush(number)
+        return answer
+
+    def ask(self, request: Mapping[str, Any]) -> str:
+        """What a function of the extension is answered."""
+        return answered(self.server, self.mapping, json.dumps(request))
+
+
+def as_row_to_json(binding: Binding, row: Row) -> dict[str, Any]:
+    """*row* of a scan by column, when PostgreSQL has read it and written it by row_to_json()."""
+    return {b.name: _as_json(b.codec.name, b.codec.parse, v) for b, v in zip(binding.columns, row)}
+
+
+def _as_json(kind: str, parse: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind == "jsonb":
+        return json.loads(value)
+    if kind == "numeric":
+        return float(value)
+    return parse(value) if kind.endswith("[]") else value
+
+
+def unread(binding: Binding, answer: str) -> Iterator[str]:
+    """What PostgreSQL could not read of the row that a write gives back."""
+    if "\\u0000" in answer:
+        yield f"NUL in {answer:.100}"
+    codecs = {bound.name: bound.codec for bound in binding.columns}
+    for name, value in parse_row(answer or "{}").items():
+        if value is None or codecs[name].name == "jsonb":
+            continue
+        try:
+            codecs[name].parse(value)
+        except (ValueError, TypeError) as error:
+            yield f"column {name} is {value!r:.100}, no {codecs[name].name}: {error}"
 
 
 def shown_problems(text: str) -> Iterator[str]:
@@ -171,6 +217,3 @@ def timed(began: float) -> Iterator[str]:
     took = time.monotonic() - began
     if took > 5:
         yield f"it took {took:.1f} s"
-
-
-__all__ = ["LEFT_OUT", "TABLES", "HostileAccount", "Qual", "shown_problems", "timed", "write_problems"]

@@ -183,7 +183,17 @@ def spoilt_bytes(body: bytes, chance: random.Random) -> bytes:
         levels = chance.choice((200, 1_000, 10_000))
         return opening * levels + b"1" + closing * levels
     digits = chance.choice(
-        (b"123456789012345678901234567890", b"1e400", b"-1E-400", b"0." + b"3" * 40, b"NaN")
+        (
+            b"123456789012345678901234567890",
+            b"1e400",
+            b"-1E-400",
+            b"0." + b"3" * 40,
+            b"NaN",
+            b"1e999999999",
+            b"-1e99999999999999999999",
+            b"1E-99999999999999999999",
+            b"9" * 5_000,
+        )
     )
     return body.replace(b":1,", b":" + digits + b",", 1).replace(b"null", digits, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import OptionError, PipedriveError, PlanError, ProtocolError, WriteError
-from pipedrive_fdw.extension.requests import RequestTable
+from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.options import base_url, oauth_url, read_options
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.session.account_sessions import credential
@@ -116,8 +117,6 @@ class TokenAnswers:
     def send(self, request: Request, exchange: Exchange) -> Response:
         self.urls.append(request.url)
         body = b'{"access_token": "an-access-token", "api_domain": %s}'
-        import json
-
         return Response(200, {}, body % json.dumps(self.api_domain).encode())
 
 
@@ -224,11 +223,6 @@ def test_every_path_of_the_catalogue_is_filled_by_one_function() -> None:
             fill(op.path, dict.fromkeys(op.placeholders, ".."))
 
 
-class Nothing:
-    def send(self, request: Request, exchange: Exchange) -> Response:
-        pytest.fail(f"{request.method} {request.url} left")
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -244,9 +238,9 @@ class Nothing:
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_path_that_leads_elsewhere_is_refused_before_a_request(path: str, method: str) -> None:
-    table = RequestTable(read_options({"base_url": "http://127.0.0.1:1", "api_token": "a-token"}))
+    server, mapping = {"base_url": "http://127.0.0.1:1"}, {"api_token": "a-token"}
     with pytest.raises(WriteError, match="is no path of the API"):
-        table.insert({"method": method, "path": path})
+        answered(server, mapping, json.dumps({"method": method, "path": path}))
 
 
 def test_a_client_sends_no_path_that_another_program_would_read_otherwise() -> None:

@@ -26,7 +26,7 @@ from pipedrive_fdw.errors import OptionError, OutcomeUnknownError, PipedriveErro
 from pipedrive_fdw.extension.import_schema import imported_table
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.values.codec import CODECS
-from pipedrive_fdw.values.jsontext import parse_json, to_json
+from pipedrive_fdw.values.jsontext import check_exact, doubles, parse_exact, parse_json, parse_row, to_json
 from tests.hostile.answers import as_json, odd_value
 from tests.hostile.raw import response, serving
 from tests.hostile.unlimited import Unlimited
@@ -266,6 +266,48 @@ def test_a_number_of_many_digits_keeps_them(digits: str) -> None:
     assert Decimal(str(CODECS["numeric"].load(value))) == Decimal(digits)
     assert Decimal(CODECS["text"].load(value)) == Decimal(digits)
     assert Decimal(to_json({"value": value})[9:-1].strip('"')) == Decimal(digits)
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["1e131071", "9" * 131_072, "0." + "0" * 16_365 + "1" * 18, "1e-999999", "0e999999", "-0e-999999"],
+    ids=lambda digits: digits[:20],
+)  # fmt: skip
+def test_what_was_read_can_be_written(digits: str) -> None:
+    for more in ("1", "123456789012345678901234567890"):
+        value = parse_json(f"[{digits}, {more}]".encode())
+        assert parse_json(to_json(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["1e131072", "-1.5E+999999999", "1e99999999999999999999", "-2.5E+99999999999999999999",
+     "1e" + "9" * 5_000, "9" * 131_073, "0." + "0" * 16_366 + "1" * 18],
+    ids=lambda digits: digits[:20],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_number_beyond_all_types_is_no_json(transport: RequestsTransport, digits: str, method: str) -> None:
+    given = response(f'{{"success": true, "data": [{{"id": 1, "value": {digits}}}]}}'.encode())
+    error = outcome(transport, given, method)
+    assert isinstance(error, ProtocolError if method == "GET" else OutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    "digits", ["1e131072", "-1.5E+999999999", "1e99999999999999999999", "1e-99999999999999999999"]
+)
+@pytest.mark.parametrize("parse", [parse_exact, parse_row])
+def test_a_number_that_a_user_gives_beyond_all_types_is_not_sent(parse: Any, digits: str) -> None:
+    with pytest.raises(ValueError):
+        check_exact(doubles(parse(f'{{"value": {digits}}}')))
+
+
+@pytest.mark.parametrize("levels", [201, 400, 950, 10_000])
+@pytest.mark.parametrize("parse", [parse_exact, parse_row])
+def test_what_a_user_gives_has_no_more_levels_than_an_answer(parse: Any, levels: int) -> None:
+    pairs = 199
+    assert parse(f'{{"a": {"[" * pairs}1{"]" * pairs}}}')["a"]
+    with pytest.raises(ValueError, match="levels|deeply"):
+        parse(f'{{"a": {"[" * levels}1{"]" * levels}}}')
 
 
 @pytest.mark.parametrize(

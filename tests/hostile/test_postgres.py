@@ -19,7 +19,7 @@ from pipedrive_fdw.api.transport import MAX_BODY, Response
 from tests.hostile.account import shown_problems
 from tests.hostile.answers import NASTY, TOKEN, spoilt
 from tests.hostile.raw import response, serving
-from tests.live import LiveAccount, literal, options
+from tests.live import LiveAccount, literal
 from tests.simulator import Simulator
 from tools.engine import Server
 
@@ -178,15 +178,17 @@ def test_statements_on_spoilt_answers_end_in_rows_or_a_clear_error(
             cursor = account.connection.execute(sql)  # type: ignore[union-attr, call-overload]
             if cursor.description:
                 cursor.fetchall()
-        except psycopg.OperationalError as error:
-            problems.append(f"the connection: {error}")
-            account.connect()
         except psycopg.Error as error:
+            if error.sqlstate is None:
+                problems.append(f"the connection: {error}")
+                account.connect()
             texts = texts_of(error)
             for text in texts:
                 problems += shown_problems(text)
             if not texts[0].startswith("pipedrive ") and not _is_of_a_value(texts[0]):
                 problems.append(f"an error that is not ours: {texts[:2]}")
+            if "internal fault" in texts[0]:
+                problems.append(f"a fault of the package: {texts[0]}")
             problems += _after_write(texts, [one for one in proxy.seen if one[0] != "GET"])
         proxy.times = 0
         if problems:
@@ -296,10 +298,11 @@ def test_an_address_that_only_looks_like_this_machine_s_is_refused(
     loud: tuple[Server, LiveAccount], address: str
 ) -> None:
     _, account = loud
-    made = {"wrapper": "pipedrive_fdw.PipedriveFdw", "base_url": address}
     with pytest.raises(psycopg.Error) as caught:
         try:
-            account.run(f"CREATE SERVER evil FOREIGN DATA WRAPPER multicorn OPTIONS ({options(made)})")
+            account.run(
+                f"CREATE SERVER evil FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url {literal(address)})"
+            )
             account.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER evil OPTIONS (api_token '{TOKEN}')")
             account.run("CREATE FOREIGN TABLE evil_persons (id bigint) SERVER evil OPTIONS (table 'persons')")
             account.rows("SELECT * FROM evil_persons")
@@ -326,18 +329,17 @@ def test_a_key_that_would_lead_elsewhere_is_refused_before_a_request(
             account.simulator.stop()
 
 
-def test_three_inserts_of_a_price_spend_nobody_s_day(server: Server) -> None:
+def ask(account: LiveAccount, **request: Any) -> Any:
+    """What the extension's functions get from the account."""
+    server = f"(SELECT oid FROM pg_foreign_server WHERE srvname = '{account.name}')"
+    return account.value(f"SELECT pipedrive_internal.ask({server}, {literal(json.dumps(request))})")
+
+
+def test_three_requests_of_a_price_spend_nobody_s_day(server: Server) -> None:
     """They overflowed the day's file, and every role got TypeError until midnight."""
     with LiveAccount(server, deals=4, tables=["persons"]) as account:
-        account.run(
-            "CREATE FOREIGN TABLE requests (method text, path text, query jsonb, body jsonb, pages boolean, "
-            f"tokens bigint, answer jsonb) SERVER {account.name} OPTIONS (table 'request')"
-        )
         for _ in range(3):
-            account.run(
-                "INSERT INTO requests (method, path, body, tokens) "
-                f"VALUES ('POST', '/v2/persons', '{{\"name\": \"x\"}}', {2**63 - 1})"
-            )
+            ask(account, method="POST", path="/v2/persons", body={"name": "x"}, tokens=2**63 - 1)
         assert account.rows("SELECT id FROM persons WHERE id = 1") == [(1,)]
         account.run("SET pipedrive.reserve_tokens = 5")
         assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
@@ -363,15 +365,42 @@ def test_an_odd_state_fails_no_statement(server: Server) -> None:
 
 def test_a_copy_whose_answer_has_nul_is_made_and_told(server: Server) -> None:
     with LiveAccount(server, deals=4, tables=["deals"]) as account:
-        account.run(
-            "CREATE FOREIGN TABLE requests (method text, path text, query jsonb, body jsonb, pages boolean, "
-            f"tokens bigint, answer jsonb) SERVER {account.name} OPTIONS (table 'request')"
-        )
         copy = {"success": True, "data": {"id": 77, "title": "a\x00b\x1b[31m"}}
         account.simulator.faults([{"match": "/duplicate", "action": "status", "status": 200, "body": copy,
                                    "after_handling": True, "times": 1}])  # fmt: skip
-        ((answer,),) = account.rows(
-            "INSERT INTO requests (method, path) VALUES ('POST', '/v1/deals/1/duplicate') RETURNING answer"
-        )
+        answer = ask(account, method="POST", path="/v1/deals/1/duplicate")
         assert answer == {"id": 77, "title": "ab\x1b[31m"}
         assert json.dumps(copy) and len(account.simulator.records("deals")) == 5
+
+
+DEEP = "(repeat('[', {0}) || repeat(']', {0}))::json"
+UNSENDABLE = {
+    "levels": DEEP.format(201),
+    "very many levels": DEEP.format(3_000),
+    "levels of objects": "(repeat('{\"a\":', 300) || '1' || repeat('}', 300))::json",
+    "exponent": "'[{\"value\": 1e99999999999999999999}]'::json",
+    "negative exponent": "'[{\"value\": 1e-99999999999999999999}]'::json",
+    "digits": "('[{\"value\": 0.' || repeat('3', 40) || '}]')::json",
+}
+
+
+@pytest.mark.parametrize("value", UNSENDABLE.values(), ids=UNSENDABLE)
+def test_what_no_request_can_hold_is_not_sent_and_what_was_is_told(server: Server, value: str) -> None:
+    with LiveAccount(server, deals=4, tables=["persons"]) as account:
+        account.run("ALTER FOREIGN TABLE persons ALTER emails TYPE json")
+        rows = f"(VALUES (1, NULL), (2, {value})) AS given (n, emails)"
+        before = len(account.simulator.records("persons"))
+        for sql in (
+            f"INSERT INTO persons (name, emails) SELECT n::text, emails FROM {rows} RETURNING id",
+            f"UPDATE persons SET name = n || '!', emails = coalesce(given.emails, persons.emails) "
+            f"FROM {rows} WHERE id = n RETURNING id",
+        ):
+            with pytest.raises(psycopg.Error) as caught:
+                account.rows(sql)
+            texts = texts_of(caught.value)
+            assert caught.value.sqlstate == "22000"
+            assert re.match("pipedrive write: (column emails|a row) of persons cannot be sent", texts[0])
+            assert "1 row is written in Pipedrive for good" in texts[1]
+        with pytest.raises(psycopg.Error):  # all of them are worked out before the first is sent
+            account.run(f"INSERT INTO persons (name, emails) SELECT n::text, emails FROM {rows}")
+        assert len(account.simulator.records("persons")) == before + 1

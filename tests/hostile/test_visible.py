@@ -13,8 +13,8 @@ import pytest
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
-from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.extension.requests import RequestTable
+from pipedrive_fdw.errors import PipedriveError, WriteError
+from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.table.binding import bind
 from pipedrive_fdw.table.row_maker import RowMaker
@@ -71,8 +71,20 @@ def test_reports_of_what_was_written_show_them_written_out() -> None:
         TRANSACTION.ended()
 
 
+@pytest.mark.parametrize(
+    "odd", ["²", "٣", "9" * 5_000, "", "-1", "1.5", NASTY], ids=lambda odd: ascii(odd)[:20]
+)
+def test_keys_that_are_no_numbers_follow_no_other(odd: str) -> None:
+    for key in (odd, "7", "8", "9", odd, odd):
+        TRANSACTION.wrote("deals", "INSERT", key)
+    report = TRANSACTION.rolled_back()
+    assert report.startswith("6 rows are written in Pipedrive for good: deals INSERT ")
+    assert ", 7-9, " in report
+    assert obeyed(report) == []
+
+
 class Column:
-    """A column as Multicorn describes it."""
+    """A column of a foreign table as PostgreSQL defines it."""
 
     def __init__(self, type_name: str) -> None:
         self.type_name = self.base_type_name = type_name
@@ -165,14 +177,45 @@ def test_authorize_shows_what_the_consent_says_written_out(error: str) -> None:
 # ---- functions
 
 
-def called(body: bytes, method: str, path: str, **more: Any) -> Any:
+MAPPING = {"api_token": "a-token-of-the-tests"}
+
+
+def called(body: bytes, method: str, path: str) -> str:
     """The answer that a function of the extension gets."""
     with serving(lambda head, given: response(body)) as address:
-        table = RequestTable(read_options({"base_url": address, "api_token": "a-token-of-the-tests"}))
         try:
-            return table.insert({"method": method, "path": path, **more})["answer"]
+            return answered({"base_url": address}, MAPPING, json.dumps({"method": method, "path": path}))
         finally:
             TRANSACTION.ended()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_pages_make_no_read_of_a_write(method: str) -> None:
+    """It would be answered from what was read before, sent without its body, and reported nowhere."""
+    sent: list[tuple[bytes, bytes]] = []
+
+    def answer(head: bytes, body: bytes) -> bytes:
+        sent.append((head.partition(b" ")[0], body))
+        return response(b'{"success": true, "data": {"id": 7, "items": [1]}}')
+
+    request = {"method": method, "path": "/v2/deals", "body": {"title": "x"}, "pages": True}
+    with serving(answer) as address:
+        for _ in range(2):
+            assert json.loads(answered({"base_url": address}, MAPPING, json.dumps(request)))["id"] == 7
+    assert sent == [(method.encode(), b'{"title":"x"}')] * 2
+    report = TRANSACTION.rolled_back()
+    assert report == f"2 rows are written in Pipedrive for good: {method} /v2/deals 7, 7."
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"method": "x" * 100_000}, {"method": ["x" * 100_000]}, {"method": "GET", "path": "/" + "x" * 100_000}],
+    ids=["text", "list", "path"],
+)
+def test_an_error_shows_no_more_than_the_beginning_of_a_request(request_: dict[str, Any]) -> None:
+    with pytest.raises(WriteError) as caught:
+        answered({"base_url": "http://127.0.0.1:1"}, MAPPING, json.dumps(request_))
+    assert len(caught.value.message) < 300
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
@@ -189,7 +232,7 @@ def test_a_function_s_answer_with_nul_in_it_is_not_lost(method: str) -> None:
 )
 def test_whatever_a_function_is_answered_it_is_given_back(data: Any) -> None:
     answer = called(json.dumps({"success": True, "data": data}).encode(), "POST", "/v1/deals/5/duplicate")
-    assert (None if answer is None else json.loads(answer)) == data
+    assert (json.loads(answer) if answer else None) == data
 
 
 @pytest.mark.parametrize("tokens", [2**62, 2**63, -5, "many", None])
@@ -197,7 +240,7 @@ def test_a_caller_s_number_is_no_price(tokens: Any) -> None:
     from pipedrive_fdw.session.account_sessions import session_for
 
     with serving(lambda head, given: response(b'{"success": true, "data": {"id": 1}}')) as address:
-        options = read_options({"base_url": address, "api_token": "a-token-of-the-tests"})
-        RequestTable(options).insert({"method": "PUT", "path": "/v1/deals/5/merge", "tokens": tokens})
+        request = {"method": "PUT", "path": "/v1/deals/5/merge", "tokens": tokens}
+        answered({"base_url": address}, MAPPING, json.dumps(request))
         TRANSACTION.ended()
-        assert session_for(options).spent.tokens == 40
+        assert session_for(read_options({"base_url": address, **MAPPING})).spent.tokens == 40

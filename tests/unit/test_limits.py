@@ -43,6 +43,16 @@ def test_no_two_seconds_hold_more_than_the_limit() -> None:
     assert moments == sorted(moments)
 
 
+@pytest.mark.parametrize(
+    ("reported", "known"), [("4", 4), ("1000000000", 10**6), ("0", 1), ("9" * 30, 1), ("x", 1)]
+)
+def test_a_limit_that_was_reported_too_low_is_left_at_the_next_report(reported: str, known: int) -> None:
+    limits = Limits(None, "c" * 64, "d" * 64)
+    limits.learn({"x-ratelimit-limit": "1"})
+    limits.learn({"x-ratelimit-limit": reported})
+    assert limits.window_limit() == known
+
+
 @pytest.mark.parametrize("latest", [0.0, 0.3, 5.0])
 def test_those_who_wake_up_late_leave_no_two_seconds_with_more_than_the_limit(latest: float) -> None:
     """300 requests at once, each of which wakes up to *latest* seconds after its moment."""

@@ -40,7 +40,7 @@ def table_of(answers: Mapping[str, Answer] = ANSWERS, **options: str) -> tuple[F
 def write(table: ForeignTable, verb: str, old: Any = None, new: Any = None, deferred: bool = False) -> Any:
     """The row of RETURNING after one write of a command of its own."""
     table.writer.begin(1, 1, ("name",), deferred)
-    return json.loads(table.writer.write(verb, 1, old or {}, new or {}))
+    return json.loads(table.writer.write(verb, 1, json.dumps(old or {}), json.dumps(new or {})))
 
 
 def test_an_insert_returns_the_row_as_the_api_made_it() -> None:
@@ -71,8 +71,9 @@ def test_a_delete_names_the_record() -> None:
 def test_a_row_that_a_join_gives_twice_is_written_once() -> None:
     table, transport = table_of()
     table.writer.begin(1, 1, ("name",), False)
-    assert table.writer.write("UPDATE", 1, OLD, {**OLD, "name": "New"}) != ""
-    assert table.writer.write("UPDATE", 1, OLD, {**OLD, "name": "Other"}) == ""
+    old, new, other = (json.dumps({**OLD, "name": name}) for name in (OLD["name"], "New", "Other"))
+    assert table.writer.write("UPDATE", 1, old, new) != ""
+    assert table.writer.write("UPDATE", 1, old, other) == ""
     assert len(transport.sent) == 1
 
 

@@ -276,7 +276,7 @@ def test_a_number_that_is_no_server_is_an_error(shared: Ground, number: str) -> 
         ("jsonb_build_object('method', 'GET', 'path', '/v2/deals', 'query', repeat('9', 9999)::numeric)",
          "query cannot be sent"),
         ("jsonb_build_object('method', 'POST', 'path', '/v2/deals', 'body', "
-         "(repeat('[', 400) || repeat(']', 400))::jsonb)", "body cannot be sent"),
+         "(repeat('[', 400) || repeat(']', 400))::jsonb)", "the request cannot be read"),
         ("(repeat('[', 3000) || repeat(']', 3000))::jsonb", "pipedrive write: "),
     ],
 )  # fmt: skip
