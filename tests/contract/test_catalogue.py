@@ -15,7 +15,7 @@ from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
-from tests.contract.catalogue import EXTRA, table_faults
+from tests.contract.catalogue import EXTRA, operation_faults, table_faults
 from tests.contract.openapi import folder
 from tests.contract.structure import argument_faults
 
