@@ -13,7 +13,7 @@ MADE_UP := KeywordDetector Base64HighEntropyString HexHighEntropyString BasicAut
 LOCKED := --quiet --generate-hashes --no-annotate --allow-unsafe --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status psql dsn simulator-url test check fmt lint types unit e2e fuzz golden docs bench lock audit sbom dist extension install uninstall clean
+.PHONY: help demo up reset down status psql dsn simulator-url test check fmt lint types unit e2e fuzz golden docs bench lock audit sbom dist extension install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,9 @@ demo: ## a PostgreSQL, a made-up company and a tour of queries, about a minute
 	@$(ENGINE) demo
 up: ## start them and keep them running; prints their addresses
 	@$(ENGINE) up
-down: ## stop them
+reset: ## start over: throws away what was made in the database since the import
+	@$(ENGINE) reset
+down: ## stop them; the database keeps what was made in it
 	@$(ENGINE) down
 status: ## what runs
 	@$(ENGINE) status
@@ -54,8 +56,10 @@ fuzz: $(READY) ## 20,000 spoilt answers of the API, and 2,000 statements on such
 	  $(PYTEST) -q tests/hostile/test_answers.py tests/hostile/test_postgres.py
 golden: $(READY) ## write the golden files of tests/regress anew
 	REGENERATE=1 $(PYTEST) -q tests/regress
-docs: $(READY) ## write the generated parts of README.md and docs anew
+docs: $(READY) ## write the generated parts of docs anew, and build the site in build/site
 	$(BIN)/python -m tests.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server: requirements/

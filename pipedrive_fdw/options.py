@@ -116,6 +116,10 @@ class Options:
     custom_field_options: str = _option(
         "enum and set fields show the labels of options or their ids", _STI, choice("label", "id"), "label"
     )
+    attrs: bool = _option(
+        "whether an import makes the column attrs, the whole record", (IMPORT,), boolean, True
+    )
+    comments: bool = _option("whether an import writes COMMENTs", (TABLE, IMPORT), boolean, True)
     require_fields: bool = _option(
         "the import fails even where the fields are those of an object that the account lacks",
         (IMPORT,),
@@ -167,9 +171,10 @@ SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_exte
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def kept_by_tables(given: Mapping[str, str]) -> dict[str, str]:
-    """Of the options *given* to an import, those that a table may have too."""
-    return {name: value for name, value in given.items() if TABLE in _BY_NAME[name].where}
+def kept_by_tables(given: Mapping[str, str], custom: bool) -> dict[str, str]:
+    """Of the options *given* to an import, those that a table may have, with or without *custom* fields."""
+    kept = (n for n in given if TABLE in _BY_NAME[n].where and (custom or not n.startswith("custom_field")))
+    return {name: given[name] for name in kept}
 
 
 # The option of a server that Multicorn itself reads: the class that it loads.
@@ -263,7 +268,7 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
         )
     if option is not None:
         stands = ", ".join(option.where)
-        return OptionError(f"{name} is no option of {place}", hint=f"It stands on: {stands}.")
+        return OptionError(f"{name} is no option of {place}", hint=f"It belongs to: {stands}.")
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
@@ -299,8 +304,9 @@ def check_server(options: Options) -> None:
     if not secrets:
         raise CredentialError(
             "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'); the token stands in "
-            "Pipedrive under Personal preferences, API. Or use OAuth: `python -m pipedrive_fdw authorize`.",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'). You find the "
+            "token in Pipedrive under Personal preferences > API. For OAuth, `python -m pipedrive_fdw "
+            "authorize` makes the mapping.",
         )
     if not options.company_domain and not options.base_url and not uses_oauth(options):
         raise OptionError(
@@ -323,7 +329,7 @@ def base_url(options: Options) -> str:
 
 
 def account_identity(options: Options) -> tuple[str, ...]:
-    """What tells accounts apart: the address, and where that serves every company, who signs in."""
+    """The identity of an account: its address, and where that serves every company, its credential."""
     if options.company_domain or options.api_token:
         return (base_url(options),)
     return (base_url(options), options.refresh_token or options.secrets_file)

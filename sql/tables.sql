@@ -4,7 +4,7 @@
 CREATE SCHEMA IF NOT EXISTS pipedrive;
 
 CREATE FOREIGN TABLE pipedrive.deals (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "owner_id" bigint,
     "person_id" bigint,
@@ -57,7 +57,7 @@ CREATE FOREIGN TABLE pipedrive.deals (
 ) SERVER pipedrive OPTIONS (table 'deals');
 
 CREATE FOREIGN TABLE pipedrive.deleted_deals (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "owner_id" bigint,
     "person_id" bigint,
@@ -109,7 +109,7 @@ CREATE FOREIGN TABLE pipedrive.deleted_deals (
 ) SERVER pipedrive OPTIONS (table 'deleted_deals');
 
 CREATE FOREIGN TABLE pipedrive.pipelines (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "order_nr" bigint,
     "is_deleted" boolean,
@@ -120,7 +120,7 @@ CREATE FOREIGN TABLE pipedrive.pipelines (
 ) SERVER pipedrive OPTIONS (table 'pipelines');
 
 CREATE FOREIGN TABLE pipedrive.stages (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "order_nr" bigint,
     "name" text,
     "is_deleted" boolean,
@@ -134,8 +134,8 @@ CREATE FOREIGN TABLE pipedrive.stages (
 ) SERVER pipedrive OPTIONS (table 'stages');
 
 CREATE FOREIGN TABLE pipedrive.deal_products (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "sum" numeric,
     "tax" numeric,
     "name" text,
@@ -155,23 +155,23 @@ CREATE FOREIGN TABLE pipedrive.deal_products (
     "billing_frequency" text,
     "billing_frequency_cycles" bigint,
     "billing_start_date" date,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_products');
 
 CREATE FOREIGN TABLE pipedrive.deal_installments (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "amount" numeric,
     "billing_date" date,
     "description" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_installments');
 
 CREATE FOREIGN TABLE pipedrive.deal_discounts (
-    "id" uuid,
-    "deal_id" bigint,
+    "id" uuid NOT NULL,
+    "deal_id" bigint NOT NULL,
     "type" text,
     "amount" numeric,
     "description" text,
@@ -179,12 +179,12 @@ CREATE FOREIGN TABLE pipedrive.deal_discounts (
     "created_by" bigint,
     "updated_at" timestamptz,
     "updated_by" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_discounts');
 
 CREATE FOREIGN TABLE pipedrive.persons (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -233,7 +233,7 @@ CREATE FOREIGN TABLE pipedrive.persons (
 ) SERVER pipedrive OPTIONS (table 'persons');
 
 CREATE FOREIGN TABLE pipedrive.organizations (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "owner_id" bigint,
     "add_time" timestamptz,
@@ -272,40 +272,40 @@ CREATE FOREIGN TABLE pipedrive.organizations (
 ) SERVER pipedrive OPTIONS (table 'organizations');
 
 CREATE FOREIGN TABLE pipedrive.deal_followers (
-    "deal_id" bigint,
-    "user_id" bigint,
+    "deal_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_followers');
 
 CREATE FOREIGN TABLE pipedrive.person_followers (
-    "person_id" bigint,
-    "user_id" bigint,
+    "person_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_followers');
 
 CREATE FOREIGN TABLE pipedrive.organization_followers (
-    "org_id" bigint,
-    "user_id" bigint,
+    "org_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_followers');
 
 CREATE FOREIGN TABLE pipedrive.product_followers (
-    "product_id" bigint,
-    "user_id" bigint,
+    "product_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "add_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_followers');
 
 CREATE FOREIGN TABLE pipedrive.deal_participants (
-    "id" bigint,
-    "deal_id" bigint,
+    "id" bigint NOT NULL,
+    "deal_id" bigint NOT NULL,
     "person_id" bigint,
     "add_time" timestamptz,
     "active_flag" boolean,
@@ -314,13 +314,13 @@ CREATE FOREIGN TABLE pipedrive.deal_participants (
     "added_by_user_id" bigint,
     "related_item_type" text,
     "related_item_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_participants');
 
 CREATE FOREIGN TABLE pipedrive.deal_persons (
-    "deal_id" bigint,
-    "id" bigint,
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -364,12 +364,12 @@ CREATE FOREIGN TABLE pipedrive.deal_persons (
     "doi_status" bigint,
     "smart_bcc_email" text,
     "custom_fields" jsonb,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_persons');
 
 CREATE FOREIGN TABLE pipedrive.organization_persons (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "first_name" text,
     "last_name" text,
@@ -417,8 +417,8 @@ CREATE FOREIGN TABLE pipedrive.organization_persons (
 ) SERVER pipedrive OPTIONS (table 'organization_persons');
 
 CREATE FOREIGN TABLE pipedrive.organization_relationships (
-    "id" bigint,
-    "org_id" bigint,
+    "id" bigint NOT NULL,
+    "org_id" bigint NOT NULL,
     "type" text,
     "rel_owner_org_id" bigint,
     "rel_linked_org_id" bigint,
@@ -428,12 +428,12 @@ CREATE FOREIGN TABLE pipedrive.organization_relationships (
     "calculated_type" text,
     "calculated_related_org_id" bigint,
     "related_organization_name" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_relationships');
 
 CREATE FOREIGN TABLE pipedrive.activities (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "subject" text,
     "type" text,
     "owner_id" bigint,
@@ -467,7 +467,7 @@ CREATE FOREIGN TABLE pipedrive.activities (
 ) SERVER pipedrive OPTIONS (table 'activities');
 
 CREATE FOREIGN TABLE pipedrive.activity_types (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "icon_key" text,
     "color" text,
@@ -481,7 +481,7 @@ CREATE FOREIGN TABLE pipedrive.activity_types (
 ) SERVER pipedrive OPTIONS (table 'activity_types');
 
 CREATE FOREIGN TABLE pipedrive.products (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "code" text,
     "unit" text,
@@ -503,16 +503,16 @@ CREATE FOREIGN TABLE pipedrive.products (
 ) SERVER pipedrive OPTIONS (table 'products');
 
 CREATE FOREIGN TABLE pipedrive.product_variations (
-    "id" bigint,
-    "product_id" bigint,
+    "id" bigint NOT NULL,
+    "product_id" bigint NOT NULL,
     "name" text,
     "prices" jsonb,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_variations');
 
 CREATE FOREIGN TABLE pipedrive.leads (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "title" text,
     "owner_id" bigint,
     "creator_id" bigint,
@@ -540,7 +540,7 @@ CREATE FOREIGN TABLE pipedrive.leads (
 ) SERVER pipedrive OPTIONS (table 'leads');
 
 CREATE FOREIGN TABLE pipedrive.lead_labels (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "name" text,
     "color" text,
     "add_time" timestamptz,
@@ -549,12 +549,12 @@ CREATE FOREIGN TABLE pipedrive.lead_labels (
 ) SERVER pipedrive OPTIONS (table 'lead_labels');
 
 CREATE FOREIGN TABLE pipedrive.lead_sources (
-    "name" text,
+    "name" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'lead_sources');
 
 CREATE FOREIGN TABLE pipedrive.notes (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "active_flag" boolean,
     "add_time" timestamptz,
     "content" text,
@@ -583,8 +583,8 @@ CREATE FOREIGN TABLE pipedrive.notes (
 ) SERVER pipedrive OPTIONS (table 'notes');
 
 CREATE FOREIGN TABLE pipedrive.note_comments (
-    "note_id" bigint,
-    "uuid" uuid,
+    "note_id" bigint NOT NULL,
+    "uuid" uuid NOT NULL,
     "active_flag" boolean,
     "add_time" timestamptz,
     "update_time" timestamptz,
@@ -594,12 +594,12 @@ CREATE FOREIGN TABLE pipedrive.note_comments (
     "user_id" bigint,
     "updater_id" bigint,
     "company_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'note_comments');
 
 CREATE FOREIGN TABLE pipedrive.files (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "user_id" bigint,
     "deal_id" bigint,
     "person_id" bigint,
@@ -637,7 +637,7 @@ CREATE FOREIGN TABLE pipedrive.files (
 ) SERVER pipedrive OPTIONS (table 'files');
 
 CREATE FOREIGN TABLE pipedrive.call_logs (
-    "id" text,
+    "id" text NOT NULL,
     "user_id" bigint,
     "activity_id" bigint,
     "subject" text,
@@ -658,7 +658,7 @@ CREATE FOREIGN TABLE pipedrive.call_logs (
 ) SERVER pipedrive OPTIONS (table 'call_logs');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_inbox (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -699,7 +699,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_inbox (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_inbox');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_drafts (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -740,7 +740,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_drafts (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_drafts');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_sent (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -781,7 +781,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_sent (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_sent');
 
 CREATE FOREIGN TABLE pipedrive.mail_threads_archive (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "account_id" text,
     "user_id" bigint,
     "subject" text,
@@ -822,7 +822,7 @@ CREATE FOREIGN TABLE pipedrive.mail_threads_archive (
 ) SERVER pipedrive OPTIONS (table 'mail_threads_archive');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_inbox (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -848,14 +848,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_inbox (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_inbox');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_drafts (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -881,14 +881,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_drafts (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_drafts');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_sent (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -914,14 +914,14 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_sent (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_sent');
 
 CREATE FOREIGN TABLE pipedrive.mail_messages_archive (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -947,15 +947,15 @@ CREATE FOREIGN TABLE pipedrive.mail_messages_archive (
     "message_time" timestamptz,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "mail_thread_id" bigint,
+    "mail_thread_id" bigint NOT NULL,
     "body" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'mail_messages_archive');
 
 CREATE FOREIGN TABLE pipedrive.deal_mail_messages (
-    "deal_id" bigint,
-    "id" bigint,
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -993,13 +993,13 @@ CREATE FOREIGN TABLE pipedrive.deal_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.organization_mail_messages (
-    "org_id" bigint,
-    "id" bigint,
+    "org_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -1037,13 +1037,13 @@ CREATE FOREIGN TABLE pipedrive.organization_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.person_mail_messages (
-    "person_id" bigint,
-    "id" bigint,
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
     "from" jsonb,
     "to" jsonb,
     "cc" jsonb,
@@ -1081,12 +1081,12 @@ CREATE FOREIGN TABLE pipedrive.person_mail_messages (
     "s3_bucket" text,
     "s3_bucket_path" text,
     "timestamp" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_mail_messages');
 
 CREATE FOREIGN TABLE pipedrive.projects (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "description" text,
     "status" text,
@@ -1112,7 +1112,7 @@ CREATE FOREIGN TABLE pipedrive.projects (
 ) SERVER pipedrive OPTIONS (table 'projects');
 
 CREATE FOREIGN TABLE pipedrive.tasks (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "title" text,
     "creator_id" bigint,
     "description" text,
@@ -1131,7 +1131,7 @@ CREATE FOREIGN TABLE pipedrive.tasks (
 ) SERVER pipedrive OPTIONS (table 'tasks');
 
 CREATE FOREIGN TABLE pipedrive.boards (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "order_nr" bigint,
     "add_time" timestamptz,
@@ -1140,9 +1140,9 @@ CREATE FOREIGN TABLE pipedrive.boards (
 ) SERVER pipedrive OPTIONS (table 'boards');
 
 CREATE FOREIGN TABLE pipedrive.phases (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
-    "board_id" bigint,
+    "board_id" bigint NOT NULL,
     "order_nr" bigint,
     "add_time" timestamptz,
     "update_time" timestamptz,
@@ -1150,7 +1150,7 @@ CREATE FOREIGN TABLE pipedrive.phases (
 ) SERVER pipedrive OPTIONS (table 'phases');
 
 CREATE FOREIGN TABLE pipedrive.deal_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "description" text,
     "field_type" text,
@@ -1165,7 +1165,7 @@ CREATE FOREIGN TABLE pipedrive.deal_fields (
 ) SERVER pipedrive OPTIONS (table 'deal_fields');
 
 CREATE FOREIGN TABLE pipedrive.person_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1179,7 +1179,7 @@ CREATE FOREIGN TABLE pipedrive.person_fields (
 ) SERVER pipedrive OPTIONS (table 'person_fields');
 
 CREATE FOREIGN TABLE pipedrive.organization_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1193,7 +1193,7 @@ CREATE FOREIGN TABLE pipedrive.organization_fields (
 ) SERVER pipedrive OPTIONS (table 'organization_fields');
 
 CREATE FOREIGN TABLE pipedrive.product_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1205,7 +1205,7 @@ CREATE FOREIGN TABLE pipedrive.product_fields (
 ) SERVER pipedrive OPTIONS (table 'product_fields');
 
 CREATE FOREIGN TABLE pipedrive.activity_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1217,7 +1217,7 @@ CREATE FOREIGN TABLE pipedrive.activity_fields (
 ) SERVER pipedrive OPTIONS (table 'activity_fields');
 
 CREATE FOREIGN TABLE pipedrive.project_fields (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "field_type" text,
     "options" jsonb,
@@ -1231,8 +1231,8 @@ CREATE FOREIGN TABLE pipedrive.project_fields (
 ) SERVER pipedrive OPTIONS (table 'project_fields');
 
 CREATE FOREIGN TABLE pipedrive.note_fields (
-    "id" bigint,
-    "key" text,
+    "id" bigint NOT NULL,
+    "key" text NOT NULL,
     "name" text,
     "field_type" text,
     "active_flag" boolean,
@@ -1245,7 +1245,7 @@ CREATE FOREIGN TABLE pipedrive.note_fields (
 
 CREATE FOREIGN TABLE pipedrive.lead_fields (
     "id" bigint,
-    "key" text,
+    "key" text NOT NULL,
     "name" text,
     "order_nr" bigint,
     "field_type" text,
@@ -1272,68 +1272,68 @@ CREATE FOREIGN TABLE pipedrive.lead_fields (
 ) SERVER pipedrive OPTIONS (table 'lead_fields');
 
 CREATE FOREIGN TABLE pipedrive.person_emails (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "value" text,
     "primary" boolean,
     "label" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_emails');
 
 CREATE FOREIGN TABLE pipedrive.person_phones (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "value" text,
     "primary" boolean,
     "label" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_phones');
 
 CREATE FOREIGN TABLE pipedrive.product_prices (
-    "product_id" bigint,
+    "product_id" bigint NOT NULL,
     "currency" text,
     "price" numeric,
     "cost" numeric,
     "direct_cost" numeric,
     "notes" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_prices');
 
 CREATE FOREIGN TABLE pipedrive.product_variation_prices (
-    "product_variation_id" bigint,
-    "product_id" bigint,
+    "product_variation_id" bigint NOT NULL,
+    "product_id" bigint NOT NULL,
     "currency" text,
     "price" numeric,
     "cost" numeric,
     "direct_cost" numeric,
     "notes" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_variation_prices');
 
 CREATE FOREIGN TABLE pipedrive.activity_participants (
-    "activity_id" bigint,
+    "activity_id" bigint NOT NULL,
     "person_id" bigint,
     "primary" boolean,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'activity_participants');
 
 CREATE FOREIGN TABLE pipedrive.activity_attendees (
-    "activity_id" bigint,
+    "activity_id" bigint NOT NULL,
     "email" text,
     "name" text,
     "status" text,
     "is_organizer" boolean,
     "person_id" bigint,
     "user_id" bigint,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'activity_attendees');
 
 CREATE FOREIGN TABLE pipedrive.deal_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1342,12 +1342,12 @@ CREATE FOREIGN TABLE pipedrive.deal_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_field_options');
 
 CREATE FOREIGN TABLE pipedrive.person_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1356,12 +1356,12 @@ CREATE FOREIGN TABLE pipedrive.person_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_field_options');
 
 CREATE FOREIGN TABLE pipedrive.organization_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1370,12 +1370,12 @@ CREATE FOREIGN TABLE pipedrive.organization_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_field_options');
 
 CREATE FOREIGN TABLE pipedrive.product_field_options (
-    "field_code" text,
+    "field_code" text NOT NULL,
     "field_name" text,
     "is_custom_field" boolean,
     "id" bigint,
@@ -1384,12 +1384,12 @@ CREATE FOREIGN TABLE pipedrive.product_field_options (
     "color" text,
     "add_time" timestamptz,
     "update_time" timestamptz,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_field_options');
 
 CREATE FOREIGN TABLE pipedrive.users (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "default_currency" text,
     "locale" text,
@@ -1413,7 +1413,7 @@ CREATE FOREIGN TABLE pipedrive.users (
 ) SERVER pipedrive OPTIONS (table 'users');
 
 CREATE FOREIGN TABLE pipedrive.roles (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "parent_role_id" bigint,
     "name" text,
     "active_flag" boolean,
@@ -1424,18 +1424,18 @@ CREATE FOREIGN TABLE pipedrive.roles (
 ) SERVER pipedrive OPTIONS (table 'roles');
 
 CREATE FOREIGN TABLE pipedrive.role_assignments (
-    "role_id" bigint,
-    "user_id" bigint,
+    "role_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
     "parent_role_id" bigint,
     "name" text,
     "active_flag" boolean,
     "type" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'role_assignments');
 
 CREATE FOREIGN TABLE pipedrive.permission_sets (
-    "id" uuid,
+    "id" uuid NOT NULL,
     "name" text,
     "description" text,
     "app" text,
@@ -1446,10 +1446,10 @@ CREATE FOREIGN TABLE pipedrive.permission_sets (
 ) SERVER pipedrive OPTIONS (table 'permission_sets');
 
 CREATE FOREIGN TABLE pipedrive.permission_set_assignments (
-    "permission_set_id" uuid,
-    "user_id" bigint,
+    "permission_set_id" uuid NOT NULL,
+    "user_id" bigint NOT NULL,
     "name" text,
-    "row_id" text,
+    "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'permission_set_assignments');
 
@@ -1466,7 +1466,7 @@ CREATE FOREIGN TABLE pipedrive.user_settings (
 ) SERVER pipedrive OPTIONS (table 'user_settings');
 
 CREATE FOREIGN TABLE pipedrive.currencies (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "code" text,
     "name" text,
     "decimal_points" bigint,
@@ -1490,7 +1490,7 @@ CREATE FOREIGN TABLE pipedrive.api_usage (
 ) SERVER pipedrive OPTIONS (table 'api_usage');
 
 CREATE FOREIGN TABLE pipedrive.filters (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "name" text,
     "filter_code" text,
     "is_editable" boolean,
@@ -1508,7 +1508,7 @@ CREATE FOREIGN TABLE pipedrive.filters (
 ) SERVER pipedrive OPTIONS (table 'filters');
 
 CREATE FOREIGN TABLE pipedrive.goals (
-    "id" text,
+    "id" text NOT NULL,
     "owner_id" bigint,
     "title" text,
     "type" jsonb,
@@ -1522,7 +1522,7 @@ CREATE FOREIGN TABLE pipedrive.goals (
 ) SERVER pipedrive OPTIONS (table 'goals');
 
 CREATE FOREIGN TABLE pipedrive.webhooks (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "company_id" bigint,
     "owner_id" bigint,
     "user_id" bigint,
@@ -1545,7 +1545,7 @@ CREATE FOREIGN TABLE pipedrive.webhooks (
 ) SERVER pipedrive OPTIONS (table 'webhooks');
 
 CREATE FOREIGN TABLE pipedrive.deal_changes (
-    "deal_id" bigint,
+    "deal_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1558,7 +1558,7 @@ CREATE FOREIGN TABLE pipedrive.deal_changes (
 ) SERVER pipedrive OPTIONS (table 'deal_changes');
 
 CREATE FOREIGN TABLE pipedrive.person_changes (
-    "person_id" bigint,
+    "person_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1571,7 +1571,7 @@ CREATE FOREIGN TABLE pipedrive.person_changes (
 ) SERVER pipedrive OPTIONS (table 'person_changes');
 
 CREATE FOREIGN TABLE pipedrive.organization_changes (
-    "org_id" bigint,
+    "org_id" bigint NOT NULL,
     "field_key" text,
     "old_value" text,
     "new_value" text,
@@ -1584,9 +1584,9 @@ CREATE FOREIGN TABLE pipedrive.organization_changes (
 ) SERVER pipedrive OPTIONS (table 'organization_changes');
 
 CREATE FOREIGN TABLE pipedrive.subscriptions (
-    "id" bigint,
+    "id" bigint NOT NULL,
     "user_id" bigint,
-    "deal_id" bigint,
+    "deal_id" bigint NOT NULL,
     "description" text,
     "is_active" boolean,
     "cycles_count" bigint,
@@ -1607,8 +1607,8 @@ CREATE FOREIGN TABLE pipedrive.subscriptions (
 ) SERVER pipedrive OPTIONS (table 'subscriptions');
 
 CREATE FOREIGN TABLE pipedrive.subscription_payments (
-    "id" bigint,
-    "subscription_id" bigint,
+    "id" bigint NOT NULL,
+    "subscription_id" bigint NOT NULL,
     "deal_id" bigint,
     "is_active" boolean,
     "amount" numeric,

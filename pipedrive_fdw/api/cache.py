@@ -46,7 +46,7 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes | None:
-    """What was packed; None for what was not, or is larger than an answer can be."""
+    """The body that was packed; None for bytes of another form, or a body larger than an answer can be."""
     try:
         unpacking = zlib.decompressobj()
         body = unpacking.decompress(packed, MAX_BODY + 1)

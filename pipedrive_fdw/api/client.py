@@ -40,7 +40,7 @@ _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__versi
 
 @dataclass
 class Spent:
-    """What one statement's scan or write has used: several threads count into it.
+    """The requests, tokens and answers of one scan or write; several threads count in it.
 
     *remembered* answers came from the statement's memory, *cached* ones from the cache of all sessions.
     """
@@ -72,8 +72,8 @@ class Spent:
 
 @dataclass(frozen=True)
 class Signed:
-    """How a request is sent now: the headers that sign it, and the address that it goes to. *company* is the
-    key of the one whose tokens it spends, where that became known with the access token."""
+    """The headers that sign a request, and the address that it goes to. *company* is the key of the company
+    whose tokens it spends, where the access token tells it."""
 
     headers: Mapping[str, str] = field(repr=False)
     base_url: str
@@ -81,7 +81,7 @@ class Signed:
 
 
 class Credential(Protocol):
-    """How requests are signed. ``key`` tells credentials apart without telling the secret."""
+    """Signs requests. ``key`` names the credential without its secret."""
 
     @property
     def key(self) -> str: ...
@@ -261,7 +261,7 @@ def _outcome(request: Request, response: Response) -> Any:
 
 
 def _is_search(request: Request) -> bool:
-    """Whether the request counts into the window of the searches."""
+    """True if the request counts in the window of the searches."""
     return request.url.rsplit("/", 1)[-1] in ("search", "itemSearch", "field")
 
 

@@ -35,5 +35,5 @@ class KeySet:
 
 
 def _mark(key: Any) -> int:
-    """What tells *key* apart, also where an answer has a list or an object in its place."""
+    """A hashable value for *key*, also where an answer has a list or an object in its place."""
     return hash(key if isinstance(key, (str, bytes)) else repr(key))

@@ -102,7 +102,7 @@ class Window:
 
     @classmethod
     def after_crash(cls, text: bytes) -> Window:
-        """What to go by when a writer was killed and left *text*: a window that has just been used up."""
+        """The state to use where a killed writer has left *text*: a window that has just been used up."""
         return cls(blocked=time.monotonic() + WINDOW_SECONDS, boot=_boot()) if b"waiting" in text else cls()
 
     def take(self, now: float, most: int) -> float:
@@ -115,9 +115,9 @@ class Window:
         return self._placed(moment, now)
 
     def confirm(self, now: float, most: int, held: float) -> float:
-        """The same for a request that has waited for the moment *held*, which has come.
+        """The moment of a request that has waited for the moment *held*, which has come.
 
-        Only what has really left counts here: who wakes up late holds up nobody.
+        Only requests that have really left count: one that wakes up late delays no other.
         """
         self._forget(now)
         self.give_back(held)
@@ -209,8 +209,8 @@ class Turn:
 
 
 def company_key(address: str, credential: str) -> str:
-    """What tells companies apart, whose tokens are spent at *address*: one that serves all of them says
-    nothing, so there each *credential* counts by itself."""
+    """A name for the company whose tokens are spent at *address*. An address that serves every company does
+    not tell, so there each *credential* counts by itself."""
     return credential if address == ANY_COMPANY else hashlib.sha256(address.encode()).hexdigest()
 
 
@@ -317,7 +317,7 @@ class Limits:
 
     @contextlib.contextmanager
     def _state(self, name: str, kind: type[T], waiter: Waiter) -> Iterator[T]:
-        """What is stored under *name*, to be looked at and changed by nobody else meanwhile."""
+        """The state stored under *name*, which nobody else reads or changes meanwhile."""
         path = self._file(name)
         if path is None:
             yield self._own.setdefault(name, kind())

@@ -63,7 +63,7 @@ _AUTHORIZE = (
 
 @dataclass(frozen=True)
 class Grant:
-    """What the token endpoint gives; *api_domain* is the address of the company's API, or empty."""
+    """An access token and its end; *api_domain* is the address of the company's API, or empty."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -198,7 +198,7 @@ def _refusal(request: Request, response: Response) -> PipedriveError:
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backends share: the token and its end, or why there is none. Seconds are of the wall clock."""
+    """The state that backends share: the token and its end, or why there is none, in seconds of the clock."""
 
     access_token: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
@@ -270,7 +270,7 @@ class AccessTokens:
         self._refused = ""
 
     def sign(self, exchange: Exchange) -> Signed:
-        """How to send a request now; fetches an access token when there is none.
+        """Signs a request; fetches an access token where there is none.
 
         Raises what TokenEndpoint.refresh does; Cancelled when *exchange* is given up.
         """
@@ -310,7 +310,7 @@ class AccessTokens:
             return kept
 
     def _stored(self, descriptor: int) -> Kept:
-        """What the shared file holds; nothing where it is odd, which costs one more token."""
+        """The state in the shared file; an empty one where the file is broken, which costs one more token."""
         state = parsed(content(descriptor).partition(b"\n")[0]) or {}
         try:
             kept = Kept(**{**state, "failure": tuple(state["failure"])})

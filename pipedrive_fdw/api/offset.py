@@ -18,7 +18,7 @@ Rank = Callable[[Any], Optional[Any]]
 
 
 class Reader:
-    """What has been read of one list: ``joins`` and then ``take``, page by page.
+    """The records read of one list: ``joins`` and then ``take``, page by page.
 
     *key* is the dotted path of what tells records apart, *sort* the parameter by which the list is ordered,
     empty where it has an order of its own. A record that moves gets another mark: the mark is made of the key
@@ -49,7 +49,7 @@ class Reader:
         return to_json(record)
 
     def joins(self, page: Sequence[Any], start: int) -> bool:
-        """Whether *page*, which begins at *start*, leaves no record out that was not read yet."""
+        """True if *page*, which begins at *start*, leaves out no record that was not read yet."""
         self._page = [self._mark(record) for record in page]
         joins = any(mark in self._marks for mark in self._page)
         if joins or start > 0:
@@ -62,7 +62,7 @@ class Reader:
 
     @property
     def repeats(self) -> bool:
-        """Whether the page is the one before once more."""
+        """True if the page is the same as the one before."""
         return self._page == self._before
 
     def take(self, page: Sequence[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Whether a failed request is sent again, and after how long: a pure decision.
+"""The decision to send a failed request again, and after how many seconds. Pure.
 
 Facts: burst 429 carries ``x-ratelimit-reset`` in seconds and no ``Retry-After``; a daily 429 says "daily",
 or reports no tokens left, or a long ``Retry-After`` (FACTS 1.4, 1.5). Repeating a refused request in a loop
@@ -22,7 +22,7 @@ _LONGEST_WAIT = 10.0
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong: an HTTP *status*, or 0 for a broken connection; *arrived* False when the request
+    """A failed request: an HTTP *status*, or 0 for a broken connection; *arrived* False when the request
     surely did not reach the server (refused, unknown host, no connection), *lasting* True when it would fail
     again (a wrong certificate)."""
 
@@ -35,7 +35,7 @@ class Failure:
 
 
 def is_daily(headers: Mapping[str, str], body: bytes) -> bool | None:
-    """Whether a 429 is that of the day's tokens; None where nothing tells, which is taken for it."""
+    """True if a 429 is that of the day's tokens; None where nothing tells, which counts as true."""
     if b"daily" in body.lower():
         return True
     if headers.get("x-daily-ratelimit-token-remaining") == "0":

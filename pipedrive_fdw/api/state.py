@@ -43,7 +43,8 @@ def is_moment(value: Any, latest: float) -> bool:
 
 
 def peeked(path: Path, most: int = MOST_BYTES) -> bytes:
-    """What the file at *path* holds, without its lock; empty where it is unreadable or larger than *most*."""
+    """The content of the file at *path*, without its lock; empty where it is unreadable or larger than
+    *most*."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -55,7 +56,7 @@ def peeked(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def content(descriptor: int, most: int = MOST_BYTES) -> bytes:
-    """What the file holds, empty where it is larger than *most*."""
+    """The content of the file, empty where it is larger than *most*."""
     found = os.pread(descriptor, most + 1, 0)
     return found if len(found) <= most else b""
 
@@ -121,7 +122,7 @@ def _try(descriptor: int) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether *descriptor* is still that of the file at *path*."""
+    """True if *descriptor* is still that of the file at *path*."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.stat())
     return False

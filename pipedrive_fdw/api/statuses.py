@@ -1,4 +1,4 @@
-"""What an answer means that gives no data: the error of its status, with what Pipedrive says of it."""
+"""The error of an answer without data: by its status, with Pipedrive's own words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def html_error(where: str, response: Response) -> ProtocolError:
 
 
 def reason(payload: Any) -> str:
-    """What an envelope says went wrong, cut where it is long; empty where it says nothing."""
+    """The reason that an envelope gives, shortened; empty where it gives none."""
     if not isinstance(payload, dict):
         return ""
     parts = [_said(payload[name]) for name in ("error", "error_info", "message") if payload.get(name)]

@@ -351,7 +351,7 @@ def _read(answer: requests.Response, exchange: Exchange) -> bytes:
 
 
 def _connect_error(error: Exception, request: Request, late: bool) -> ConnectError:
-    """What *error* means, told by its kind alone: its text may be the server's."""
+    """The ConnectError for *error*, by its kind alone: its text may be the server's."""
     inner = _innermost(error)
     arrived, lasting = True, False
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):

@@ -28,7 +28,9 @@ UPDATE_TIME = Column("update_time", "timestamptz", "When the record was last cha
 VISIBLE_TO = Column("visible_to", "bigint", "Visibility group id: 1, 3, 5 or 7.", insert=True, update=True)
 LABEL_IDS = Column("label_ids", "bigint[]", "Ids of the labels.", insert=True, update=True)
 CUSTOM_FIELDS = Column("custom_fields", "jsonb", "Custom field values by field key, as the API gave them.")
-ROW_ID = Column("row_id", "text", "Identity: the parent's id and the id, joined by a colon.", source="@")
+ROW_ID = Column(
+    "row_id", "text", "Identity: the parent's id and the id, joined by a colon.", source="@", not_null=True
+)
 ATTRS = Column("attrs", "jsonb", "The whole record as the API gave it.", source="*")
 FILTER_ID = Column(
     "filter_id",

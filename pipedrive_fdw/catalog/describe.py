@@ -109,8 +109,10 @@ def column_comment(table: Table, column: Column) -> str:
         if said
     )
     price = table.get.tokens if table.get is not None else 0
+    key = "Key of the table" if table.key == (column.name,) else "Part of the key"
     parts = (
         column.doc,
+        key if column.name in table.key else "",
         f"Form: {form(column.shape, not verbs)}" if column.shape is not None else "",
         f"References {column.references}" if column.references else "",
         f"Pipedrive answers {operators}" if operators else "",

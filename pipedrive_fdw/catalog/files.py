@@ -33,7 +33,7 @@ FILES = Table(
         Column("file_type", "text", "Kind of file."),
         Column("file_size", "bigint", "Size in bytes."),
         Column("active_flag", "boolean", "Always true here."),
-        Column("inline_flag", "boolean", "Whether it stands inside a mail."),
+        Column("inline_flag", "boolean", "Whether it is shown inside a mail."),
         Column("remote_location", "text", "Where a linked file is: googledrive.", insert=True),
         Column("remote_id", "text", "Id of a linked file there.", insert=True),
         Column("cid", "text", "Id inside a mail."),

@@ -97,12 +97,12 @@ class Column:
 
     @property
     def outer(self) -> bool:
-        """Whether the element of a nested table does not have it, but the record or the request."""
+        """True if the record or the request has it, and not the element of a nested table."""
         return self.echo or self.source.startswith("/")
 
     @property
     def is_list(self) -> bool:
-        """Whether its values are lists: an array, or a jsonb of that shape."""
+        """True if its values are lists: an array, or a jsonb with the shape of a list."""
         return self.type.endswith("[]") or (self.shape is not None and self.shape.kind == LIST)
 
 

@@ -15,6 +15,7 @@ from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import ApiError, DailyLimitError, ProtocolError
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, OAUTH, SERVER, TOKEN, Options, read_options, uses_oauth
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.secrets_file import with_secrets
@@ -74,7 +75,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     oauth = uses_oauth(with_secrets(options))
     work = Work(session, Guards(10**9, 0))
     try:
-        me = work.ask(_WHO, _WHO.path, ()).get("data")
+        me = work.ask(Call(_WHO, _WHO.path)).get("data")
         if not isinstance(me, dict):
             raise ProtocolError(
                 "the account does not say who the user is", hint="Check company_domain and base_url."
@@ -182,7 +183,7 @@ def _probe(work: Work, kind: Kind) -> None:
     params = dict(listing.params)
     if listing.paging != NONE:
         params["limit"] = "1"
-    work.ask(listing, listing.path, tuple(params.items()))
+    work.ask(Call(listing, listing.path, tuple(params.items())))
 
 
 def _needs(kind: Kind, oauth: bool) -> str:

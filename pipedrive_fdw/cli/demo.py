@@ -17,7 +17,7 @@ SUMMARY = "a tour of queries, on a made-up company or on your own tables"
 DESCRIPTION = """\
 Shows what the tables are good for: some queries, each with its meaning and its result.
 
-With --dsn they run in that database, where the tables stand in the schema pipedrive; it needs psql.
+With --dsn they run in that database, whose tables must be in the schema pipedrive. This needs psql.
 Nothing is changed there, and reading spends API tokens of the account, which EXPLAIN shows before
 each query. Without it, in a checkout of the sources, it is the same as `make demo`: a PostgreSQL and
 a made-up company on this machine, installing nothing."""

@@ -41,7 +41,7 @@ class CustomColumn:
 
     @property
     def labelled(self) -> bool:
-        """Whether it shows the labels of options, not their ids."""
+        """True if it shows the labels of options, and not their ids."""
         return self.kind in CHOICES and self.type in ("text", "text[]")
 
 

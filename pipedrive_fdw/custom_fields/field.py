@@ -40,7 +40,7 @@ class Field:
 
     @property
     def names(self) -> frozenset[str]:
-        """What an option can be called: its label, or its id as text."""
+        """The texts that name its options: labels, and ids as text."""
         return frozenset(name for option in self.options for name in (option.label, str(option.id)))
 
 

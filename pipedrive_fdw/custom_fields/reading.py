@@ -32,7 +32,7 @@ Record = Mapping[str, Any]
 
 
 class Lookups(Protocol):
-    """What a row shows that its record does not say."""
+    """Looks up what a row shows beyond its record: labels, and related records."""
 
     def label(self, field: str, option: Any) -> str | None:
         """The label of an option of the field with this key; None where there is no such option."""
@@ -58,7 +58,7 @@ Reader = Callable[[Any, Record, Lookups], Any]
 
 
 def reader_of(column: CustomColumn) -> Reader | None:
-    """How *column* is read; None where the value is shown as it is."""
+    """The function that reads *column*; None where its JSON value is shown as it is."""
     if column.kind in CHOICES:
         return _choice(column)
     if column.kind in LINKS:

@@ -37,10 +37,10 @@ _SHOWN = 10
 
 
 class FieldInformation(Protocol):
-    """What Pipedrive says of fields now. Asking may cost a request."""
+    """The present definitions of fields in Pipedrive. Asking may cost a request."""
 
     def gone(self, field: str) -> bool:
-        """Whether there is no field with this key any more."""
+        """True if there is no field with this key any more."""
 
     def options(self, field: str, labels: Collection[str]) -> Sequence[FieldOption]:
         """The options of a field, read anew where what is remembered lacks one of *labels*."""
@@ -54,11 +54,11 @@ def changes(
     flat: bool = False,
     present: Collection[str] = (),
 ) -> dict[str, Any]:
-    """What to add to the body of the request; empty when no custom field changes.
+    """The members that custom fields add to the body of a request; empty where none changes.
 
     *flat* is v1's form (leads, api_version 'v1'), whose keys stand at the root of the body. *present* are
-    keys that the record as scanned has: those fields are surely there, and the others are asked for, since
-    v1 takes a key that it does not know without a word.
+    the keys in the scanned record, whose fields exist. The other fields are looked up first, since v1
+    silently ignores a key that it does not know.
 
     Raises WriteError for a value that cannot be sent.
     """
@@ -91,7 +91,7 @@ class _Change:
         self.changed = {part for part, column in self.columns.items() if self._differs(column)}
 
     def _differs(self, column: CustomColumn) -> bool:
-        """Whether *column* shall have another value; of the object behind an id, its id alone counts."""
+        """True if *column* gets another value; of a record behind an id, the id alone counts."""
         if column.name not in self._new:
             return False
         old, new = self._old.get(column.name), _nothing(self._new[column.name])
@@ -100,7 +100,7 @@ class _Change:
         return column.kind not in LINKS or new is None or self._names_another(old, new)
 
     def _names_another(self, old: Any, new: Any) -> bool:
-        """Whether the object or id *new* names another record than *old*; nothing but its id can be set."""
+        """True if the object or id *new* names another record than *old*; only its id can be set."""
         before = old if isinstance(old, dict) else {}
         place = Place(f"column {self.name()}", self.name())
         if isinstance(new, dict):
@@ -113,7 +113,7 @@ class _Change:
 
     @property
     def was_set(self) -> bool:
-        """Whether the record as scanned has a value for the field."""
+        """True if the scanned record has a value for the field."""
         return any(self.before(part) is not None for part in self.columns)
 
     def value(self, part: str) -> Any:
@@ -251,7 +251,7 @@ class _Change:
         return {self.field: {"value": main, **values}}
 
     def _emptied(self, part: str) -> bool:
-        """Whether v1 has to be told that a part, a key of its own there, shall be null."""
+        """True if v1 needs null for a part, which has a key of its own there."""
         return self.flat and part in self.changed and self.value(part) is None
 
     def _timezone(self) -> dict[str, Any]:

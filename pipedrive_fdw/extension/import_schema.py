@@ -32,6 +32,7 @@ class ImportedColumn:
     name: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
+    not_null: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def imported_table(
         fields, names, names=options.custom_field_names, choices=options.custom_field_options
     )
     columns = [
-        *(ImportedColumn(c.name, c.type) for c in table.columns),
+        *(ImportedColumn(c.name, c.type, not_null=c.not_null) for c in table.columns),
         *(ImportedColumn(c.name, c.type, c.options) for c in custom),
-        ImportedColumn(ATTRS.name, ATTRS.type),
+        *([ImportedColumn(ATTRS.name, ATTRS.type)] if options.attrs else []),
     ]
     if len(columns) > MOST_COLUMNS:
         raise OptionError(
@@ -65,7 +66,7 @@ def imported_table(
             hint=f"Import it by itself: LIMIT TO ({table.name}) … OPTIONS (custom_fields 'false'); its "
             "column custom_fields holds all of them. Import the others with EXCEPT.",
         )
-    kept = kept_by_tables(given) if table.custom_fields else {}
+    kept = kept_by_tables(given, custom=bool(table.custom_fields))
     return ImportedTable(table.name, tuple(columns), {"table": table.name, **kept})
 
 

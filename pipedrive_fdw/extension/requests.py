@@ -19,6 +19,7 @@ from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, Wri
 from pipedrive_fdw.extension.copies import declarations
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
@@ -76,7 +77,7 @@ def send(options: Options, request: Values) -> Any:
     version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options.updatable:
         raise WriteError(
-            f"{method} {path} is not to be sent",
+            f"{method} {path} is forbidden here",
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
@@ -144,9 +145,9 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    params = (*params, ("limit", str(_HITS)))
-    first = work.ask(op, op.path, params)
-    pages = list_pages(work, listing, op.path, params, first=first)
+    call = Call(listing, op.path, (*params, ("limit", str(_HITS))))
+    first = work.ask(call)
+    pages = list_pages(work, listing, call, first=first)
     items = [item for page in pages for item in page]
     return {**first["data"], "items": items}
 
@@ -167,7 +168,7 @@ def _parsed(path: str) -> tuple[int, str]:
         raise WriteError(
             f"{beginning(path, _SHOWN)!r} is no path of the API",
             detail=sentences(str(error).capitalize()),
-            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters stand in the argument query.",
+            hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters belong in the argument query.",
         ) from None
     return int(found[1]), found[2]
 

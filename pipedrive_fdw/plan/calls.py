@@ -87,7 +87,7 @@ def _segment(name: str, value: str) -> str:
         check_segment(value)
     except ValueError as error:
         raise PlanError(
-            f"the {name} {beginning(value, _SHOWN)!r} cannot stand in the path of a request",
+            f"the {name} {beginning(value, _SHOWN)!r} cannot be part of the address of a request",
             detail=sentences(f"It would name a part of the path: {error}"),
             hint="No record of Pipedrive has such a key; leave it out by a condition.",
         ) from None

@@ -34,6 +34,16 @@ class Call:
     params: tuple[tuple[str, str], ...] = ()
     echo: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+        """What identifies the request: version, path, parameters."""
+        return self.op.version, self.path, self.params
+
+    @property
+    def where(self) -> str:
+        """The request without its parameters, for errors."""
+        return f"{self.op.method} /api/v{self.op.version}{self.path}"
+
     def text(self, full: bool = True) -> str:
         """The request as EXPLAIN shows it; long values are cut unless *full*."""
         parts = []

@@ -36,7 +36,7 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
 
 @dataclass(frozen=True)
 class Question:
-    """What the C part asks.
+    """A question of the C part.
 
     call     the kind of question
     members  what it is about, by name
@@ -81,7 +81,7 @@ def _answer(sqlstate: str, text: str, detail: str, hint: str, cancelled: bool) -
 
 
 def depth() -> int:
-    """How deep in savepoints the transaction is, 1 without one."""
+    """The depth of savepoints in the transaction, 1 without one."""
     asked = question()
     return 1 if asked is None else int(asked["depth"])
 
@@ -93,6 +93,6 @@ def statement() -> Any:
 
 
 def interrupted() -> bool:
-    """Whether PostgreSQL wants the statement to end, or the client is gone."""
+    """True if PostgreSQL wants the statement to end, or the client is gone."""
     flag = _function("interrupted", ctypes.c_int)
     return flag is not None and bool(flag())

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.api.offset import Rank
 from pipedrive_fdw.api.paging import record_of
-from pipedrive_fdw.api.waiting import Pending, ordered_map
+from pipedrive_fdw.api.waiting import ordered_map
 from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
 from pipedrive_fdw.plan.paths import Call
@@ -47,8 +47,7 @@ class Answers:
             found = list_pages(
                 self.work,
                 listing,
-                call.path,
-                call.params,
+                call,
                 first=first,
                 rank=self._rank,
                 prefetch=(through or self.prefetch) if to_end else None,
@@ -61,12 +60,9 @@ class Answers:
     def _side_by_side(self, op: Operation, calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
         """(call, envelope or the ApiError of its status) in the order of *calls*."""
 
-        def start(call: Call) -> Pending[Any]:
-            return self.work.start(op, call.path, call.params)
-
         width, interrupts = self.prefetch.width, self.work.session.interrupts
-        for call, result in ordered_map(start, calls, width, interrupts):
-            yield call, self.work.finish(op, call.path, call.params, result)
+        for call, result in ordered_map(self.work.start, calls, width, interrupts):
+            yield call, self.work.finish(call, result)
 
     def gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
         """The records of *calls*. One that is refused is passed over, as lists leave out what the token's

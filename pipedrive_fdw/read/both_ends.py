@@ -66,7 +66,7 @@ class _Walk:
 
     def begin(self) -> None:
         """Asks for the first page."""
-        self._held.expect(self._listing, self._call.path, self._call.params)
+        self._held.expect(self._call)
         self._held.release()
 
     def release(self) -> None:

@@ -11,6 +11,7 @@ from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
 from pipedrive_fdw.plan.calls import fill
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
 from pipedrive_fdw.session.work import Body, Work
@@ -52,32 +53,33 @@ class Extender:
             yield from records
             return
         slots = {slot: self._table.column(slot) for slot in get.placeholders}
-        paths = [
-            fill(get.path, {n: column_value(c, record, echo) for n, c in slots.items() if c is not None})
-            for record in records
-        ]
         params = tuple(get.params.items())
+        keys = (
+            {n: column_value(c, record, echo) for n, c in slots.items() if c is not None}
+            for record in records
+        )
+        calls = [Call(get, fill(get.path, key), params) for key in keys]
 
-        def start(path: str) -> Pending[Any]:
-            found = self._known.get(path)
+        def start(call: Call) -> Pending[Any]:
+            found = self._known.get(call.path)
             if found is not None:
                 self._work.spent.remembered += 1
                 return Ready(found)
-            return self._work.start(get, path, params)
+            return self._work.start(call)
 
-        fetched = ordered_map(start, paths, self._prefetch.width, self._work.session.interrupts)
-        for record, (path, result) in zip(records, fetched):
+        fetched = ordered_map(start, calls, self._prefetch.width, self._work.session.interrupts)
+        for record, (call, result) in zip(records, fetched):
             answer = result
             if isinstance(result, (Body, ApiError)):
-                answer = self._work.finish(get, path, params, result)
+                answer = self._work.finish(call, result)
                 if isinstance(answer, NotFoundError) and not get.missing_is_empty:
                     continue
                 if isinstance(answer, ApiError):
                     answer = self._nothing(answer)
                 else:
-                    answer = record_of(answer, f"GET /api/v{get.version}{path}")
+                    answer = record_of(answer, call.where)
                     self._answered = True
-                    self._known[path] = answer
+                    self._known[call.path] = answer
             yield {**record, **{n: answer.get(n) for n in self._names}}
 
     def _nothing(self, error: ApiError) -> Record:

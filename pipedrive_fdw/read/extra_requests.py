@@ -67,8 +67,8 @@ def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> Fur
             f"{USERS.tokens} for all users",
             USERS.tokens,
         )
-    listing, params = related_call(kind, "…")
-    text = Call(listing, listing.path, params).text().replace("%E2%80%A6", "…")
+    listing, call = related_call(kind, "…")
+    text = call.text().replace("%E2%80%A6", "…")
     most = max(sizes.get(list_name(listing), named), 1)
     batches = max(math.ceil(min(named, most) / BATCH), min(named, pages))
     return Further(

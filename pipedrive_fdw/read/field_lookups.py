@@ -16,7 +16,7 @@ from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom_fields.field import Field, FieldOption
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, sentences
 from pipedrive_fdw.options import Options
-from pipedrive_fdw.plan.paths import Gets, ScanPlan
+from pipedrive_fdw.plan.paths import Call, Gets, ScanPlan
 from pipedrive_fdw.read.extra_requests import related_fields
 from pipedrive_fdw.read.related_records import Related
 from pipedrive_fdw.session.list_pages import list_pages
@@ -53,7 +53,9 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
 def _read(work: Work, listing: Listing) -> list[Any]:
     """Every field of *listing*. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
-    return [field for page in list_pages(work, listing, listing.path, params) for field in page]
+    return [
+        field for page in list_pages(work, listing, Call(listing, listing.path, params)) for field in page
+    ]
 
 
 def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
@@ -118,7 +120,7 @@ def _readable(work: Work, entity: str, api_version: str) -> bool:
             continue
         limit = () if listing.paging == NONE else (("limit", "1"),)
         try:
-            work.ask(listing, listing.path, (*listing.params.items(), *limit))
+            work.ask(Call(listing, listing.path, (*listing.params.items(), *limit)))
         except (AccessError, NotFoundError):
             _check_address(work)
             return False
@@ -129,7 +131,7 @@ def _readable(work: Work, entity: str, api_version: str) -> bool:
 def _check_address(work: Work) -> None:
     """Raises the error of an account, or of an address, that refuses everything."""
     try:
-        work.ask(_WHO, _WHO.path, ())
+        work.ask(Call(_WHO, _WHO.path))
     except NotFoundError as error:
         error.hint = "Check company_domain and base_url: no account answers there."
         raise
@@ -158,7 +160,7 @@ def _tables(entity: str, api_version: str) -> list[Table]:
 def _shown(work: Work, table: Table) -> set[str]:
     """The keys of custom fields that some records of *table* have."""
     listing = table.listings[0]
-    answer = work.ask(listing, listing.path, (*listing.params.items(), ("limit", "100")))
+    answer = work.ask(Call(listing, listing.path, (*listing.params.items(), ("limit", "100"))))
     records = answer.get("data")
     found: set[str] = set()
     for record in records if isinstance(records, list) else ():

@@ -12,8 +12,9 @@ from typing import Any
 from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Listing
 from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.session.work import Work
 
 Record = Mapping[str, Any]
 BATCH = 100
@@ -24,11 +25,12 @@ _LISTS = {
 }
 
 
-def related_call(kind: str, ids: str) -> tuple[Listing, Params]:
-    """The operation that lists the organizations or persons of *ids*, and its parameters."""
+def related_call(kind: str, ids: str) -> tuple[Listing, Call]:
+    """The operation that lists the organizations or persons of *ids*, and its call."""
     listing, include = _LISTS[kind]
     asked = (("ids", ids), ("limit", str(BATCH)))
-    return listing, (*asked, ("include_fields", include)) if include else asked
+    params = (*asked, ("include_fields", include)) if include else asked
+    return listing, Call(listing, listing.path, params)
 
 
 def _user(record: Record) -> Record:
@@ -120,16 +122,15 @@ class Related:
                 self._known[f"{kind}/{key}"] = self._page[kind, key] = {}
 
     def _users(self) -> list[Any]:
-        return [user for page in list_pages(self._work, USERS, USERS.path, ()) for user in page]
+        return [user for page in list_pages(self._work, USERS, Call(USERS, USERS.path)) for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
         chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
 
         calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
 
-        def start(call: tuple[Listing, Params]) -> Pending[Any]:
-            listing, params = call
-            return self._work.start(listing, listing.path, params)
+        def start(related: tuple[Listing, Call]) -> Pending[Any]:
+            return self._work.start(related[1])
 
         found: list[Any] = []
 
@@ -137,10 +138,10 @@ class Related:
             return self._work.most_at_once()  # the page is shown when all have come
 
         interrupts = self._work.session.interrupts
-        for (listing, params), result in ordered_map(start, calls, width, interrupts):
-            answer = self._work.finish(listing, listing.path, params, result)
+        for (listing, call), result in ordered_map(start, calls, width, interrupts):
+            answer = self._work.finish(call, result)
             if isinstance(answer, ApiError):
                 raise answer
-            for page in list_pages(self._work, listing, listing.path, params, first=answer):
+            for page in list_pages(self._work, listing, call, first=answer):
                 found += page
         return found

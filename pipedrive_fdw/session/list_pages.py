@@ -4,20 +4,20 @@ that waiting for some and using others overlap."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.api.offset import Rank
 from pipedrive_fdw.api.paging import Page, Params, pages
 from pipedrive_fdw.api.waiting import Pending
-from pipedrive_fdw.catalog.model import Listing, Operation
+from pipedrive_fdw.catalog.model import Listing
 from pipedrive_fdw.errors import ApiError
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.cached_lists import Key
 from pipedrive_fdw.session.work import Body, Work
 
 # How many requests side by side, where it is not known that all are needed.
 _SLOW = 8
-Read = tuple[Operation, str, Params]
 
 
 class Prefetch:
@@ -27,14 +27,14 @@ class Prefetch:
     def __init__(self, work: Work) -> None:
         self._work = work
         self.is_on = False
-        self._expected: list[Read] = []
+        self._expected: list[Call] = []
         self._under_way: dict[Key, Pending[Body | ApiError]] = {}
 
     def begin(self) -> None:
         """From now on all rows will be taken."""
         self.is_on = True
-        for read in self._expected:
-            self._start(*read)
+        for call in self._expected:
+            self._start(call)
         self._expected.clear()
 
     def width(self, used: int) -> int:
@@ -47,29 +47,28 @@ class Prefetch:
         most = self._work.most_at_once()
         return most if self.is_on else min(used + 1, _SLOW, most)
 
-    def expect(self, op: Operation, path: str, params: Params) -> None:
+    def expect(self, call: Call) -> None:
         """The scan will want this read, unless it ends before."""
         if self.is_on:
-            self._start(op, path, params)
+            self._start(call)
         else:
-            self._expected.append((op, path, params))
+            self._expected.append(call)
 
-    def take(self, op: Operation, path: str, params: Params) -> Pending[Body | ApiError] | None:
+    def take(self, call: Call) -> Pending[Body | ApiError] | None:
         """The read if it is under way, to be used once. It is not expected any more."""
-        self._expected = [read for read in self._expected if read != (op, path, params)]
-        return self._leave((op.version, path, params))
+        self._expected = [other for other in self._expected if other.key != call.key]
+        return self._leave(call.key)
 
     def close(self) -> None:
         """What is under way will not be used."""
         for key in list(self._under_way):
             self._leave(key)
 
-    def _start(self, op: Operation, path: str, params: Params) -> None:
-        key = (op.version, path, params)
-        if key not in self._under_way:
-            begun = self._work.start(op, path, params)
+    def _start(self, call: Call) -> None:
+        if call.key not in self._under_way:
+            begun = self._work.start(call)
             # Other scans of the statement pay for it no second time
-            self._under_way[key] = self._work.session.under_way[key] = begun
+            self._under_way[call.key] = self._work.session.under_way[call.key] = begun
 
     def _leave(self, key: Key) -> Pending[Body | ApiError] | None:
         begun = self._under_way.pop(key, None)
@@ -83,15 +82,15 @@ class Held:
 
     def __init__(self, prefetch: Prefetch) -> None:
         self._prefetch = prefetch
-        self._next: Read | None = None
+        self._next: Call | None = None
         self.is_under_way = False
 
-    def expect(self, op: Operation, path: str, params: Params) -> None:
-        self._next = (op, path, params)
+    def expect(self, call: Call) -> None:
+        self._next = call
 
-    def take(self, op: Operation, path: str, params: Params) -> Pending[Body | ApiError] | None:
+    def take(self, call: Call) -> Pending[Body | ApiError] | None:
         self._next, self.is_under_way = None, False
-        return self._prefetch.take(op, path, params)
+        return self._prefetch.take(call)
 
     @property
     def waits(self) -> bool:
@@ -100,22 +99,23 @@ class Held:
 
     def release(self) -> None:
         if self._next is not None:
-            self._prefetch.expect(*self._next)
+            self._prefetch.expect(self._next)
             self._next, self.is_under_way = None, True
 
 
 def list_pages(
     work: Work,
     listing: Listing,
-    path: str,
-    params: Params,
+    call: Call,
     *,
     first: Mapping[str, Any] | None = None,
     rank: Rank | None = None,
     prefetch: Prefetch | Held | None = None,
 ) -> Iterator[Page]:
-    """Each page of records; *first* is the envelope of the first page where it is there already, *rank* as in
-    ``pages``; by *prefetch* a page is asked for when the one before it has come.
+    """Each page of records of *call*, which is one of *listing*.
+
+    *first* is the envelope of the first page where it is there already, *rank* as in ``pages``. By
+    *prefetch* a page is asked for when the one before it has come.
 
     Raises the error of a refusal, ProtocolError for an answer that is not what it should be.
     """
@@ -124,9 +124,16 @@ def list_pages(
     def ask(asked: Params) -> Mapping[str, Any]:
         if there:
             return there.pop()
-        begun = None if prefetch is None else prefetch.take(listing, path, asked)
-        return work.ask(listing, path, asked) if begun is None else work.answer(listing, path, asked, begun)
+        page = replace(call, params=asked)
+        begun = None if prefetch is None else prefetch.take(page)
+        return work.ask(page) if begun is None else work.answer(page, begun)
 
-    again = partial(work.ask, listing, path, afresh=True)
-    expect = None if prefetch is None else partial(prefetch.expect, listing, path)
-    return pages(ask, listing, params, f"GET /api/v{listing.version}{path}", again, rank, expect)
+    def again(asked: Params) -> Mapping[str, Any]:
+        return work.ask(replace(call, params=asked), afresh=True)
+
+    def expect(asked: Params) -> None:
+        if prefetch is not None:
+            prefetch.expect(replace(call, params=asked))
+
+    ahead = None if prefetch is None else expect
+    return pages(ask, listing, call.params, call.where, again=again, rank=rank, expect=ahead)

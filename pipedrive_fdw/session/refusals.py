@@ -33,8 +33,8 @@ def names_record(error: NotFoundError) -> bool:
 
 
 def means_absence(error: NotFoundError, table: Table) -> bool:
-    """Whether a 404 of a look-up means that the record is not there, and not the operation: it says so, or is
-    Pipedrive's own answer about a table that every account has."""
+    """True if a 404 of a look-up means that the record does not exist, and not that the operation does not:
+    it says so, or it is Pipedrive's own answer about a table that every account has."""
     everywhere = not table.needs and V1_TABLES.get(table.name) is not table
     return names_record(error) or (everywhere and error.enveloped and not is_gone(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, TypeVar
 
 from pipedrive_fdw.api.cache import pack, unpack
@@ -14,6 +14,7 @@ from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Listing, Operation
 from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError, StateError
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.session import Session
@@ -41,12 +42,13 @@ class Body:
     epoch: int | None = None
 
 
-def _repeated(op: Operation, params: Params) -> Params:
-    """*params* with one parameter for each value of the comma list, where *op* may want it so."""
-    name = op.repeats if isinstance(op, Listing) else ""
+def _repeated(call: Call) -> Call:
+    """*call* with one parameter for each value of the comma list, where its operation may want it so."""
+    name = call.op.repeats if isinstance(call.op, Listing) else ""
     if not name:
-        return params
-    return tuple((key, one) for key, text in params for one in (text.split(",") if key == name else (text,)))
+        return call
+    params = tuple((k, one) for k, text in call.params for one in (text.split(",") if k == name else (text,)))
+    return replace(call, params=params)
 
 
 class Work:
@@ -133,21 +135,18 @@ class Work:
                     if "Fields" in path:
                         session.fields.forget()
 
-    def start(
-        self, op: Operation, path: str, params: Params, afresh: bool = False
-    ) -> Pending[Body | ApiError]:
+    def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError]:
         """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case."""
-        key = (op.version, path, params)
-        known = None if afresh else self._known(key)
+        known = None if afresh else self._known(call.key)
         if known is not None:
             self.exchange.hold(len(known.body))
             return Ready(known)
         memory = self.session.memory
-        self.session.plan_tokens(op.tokens, self.guards)
-        self._cached.begin(key)
-        asked = _repeated(op, params) if op.path in self.session.repeating else params
+        self.session.plan_tokens(call.op.tokens, self.guards)
+        self._cached.begin(call.key)
+        asked = _repeated(call) if call.op.path in self.session.repeating else call
         packs, epoch = memory.is_short or self._cached.keeps, memory.epoch
-        return self._begin(lambda: self._fetch(op, path, asked, packs, epoch))
+        return self._begin(lambda: self._fetch(asked, packs, epoch))
 
     def _known(self, key: Key) -> Body | None:
         """The answer of a read that need not be asked for."""
@@ -176,15 +175,15 @@ class Work:
         if isinstance(found, Body) and found.epoch is not None:
             self.session.memory.put(key, found.body, found.packed, found.epoch)
 
-    def _fetch(self, op: Operation, path: str, params: Params, packs: bool, epoch: int) -> Body | ApiError:
+    def _fetch(self, call: Call, packs: bool, epoch: int) -> Body | ApiError:
         """In a thread, where packing holds nobody up."""
         try:
             answer = self.session.client.call(
-                op.method,
-                op.version,
-                path,
-                params,
-                tokens=op.tokens,
+                call.op.method,
+                call.op.version,
+                call.path,
+                call.params,
+                tokens=call.op.tokens,
                 exchange=self.exchange,
                 spent=self.spent,
             )
@@ -193,49 +192,46 @@ class Work:
         self.exchange.hold(len(answer.body))
         return Body(answer.body, answer.payload, pack(answer.body) if packs else b"", epoch)
 
-    def finish(self, op: Operation, path: str, params: Params, result: Body | ApiError) -> Any:
+    def finish(self, call: Call, result: Body | ApiError) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
-        if isinstance(result, ApiError) and result.status == 400 and _repeated(op, params) != params:
-            result = self._otherwise(op, path, params)
+        if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:
+            result = self._otherwise(call)
         if isinstance(result, ApiError):
             return result
         self.exchange.release(len(result.body))
-        key = (op.version, path, params)
         envelope = result.envelope
         if envelope is None:
             try:
                 envelope = parse_json(result.body)
             except ValueError:  # it was read before it was kept
                 raise ProtocolError(
-                    "an answer in the cache of all sessions is odd", hint="Try again."
+                    "an answer in the cache that sessions share is damaged", hint="Try again."
                 ) from None
         if result.epoch is not None:
-            self.session.memory.put(key, result.body, result.packed, result.epoch)
-        self.session.memory.answered.add((op.version, op.path))
-        self._cached.put(op, key, result.packed, envelope)
+            self.session.memory.put(call.key, result.body, result.packed, result.epoch)
+        self.session.memory.answered.add((call.op.version, call.op.path))
+        self._cached.put(call.op, call.key, result.packed, envelope)
         return envelope
 
-    def _otherwise(self, op: Operation, path: str, params: Params) -> Body | ApiError:
+    def _otherwise(self, call: Call) -> Body | ApiError:
         """The read again, with a parameter for each value; from now on so, where that is understood."""
-        self.session.repeating.add(op.path)
-        result = self.start(op, path, params).wait(self.session.interrupts)
+        self.session.repeating.add(call.op.path)
+        result = self.start(call).wait(self.session.interrupts)
         if isinstance(result, ApiError):
-            self.session.repeating.discard(op.path)
+            self.session.repeating.discard(call.op.path)
         return result
 
     def distrust(self) -> None:
         """The answers of this scan do not fit together: none of them is to be met again."""
         self._cached.distrust()
 
-    def ask(self, op: Operation, path: str, params: Params, afresh: bool = False) -> Mapping[str, Any]:
+    def ask(self, call: Call, afresh: bool = False) -> Mapping[str, Any]:
         """The envelope of one read; *afresh*: from the API. Raises the error of its status."""
-        return self.answer(op, path, params, self.start(op, path, params, afresh))
+        return self.answer(call, self.start(call, afresh))
 
-    def answer(
-        self, op: Operation, path: str, params: Params, begun: Pending[Body | ApiError]
-    ) -> Mapping[str, Any]:
+    def answer(self, call: Call, begun: Pending[Body | ApiError]) -> Mapping[str, Any]:
         """The envelope of a read that was *begun*. Raises the error of its status."""
-        answer = self.finish(op, path, params, begun.wait(self.session.interrupts))
+        answer = self.finish(call, begun.wait(self.session.interrupts))
         if isinstance(answer, ApiError):
             raise answer
         envelope: Mapping[str, Any] = answer

@@ -283,7 +283,7 @@ def _array_of(codec: Codec, quote: bool) -> Codec:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two canonical values are the same to PostgreSQL's types."""
+    """True if two canonical values are equal for PostgreSQL's types."""
     if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
         return one.replace(microsecond=0) == other.replace(microsecond=0)
     if isinstance(one, str) and isinstance(other, str):

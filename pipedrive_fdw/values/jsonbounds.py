@@ -1,5 +1,4 @@
-"""What a document of JSON may be made of, so that reading it takes bounded memory and what was read can be
-written again."""
+"""Bounds of a JSON document: reading it takes bounded memory, and its value can be written again."""
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ def _check_size(body: bytes) -> None:
 
 
 def _levels(value: Any) -> int:
-    """How many lists and objects stand within each other in *value*."""
+    """The depth of lists and objects in *value*."""
     level, count = [value], 0
     while level:
         level = [part for part in level if part.__class__ is dict or part.__class__ is list]

@@ -22,7 +22,7 @@ OBJECT, LIST, MAP = "object", "list", "map"
 
 @dataclass(frozen=True)
 class Shape:
-    """What one JSON value may be.
+    """The form that a JSON value must have.
 
     kind      OBJECT, LIST, MAP (an object whose keys are free), or the kind of a scalar (SCALARS)
     parts     of an OBJECT: key → shape
@@ -109,7 +109,7 @@ def _inside(name: str, inner: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands, for messages: the whole in words ("column emails of persons"), and the way to the
+    """The place of a value in messages: the whole in words ("column emails of persons"), and the path of the
     part ("emails[0].label")."""
 
     subject: str
@@ -163,7 +163,7 @@ def tidied(shape: Shape, value: Any) -> Any:
 
 
 def _stands(value: Any, before: Sequence[Any]) -> bool:
-    """Whether *value* is one of *before*; true and 1 are two values."""
+    """True if *value* is one of *before*; true and 1 are two values."""
     return any(_text(one) == _text(value) for one in before)
 
 
@@ -238,12 +238,12 @@ def _unknown(shape: Shape, key: str, place: Place) -> WriteError:
     if key in shape.shown:
         return WriteError(
             f'the key "{key}" of {place.subject} cannot be set',
-            detail=f"Pipedrive sets it itself; it stands in {place.path}. {_NOTHING_SENT}",
-            hint=f"Leave it out, or as it is. Valid keys: {', '.join(shape.parts)}.",
+            detail=f"Pipedrive sets it itself. It is part of {place.path}. {_NOTHING_SENT}",
+            hint=f"Leave it out, or leave it unchanged. Valid keys: {', '.join(shape.parts)}.",
         )
     return WriteError(
         f'{place.subject} has no key "{key}"',
-        detail=f"It stands in {place.path}, and Pipedrive does not know it. {_NOTHING_SENT}",
+        detail=f"It is in {place.path}, and Pipedrive does not know it. {_NOTHING_SENT}",
         hint=sentences(did_you_mean(key, shape.parts), f"Valid keys: {', '.join(shape.parts)}"),
     )
 

@@ -123,7 +123,7 @@ def _offset(zone: str | None, value: str) -> int:
 
 
 def is_zero(value: str) -> bool:
-    """Whether a text of the API means no date: it is empty or, as its store writes that, 0000-00-00."""
+    """True if a text of the API means no date: it is empty, or 0000-00-00, as its database writes that."""
     return value.startswith(("0000-00-00", "-0001-11-30", "-0001-11-29")) or not value.strip()
 
 
@@ -169,7 +169,7 @@ def parse_date(value: Any) -> dt.date | Far:
 
 
 def is_far_date(text: Any) -> bool:
-    """Whether *text*, which ``date_text`` gave, is a date that Python cannot hold."""
+    """True if *text*, the result of ``date_text``, is a date that Python cannot hold."""
     return text is not None and len(text) != len("2024-02-29")
 
 

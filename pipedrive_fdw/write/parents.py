@@ -58,7 +58,7 @@ class Parents:
         slots = dict.fromkeys(get.placeholders, key)
         call = get_call(table, get, slots, Settings(named=frozenset(slots)))
         try:
-            answer = work.ask(get, call.path, call.params)
+            answer = work.ask(call)
         except NotFoundError as error:
             raise WriteError(
                 f"there is no row {key} of {table.name}",
@@ -67,7 +67,7 @@ class Parents:
             ) from None
         except AccessError:
             return {}  # the write itself may be allowed, and says so if it is not
-        found: Mapping[str, Any] = record_of(answer, f"GET /api/v{get.version}{call.path}")
+        found: Mapping[str, Any] = record_of(answer, call.where)
         return found
 
     def explained(self, error: PipedriveError, verb: str, row: Mapping[str, Any]) -> PipedriveError:

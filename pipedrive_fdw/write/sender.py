@@ -13,6 +13,7 @@ from pipedrive_fdw.catalog.model import NONE, Table, Write
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
 from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Work
@@ -132,13 +133,13 @@ class Sender:
         if table.get is not None:
             # With the parts that are given only when they are asked for: the array may be one of them
             call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            data = work.ask(table.get, call.path, call.params).get("data")
+            data = work.ask(call).get("data")
             return data if isinstance(data, dict) else {}
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
-        for page in list_pages(work, listing, path, params):
+        for page in list_pages(work, listing, Call(listing, path, params)):
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record

@@ -32,7 +32,7 @@ def check_writable(bound: BoundTable, verb: str) -> None:
     table = bound.table
     if not bound.options.updatable:
         raise WriteError(
-            f"{table.name} is not to be written",
+            f"writes to {table.name} are forbidden here",
             detail="The option updatable of its server or table is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
@@ -40,7 +40,7 @@ def check_writable(bound: BoundTable, verb: str) -> None:
     if waits_for_commit(bound.options) and prepared not in (None, "0"):
         raise WriteError(
             "write_mode 'commit' cannot be used where max_prepared_transactions is above 0",
-            detail="PREPARE TRANSACTION would never send what waits.",
+            detail="PREPARE TRANSACTION would keep the writes that wait for COMMIT, and never send them.",
             hint="Set max_prepared_transactions to 0, or write_mode to 'immediate'.",
         )
     check_possible(table, verb)

@@ -48,9 +48,16 @@ SELECT a.attrelid AS relation, a.attnum AS position, a.attname AS name,
 COMMENT ON VIEW pipedrive_internal.columns IS
     'The columns of foreign tables: their names in Pipedrive, or the key, type and part of a custom field.';
 
-CREATE VIEW pipedrive.foreign_tables AS
-SELECT t.relation, n.nspname AS table_schema, t.name AS table_name, t.source, t.server_name AS server
-  FROM pipedrive_internal.foreign_tables t
-  JOIN pg_namespace n ON n.oid = t.schema;
-COMMENT ON VIEW pipedrive.foreign_tables IS
+-- A function, as a view would stand among the tables that people browse.
+CREATE FUNCTION pipedrive.foreign_tables(
+    OUT relation oid, OUT table_schema name, OUT table_name name, OUT source text, OUT server name)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT t.relation, n.nspname, t.name, t.source, t.server_name
+      FROM pipedrive_internal.foreign_tables t
+      JOIN pg_namespace n ON n.oid = t.schema;
+$function$;
+COMMENT ON FUNCTION pipedrive.foreign_tables() IS
     'Every foreign table of this wrapper: which of Pipedrive''s tables it shows, and of which server.';

@@ -50,7 +50,7 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.free_name(name, name[]) IS
-    'The wanted name, or with a number that makes it differ from those that are taken; at most 63 bytes.';
+    'The wanted name, with a number added if it is taken already; at most 63 bytes.';
 
 CREATE FUNCTION pipedrive_internal.ask(server oid, request jsonb) RETURNS jsonb
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'pipedrive_fdw_ask';
@@ -87,7 +87,7 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.require(text, text, integer) IS
-    'Refuses a call in which arguments that must be given are missing: so many are NULL.';
+    'Refuses a call without its required arguments: missing is how many of them are NULL.';
 
 CREATE FUNCTION pipedrive_internal.await_conversion(server name, path text)
 RETURNS jsonb

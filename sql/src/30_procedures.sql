@@ -117,7 +117,7 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.convert_lead(uuid, bigint, bigint, name) IS
-    'Makes a lead a deal and waits for it; the answer names the deal.';
+    'Converts a lead to a deal, and waits until that is done; the answer names the deal.';
 
 CREATE FUNCTION pipedrive.convert_deal(deal_id bigint, server name DEFAULT NULL)
 RETURNS jsonb
@@ -134,7 +134,7 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.convert_deal(bigint, name) IS
-    'Makes a deal a lead and waits for it; the answer names the lead.';
+    'Converts a deal to a lead, and waits until that is done; the answer names the lead.';
 
 CREATE FUNCTION pipedrive.merge_deals(id bigint, merge_with_id bigint, server name DEFAULT NULL)
 RETURNS jsonb

@@ -1,6 +1,6 @@
 -- COMMENTs for people and for tools.
 
-CREATE FUNCTION pipedrive.describe(schema name DEFAULT 'pipedrive')
+CREATE FUNCTION pipedrive_internal.comment_on_tables(relations oid[])
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -11,8 +11,7 @@ DECLARE
     number bigint := 0;
 BEGIN
     FOR described IN
-        SELECT DISTINCT t.server FROM pipedrive_internal.foreign_tables t
-         WHERE t.schema = to_regnamespace(quote_ident(describe.schema))
+        SELECT DISTINCT t.server FROM pipedrive_internal.foreign_tables t WHERE t.relation = ANY (relations)
     LOOP
         FOR command IN EXECUTE $query$
             WITH words AS MATERIALIZED (
@@ -20,7 +19,7 @@ BEGIN
                            AS w (table_name text, column_name text, comment text)
             ), tables AS MATERIALIZED (
                 SELECT t.relation, t.source FROM pipedrive_internal.foreign_tables t
-                 WHERE t.server = $1 AND t.schema = to_regnamespace(quote_ident($2))
+                 WHERE t.server = $1 AND t.relation = ANY ($2)
             ), columns AS MATERIALIZED (
                 SELECT t.source AS table_source, c.*
                   FROM tables t JOIN pipedrive_internal.columns c ON c.relation = t.relation
@@ -39,12 +38,28 @@ BEGIN
               FROM columns c
              WHERE c.field IS NOT NULL
             $query$
-        USING described, schema
+        USING described, relations
         LOOP
             EXECUTE command;
             number := number + 1;
         END LOOP;
     END LOOP;
+    RETURN number;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.comment_on_tables(oid[]) IS
+    'Writes the COMMENTs of foreign tables and of their columns; how many.';
+
+CREATE FUNCTION pipedrive.describe(schema name DEFAULT 'pipedrive')
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    number bigint := pipedrive_internal.comment_on_tables(ARRAY(
+        SELECT t.relation FROM pipedrive_internal.foreign_tables t
+         WHERE t.schema = to_regnamespace(quote_ident(describe.schema))));
+BEGIN
     IF number = 0 THEN
         RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
               USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...', ERRCODE = 'undefined_table';
@@ -53,4 +68,29 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.describe(name) IS
-    'COMMENTs every table and column of a schema: meaning, endpoint, price, operators that are pushed, scope.';
+    'Writes the COMMENTs of every table and column of a schema: meaning, endpoint, price, operators that are pushed, '
+    'scope. An import has written them already, unless it was told comments ''false''.';
+
+CREATE FUNCTION pipedrive_internal.comment_imported()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM pipedrive_internal.comment_on_tables(ARRAY(
+        SELECT t.relation
+          FROM pg_event_trigger_ddl_commands() d
+          JOIN pipedrive_internal.foreign_tables t ON t.relation = d.objid
+         WHERE d.classid = 'pg_class'::regclass
+           AND NOT EXISTS (SELECT FROM pg_options_to_table(t.options) o
+                            WHERE o.option_name = 'comments' AND NOT o.option_value::boolean)));
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.comment_imported() IS
+    'Writes the COMMENTs of tables that IMPORT FOREIGN SCHEMA has made.';
+
+CREATE EVENT TRIGGER pipedrive_comments ON ddl_command_end
+    WHEN TAG IN ('IMPORT FOREIGN SCHEMA')
+    EXECUTE FUNCTION pipedrive_internal.comment_imported();
+ALTER EVENT TRIGGER pipedrive_comments ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pipedrive_comments IS 'Gives imported tables of Pipedrive their COMMENTs.';

@@ -37,7 +37,7 @@ BEGIN
 
     -- A list of fields that cannot be read must not look like fields that are gone.
     EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (%I) FROM SERVER %I INTO pg_temp '
-                   'OPTIONS (require_fields ''true''%s)', known.source, known.server_name, known.options);
+                   'OPTIONS (require_fields ''true'', attrs ''false'', comments ''false''%s)', known.source, known.server_name, known.options);
     fresh := to_regclass(target);
 
     FOR change IN
@@ -49,7 +49,7 @@ BEGIN
     LOOP
         IF change.kind IS NULL THEN
             RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
-                  USING HINT = format('When nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
+                  USING HINT = format('If nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
                                       known.name, change.name);
             CONTINUE;
         END IF;

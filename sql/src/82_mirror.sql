@@ -71,7 +71,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.name = n.name);
     IF FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: schema "%" has no table "%" of Pipedrive', schema, trouble.name
-              USING HINT = 'SELECT * FROM pipedrive.foreign_tables shows those that there are.',
+              USING HINT = 'SELECT * FROM pipedrive.foreign_tables() shows those that there are.',
                     ERRCODE = 'undefined_table';
     END IF;
     SELECT w.name, w.because INTO trouble FROM pg_temp.pipedrive_wanted w WHERE w.chosen AND w.how = 'never';
@@ -147,8 +147,8 @@ BEGIN
          WHERE a.attrelid = made AND a.attnum > 0 AND a.attndims = 0 AND a.atttypid <> 'jsonb'::regtype
            AND a.attname IS DISTINCT FROM key[1]
            AND (columns ->> 'update_time' = a.attname OR columns ->> 'add_time' = a.attname
-                OR a.attname IN (SELECT f.column_name FROM pipedrive.foreign_keys f
-                                   JOIN pipedrive.foreign_tables t ON t.table_schema = f.table_schema
+                OR a.attname IN (SELECT f.column_name FROM pipedrive.foreign_keys() f
+                                   JOIN pipedrive.foreign_tables() t ON t.table_schema = f.table_schema
                                                                   AND t.table_name = f.table_name
                                   WHERE t.relation = make_copy.source))
          ORDER BY a.attnum

@@ -18,9 +18,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT given || coalesce(jsonb_object_agg(f.column_name, to_jsonb(r.new_key)), '{}')
-      FROM pipedrive.foreign_tables t
-      JOIN pipedrive.foreign_keys f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
-      JOIN pipedrive.foreign_tables target
+      FROM pipedrive.foreign_tables() t
+      JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
+      JOIN pipedrive.foreign_tables() target
            ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
       JOIN pipedrive_internal.copies c ON c.source = target.relation
       JOIN pipedrive_internal.restored r ON r.copy = c.copy AND r.old_key = given ->> f.column_name::text

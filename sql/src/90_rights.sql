@@ -31,12 +31,20 @@ BEGIN
 END
 $rights$;
 
-GRANT SELECT ON pipedrive.foreign_tables, pipedrive.foreign_keys, pipedrive.sync_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION pipedrive.foreign_tables(), pipedrive.foreign_keys() TO PUBLIC;
+GRANT SELECT ON pipedrive.sync_status TO PUBLIC;
 
 -- What the functions of the schema pipedrive use as their caller. It gives nobody a right that they have not.
 GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
-GRANT SELECT ON pipedrive_internal.servers, pipedrive_internal.foreign_tables, pipedrive_internal.columns,
-    pipedrive_internal.source_columns, pipedrive_internal.known_copies TO PUBLIC;
+GRANT SELECT ON
+    pipedrive_internal.servers,
+    pipedrive_internal.foreign_tables,
+    pipedrive_internal.columns,
+    pipedrive_internal.known_references,
+    pipedrive_internal.known_labels,
+    pipedrive_internal.source_columns,
+    pipedrive_internal.known_copies
+    TO PUBLIC;
 -- Policies keep everybody to the copies that are theirs.
 GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_internal.pending,
     pipedrive_internal.sync_log, pipedrive_internal.restored TO PUBLIC;
@@ -47,6 +55,10 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.require(text, text, integer),
     pipedrive_internal.await_conversion(name, text),
     pipedrive_internal.free_name(name, name[]),
+    pipedrive_internal.comment_on_tables(oid[]),
+    pipedrive_internal.columns_of_schema(oid),
+    pipedrive_internal.report_columns(oid),
+    pipedrive_internal.report_view(oid, name),
     pipedrive_internal.keeps(oid),
     pipedrive_internal.declared_copies(oid[]),
     pipedrive_internal.copied_columns(pipedrive_internal.copies),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from pipedrive_fdw import errors
 from pipedrive_fdw.catalog import FAMILIES, TABLES
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sort_keys
@@ -20,6 +21,8 @@ from tools.engine.places import ROOT
 
 FOLDER = ROOT / "docs" / "tables"
 SQL = ROOT / "sql"
+SITE = ROOT / "mkdocs.yml"
+_SITE_PART = re.compile(r"(( *)# generated: families\n).*?( *# end\n)", re.DOTALL)
 _SQL_PART = re.compile(r"(-- generated: (\w+)\n).*?( *-- end\n)", re.DOTALL)
 # Types of custom fields whose values are ids of other tables' rows.
 LINKED_KINDS = {
@@ -38,6 +41,8 @@ LINKED_KINDS = {
     "projects_phase": "phases",
 }
 _YES, _NO = "✓", "–"
+# A line of the tree of errors: the class and what it means.
+_LEAF = re.compile(r"[├└]── (\w+) +(.+)")
 
 
 def generated_files() -> dict[Path, str]:
@@ -46,6 +51,7 @@ def generated_files() -> dict[Path, str]:
     parts["families"] = families_part()
     parts["kinds"] = kinds_part()
     parts["decisions"] = decisions_part()
+    parts["errors"] = errors_part()
     files = {FOLDER / file_name(family): family_page(family) for family in FAMILIES}
     for page in pages():
         if page.exists() and page not in files and "<!-- generated:" in page.read_text(encoding="utf-8"):
@@ -56,6 +62,8 @@ def generated_files() -> dict[Path, str]:
         if _SQL_PART.search(text):
             files[part] = _SQL_PART.sub(lambda m: m[1] + lists[m[2]] + m[3], text)
     files[SQL / "tables.sql"] = tables_script()
+    menu = SITE.read_text(encoding="utf-8")
+    files[SITE] = _SITE_PART.sub(lambda m: m[1] + families_menu(m[2]) + m[3], menu)
     return files
 
 
@@ -92,7 +100,7 @@ def pushdown_part() -> str:
 
 def options_part() -> str:
     """Every option."""
-    head = ("option", "stands on", "default", "meaning")
+    head = ("option", "belongs to", "default", "meaning")
     rows = []
     for option in OPTIONS:
         where = [
@@ -100,6 +108,17 @@ def options_part() -> str:
         ]
         rows.append((_code(option.name), ", ".join(where), _default(option.default), option.doc))
     return _grid(head, rows)
+
+
+def errors_part() -> str:
+    """The words that begin messages, with their SQLSTATE and the meaning from the tree in errors.py."""
+    meanings = dict(_LEAF.findall(errors.__doc__ or ""))
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and c.__name__ in meanings]
+    rows = [
+        (_code(c.word), _code(c.sqlstate), meanings[c.__name__][:1].upper() + meanings[c.__name__][1:])
+        for c in classes
+    ]
+    return _grid(("word", "SQLSTATE", "meaning"), rows)
 
 
 def kinds_part() -> str:
@@ -119,6 +138,11 @@ def families_part() -> str:
         names = ", ".join(_code(table.name) for table in family.TABLES)
         lines.append(f"- [{_title(family)}](tables/{file_name(family)}): {names}")
     return "\n".join(lines)
+
+
+def families_menu(indent: str) -> str:
+    """The pages of the families as lines of the site's menu."""
+    return "".join(f"{indent}- {_title(family)}: tables/{file_name(family)}\n" for family in FAMILIES)
 
 
 def decisions_part() -> str:
@@ -164,7 +188,9 @@ def tables_script() -> str:
         "CREATE SCHEMA IF NOT EXISTS pipedrive;",
     ]
     for table in TABLES.values():
-        columns = ",\n".join(f'    "{c.name}" {c.type}' for c in (*table.columns, ATTRS))
+        columns = ",\n".join(
+            f'    "{c.name}" {c.type}{" NOT NULL" * c.not_null}' for c in (*table.columns, ATTRS)
+        )
         lines.append(
             f"\nCREATE FOREIGN TABLE pipedrive.{table.name} (\n{columns}\n) "
             f"SERVER pipedrive OPTIONS (table '{table.name}');"
@@ -255,7 +281,7 @@ def _title(family: ModuleType) -> str:
 
 
 def _linked(family: ModuleType, table: Table) -> str:
-    return f"[`{table.name}`](docs/tables/{file_name(family)}#{table.name})"
+    return f"[`{table.name}`](tables/{file_name(family)}#{table.name})"
 
 
 def _first_sentence(doc: str) -> str:

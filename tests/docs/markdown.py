@@ -31,7 +31,8 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page a reader is meant to read."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "docker" / "README.md"]
+    others = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docker/README.md")
+    return [*(ROOT / name for name in others), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path) -> Iterator[Block]:

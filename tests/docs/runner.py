@@ -2,7 +2,8 @@
 
 What a reader fills in is filled in here: ``company_domain '…'`` becomes the simulator's ``base_url``, and
 ``api_token '…'`` its token. A block says by ``-- ERROR: words`` that it ends in an error with these words.
-A ``text`` block right after an SQL block shows its result: the lines of the wrapper in it must come true.
+A ``text`` block right after an SQL block shows its result. It must be the whole result where it ends in a
+number of rows; else its lines of the wrapper must be in the result.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _FILLED = (
     (r"api_token( =>)? '[^']*'", r"api_token\1 '{token}'"),
 )
 _ERROR = re.compile(r"^-- ERROR: +(.+)$", re.MULTILINE)
+_WHOLE = re.compile(r"^\(\d+ rows?\)$", re.MULTILINE)
+CONNECTS = "CREATE EXTENSION pipedrive_fdw"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Page:
                 return str(error)
             raise AssertionError(f"no error: {expected[1]}")
         output = self.psql.table(sql)
+        if _WHOLE.search(block.shown):
+            assert block.shown.strip() == output.strip(), f"another result:\n{output}"
         for line in block.shown.splitlines():
             if "Multicorn: " in line:
                 assert line.strip() in output, f"not shown: {line.strip()}\n{output}"
@@ -78,8 +83,11 @@ _CONNECT = """
 
 
 def faults(page: Page, file: Path) -> Iterator[str]:
-    """What does not hold on the page of *file*, block by block."""
-    for block in blocks(file):
+    """What does not hold on the page of *file*, block by block.
+
+    A page may show a query first and how to connect later: what connects runs first.
+    """
+    for block in sorted(blocks(file), key=lambda block: CONNECTS not in block.text):
         if block.language == "sql":
             try:
                 page.run(block)

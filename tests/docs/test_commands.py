@@ -23,6 +23,16 @@ from tools.engine.places import ROOT
 
 # What takes long, or needs a server of one's own, is looked at by `make --dry-run`.
 _RUN = ("demo", "up", "dsn", "simulator-url", "psql", "status", "down")
+_MADE = """
+    CREATE VIEW my_view AS SELECT id FROM pipedrive.stages;
+    COMMENT ON FOREIGN TABLE pipedrive.stages IS 'my note';
+    ALTER FOREIGN TABLE pipedrive.stages OPTIONS (ADD rows '15');
+"""
+_STILL_THERE = """
+    SELECT to_regclass('my_view'), obj_description('pipedrive.stages'::regclass), ftoptions
+    FROM pg_foreign_table WHERE ftrelid = 'pipedrive.stages'::regclass;
+    SELECT count(*) > 0 AS reads FROM pipedrive.stages;
+"""
 _LEFT_OUT = (".git", ".venv", "build", "dist", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
 
 
@@ -52,14 +62,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     _make(copy, "clean")
 
 
-def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _make(folder: Path, *arguments: str, typed: str = "SELECT 1;\n") -> subprocess.CompletedProcess[str]:
     # Without what a surrounding make has set.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "PG"))}
     return subprocess.run(  # noqa: S603
         ["make", "--no-print-directory", *arguments],  # noqa: S607
         cwd=folder,
         env=environment,
-        input="SELECT 1;\n",
+        input=typed,
         capture_output=True,
         text=True,
         timeout=240,
@@ -85,12 +95,33 @@ def test_the_demo_and_its_kin_run(checkout: Path) -> None:
         done = _make(checkout, target)
         assert done.returncode == 0, f"make {target}\n{done.stdout}\n{done.stderr}"
         shown[target] = done.stdout
-    assert "How to go on" in shown["demo"]
+    assert "██████" in shown["demo"], "it ends with a chart"
+    assert shown["demo"].index("██████") < shown["demo"].index("How to go on")
     assert shown["dsn"].startswith("postgresql://")
     assert shown["dsn"].count("\n") == 1
     assert shown["simulator-url"].startswith("http://127.0.0.1:")
     assert "(1 row)" in shown["psql"]
     assert _make(checkout, "dsn").returncode != 0, "make down has stopped it"
+
+
+@pytest.mark.slow
+def test_what_was_made_stays_until_reset(checkout: Path) -> None:
+    """Also where the made-up company has another address than before."""
+    _make(checkout, "psql", typed=_MADE)
+    for again in ("up", "down", "up"):
+        assert _make(checkout, again).returncode == 0
+        shown = _make(checkout, "psql", typed=_STILL_THERE).stdout
+        assert "my_view" in shown
+        assert "my note" in shown
+        assert "rows=15" in shown
+        assert re.search(r"reads *\n-+\n t", shown), shown
+    done = _make(checkout, "reset")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("postgresql://")
+    shown = _make(checkout, "psql", typed=_STILL_THERE).stdout
+    assert "my_view" not in shown
+    assert "Stages of the pipelines." in shown
+    assert re.search(r"reads *\n-+\n t", shown), shown
 
 
 @pytest.mark.parametrize("line", _of(OWN))

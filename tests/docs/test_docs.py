@@ -13,7 +13,7 @@ from tests.contract.openapi import folder
 from tests.docs.generate import FOLDER, generated_files
 from tests.docs.markdown import anchors, blocks, links, pages
 from tests.docs.operations import from_openapi
-from tests.docs.runner import faults, open_page
+from tests.docs.runner import CONNECTS, faults, open_page
 from tests.simulator import Simulator
 from tools.engine import Server
 from tools.engine.places import ROOT
@@ -99,6 +99,7 @@ def test_no_block_escapes_the_tests(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WITH_SQL, ids=_name)
 def test_every_sql_block_runs(server: Server, simulator: Simulator, page: Path) -> None:
-    opened = open_page(server, simulator, _name(page), connected=_name(page) != "README.md")
+    connects = CONNECTS in page.read_text(encoding="utf-8")
+    opened = open_page(server, simulator, _name(page), connected=not connects)
     found = list(faults(opened, page))
     assert not found, "\n\n".join(found)

@@ -199,7 +199,7 @@ def test_imported_keys_are_an_empty_answer(quiet: Page) -> None:
 
 
 def test_foreign_keys_name_columns_that_are_there(quiet: Page) -> None:
-    assert rows(quiet, "SELECT * FROM pipedrive.foreign_keys LIMIT 1")
+    assert rows(quiet, "SELECT * FROM pipedrive.foreign_keys() LIMIT 1")
 
 
 def test_information_schema_of_a_bi_tool(quiet: Page) -> None:

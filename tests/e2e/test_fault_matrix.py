@@ -238,10 +238,10 @@ def test_every_cell_is_a_case_or_void() -> None:
     assert all(VOID.values())
 
 
-def test_readme_states_the_figures() -> None:
+def test_the_page_of_errors_states_the_figures() -> None:
     cases = sum(len(of_it) for of_it in CASES.values())
     shown = f"{len(CASES)} faults × {len(COLUMNS)} requests: {len(CELLS) - len(VOID)} cells in {cases} cases"
-    assert shown in (Path(__file__).parents[2] / "README.md").read_text()
+    assert shown in (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 
 
 # ---- a certificate for another name

@@ -183,7 +183,7 @@ def test_the_python_is_the_one_beside_its_library(tmp_path: Path) -> None:
     [
         (None, "is no program"),
         ("exit 1", "must name a server's pg_config"),
-        ("echo /nonexistent", "has no Multicorn .*README.md, Install"),
+        ("echo /nonexistent", "has no Multicorn .*docs/install.md says"),
     ],
     ids=["nothing there", "another program", "no Multicorn"],
 )

@@ -34,7 +34,7 @@ def test_every_reference_of_the_view_can_be_joined(database: Extended) -> None:
     """With the rows that the same join over plain copies has."""
     references = database.rows(
         "SELECT table_name, column_name, referenced_table, referenced_column, a.attndims > 0 "
-        "FROM foreign_keys JOIN pg_attribute a ON a.attname = column_name "
+        "FROM foreign_keys() JOIN pg_attribute a ON a.attname = column_name "
         "AND a.attrelid = format('%I.%I', table_schema, table_name)::regclass ORDER BY 1, 2"
     )
     assert len(references) > len([c for t in TABLES.values() for c in t.columns if c.references])

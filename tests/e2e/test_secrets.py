@@ -127,7 +127,7 @@ def test_an_option_where_it_does_not_belong_is_refused(
 ) -> None:
     error = refused(session, command)
     assert error.diag.message_primary == f"pipedrive option: {message}"
-    assert str(error.diag.message_hint).startswith("It stands on: ")
+    assert str(error.diag.message_hint).startswith("It belongs to: ")
 
 
 def test_other_wrappers_are_left_alone(session: psycopg.Connection[Any]) -> None:

@@ -47,7 +47,7 @@ def test_the_tour_runs_on_a_database_with_the_tables(
     psql.query(f"SELECT pipedrive.connect(base_url => '{simulator.url}', api_token => '{TOKEN}')")
     done = demo(server, psql.dsn)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "── 7/7" in done.stdout
+    assert "── 8/8" in done.stdout
     assert {request["method"] for request in simulator.requests()} == {"GET"}
     assert done.stdout.count("Multicorn: Tokens:") > 3
     failed = demo(server, server.dsn_of("postgres"))
@@ -66,7 +66,7 @@ def test_it_runs_whatever_the_custom_fields_of_the_account_are_called(
     )
     done = demo(server, psql.dsn)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "── 7/7" in done.stdout
+    assert "── 8/8" in done.stdout
 
 
 def test_it_goes_on_after_a_query_that_the_account_cannot_answer(
@@ -78,4 +78,4 @@ def test_it_goes_on_after_a_query_that_the_account_cannot_answer(
     assert done.returncode == 1
     assert "activities cannot be read (status 403)" in done.stderr
     assert done.stderr.count("The tour goes on") == 1
-    assert "── 7/7" in done.stdout
+    assert "── 8/8" in done.stdout

@@ -289,7 +289,7 @@ def test_updatable_false_forbids_every_verb(account: LiveAccount) -> None:
         "UPDATE deals SET title = 'x' WHERE id = 1",
         "DELETE FROM deals WHERE id = 1",
     ):
-        with pytest.raises(psycopg.Error, match="deals is not to be written"):
+        with pytest.raises(psycopg.Error, match="writes to deals are forbidden here"):
             account.run(sql)
     assert sent(account) == []
     assert account.value("SELECT count(*) FROM deals") > 0

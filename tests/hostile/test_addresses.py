@@ -196,7 +196,7 @@ HARMLESS = [
 @pytest.mark.parametrize("key", LEADS_ELSEWHERE, ids=ascii)
 @pytest.mark.parametrize("path", ["/deals/{id}", "/deals/{id}/products", "/x/{other}/{id}"])
 def test_a_key_that_would_lead_elsewhere_stands_in_no_path(path: str, key: str) -> None:
-    with pytest.raises(PlanError, match="cannot stand in the path of a request"):
+    with pytest.raises(PlanError, match="cannot be part of the address of a request"):
         fill(path, {"other": 1, "id": key})
 
 

@@ -320,7 +320,7 @@ def test_a_key_that_would_lead_elsewhere_is_refused_before_a_request(
             rows = account.rows(f"SELECT * FROM deal_fields WHERE field_code = '{key}'")
             assert (key, rows) == ("..", [])  # the plan knows that no record has it
         except psycopg.Error as error:
-            assert "cannot stand in the path of a request" in str(error)
+            assert "cannot be part of the address of a request" in str(error)
         finally:
             assert account.requests() == []
             account.simulator.stop()

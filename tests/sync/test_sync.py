@@ -47,7 +47,7 @@ def steps(copied: Copied) -> list[tuple[Any, ...]]:
 def test_every_table_is_copied_with_its_names_types_and_order(copied: Copied) -> None:
     tables = {
         name
-        for (name,) in copied.rows("SELECT table_name FROM pipedrive.foreign_tables")
+        for (name,) in copied.rows("SELECT table_name FROM pipedrive.foreign_tables()")
         if name
         not in {
             "api_usage",

@@ -46,10 +46,10 @@ class Api:
                 self.ids.remove(gone)
                 self.touched.add(gone)
 
-    def start(self, op: Any, path: str, params: Any, afresh: bool = False) -> Any:
+    def start(self, call: Call, afresh: bool = False) -> Any:
         if self.asked:
             self.change()
-        query = dict(params)
+        query = dict(call.params)
         self.asked.append(query)
         down = query["sort_direction"] == "desc"
         ids = sorted(self.ids, reverse=down)
@@ -62,11 +62,11 @@ class Api:
             page = page[::-1]
         return Ready({"data": [{"id": one} for one in page], "additional_data": {"next_cursor": cursor}})
 
-    def answer(self, op: Any, path: str, params: Any, begun: Any) -> Any:
+    def answer(self, call: Call, begun: Any) -> Any:
         return begun.wait(self.session.interrupts)
 
-    def ask(self, op: Any, path: str, params: Any, afresh: bool = False) -> Any:
-        return self.answer(op, path, params, self.start(op, path, params))
+    def ask(self, call: Call, afresh: bool = False) -> Any:
+        return self.answer(call, self.start(call))
 
 
 def read(api: Any, to_end: bool = True) -> list[int]:

@@ -14,6 +14,7 @@ from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
 from pipedrive_fdw.extension.import_schema import imported_table
 from pipedrive_fdw.options import IMPORT, SERVER, read_options
+from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.read.field_lookups import FieldLookups, definition_lists, definitions, imported_fields
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
 
@@ -34,10 +35,10 @@ class Work:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.session = SimpleNamespace(fields=FieldDefinitions(SharedCache(None, "", "")))
 
-    def ask(self, op: Any, path: str, params: Any) -> Any:
-        given = dict(params)
-        self.asked.append((f"v{op.version}{path}", given))
-        answer = self.answers[f"v{op.version}{path}"]
+    def ask(self, call: Call) -> Any:
+        given, place = dict(call.params), f"v{call.op.version}{call.path}"
+        self.asked.append((place, given))
+        answer = self.answers[place]
         if isinstance(answer, Exception):
             raise answer
         return answer(given) if callable(answer) else answer

@@ -77,7 +77,7 @@ def test_what_is_sent(shape: Shape, value: Any, before: Any, wanted: Any) -> Non
     ("shape", "value", "before", "words"),
     [
         (EMAILS, [{"adress": "ada@x"}], [{"value": "a"}],
-         ('column c of t has no key "adress"', "It stands in c[0]", "Valid keys: value, primary.")),
+         ('column c of t has no key "adress"', "It is in c[0]", "Valid keys: value, primary.")),
         (EMAILS, [{"valu": "a"}], None, ('no key "valu"', "c[0]", 'Did you mean "value"? Valid keys: value')),
         (EMAILS, [{"value": "a", "id": 6}], [{"value": "a", "id": 5}],
          ('the key "id" of column c of t cannot be set', "sets it itself", "Leave it out")),

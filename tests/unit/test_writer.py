@@ -106,5 +106,5 @@ def test_a_table_that_is_not_updatable_has_no_verbs() -> None:
     assert writable_verbs(table.bound) == ["INSERT", "UPDATE", "DELETE"]
     table, _ = table_of(updatable="false")
     assert writable_verbs(table.bound) == []
-    with pytest.raises(WriteError, match="stages is not to be written"):
+    with pytest.raises(WriteError, match="writes to stages are forbidden here"):
         check_writable(table.bound, "UPDATE")

@@ -24,10 +24,11 @@ _COMMANDS = {
     "extension": "put the extension's files together in a folder that is named",
     "install": "install package and extension into the server of PG_CONFIG",
     "psql": "psql on the running cluster, with any further arguments",
+    "reset": "stop what runs, forget this checkout's data, and start over",
     "simulator-url": "print the running simulator's address",
     "status": "print what runs",
     "uninstall": "take them away again",
-    "up": "start a cluster and the simulator, and import the tables",
+    "up": "start a cluster and the simulator, and import the tables if they are not there",
 }
 
 
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(command: str, rest: Sequence[str]) -> None:
-    if command == "up":
-        server = sandbox.up()
+    if command in ("up", "reset"):
+        server = {"up": sandbox.up, "reset": sandbox.reset}[command]()
         _print(f"{server.dsn}\n{sandbox.simulator_url()}")
     elif command == "down":
         say("stopped" if sandbox.down() else "nothing was running")

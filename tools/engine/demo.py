@@ -87,7 +87,8 @@ def _farewell(style: Style) -> None:
         "  make psql            a prompt on this database; \\det pipedrive.* lists the tables\n"
         "  make dsn             its address, for any other client\n"
         f"  {'make simulator-url':20} the made-up company's API; add /_sim/requests to see what was asked\n"
-        "  make down            stops it all\n"
+        "  make down            stops it all; the database keeps what you made in it\n"
+        "  make reset           throws that away and starts over\n"
     )
     show("Your own account, beside the made-up one (the token: Personal preferences > API):\n")
     show(
@@ -100,6 +101,6 @@ def _farewell(style: Style) -> None:
         )
     )
     show(
-        "\nREADME.md has the rest: installing it on a real server, options, limits."
+        "\nREADME.md says how to install it on a real server, and where to read on."
         f"\nThis database: {sandbox.dsn()}"
     )

@@ -143,7 +143,7 @@ def server_folders(pg_config: Path) -> Folders:
     if not (folders.sharedir / "extension/multicorn.control").exists() or not module.exists():
         raise EngineError(
             f"The server of {pg_config} has no Multicorn (no {module}).\n"
-            "README.md, Install, says where it comes from."
+            "docs/install.md says where it comes from."
         )
     return folders
 

@@ -5,6 +5,7 @@ Both belong to the checkout alone and are found again by its path, so several ch
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any
 
 from tools.engine import libraries
 from tools.engine.engines import Engine, find_engine
+from tools.engine.extension import extension_files
 from tools.engine.places import ROOT, base, locked, state_folder, usual_umask
 from tools.engine.process import EngineError, say, tail
 from tools.engine.server import Server, dsn_of, free_port, password_file, postmaster, stop_postmaster
@@ -30,7 +32,7 @@ _NOTHING = "Nothing runs for this checkout: make up"
 
 
 def up() -> Server:
-    """Start what does not run, and import again what does."""
+    """Start what does not run, and import the tables if they are not there; what was made stays."""
     base()
     with locked(state_folder() / "lock", "starts or stops this checkout's cluster"):
         engine = find_engine()
@@ -43,8 +45,7 @@ def up() -> Server:
         else:
             say(f"starting {engine.version}")
             server.start()
-        say("importing the tables")
-        server.psql().query(_import_sql(url))
+        _connect(server.psql(), url)
     return server
 
 
@@ -61,6 +62,12 @@ def clean() -> None:
     """Stop what runs and forget the checkout's data; the engine stays in the cache."""
     down()
     shutil.rmtree(state_folder(), ignore_errors=True)
+
+
+def reset() -> Server:
+    """Start over: nothing that was made in the database or in the made-up company stays."""
+    clean()
+    return up()
 
 
 def dsn() -> str:
@@ -108,13 +115,32 @@ def _data_folders() -> list[Path]:
     return sorted(state_folder().glob("cluster-*/data"))
 
 
+def _connect(psql: Psql, url: str) -> None:
+    """Import the tables of the company at *url*; where that was done before, tell the server its address."""
+    made_of = state_folder() / "extension.sha256"
+    current = hashlib.sha256(repr(extension_files()).encode()).hexdigest()
+    if psql.query("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'pipedrive'") == "0":
+        say("importing the tables")
+        psql.query(_import_sql(url))
+        made_of.write_text(current)
+        return
+    if psql.query(_ADDRESS) not in ("", url):  # '': an account that somebody has connected in its place
+        psql.query(f"ALTER SERVER pipedrive OPTIONS (SET base_url '{url}')")
+    if not made_of.exists() or made_of.read_text() != current:
+        say("The extension has changed since the tables were imported: `make reset` starts over.")
+
+
+_ADDRESS = (
+    "SELECT o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o "
+    "WHERE s.srvname = 'pipedrive' AND o.option_name = 'base_url'"
+)
+
+
 def _import_sql(url: str) -> str:
     return f"""
         SET client_min_messages = warning;
         BEGIN;
-        DROP SERVER IF EXISTS pipedrive CASCADE;
-        DROP EXTENSION IF EXISTS pipedrive_fdw CASCADE;
-        CREATE EXTENSION pipedrive_fdw CASCADE;
+        CREATE EXTENSION IF NOT EXISTS pipedrive_fdw CASCADE;
         CREATE SERVER pipedrive FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url '{url}');
         CREATE USER MAPPING FOR CURRENT_USER SERVER pipedrive OPTIONS (api_token '{TOKEN}');
         IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO pipedrive;

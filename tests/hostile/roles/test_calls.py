@@ -28,8 +28,8 @@ FUNCTIONS = (
     "SELECT pipedrive.request('GET', '/v2/stages', '{}')",
     "SELECT pipedrive.describe('pipedrive')",
     "SELECT pipedrive.forget('pipedrive')",
-    "SELECT * FROM pipedrive.foreign_tables",
-    "SELECT * FROM pipedrive.foreign_keys",
+    "SELECT * FROM pipedrive.foreign_tables()",
+    "SELECT * FROM pipedrive.foreign_keys()",
 )
 TABLES = (
     "SELECT pipedrive.refresh_columns('pipedrive.deals', true)",
@@ -147,7 +147,7 @@ def test_the_functions_schema_can_be_renamed(installed: Ground) -> None:
     )
     assert one(installed.admin, "SELECT crm.duplicate_deal(1) ->> 'id'") is not None
     assert one(installed.admin, "SELECT crm.describe('crm')") > 100
-    assert one(installed.admin, "SELECT count(*) FROM crm.foreign_keys") > 3
+    assert one(installed.admin, "SELECT count(*) FROM crm.foreign_keys()") > 3
     assert (
         one(
             installed.admin,

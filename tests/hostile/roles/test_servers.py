@@ -108,7 +108,7 @@ def test_a_table_that_cannot_be_read_hinders_nobody_else(owned: Ground, how: str
     tables = "SELECT count(*) FROM information_schema.tables WHERE table_name IN ('broken', 'deals')"
     assert one(owned.admin, tables) == 2
     assert one(owned.admin, "SELECT count(*) FROM information_schema.columns") > 99
-    owned.admin.execute("SELECT * FROM pipedrive.foreign_tables; SELECT * FROM pipedrive.foreign_keys")
+    owned.admin.execute("SELECT * FROM pipedrive.foreign_tables(); SELECT * FROM pipedrive.foreign_keys()")
     owned.admin.execute("CREATE TABLE public.plain (id int); ALTER TABLE public.plain ADD COLUMN b int")
     assert one(owned.admin, "SELECT count(*) FROM pipedrive.stages") > 0
 

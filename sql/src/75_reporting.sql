@@ -1,0 +1,189 @@
+-- Views for reporting tools, most of which do not list foreign tables.
+
+-- What people call a row of a small list. A list that can be long is left to a join.
+CREATE VIEW pipedrive_internal.known_labels (target_table, label) AS VALUES
+    ('activity_types', 'name'),
+    ('boards', 'name'),
+    ('filters', 'name'),
+    ('permission_sets', 'name'),
+    ('phases', 'name'),
+    ('pipelines', 'name'),
+    ('roles', 'name'),
+    ('stages', 'name'),
+    ('users', 'name');
+COMMENT ON VIEW pipedrive_internal.known_labels IS 'Tables of few rows, and the column that names a row.';
+
+CREATE FUNCTION pipedrive_internal.columns_of_schema(schema oid)
+RETURNS TABLE (relation oid, table_name name, source_table text, "position" smallint, name name, source text,
+               custom boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT r.oid, r.relname, coalesce(t.source, r.relname), a.attnum, a.attname,
+           CASE WHEN c.field IS NULL THEN coalesce(c.source, a.attname) ELSE c.kind || c.part END, c.field IS NOT NULL
+      FROM pg_class r
+      JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pipedrive_internal.foreign_tables t ON t.relation = r.oid
+      LEFT JOIN pipedrive_internal.columns c ON c.relation = t.relation AND c.position = a.attnum
+     WHERE r.relnamespace = columns_of_schema.schema
+       AND (t.relation IS NOT NULL OR r.relkind IN ('r', 'p') AND NOT r.relispartition);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.columns_of_schema(oid) IS
+    'The columns of the foreign tables of this wrapper in a schema, and of the ordinary tables there, such as a copy: '
+    'with the names that Pipedrive has for them, or the type and part of a custom field.';
+
+CREATE FUNCTION pipedrive_internal.report_columns(relation oid)
+RETURNS TABLE (name name, expression text, comment text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    shown record;
+    taken name[] := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0);
+BEGIN
+    FOR shown IN
+        WITH columns AS (
+            SELECT c.* FROM pg_class r, pipedrive_internal.columns_of_schema(r.relnamespace) c
+             WHERE r.oid = report_columns.relation
+        )
+        SELECT c.name, c.position, label.list, label.id, label.label, regexp_replace(c.name, '_id$', '') AS stem
+          FROM columns c
+          LEFT JOIN LATERAL (
+              SELECT id.relation::regclass AS list, id.name AS id, label.name AS label
+                FROM pipedrive_internal.known_references r
+                JOIN pipedrive_internal.known_labels l ON l.target_table = r.target_table
+                JOIN columns id ON id.source_table = r.target_table AND id.source = r.target_column AND NOT id.custom
+                JOIN columns label ON label.relation = id.relation AND label.source = l.label AND NOT label.custom
+                JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.position AND a.attndims = 0
+               WHERE r.source_column = c.source
+                 AND CASE WHEN c.custom THEN r.source_table IS NULL ELSE r.source_table = c.source_table END
+               ORDER BY id.relation
+               LIMIT 1) label ON true
+         WHERE c.relation = report_columns.relation
+           AND (c.custom OR c.source NOT IN ('attrs', 'custom_fields', 'filter_id'))
+         ORDER BY c.position
+    LOOP
+        name := shown.name;
+        expression := format('t.%I', shown.name);
+        comment := col_description(relation, shown.position);
+        RETURN NEXT;
+        CONTINUE WHEN shown.list IS NULL;
+        name := pipedrive_internal.free_name(
+            CASE WHEN shown.stem = ANY (taken) THEN shown.stem || '_name' ELSE shown.stem END, taken);
+        taken := taken || name;
+        -- The list is read once for a query, and not at all for one that does not use the column.
+        expression := format('(SELECT jsonb_object_agg(l.%1$I, l.%2$I) FROM %3$s l WHERE l.%1$I IS NOT NULL) '
+                             '->> t.%4$I::text', shown.id, shown.label, shown.list, shown.name);
+        comment := format('The %s of %s, from %s.', shown.label, shown.name, shown.list);
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.report_columns(oid) IS
+    'The columns of the view that shows a table to reporting tools: those of the table without the technical ones, and '
+    'beside an id the name behind it.';
+
+CREATE FUNCTION pipedrive_internal.report_view(relation oid, schema name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    wanted name := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
+    target text := format('%I.%I', schema, wanted);
+    there oid := to_regclass(target);
+    query text := (SELECT format('SELECT %s FROM %s t', string_agg(format('%s AS %I', c.expression, c.name), ', '),
+                                 relation::regclass)
+                     FROM pipedrive_internal.report_columns(relation) c);
+    readers name[];
+    reader name;
+    shown record;
+BEGIN
+    IF there IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+         WHERE r.ev_class = there AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation)
+    THEN
+        RAISE EXCEPTION 'pipedrive option: % is in the way', target
+              USING DETAIL = format('It is no view of %s.', relation::regclass),
+                    HINT = 'Name another schema: target => ''...''. Or drop it.', ERRCODE = 'duplicate_table';
+    END IF;
+    BEGIN
+        EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', target, query);
+    EXCEPTION WHEN invalid_table_definition THEN
+        -- A column was renamed, dropped or put elsewhere: the view is made anew, for those who could read the old one.
+        readers := ARRAY(SELECT r.rolname FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+                          WHERE c.oid = there AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner);
+        EXECUTE format('DROP VIEW %s', target);
+        EXECUTE format('CREATE VIEW %s AS %s', target, query);
+        FOREACH reader IN ARRAY readers LOOP
+            EXECUTE format('GRANT SELECT ON %s TO %I', target, reader);
+        END LOOP;
+    END;
+    EXECUTE format('COMMENT ON VIEW %s IS %L', target, obj_description(relation, 'pg_class'));
+    FOR shown IN SELECT * FROM pipedrive_internal.report_columns(relation) LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', target, shown.name, shown.comment);
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.report_view(oid, name) IS
+    'Makes or renews the view of a schema that shows a table to reporting tools.';
+
+CREATE FUNCTION pipedrive.reporting(
+    schema name DEFAULT 'pipedrive',
+    target name DEFAULT 'bi',
+    role name DEFAULT NULL,
+    cache_ttl integer DEFAULT 300,
+    max_tokens_per_query integer DEFAULT 2000,
+    statement_timeout text DEFAULT '2min'
+)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    relations oid[] := ARRAY(SELECT DISTINCT c.relation
+                               FROM pipedrive_internal.columns_of_schema(to_regnamespace(quote_ident(schema))) c);
+    shown oid;
+    setting record;
+BEGIN
+    IF cardinality(relations) = 0 THEN
+        RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
+              USING HINT = 'Name the schema of an import, or that of a copy.', ERRCODE = 'undefined_table';
+    ELSIF target IS NULL OR target = schema THEN
+        RAISE EXCEPTION 'pipedrive option: the views need a schema of their own'
+              USING DETAIL = format('Schema %I holds the tables, whose names the views have.', schema),
+                    HINT = 'Name another one, which is made if it is not there: target => ''bi''.',
+                    ERRCODE = 'invalid_parameter_value';
+    ELSIF role IS NOT NULL AND to_regrole(quote_ident(role)) IS NULL THEN
+        RAISE EXCEPTION 'pipedrive option: there is no role "%"', role
+              USING HINT = format('CREATE ROLE %I LOGIN; then call reporting again.', role),
+                    ERRCODE = 'undefined_object';
+    END IF;
+    IF to_regnamespace(quote_ident(target)) IS NULL THEN
+        EXECUTE format('CREATE SCHEMA %I', target);
+    END IF;
+    FOREACH shown IN ARRAY relations LOOP
+        PERFORM pipedrive_internal.report_view(shown, target);
+        IF role IS NOT NULL THEN
+            EXECUTE format('GRANT SELECT ON %I.%I TO %I', target,
+                           (SELECT c.relname FROM pg_class c WHERE c.oid = shown), role);
+        END IF;
+    END LOOP;
+    IF role IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', target, role);
+        FOR setting IN
+            SELECT * FROM (VALUES ('pipedrive.cache_ttl', cache_ttl::text),
+                                  ('pipedrive.max_tokens_per_query', max_tokens_per_query::text),
+                                  ('statement_timeout', statement_timeout)) AS s (name, value)
+             WHERE s.value IS NOT NULL
+        LOOP
+            EXECUTE format('ALTER ROLE %I IN DATABASE %I SET %s = %L', role, current_database(), setting.name,
+                           setting.value);
+        END LOOP;
+    END IF;
+    RETURN format('%s views in schema %I', cardinality(relations), target);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.reporting(name, name, name, integer, integer, text) IS
+    'Makes a schema of views for reporting tools, one for each table of an import or of a copy, and gives a role the '
+    'right to read them and limits. The views read with the user mapping of their owner.';
