@@ -48,6 +48,21 @@ PERSON_FOLLOWERS = _followers("person", "person_id", "persons", 10_000)
 ORGANIZATION_FOLLOWERS = _followers("organization", "org_id", "organizations", 10_000)
 PRODUCT_FOLLOWERS = _followers("product", "product_id", "products", 1_000)
 
+USER_FOLLOWERS = Table(
+    name="user_followers",
+    doc="Users who follow users.",
+    columns=(
+        parent("user_id", "users", "The user who is followed."),
+        ref("follower_user_id", "users", "The user who follows.", source="user_id", not_null=True),
+        Column("add_time", "timestamptz", "Since when."),
+        ROW_ID,
+    ),
+    listings=(Listing("/users/{user_id}/followers", tokens=10),),
+    key=("user_id", "follower_user_id"),
+    parent=Parent("users", "user_id"),
+    rows=20,
+)
+
 DEAL_PARTICIPANTS = Table(
     name="deal_participants",
     doc="Persons who take part in deals.",
@@ -177,6 +192,7 @@ TABLES = (
     PERSON_FOLLOWERS,
     ORGANIZATION_FOLLOWERS,
     PRODUCT_FOLLOWERS,
+    USER_FOLLOWERS,
     DEAL_PARTICIPANTS,
     DEAL_PERSONS,
     ORGANIZATION_PERSONS,

@@ -29,7 +29,7 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
             faults.append(f"{where}: type {column.type} has no codec")
         if column.reader not in ("", *READERS):
             faults.append(f"{where}: has an unknown reader")
-        if column.sent not in ("", "flag", "number", "text", "utc"):
+        if column.sent not in ("", "flag", "number", "text", "utc", "list"):
             faults.append(f"{where}: is sent in an unknown form")
         if column.required and not column.insert:
             faults.append(f"{where}: is required but cannot be given")
@@ -69,12 +69,11 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
             faults += [f"{where}: {c} is a column of the elements" for c in asked if c in inner]
         if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
             faults.append(f"{where}: a filter has an unknown shape")
-        needed = [f.column for f in listing.filters if f.required] + list(listing.placeholders)
         keys = [c.path for c in table.columns if c.name in table.key]
-        if listing.paging == OFFSET and tuple(listing.key.split(".")) not in keys:
+        if listing.paging == OFFSET and listing.key and tuple(listing.key.split(".")) not in keys:
             faults.append(f"{where}: {listing.key} is no key of its records")
-        if needed and table.parent is None:
-            faults.append(f"{where}: needs {', '.join(needed)} but the table has no parent")
+        if listing.placeholders and table.parent is None:
+            faults.append(f"{where}: needs {', '.join(listing.placeholders)} but the table has no parent")
     slots = table.get.placeholders if table.get is not None else ()
     faults += [f"{name}: {c} of its get is no column" for c in slots if c not in known]
     parent = table.parent

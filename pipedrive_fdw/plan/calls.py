@@ -15,6 +15,7 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
 from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.times import utc_text
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
@@ -164,6 +165,8 @@ def filter_text(table: Table, filt: Filter, value: Any) -> str:
     codec = CODECS[column.type if column else "text"]
     if filt.shape == "flag":
         return "1" if value else "0"
+    if column is not None and column.sent == "utc":
+        return utc_text(value)
     if filt.shape == "in":
         return ",".join(codec.text(v) for v in value)
     return codec.text(value)

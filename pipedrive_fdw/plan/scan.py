@@ -8,6 +8,7 @@ that costs fewer tokens than reading on.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
 from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
 from pipedrive_fdw.plan.predicates import Predicates
-from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
+from pipedrive_fdw.plan.sendable import can_be_key, check_selected, possible_keys, selects, time_bound
 from pipedrive_fdw.plan.stops import SHARE, stop_of
 
 # Of which a list is read from both ends.
@@ -107,13 +108,13 @@ class _Builder:
     def best(self) -> Candidate:
         """The cheapest way. Where the table's size is known, none that may cost more than its list.
 
-        Raises PlanError when the table can be read only for parents that the query does not name.
+        Raises PlanError when the table can be read only for parents, or by other values, that the query does
+        not name.
         """
         lookups = LookupPaths(
             self.table, self.predicates, self.settings, self.listings, self._call
         ).candidates()
-        guarded = self.table.parent is not None and self.table.parent.guarded
-        if lookups and guarded:
+        if lookups and self.table.guarded:
             return min(lookups, key=_price)
         lists = self.lists()
         if is_known(self.table, self.settings):
@@ -137,14 +138,15 @@ class _Builder:
 
     def _list(self, listing: Listing) -> tuple[Step, set[str], bool]:
         fixed, splits, used = self._sendable(listing)
+        check_selected(self.table, listing, self.predicates, {f.column for f in (*fixed, *splits)})
         parent = self.table.parent
         needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
             return self._children(listing, fixed), used, False
         stop = stop_of(self.table, listing, self.predicates.ranges, self.order)
         best: tuple[int, int, list[Filter]] | None = None
-        optional = [f for f in splits if not (f.required or f.alone)]
-        forced = [f for f in splits if f.required or f.alone]
+        forced = [f for f in splits if f.required or f.alone or selects(self.table, f)]
+        optional = [f for f in splits if f not in forced]
         for size in range(len(optional) + 1):
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
@@ -309,7 +311,7 @@ class _Builder:
                 continue
             params.append((filt.name, filter_text(self.table, filt, value)))
             if filt.shape == "eq":
-                echo[filt.column] = value
+                echo[filt.column] = value.isoformat() if isinstance(value, dt.date) else value
             elif filt.shape == "in" and len(value) == 1:
                 echo[filt.column] = value[0]
         params += listing.params.items()

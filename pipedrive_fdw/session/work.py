@@ -102,8 +102,13 @@ class Work:
         body: bytes | None = None,
         content_type: str = "application/json",
         params: Params = (),
+        *,
+        file: bool = False,
     ) -> Answer:
-        """One request that may write, in a thread of its own; what was read before is forgotten."""
+        """One request that may write, in a thread of its own; what was read before is forgotten.
+
+        *file*: the answer is a file, and no envelope.
+        """
         session = self.session
         session.plan_tokens(op.tokens, self.guards)
         before = self.spent.requests
@@ -120,6 +125,7 @@ class Work:
                 spent=self.spent,
                 body=body,
                 content_type=content_type,
+                file=file,
             )
         )
         try:

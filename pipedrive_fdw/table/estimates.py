@@ -39,9 +39,11 @@ class Estimates:
         if bound.table.local:
             return None
         given = frozenset(bound.predicates(replace(request, conditions=tuple(joins))).equal)
+        # What the query itself must name goes along with each look-up.
+        named = given.union(n for n in bound.table.selecting if n in bound.predicates(request).equal)
         shown = frozenset(b.column.name for b in bound.binding.columns)
         keys = self._sizes.look_ups(shown, bound.settings())
-        rows = [rows for columns, rows in keys if given.issuperset(columns)]
+        rows = [rows for columns, rows in keys if named.issuperset(columns) and given.intersection(columns)]
         return (min(rows), self._width(request), 0) if rows else None
 
     def note(self, request: ScanRequest) -> None:

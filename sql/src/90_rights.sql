@@ -51,7 +51,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_int
 GRANT EXECUTE ON FUNCTION
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
-    pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean),
+    pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text),
+    pipedrive_internal.file_part(bytea, text),
     pipedrive_internal.require(text, text, integer),
     pipedrive_internal.await_conversion(name, text),
     pipedrive_internal.free_name(name, name[]),

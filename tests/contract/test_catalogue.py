@@ -8,13 +8,13 @@ from typing import Any, Callable
 import pytest
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES
-from pipedrive_fdw.catalog.functions import ARGUMENTS, PRICED, Argument
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
+from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
 from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
-from tests.contract.catalogue import EXTRA, operation_faults, table_faults
+from tests.contract.catalogue import EXTRA, table_faults
 from tests.contract.openapi import folder
 from tests.contract.structure import argument_faults
 
@@ -57,17 +57,6 @@ def test_the_argument_of_a_function_is_that_of_the_files(argument: Argument) -> 
     wrong = replace(argument, shape=list_of(object_of(mood=TEXT)))
     where = f"{argument.method} {argument.path}"
     assert f"{where}: {argument.name}[] takes no mood" in argument_faults(wrong)
-
-
-@needs_files
-@pytest.mark.parametrize("op", (*ARGUMENTS, *PRICED), ids=lambda op: f"{op.method} {op.path}")
-def test_the_price_of_a_function_is_that_of_the_files(op: Operation) -> None:
-    assert operation_faults(op) == []
-
-
-@needs_files
-def test_an_operation_of_another_price_is_seen() -> None:
-    assert operation_faults(replace(PRICED[0], tokens=19)) == ["GET /itemSearch costs 20 tokens, not 19"]
 
 
 @needs_files
