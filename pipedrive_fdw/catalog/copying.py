@@ -19,23 +19,28 @@ DAY, WEEK = "1 day", "7 days"
 DAILY = frozenset(
     {
         "activity_types",
+        "billing_addons",
         "activity_fields",
         "boards",
         "call_logs",
         "currencies",
         "deal_fields",
+        "deal_summary",
         "filters",
         "goals",
         "lead_fields",
         "lead_labels",
         "lead_sources",
+        "legacy_teams",
         "note_fields",
         "organization_fields",
         "permission_sets",
         "person_fields",
         "product_fields",
         "project_fields",
+        "project_templates",
         "roles",
+        "user_connections",
         "user_settings",
         "webhooks",
     }
@@ -80,6 +85,8 @@ def copying_of(table: Table) -> Copying:
     every = DAY if table.name in DAILY else ""
     if table.local:
         return Copying(NEVER, because="it shows the session that asks")
+    if table.selecting:
+        return Copying(NEVER, because=f"a query must name its {', '.join(table.selecting)}")
     if table.parent is not None and table.parent.guarded:
         return Copying(NEVER, because=f"it is read for one row of {table.parent.table} at a time")
     if table.parent is not None:
