@@ -68,6 +68,8 @@ lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server:
 	done
 	@printf 'pip>=25\nsetuptools>=77\n' | \
 	  $(BIN)/uv pip compile - $(LOCKED) --python-version 3.9 -o requirements/build.txt
+	@echo 'ziglang>=0.13,<0.16' | \
+	  $(BIN)/uv pip compile - $(LOCKED) --python-version 3.9 -o requirements/compiler.txt
 audit: $(VENV)/.audit ## known faults of the libraries, bandit's findings, secrets in the repository
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pipedrive_fdw tools/engine setup.py
 	git ls-files -z ':!tests' | xargs -0 $(BIN)/detect-secrets-hook

@@ -15,6 +15,7 @@ from typing import Any, Callable, TypeVar
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
+from pipedrive_fdw.extension.dropped_mappings import DROPPED
 from pipedrive_fdw.extension.import_schema import ImportedTable, account_fields, import_schema
 from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.foreign_table import ForeignTable
@@ -242,6 +243,11 @@ def _validate(asked: Question) -> str:
     return ""
 
 
+def _dropped(asked: Question) -> str:
+    DROPPED.add(asked["server"], asked["mapping"])
+    return ""
+
+
 def _pre_commit(asked: Question) -> str:
     TRANSACTION.pre_commit()
     return ""
@@ -249,19 +255,23 @@ def _pre_commit(asked: Question) -> str:
 
 def _commit(asked: Question) -> str:
     TRANSACTION.ended()
+    DROPPED.committed()
     return ""
 
 
 def _rollback(asked: Question) -> str:
+    DROPPED.rolled_back()
     return _warning(TRANSACTION.rolled_back())
 
 
 def _release(asked: Question) -> str:
     TRANSACTION.savepoint_released(asked["depth"])
+    DROPPED.savepoint_released(asked["depth"])
     return ""
 
 
 def _rollback_to(asked: Question) -> str:
+    DROPPED.savepoint_rolled_back(asked["depth"])
     return _warning(TRANSACTION.savepoint_rolled_back(asked["depth"]))
 
 
@@ -273,6 +283,7 @@ _SERVICES: Mapping[str, Callable[[Question], str]] = {
     "settings": _settings,
     "validate": _validate,
     "ask": lambda asked: answered(asked["server"], asked["mapping"], asked["request"]),
+    "dropped": _dropped,
     "pre commit": _pre_commit,
     "commit": _commit,
     "rollback": _rollback,

@@ -138,12 +138,24 @@ class Options:
     cache_ttl: int = _option(
         "how long (in seconds) all sessions share what one has read", _ST, number(0, 604_800), 0
     )
+    cache_stale: int = _option(
+        "how long (in seconds) an answer is shown beyond that while another session renews it",
+        _ST,
+        number(0, 604_800),
+        0,
+    )
     max_tokens_per_query: int = _option("API tokens that one query may spend", _ST, number(0, 1e9), 5_000)
     reserve_tokens: int = _option(
         "API tokens of the day that queries leave untouched", _ST, number(0, 1e9), 0
     )
     parallel: int = _option(
         "requests that a scan has under way at once, at most", (SERVER,), number(1, 32), 32
+    )
+    trust_counts: bool = _option(
+        "asks for the children of those parents alone that have any by Pipedrive's own count",
+        _ST,
+        boolean,
+        False,
     )
     push_text_sort: bool = _option(
         "lets Pipedrive sort text for an ORDER BY, in its own order", _ST, boolean, False
@@ -152,7 +164,12 @@ class Options:
         "when writes are sent: with each row, or at COMMIT", _ST, choice("immediate", "commit"), "immediate"
     )
     updatable: bool = _option("whether rows may be written", _ST, boolean, True)
+    log_writes: bool = _option(
+        "notes each request that writes in the server's log", (SERVER,), boolean, False
+    )
     rows: int | None = _option("the number of rows that the planner expects", (TABLE,), number(0, 1e12), None)
+    # The names of those that were given
+    given: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         values = ((option, getattr(self, option.name)) for option in OPTIONS)
@@ -160,14 +177,20 @@ class Options:
 
 
 OPTIONS: tuple[Option, ...] = tuple(
-    Option(name=f.name, default=f.default, **f.metadata) for f in fields(Options)
+    Option(name=f.name, default=f.default, **f.metadata) for f in fields(Options) if f.metadata
 )
 # The two ways to sign in.
 TOKEN = ("api_token",)
 OAUTH = ("client_id", "client_secret", "refresh_token")
 OAUTH_ADDRESS = "https://oauth.pipedrive.com"
-# Options that a session can set as pipedrive.<name>, over what server and table say.
-SESSION = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
+# Options that a session can set as pipedrive.<name>. Where server or table say something, a session can only
+# be stricter: what holds is the lesser or the greater of the two.
+SESSION: Mapping[str, Callable[[Any, Any], Any]] = {
+    "cache_ttl": min,
+    "max_tokens_per_query": min,
+    "reserve_tokens": max,
+    "suppress_extended_requests": max,
+}
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -201,7 +224,7 @@ def read_options(given: Mapping[str, str], where: tuple[str, ...] = (SERVER, MAP
             raise OptionError(
                 f'option "{name}" cannot be {shown}', hint=sentences(f"{name}: {error}")
             ) from None
-    return Options(**values)
+    return Options(**values, given=frozenset(values))
 
 
 def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
@@ -238,16 +261,17 @@ def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bo
 
 
 def with_session(options: Options, setting: Callable[[str], str | None]) -> Options:
-    """*options* with what the session has SET; *setting* reads a setting by its name.
+    """*options* with what the session has SET, within what was given; *setting* reads a setting by its name.
 
     Raises OptionError for a value that cannot be read.
     """
     changed: dict[str, Any] = {}
-    for name in SESSION:
+    for name, stricter in SESSION.items():
         value = setting(f"pipedrive.{name}")
         if value:
             try:
-                changed[name] = _BY_NAME[name].read(value)
+                wanted = _BY_NAME[name].read(value)
+                changed[name] = stricter(wanted, getattr(options, name)) if name in options.given else wanted
             except ValueError as error:
                 raise OptionError(
                     f"setting pipedrive.{name} cannot be {value!r}",

@@ -303,6 +303,14 @@ CREATE FOREIGN TABLE pipedrive.product_followers (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_followers');
 
+CREATE FOREIGN TABLE pipedrive.user_followers (
+    "user_id" bigint NOT NULL,
+    "follower_user_id" bigint NOT NULL,
+    "add_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_followers');
+
 CREATE FOREIGN TABLE pipedrive.deal_participants (
     "id" bigint NOT NULL,
     "deal_id" bigint NOT NULL,
@@ -635,6 +643,154 @@ CREATE FOREIGN TABLE pipedrive.files (
     "content" bytea,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'files');
+
+CREATE FOREIGN TABLE pipedrive.deal_files (
+    "deal_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "person_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_files');
+
+CREATE FOREIGN TABLE pipedrive.person_files (
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "org_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_files');
+
+CREATE FOREIGN TABLE pipedrive.organization_files (
+    "org_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "user_id" bigint,
+    "deal_id" bigint,
+    "person_id" bigint,
+    "product_id" bigint,
+    "activity_id" bigint,
+    "lead_id" uuid,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "cid" text,
+    "s3_bucket" text,
+    "mail_message_id" bigint,
+    "mail_template_id" bigint,
+    "deal_name" text,
+    "person_name" text,
+    "org_name" text,
+    "product_name" text,
+    "lead_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_files');
+
+CREATE FOREIGN TABLE pipedrive.product_files (
+    "product_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "file_name" text,
+    "file_size" bigint,
+    "active_flag" boolean,
+    "inline_flag" boolean,
+    "remote_location" text,
+    "remote_id" text,
+    "s3_bucket" text,
+    "product_name" text,
+    "url" text,
+    "name" text,
+    "description" text,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_files');
+
+CREATE FOREIGN TABLE pipedrive.product_images (
+    "product_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "company_id" text,
+    "public_url" text,
+    "add_time" timestamptz,
+    "mime_type" text,
+    "name" text,
+    "content" bytea,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_images');
+
+CREATE FOREIGN TABLE pipedrive.person_pictures (
+    "person_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "item_type" text,
+    "item_id" bigint,
+    "added_by_user_id" bigint,
+    "active_flag" boolean,
+    "file_size" bigint,
+    "pictures" jsonb,
+    "content" bytea,
+    "crop_x" bigint,
+    "crop_y" bigint,
+    "crop_width" bigint,
+    "crop_height" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_pictures');
 
 CREATE FOREIGN TABLE pipedrive.call_logs (
     "id" text NOT NULL,
@@ -1149,6 +1305,36 @@ CREATE FOREIGN TABLE pipedrive.phases (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'phases');
 
+CREATE FOREIGN TABLE pipedrive.project_templates (
+    "id" bigint NOT NULL,
+    "title" text,
+    "description" text,
+    "projects_board_id" bigint,
+    "owner_id" bigint,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_templates');
+
+CREATE FOREIGN TABLE pipedrive.project_groups (
+    "project_id" bigint NOT NULL,
+    "id" bigint NOT NULL,
+    "name" text,
+    "order_nr" bigint,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_groups');
+
+CREATE FOREIGN TABLE pipedrive.project_plan_items (
+    "project_id" bigint NOT NULL,
+    "item_type" text NOT NULL,
+    "item_id" bigint NOT NULL,
+    "phase_id" bigint,
+    "group_id" bigint,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_plan_items');
+
 CREATE FOREIGN TABLE pipedrive.deal_fields (
     "field_code" text NOT NULL,
     "field_name" text,
@@ -1388,6 +1574,34 @@ CREATE FOREIGN TABLE pipedrive.product_field_options (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_field_options');
 
+CREATE FOREIGN TABLE pipedrive.project_field_options (
+    "field_code" text NOT NULL,
+    "field_name" text,
+    "is_custom_field" boolean,
+    "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_field_options');
+
+CREATE FOREIGN TABLE pipedrive.activity_field_options (
+    "field_code" text NOT NULL,
+    "field_name" text,
+    "is_custom_field" boolean,
+    "id" bigint,
+    "text_id" text,
+    "label" text,
+    "color" text,
+    "add_time" timestamptz,
+    "update_time" timestamptz,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'activity_field_options');
+
 CREATE FOREIGN TABLE pipedrive.users (
     "id" bigint NOT NULL,
     "name" text,
@@ -1476,6 +1690,140 @@ CREATE FOREIGN TABLE pipedrive.currencies (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'currencies');
 
+CREATE FOREIGN TABLE pipedrive.deal_permitted_users (
+    "deal_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.lead_permitted_users (
+    "lead_id" uuid NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'lead_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.person_permitted_users (
+    "person_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.organization_permitted_users (
+    "org_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.product_permitted_users (
+    "product_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.project_permitted_users (
+    "project_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_permitted_users');
+
+CREATE FOREIGN TABLE pipedrive.user_permissions (
+    "user_id" bigint NOT NULL,
+    "can_add_custom_fields" boolean,
+    "can_add_products" boolean,
+    "can_add_prospects_as_leads" boolean,
+    "can_bulk_edit_items" boolean,
+    "can_change_visibility_of_items" boolean,
+    "can_convert_deals_to_leads" boolean,
+    "can_create_own_workflow" boolean,
+    "can_delete_activities" boolean,
+    "can_delete_custom_fields" boolean,
+    "can_delete_deals" boolean,
+    "can_edit_custom_fields" boolean,
+    "can_edit_deals_closed_date" boolean,
+    "can_edit_products" boolean,
+    "can_edit_shared_filters" boolean,
+    "can_export_data_from_lists" boolean,
+    "can_follow_other_users" boolean,
+    "can_merge_deals" boolean,
+    "can_merge_organizations" boolean,
+    "can_merge_people" boolean,
+    "can_modify_labels" boolean,
+    "can_see_company_wide_statistics" boolean,
+    "can_see_deals_list_summary" boolean,
+    "can_see_hidden_items_names" boolean,
+    "can_see_other_users" boolean,
+    "can_see_other_users_statistics" boolean,
+    "can_see_security_dashboard" boolean,
+    "can_share_filters" boolean,
+    "can_share_insights" boolean,
+    "can_use_api" boolean,
+    "can_use_email_tracking" boolean,
+    "can_use_import" boolean,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_permissions');
+
+CREATE FOREIGN TABLE pipedrive.user_role_settings (
+    "user_id" bigint NOT NULL,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_settings (
+    "role_id" bigint NOT NULL,
+    "deal_default_visibility" bigint,
+    "lead_default_visibility" bigint,
+    "org_default_visibility" bigint,
+    "person_default_visibility" bigint,
+    "product_default_visibility" bigint,
+    "deal_access_level" bigint,
+    "org_access_level" bigint,
+    "person_access_level" bigint,
+    "product_access_level" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_settings');
+
+CREATE FOREIGN TABLE pipedrive.role_pipelines (
+    "role_id" bigint NOT NULL,
+    "pipeline_id" bigint NOT NULL,
+    "is_visible" boolean,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'role_pipelines');
+
+CREATE FOREIGN TABLE pipedrive.legacy_teams (
+    "id" bigint NOT NULL,
+    "name" text,
+    "description" text,
+    "manager_id" bigint,
+    "users" bigint[],
+    "active_flag" boolean,
+    "deleted_flag" boolean,
+    "add_time" timestamptz,
+    "created_by_user_id" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_teams');
+
+CREATE FOREIGN TABLE pipedrive.legacy_team_users (
+    "team_id" bigint NOT NULL,
+    "user_id" bigint NOT NULL,
+    "row_id" text NOT NULL,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'legacy_team_users');
+
 CREATE FOREIGN TABLE pipedrive.api_usage (
     "tokens_left" bigint,
     "tokens_a_day" bigint,
@@ -1544,6 +1892,16 @@ CREATE FOREIGN TABLE pipedrive.webhooks (
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'webhooks');
 
+CREATE FOREIGN TABLE pipedrive.user_connections (
+    "google" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'user_connections');
+
+CREATE FOREIGN TABLE pipedrive.billing_addons (
+    "code" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'billing_addons');
+
 CREATE FOREIGN TABLE pipedrive.deal_changes (
     "deal_id" bigint NOT NULL,
     "field_key" text,
@@ -1582,6 +1940,180 @@ CREATE FOREIGN TABLE pipedrive.organization_changes (
     "is_bulk_update_flag" boolean,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_changes');
+
+CREATE FOREIGN TABLE pipedrive.project_changes (
+    "project_id" bigint NOT NULL,
+    "old_values" jsonb,
+    "new_values" jsonb,
+    "actor_user_id" bigint,
+    "time" timestamptz,
+    "change_source" text,
+    "change_source_user_agent" text,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'project_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_follower_changes (
+    "deal_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.person_follower_changes (
+    "person_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.organization_follower_changes (
+    "org_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.product_follower_changes (
+    "product_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "follower_user_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'product_follower_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_participant_changes (
+    "deal_id" bigint NOT NULL,
+    "action" text,
+    "actor_user_id" bigint,
+    "person_id" bigint,
+    "time" timestamptz,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_participant_changes');
+
+CREATE FOREIGN TABLE pipedrive.deal_flow (
+    "deal_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_flow');
+
+CREATE FOREIGN TABLE pipedrive.person_flow (
+    "person_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'person_flow');
+
+CREATE FOREIGN TABLE pipedrive.organization_flow (
+    "org_id" bigint NOT NULL,
+    "object" text,
+    "timestamp" timestamptz,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'organization_flow');
+
+CREATE FOREIGN TABLE pipedrive.deal_summary (
+    "status" text,
+    "user_id" bigint,
+    "pipeline_id" bigint,
+    "stage_id" bigint,
+    "filter_id" bigint,
+    "total_count" bigint,
+    "total_currency_converted_value" numeric,
+    "total_weighted_currency_converted_value" numeric,
+    "total_currency_converted_value_formatted" text,
+    "total_weighted_currency_converted_value_formatted" text,
+    "values_total" jsonb,
+    "weighted_values_total" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_summary');
+
+CREATE FOREIGN TABLE pipedrive.deal_timeline (
+    "start_date" date,
+    "interval" text,
+    "amount" bigint,
+    "field_key" text,
+    "user_id" bigint,
+    "pipeline_id" bigint,
+    "filter_id" bigint,
+    "period_start" timestamptz,
+    "period_end" timestamptz,
+    "totals_count" bigint,
+    "totals_values" jsonb,
+    "totals_weighted_values" jsonb,
+    "totals_open_count" bigint,
+    "totals_open_values" jsonb,
+    "totals_weighted_open_values" jsonb,
+    "totals_won_count" bigint,
+    "totals_won_values" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'deal_timeline');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_conversion (
+    "pipeline_id" bigint NOT NULL,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "from_stage_id" bigint,
+    "to_stage_id" bigint,
+    "conversion_rate" bigint,
+    "won_conversion" bigint,
+    "lost_conversion" bigint,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_conversion');
+
+CREATE FOREIGN TABLE pipedrive.pipeline_movement (
+    "pipeline_id" bigint NOT NULL,
+    "start_date" date,
+    "end_date" date,
+    "user_id" bigint,
+    "movements_between_stages_count" bigint,
+    "new_deals_count" bigint,
+    "new_deals_deals_ids" bigint[],
+    "new_deals_values" jsonb,
+    "new_deals_formatted_values" jsonb,
+    "deals_left_open_count" bigint,
+    "deals_left_open_deals_ids" bigint[],
+    "deals_left_open_values" jsonb,
+    "deals_left_open_formatted_values" jsonb,
+    "won_deals_count" bigint,
+    "won_deals_deals_ids" bigint[],
+    "won_deals_values" jsonb,
+    "won_deals_formatted_values" jsonb,
+    "lost_deals_count" bigint,
+    "lost_deals_deals_ids" bigint[],
+    "lost_deals_values" jsonb,
+    "lost_deals_formatted_values" jsonb,
+    "average_age_in_days_across_all_stages" bigint,
+    "average_age_in_days_by_stages" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'pipeline_movement');
+
+CREATE FOREIGN TABLE pipedrive.goal_results (
+    "goal_id" text NOT NULL,
+    "period_start" date,
+    "period_end" date,
+    "progress" bigint,
+    "goal" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'goal_results');
+
+CREATE FOREIGN TABLE pipedrive.recents (
+    "since_timestamp" timestamptz,
+    "item" text,
+    "id" bigint NOT NULL,
+    "data" jsonb,
+    "attrs" jsonb
+) SERVER pipedrive OPTIONS (table 'recents');
 
 CREATE FOREIGN TABLE pipedrive.subscriptions (
     "id" bigint NOT NULL,

@@ -27,6 +27,8 @@
 #include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_collation.h"
@@ -84,6 +86,7 @@ PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
+PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 
 /* What the versions of PostgreSQL call by different names */
 #if PG_VERSION_NUM < 150000
@@ -134,6 +137,8 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 /* Multicorn's callbacks, and Python's one function that takes no header */
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
+
+static object_access_hook_type next_access_hook;
 
 /* What Python answered: an SQLSTATE and message, detail and hint, or just a text */
 static struct
@@ -209,6 +214,7 @@ extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *t
 											 const char *hint, int cancelled);
 extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
+extern PGDLLEXPORT void pipedrive_fdw_log(const char *text);
 
 const char *pipedrive_fdw_question = NULL;
 
@@ -257,6 +263,22 @@ pipedrive_fdw_interrupted(void)
 		return true;
 #endif
 	return QueryCancelPending || ProcDiePending || ClientConnectionLost;
+}
+
+/*
+ * A line in the server's log.  It is sent to no client, and neither the statement nor
+ * its context follows, which hold values.
+ */
+void
+pipedrive_fdw_log(const char *text)
+{
+	ErrorContextCallback *context = error_context_stack;
+
+	HOLD_INTERRUPTS();			/* a cancel would jump out of ereport() over Python's frames */
+	error_context_stack = NULL;
+	ereport(LOG_SERVER_ONLY, (errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
+	error_context_stack = context;
+	RESUME_INTERRUPTS();
 }
 
 /*
@@ -330,6 +352,33 @@ json_value(Oid type, Datum value, bool isnull)
 									: OidOutputFunctionCall(function, value));
 	AtEOXact_GUC(true, nest);
 	return json;
+}
+
+static char *
+json_role(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return name ? quoted(name) : "null";	/* another session has dropped it */
+}
+
+static bool
+has_mapping(Oid user, Oid server)
+{
+	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
+}
+
+/* Who writes to a server, and with whose user mapping. */
+static char *
+json_caller(Oid user, Oid server)
+{
+	Oid			current = GetUserId();
+
+	if (!OidIsValid(user))
+		user = current;
+	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s}",
+					quoted(GetForeignServer(server)->servername), json_role(GetSessionUserId()), json_role(current),
+					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"");
 }
 
 /*
@@ -678,8 +727,8 @@ ask_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 	List	   *parameters = NIL;
 	char	   *conditions = json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters);
 	const char *answer = ask_table(relation, rel->userid, "plan",
-								   psprintf("%s,\"order\":%s,\"conditions\":%s,\"joins\":%s", planned->needs,
-											planned->order, conditions,
+								   psprintf("%s,\"order\":%s,\"limit\":%.0f,\"conditions\":%s,\"joins\":%s",
+											planned->needs, planned->order, Max(root->limit_tuples, 0), conditions,
 											json_expressions(root, rel, relation, joins, &parameters)),
 								   &planned->multicorn);
 
@@ -813,8 +862,9 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 	char	   *text;
 
 	clauses = extract_actual_clauses(clauses, false);
-	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"limit\":%.0f,\"conditions\":%s}",
+	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"limit\":%.0f,\"conditions\":%s}",
 					quoted(get_rel_name(relation)), planned->needs, planned->order, ordered,
+					JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
 					limited ? root->limit_tuples : 0.0, json_expressions(root, rel, relation, clauses, &parameters));
 	return make_foreignscan(tlist, clauses, rel->relid, parameters,
 							list_make2(planned->multicorn, makeString(text)), NIL, NIL, outer);
@@ -1199,8 +1249,10 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	const char *answer;
-	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\"", write->number,
-								   VERB(write->operation));
+	Oid			user = WRITE_USER(target, estate);
+	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\",\"caller\":%s", write->number,
+								   VERB(write->operation),
+								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation))));
 
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
@@ -1219,7 +1271,7 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		slot_getallattrs(slot);
 		row = add_row(&members, "new", relation, slot->tts_values, slot->tts_isnull);
 	}
-	answer = ask_table(RelationGetRelid(relation), WRITE_USER(target, estate), "write", members, NULL);
+	answer = ask_table(RelationGetRelid(relation), user, "write", members, NULL);
 	if (*answer)
 	{
 		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
@@ -1313,6 +1365,37 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
 }
 
 /*
+ * object_access_hook
+ *
+ * A user mapping goes, with its server or by itself.  Its options are still there:
+ * Python notes them, and removes at COMMIT what the files of the server keep of it.
+ */
+static void
+note_dropped(Oid mapping)
+{
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(mapping));
+	ForeignServer *server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
+	Oid			handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
+	bool		isnull;
+	Datum		options = SysCacheGetAttr(USERMAPPINGOID, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+
+	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
+	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
+		ask_module("dropped", psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
+									   json_options(isnull ? NIL : untransformRelOptions(options))));
+	ReleaseSysCache(tuple);
+}
+
+static void
+pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part, void *argument)
+{
+	if (next_access_hook)
+		next_access_hook(access, class, object, part, argument);
+	if (access == OAT_DROP && class == UserMappingRelationId)
+		note_dropped(object);
+}
+
+/*
  * Functions of SQL
  */
 
@@ -1339,8 +1422,7 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
 	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
 	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
-	bool		mapped = SearchSysCacheExists2(USERMAPPINGUSERSERVER, GetUserId(), server->serverid)
-		|| SearchSysCacheExists2(USERMAPPINGUSERSERVER, InvalidOid, server->serverid);
+	bool		mapped = has_mapping(GetUserId(), server->serverid) || has_mapping(InvalidOid, server->serverid);
 	const char *found;
 
 	if (right != ACLCHECK_OK)
@@ -1351,13 +1433,20 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
 	check_settings();
-	found = ask_module("ask", psprintf("\"server\":%s,\"mapping\":%s,\"request\":%s",
-										json_options(server->options),
+	found = ask_module("ask", psprintf("\"caller\":%s,\"server\":%s,\"mapping\":%s,\"request\":%s",
+										json_caller(InvalidOid, server->serverid), json_options(server->options),
 										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
 										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
 	if (!*found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));
+}
+
+/* load(): nothing.  But who calls it has loaded this library, and its hooks with it. */
+Datum
+pipedrive_fdw_load(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_VOID();
 }
 
 void
@@ -1377,6 +1466,8 @@ _PG_init(void)
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+	next_access_hook = object_access_hook;
+	object_access_hook = pipedrive_object_access;
 	run_before = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
 	/* The settings are defined so that others are an error; Python reads them */

@@ -5,6 +5,9 @@ of the credential and the request, so nobody meets the answers of another's cred
 company, with whatever credential, empties the cache of the company: the entries are removed, and a mark is
 changed that every entry bears, so that an answer which was under way during the write does not come back.
 
+Whoever asks for what an entry will hold has its flight, a locked file; others wait until it has ended. The
+kernel ends the flight of a process that dies. One that makes no progress is not waited for.
+
 Entries are made aside and moved into place: a reader meets a whole one or none. Nothing here can fail a
 query: what cannot be read or kept is asked for.
 """
@@ -24,7 +27,16 @@ from typing import Any
 
 import orjson
 
-from pipedrive_fdw.api.state import MOST_BYTES, is_moment, open_state, parsed, peeked, unusable
+from pipedrive_fdw.api.state import (
+    MOST_BYTES,
+    is_at,
+    is_moment,
+    open_state,
+    parsed,
+    peeked,
+    try_lock,
+    unusable,
+)
 from pipedrive_fdw.api.transport import MAX_BODY
 
 # What one company's cache holds at most. It is looked after now and then, so it may pass that by a little.
@@ -36,6 +48,11 @@ _SWEPT_AFTER_SHARE = 32
 _MARK = 16
 _FAST = 1
 _numbers = itertools.count()
+
+# Without progress for so long a flight is that of a session that was stopped, or whose client reads slowly.
+_STALLED_SECONDS = 5.0
+# The flights of this process, which cannot wait for itself.
+_own_flights: set[Path] = set()
 
 # One answer of an entry: what tells it from the others, and its body, packed.
 Page = tuple[Any, bytes]
@@ -53,6 +70,27 @@ def unpack(packed: bytes) -> bytes | None:
     except zlib.error:
         return None
     return body if unpacking.eof and len(body) <= MAX_BODY else None
+
+
+class Flight:
+    """The right to ask for what the entry of *path* will hold."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        _own_flights.add(path)
+
+    def progress(self) -> None:
+        """A part of the entry has come."""
+        with contextlib.suppress(OSError):
+            os.utime(self._descriptor)
+
+    def end(self) -> None:
+        """The entry is there, or will not be."""
+        if self._path in _own_flights:
+            _own_flights.discard(self._path)
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            os.close(self._descriptor)
 
 
 @dataclass(frozen=True)
@@ -119,6 +157,38 @@ class SharedCache:
             self._put += size
             self._sweep_now_and_then(self._folder)
 
+    def flight(self, key: Any) -> Flight | None:
+        """The flight of *key*, None where another session has it or there are none."""
+        if self._folder is None:
+            return None
+        path = self._flight_path(self._folder, key)
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = open_state(path)
+            if try_lock(descriptor) and is_at(descriptor, path):
+                os.utime(descriptor)
+                return Flight(path, descriptor)
+            os.close(descriptor)
+        return None
+
+    def is_in_flight(self, key: Any) -> bool:
+        """Whether another session asks for *key* and makes progress."""
+        if self._folder is None:
+            return False
+        path = self._flight_path(self._folder, key)
+        if path in _own_flights:
+            return False
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            # A lock that can be had is that of nobody
+            stalled = time.time() - os.fstat(descriptor).st_mtime > _STALLED_SECONDS
+            return not stalled and not try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
     def drop(self, key: Any) -> None:
         """Removes the entry of *key*."""
         if self._folder is not None:
@@ -161,6 +231,9 @@ class SharedCache:
     def _path(self, folder: Path, key: Any) -> Path:
         text = self._credential.encode() + b"\n" + orjson.dumps(key)
         return folder / hashlib.sha256(text).hexdigest()
+
+    def _flight_path(self, folder: Path, key: Any) -> Path:
+        return folder / f".flight-{self._path(folder, key).name}"
 
     def _write(self, path: Path, parts: Sequence[bytes], seconds: float) -> None:
         aside = path.parent / f".{os.getpid()}-{next(_numbers)}"

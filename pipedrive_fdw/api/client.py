@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pipedrive_fdw import __version__
 from pipedrive_fdw.addresses import ANY_COMPANY, check_written_segment
@@ -36,6 +36,9 @@ _START = 80
 # Statuses of requests that were refused before they cost anything.
 _FREE = (401, 429)
 _HEADERS = {"accept": "application/json", "user-agent": f"pipedrive-fdw/{__version__}"}
+# Statuses that name another address, and what a file is asked for with there: no credential goes along.
+_ELSEWHERE = (301, 302, 303, 307, 308)
+_FILE_HEADERS = {"accept": "*/*", "user-agent": _HEADERS["user-agent"]}
 
 
 @dataclass
@@ -109,7 +112,7 @@ class ApiToken:
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful answer: the envelope and the response's headers."""
+    """A successful answer: the envelope ({} of a file) and the response's headers."""
 
     payload: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -150,8 +153,9 @@ class Client:
         spent: Spent,
         body: bytes | None = None,
         content_type: str = "application/json",
+        file: bool = False,
     ) -> Answer:
-        """One operation, repeated where that is safe.
+        """One operation, repeated where that is safe; *file*: its body is the answer as it is.
 
         Raises the ApiError of its status, ProtocolError for an answer that is not Pipedrive's JSON,
         ConnectError when none came, OutcomeUnknownError when a write may or may not have arrived.
@@ -164,7 +168,7 @@ class Client:
             attempt += 1
             signed = self.credential.sign(exchange)
             self.limits.company = signed.company or self.limits.company
-            outcome = self._attempt(_signed(unsigned, signed, version), tokens, exchange, spent)
+            outcome = self._attempt(_signed(unsigned, signed, version), tokens, exchange, spent, file)
             if isinstance(outcome, Answer):
                 return outcome
             failure, error = outcome
@@ -193,11 +197,13 @@ class Client:
             turn = self.limits.confirm(turn, exchange)
         return turn
 
-    def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent) -> Any:
+    def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent, file: bool) -> Any:
         turn = self._turn(request, exchange, spent)
         spent.add(tokens)
         try:
-            response = self._transport.send(request, exchange)
+            response = content = self._transport.send(request, exchange)
+            if file and response.status in _ELSEWHERE:
+                content = self._transport.send(_elsewhere(request, response), exchange)
         except ConnectError as error:
             failure = Failure(request.method, 0, {}, arrived=error.arrived, lasting=error.lasting)
             if not error.arrived:
@@ -217,7 +223,37 @@ class Client:
         )
         charged = 0 if response.status in _FREE else tokens
         self.limits.learn(response.headers, turn, response.left, charged, exchange)
-        return _outcome(request, response)
+        if not file or content.status >= 300:
+            return _outcome(request, response) if content is response else _refused(request, content)
+        return Answer({}, content.headers, content.body)
+
+
+def _elsewhere(request: Request, response: Response) -> Request:
+    """The request for the file that *response* says is elsewhere, without anything that signs *request*.
+
+    Raises ProtocolError for an address that is neither encrypted nor the API's own.
+    """
+    url = urljoin(request.url, response.headers.get("location", ""))
+    there, here = urlsplit(url), urlsplit(request.url)
+    own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
+    if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):
+        raise ProtocolError(
+            "a file is said to be where it is not asked for",
+            detail=f"{request.method} {here.path} names an address that is not https.",
+            hint="Check company_domain and base_url.",
+        )
+    return Request("GET", url, headers=_FILE_HEADERS)
+
+
+def _refused(request: Request, content: Response) -> tuple[Failure, PipedriveError]:
+    """What it means that the storage has not given the file of *request*."""
+    where = f"{request.method} {urlsplit(request.url).path}"
+    error = ApiError(
+        "the storage does not give the file",
+        f"{where} led to it, and it answered with status {content.status}.",
+        status=content.status,
+    )
+    return Failure(request.method, 0, {}, lasting=True), error
 
 
 def _check_path(path: str) -> None:

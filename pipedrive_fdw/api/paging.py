@@ -41,7 +41,7 @@ def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page
             detail="A list without rows would be an empty one; this answer says nothing.",
             hint="Try again.",
         )
-    return data
+    return [{listing.scalar: value} for value in data] if listing.scalar else data
 
 
 def record_of(payload: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -102,7 +102,7 @@ def _lock(path: Path, waiter: Waiter) -> int:
     end, pause = time.monotonic() + _PATIENCE, _SOON
     while True:
         descriptor = open_state(path)
-        if _try(descriptor) and _is_at(descriptor, path):
+        if try_lock(descriptor) and is_at(descriptor, path):
             return descriptor
         os.close(descriptor)
         if waiter.aborted:
@@ -113,7 +113,8 @@ def _lock(path: Path, waiter: Waiter) -> int:
         pause = min(pause * 1.5, 0.02)
 
 
-def _try(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Locks the file, unless another has; False then."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -121,7 +122,7 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
     """True if *descriptor* is still that of the file at *path*."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.stat())

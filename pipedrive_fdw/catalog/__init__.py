@@ -10,6 +10,7 @@ from pipedrive_fdw.catalog import (
     deal_items,
     deals,
     fields,
+    figures,
     files,
     leads,
     links,
@@ -18,7 +19,9 @@ from pipedrive_fdw.catalog import (
     notes,
     products,
     projects,
+    rights,
     subscriptions,
+    teams,
     users,
     v1,
 )
@@ -39,8 +42,11 @@ FAMILIES = (
     fields,
     nested,
     users,
+    rights,
+    teams,
     account,
     changes,
+    figures,
     subscriptions,
 )
 TABLES: dict[str, Table] = {table.name: table for family in FAMILIES for table in family.TABLES}

@@ -162,6 +162,28 @@ WEBHOOKS = Table(
     rows=10,
 )
 
+USER_CONNECTIONS = Table(
+    name="user_connections",
+    doc="Accounts elsewhere of the token's user: one row.",
+    columns=(
+        Column("google", "text", "Id of the Google account; NULL where there is none.", source="text:google"),
+    ),
+    listings=(Listing("/userConnections", tokens=20, version=1, paging=NONE, rows="*"),),
+    key=(),
+    rows=1,
+)
+
+BILLING_ADDONS = Table(
+    name="billing_addons",
+    doc="Add-ons that the company has; attrs has whatever is told of each.",
+    columns=(Column("code", "text", "Code of the add-on."),),
+    listings=(
+        Listing("/billing/subscriptions/addons", tokens=20, version=1, paging=NONE, null_is_empty=True),
+    ),
+    key=("code",),
+    rows=5,
+)
+
 API_USAGE = Table(
     name="api_usage",
     doc="Budget and burst window as last reported, and what this session has used; costs no request.",
@@ -182,4 +204,4 @@ API_USAGE = Table(
     rows=1,
 )
 
-TABLES = (API_USAGE, FILTERS, GOALS, WEBHOOKS)
+TABLES = (API_USAGE, FILTERS, GOALS, WEBHOOKS, USER_CONNECTIONS, BILLING_ADDONS)

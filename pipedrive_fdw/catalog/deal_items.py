@@ -63,7 +63,7 @@ DEAL_PRODUCTS = Table(
         ),
     ),
     key=("deal_id", "id"),
-    parent=Parent("deals", "deal_id"),
+    parent=Parent("deals", "deal_id", count="products_count"),
     insert=add("/deals/{deal_id}/products", bulk=Bulk("/deals/{deal_id}/products/bulk", 25)),
     update=change("/deals/{deal_id}/products/{id}"),
     delete=remove("/deals/{deal_id}/products/{id}"),

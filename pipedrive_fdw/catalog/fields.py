@@ -109,7 +109,7 @@ PERSON_FIELDS = _fields("person", "/personFields", _ALL)
 ORGANIZATION_FIELDS = _fields("organization", "/organizationFields", _ALL)
 PRODUCT_FIELDS = _fields("product", "/productFields", "ui_visibility")
 ACTIVITY_FIELDS = _fields("activity", "/activityFields", "ui_visibility", editable=False)
-PROJECT_FIELDS = _fields("project", "/projectFields", editable=False)
+PROJECT_FIELDS = _fields("project", "/projectFields")
 
 _V1_FIELD = (
     Column("key", "text", "Key that records use.", not_null=True),

@@ -1,9 +1,11 @@
-"""Files and call logs (API v1)."""
+"""Files, images and call logs (API v1; images v2)."""
 
 from __future__ import annotations
 
-from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove
-from pipedrive_fdw.catalog.model import OFFSET, Column, Get, Listing, Table
+from dataclasses import replace
+
+from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, add, change, parent, ref, remove
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Parent, Table, Write
 
 _LINKS = (
     ref("deal_id", "deals", "The deal.", insert=True),
@@ -90,6 +92,100 @@ FILES = Table(
     delete=remove("/files/{id}", 1),
 )
 
+
+def _files_of(what: str, column: str, table: str, names: str = "") -> Table:
+    """The table of the files attached to rows of *table*; *names* are its columns of files, '' for most."""
+    chosen = names.split()
+    shown = tuple(
+        replace(c, insert=False, update=False)
+        for c in FILES.columns
+        if c.name != column
+        and c.source != "-"
+        and (c.name in chosen if chosen else not c.name.startswith(("project_", "file_type")))
+    )
+    return Table(
+        name=f"{what}_files",
+        doc=f"Files attached to {what}s: columns of files.",
+        columns=(parent(column, table, f"The {what}."), *shown, ROW_ID),
+        listings=(
+            Listing(
+                f"/{table}/{{{column}}}/files",
+                tokens=20,
+                version=1,
+                paging=OFFSET,
+                page_max=100,
+                null_is_empty=True,
+            ),
+        ),
+        key=(column, "id"),
+        parent=Parent(table, column),
+        hidden=FILES.hidden,
+        rows=2_000,
+    )
+
+
+def _only_written(column: Column) -> Column:
+    return replace(column, insert=True, source="-", doc=f"{column.doc}; only written.")
+
+
+_PRODUCT_IMAGE = "/products/{product_id}/images"
+PRODUCT_IMAGES = Table(
+    name="product_images",
+    doc="Images of products, one each.",
+    columns=(
+        parent("product_id", "products", "The product.", insert=True, required=True),
+        ID,
+        Column("company_id", "text", "Id of the account."),
+        Column("public_url", "text", "Address of the image."),
+        ADD_TIME,
+        Column("mime_type", "text", "Type of the image, like image/png."),
+        Column("name", "text", "Name of the file."),
+        replace(
+            _only_written(Column("content", "bytea", "The image", body="data", required=True)), update=True
+        ),
+    ),
+    listings=(Listing(_PRODUCT_IMAGE, tokens=10, paging=NONE, rows="*", null_is_empty=True),),
+    key=("product_id",),
+    parent=Parent("products", "product_id"),
+    present=("id",),
+    insert=Write(_PRODUCT_IMAGE, 20, encoding="multipart"),
+    update=Write(_PRODUCT_IMAGE, 20, method="PUT", encoding="multipart", fields=("content",)),
+    delete=Write(_PRODUCT_IMAGE, 6, method="DELETE", encoding=""),
+    rows=500,
+)
+
+PERSON_PICTURES = Table(
+    name="person_pictures",
+    doc="Pictures of persons, one each; an INSERT replaces the one that was there.",
+    columns=(
+        parent("person_id", "persons", "The person.", insert=True, required=True),
+        ID,
+        Column("item_type", "text", "Always person."),
+        Column("item_id", "bigint", "Id of the person."),
+        ref("added_by_user_id", "users", "The user who added it."),
+        Column("active_flag", "boolean", "Whether it is active."),
+        Column("file_size", "bigint", "Size in bytes."),
+        Column("pictures", "jsonb", "Addresses by size: {128: …, 512: …}."),
+        _only_written(Column("content", "bytea", "The picture", body="file", required=True)),
+        *(
+            _only_written(Column(f"crop_{part}", "bigint", f"Pixels: {meaning}"))
+            for part, meaning in (
+                ("x", "where the part that is kept begins, from the left"),
+                ("y", "the same from the top"),
+                ("width", "width of that part"),
+                ("height", "height of that part"),
+            )
+        ),
+    ),
+    listings=(Listing("/persons/{person_id}/picture", tokens=1, paging=NONE, rows="*", null_is_empty=True),),
+    key=("person_id",),
+    parent=Parent("persons", "person_id"),
+    present=("id",),
+    insert=add("/persons/{person_id}/picture", 1, encoding="multipart"),
+    delete=remove("/persons/{person_id}/picture", 1),
+    rows=500,
+)
+
 CALL_LOGS = Table(
     name="call_logs",
     doc="Call logs that are assigned to the token's user.",
@@ -125,4 +221,19 @@ CALL_LOGS = Table(
     rows=1_000,
 )
 
-TABLES = (FILES, CALL_LOGS)
+TABLES = (
+    FILES,
+    _files_of("deal", "deal_id", "deals"),
+    _files_of("person", "person_id", "persons"),
+    _files_of("organization", "org_id", "organizations"),
+    _files_of(
+        "product",
+        "product_id",
+        "products",
+        "id add_time update_time file_name file_size active_flag inline_flag remote_location remote_id "
+        "s3_bucket product_name url name description",
+    ),
+    PRODUCT_IMAGES,
+    PERSON_PICTURES,
+    CALL_LOGS,
+)

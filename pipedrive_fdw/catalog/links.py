@@ -22,8 +22,9 @@ from pipedrive_fdw.catalog.contacts import PERSONS
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Parent, Table
 
 
-def _followers(what: str, column: str, table: str, rows: int) -> Table:
-    """The table of the users who follow rows of *table*; *column* names the followed one."""
+def _followers(what: str, column: str, table: str, rows: int, count: str = "followers_count") -> Table:
+    """The table of the users who follow rows of *table*; *column* names the followed one, whose column
+    *count* says how many they are."""
     path = f"/{table}/{{{column}}}/followers"
     return Table(
         name=f"{what}_followers",
@@ -36,7 +37,7 @@ def _followers(what: str, column: str, table: str, rows: int) -> Table:
         ),
         listings=(Listing(path, tokens=10),),
         key=(column, "user_id"),
-        parent=Parent(table, column),
+        parent=Parent(table, column, count=count),
         insert=add(path),
         delete=remove(path + "/{user_id}"),
         rows=rows,
@@ -46,7 +47,22 @@ def _followers(what: str, column: str, table: str, rows: int) -> Table:
 DEAL_FOLLOWERS = _followers("deal", "deal_id", "deals", 10_000)
 PERSON_FOLLOWERS = _followers("person", "person_id", "persons", 10_000)
 ORGANIZATION_FOLLOWERS = _followers("organization", "org_id", "organizations", 10_000)
-PRODUCT_FOLLOWERS = _followers("product", "product_id", "products", 1_000)
+PRODUCT_FOLLOWERS = _followers("product", "product_id", "products", 1_000, count="")
+
+USER_FOLLOWERS = Table(
+    name="user_followers",
+    doc="Users who follow users.",
+    columns=(
+        parent("user_id", "users", "The user who is followed."),
+        ref("follower_user_id", "users", "The user who follows.", source="user_id", not_null=True),
+        Column("add_time", "timestamptz", "Since when."),
+        ROW_ID,
+    ),
+    listings=(Listing("/users/{user_id}/followers", tokens=10),),
+    key=("user_id", "follower_user_id"),
+    parent=Parent("users", "user_id"),
+    rows=20,
+)
 
 DEAL_PARTICIPANTS = Table(
     name="deal_participants",
@@ -76,7 +92,7 @@ DEAL_PARTICIPANTS = Table(
         Listing("/deals/{deal_id}/participants", tokens=10, version=1, paging=OFFSET, null_is_empty=True),
     ),
     key=("deal_id", "id"),
-    parent=Parent("deals", "deal_id"),
+    parent=Parent("deals", "deal_id", count="participants_count"),
     insert=add("/deals/{deal_id}/participants", 1),
     delete=remove("/deals/{deal_id}/participants/{id}", 1),
 )
@@ -162,7 +178,13 @@ ORGANIZATION_RELATIONSHIPS = Table(
         ),
     ),
     # A record found by its id does not say from which side it is seen.
-    get=Get("/organizationRelationships/{id}", tokens=2, version=1, lookup=False),
+    get=Get(
+        "/organizationRelationships/{id}",
+        tokens=2,
+        version=1,
+        lookup=False,
+        parents=("rel_owner_org_id", "rel_linked_org_id"),
+    ),
     key=("org_id", "id"),
     parent=Parent("organizations", "org_id"),
     insert=add("/organizationRelationships", 1),
@@ -177,6 +199,7 @@ TABLES = (
     PERSON_FOLLOWERS,
     ORGANIZATION_FOLLOWERS,
     PRODUCT_FOLLOWERS,
+    USER_FOLLOWERS,
     DEAL_PARTICIPANTS,
     DEAL_PERSONS,
     ORGANIZATION_PERSONS,

@@ -170,7 +170,7 @@ def _linked_messages(what: str, column: str, table: str) -> Table:
             ),
         ),
         key=(column, "id"),
-        parent=Parent(table, column),
+        parent=Parent(table, column, count="email_messages_count"),
         needs="the token needs the OAuth scope mail:read or mail:full",
         left_out={
             "object": "the kind of entry, always mailMessage",

@@ -30,7 +30,8 @@ NONE, CURSOR, OFFSET = "none", "cursor", "offset"
 #   parts   an address: the text there and the flat fields beside it (address_country, …) as one object
 #   list    a list written as text (1,2), as its only element, or as null when it is empty
 #   number  a whole number, or one written as text; nothing for any other value
-READERS = ("not", "has", "id", "parts", "list", "number")
+#   text    a text; nothing for any other value (false where there is none)
+READERS = ("not", "has", "id", "parts", "list", "number", "text")
 
 
 def read_source(source: str) -> tuple[str, tuple[str, ...]]:
@@ -60,12 +61,14 @@ class Column:
     extended    only the get operation returns it: one more request a row, made when it is named
     not_null    the API never leaves it empty (ids)
     references  "table.column" that it points to
+    same_as     the column that has the same value in every row
     insert      it can be given in an INSERT; ``required``: it must be
     update      it can be given in an UPDATE
-    body        dotted path in the request body, when it is not the name; "file" is the content of a
-                multipart body and "file.name" the name it is sent under
+    body        dotted path in the request body, when it is not the name; of a multipart body a bytea is
+                the content, and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
-                text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59
+                text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59, ``list`` an array of the
+                one value
     shape       of a jsonb that can be given: what the API takes
     """
 
@@ -78,6 +81,7 @@ class Column:
     extended: bool = False
     not_null: bool = False
     references: str = ""
+    same_as: str = ""
     insert: bool = False
     update: bool = False
     required: bool = False
@@ -134,7 +138,7 @@ class Filter:
             ``until`` column < value (whole seconds, exclusive)
             ``flag``  boolean sent as 0 or 1
     values  when not empty: only these can be sent, others are decided here
-    required  the operation answers only when it is given
+    required  the operation answers only when it is given: a parent, or what a query must name
     alone   the API ignores its other filters when this one is given
     share   the part of the rows that one value keeps, a guess for choosing between paths
     """
@@ -160,6 +164,7 @@ class Listing(Operation):
     paging    NONE, CURSOR (v2) or OFFSET (v1 start and limit); ``page_max`` rows a page at most
     rows      dotted path of the records under ``data``, when data is not itself the list; '*' when
               data is one object, which is the only row
+    scalar    the list has bare values: each is a record with the value under this name
     filters   what it can be asked for; a placeholder of the path is asked for through the column of
               the same name
     sorts     columns by which it can be ordered
@@ -168,7 +173,7 @@ class Listing(Operation):
     repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
               write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
-    key       dotted path of what tells the records of the list apart
+    key       dotted path of what tells the records of the list apart; '' when that is the whole record
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields
@@ -177,6 +182,7 @@ class Listing(Operation):
     paging: str = CURSOR
     page_max: int = 500
     rows: str = ""
+    scalar: str = ""
     filters: tuple[Filter, ...] = ()
     sorts: tuple[str, ...] = ()
     holds: Mapping[str, Any] = field(default_factory=dict)
@@ -205,6 +211,7 @@ class Get(Operation):
     labels, include, custom  as those of a Listing
     lookup  False where the record that it finds may be no row of the table (a message of another folder):
             it then only fills extended columns and says what a record is before it is changed
+    parents the columns of the record that name the parents whose rows show it, where ``lookup`` is False
     missing_is_empty  a 404 says that the record has nothing in its extended columns
     """
 
@@ -213,6 +220,7 @@ class Get(Operation):
     custom: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     lookup: bool = True
+    parents: tuple[str, ...] = ()
     labels: bool = False
     missing_is_empty: bool = False
 
@@ -263,12 +271,14 @@ class Parent:
     """Rows of the table hang on rows of *table*; *column* of the child names the parent's *key*.
 
     guarded  the parents are not walked: a query must name them (one costly list for each)
+    count    the parent's column that says how many rows hang on it
     """
 
     table: str
     column: str
     key: str = "id"
     guarded: bool = False
+    count: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,8 +299,8 @@ class Table:
               column another value; nor deleted, where no UPDATE can set the column
     shared    the column that names the record where several rows show the same one: it is written once
               for each value
-    removed   Pipedrive has taken the operations away: an answer of 404 to all of them is not an absence of
-              rows but an error
+    removed   Pipedrive has taken the operations away, or does so account by account: an answer of 404 to
+              all of them is not an absence of rows but an error
     local     its one row is known here and costs no request; it has no listing
     custom_fields  whose custom fields its records have: 'deal', 'lead' (which shares them), 'person', …
     needs     what an account or token must have, for the error of 402, 403, 404, 410 and 415
@@ -327,6 +337,18 @@ class Table:
             if one.name == name:
                 return one
         return None
+
+    @property
+    def selecting(self) -> tuple[str, ...]:
+        """The columns, besides that of the parent, by which a query must say what it wants."""
+        of_parent = () if self.parent is None else (self.parent.column,)
+        needed = (f.column for li in self.listings for f in li.filters if f.required)
+        return tuple(name for name in dict.fromkeys(needed) if name not in of_parent)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it cannot be read whole: a query must name the parent, or what it wants."""
+        return bool(self.selecting) or (self.parent is not None and self.parent.guarded)
 
     def with_changes(self, **changes: Any) -> Table:
         return replace(self, **changes)

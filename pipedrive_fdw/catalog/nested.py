@@ -13,7 +13,14 @@ from types import MappingProxyType
 from pipedrive_fdw.catalog.activities import ACTIVITIES
 from pipedrive_fdw.catalog.common import ROW_ID, change, ref, remove, writable
 from pipedrive_fdw.catalog.contacts import PERSONS
-from pipedrive_fdw.catalog.fields import DEAL_FIELDS, ORGANIZATION_FIELDS, PERSON_FIELDS, PRODUCT_FIELDS
+from pipedrive_fdw.catalog.fields import (
+    ACTIVITY_FIELDS,
+    DEAL_FIELDS,
+    ORGANIZATION_FIELDS,
+    PERSON_FIELDS,
+    PRODUCT_FIELDS,
+    PROJECT_FIELDS,
+)
 from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table, Write
 from pipedrive_fdw.catalog.products import PRODUCT_VARIATIONS, PRODUCTS
 
@@ -203,13 +210,15 @@ def in_activities(
 
 
 def _options(what: str, fields: Table) -> Table:
-    """The options of choices among *what*'s fields; they have operations of their own."""
+    """The options of choices among *what*'s fields; where they are written, by operations of their own."""
+    editable = fields.insert is not None
     path = f"{fields.listings[0].path}/{{field_code}}/options"
     table = nested(
         fields,
         "options",
         f"{what}_field_options",
-        f"Options of the choices among the fields of {what}s; only those of custom fields can be changed.",
+        f"Options of the choices among the fields of {f'{what}s'.replace('ys', 'ies')}"
+        + ("; only those of custom fields can be changed." if editable else "."),
         (
             Column(
                 "field_code",
@@ -218,8 +227,8 @@ def _options(what: str, fields: Table) -> Table:
                 source="/field_code",
                 not_null=True,
                 references=f"{fields.name}.field_code",
-                insert=True,
-                required=True,
+                insert=editable,
+                required=editable,
             ),
             Column("field_name", "text", "Name of the field.", source="/field_name"),
             Column(
@@ -242,13 +251,15 @@ def _options(what: str, fields: Table) -> Table:
                 body="id",
                 sent="number",
             ),
-            Column("label", "text", "Label.", insert=True, update=True, required=True),
+            Column("label", "text", "Label.", insert=editable, update=editable, required=editable),
             Column("color", "text", "Colour."),
             Column("add_time", "timestamptz", "When it was created."),
             Column("update_time", "timestamptz", "When it was last changed."),
         ),
         "text_id",
     )
+    if not editable:
+        return replace(table, rows=200)
     return replace(
         table,
         insert=Write(path, 5, batch=True),
@@ -269,4 +280,6 @@ TABLES = (
     _options("person", PERSON_FIELDS),
     _options("organization", ORGANIZATION_FIELDS),
     _options("product", PRODUCT_FIELDS),
+    _options("project", PROJECT_FIELDS),
+    _options("activity", ACTIVITY_FIELDS),
 )

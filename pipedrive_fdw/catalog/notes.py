@@ -94,7 +94,7 @@ NOTE_COMMENTS = Table(
         ADD_TIME,
         UPDATE_TIME,
         Column("content", "text", "Text (HTML).", insert=True, update=True, required=True),
-        Column("object_id", "bigint", "Id of the note."),
+        Column("object_id", "bigint", "Id of the note.", same_as="note_id"),
         Column("object_type", "text", "Always note."),
         ref("user_id", "users", "The user who wrote it."),
         ref("updater_id", "users", "The user who last changed it."),

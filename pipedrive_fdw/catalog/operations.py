@@ -1,5 +1,5 @@
 """What each operation of the API costs, and which OAuth scopes it asks for (operations.json, which tests/docs
-takes from the OpenAPI files)."""
+takes from the OpenAPI files; what stands only in those of the old core is marked as removed)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def price(version: int, method: str, path: str) -> int:
         if all(mine == part or mine.startswith("{") for mine, part in zip(known, parts))
     ]
     return fitting[0] if fitting else _USUAL[method] * (2 if version == 1 else 1)
+
+
+def documented() -> list[str]:
+    """The operations that Pipedrive documents today, by their names in operations.json."""
+    return [name for name, known in _table().items() if not known.get("removed")]
+
+
+def tokens(name: str) -> int:
+    """The price of the operation of this name."""
+    return int(_table()[name]["tokens"])
 
 
 def known_as(version: int, method: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Projects, their tasks, boards and phases (API v2)."""
+"""Projects, their tasks, plans, templates, boards and phases (API v2; plans v1)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pipedrive_fdw.catalog.common import (
     FILTER_ID,
     ID,
     LABEL_IDS,
+    ROW_ID,
     UPDATE_TIME,
     add,
     change,
+    parent,
     ref,
     remove,
     writable,
@@ -173,4 +175,60 @@ PHASES = Table(
     rows=20,
 )
 
-TABLES = (PROJECTS, TASKS, BOARDS, PHASES)
+PROJECT_TEMPLATES = Table(
+    name="project_templates",
+    doc="Templates of projects.",
+    columns=(
+        ID,
+        Column("title", "text", "Title."),
+        Column("description", "text", "Description."),
+        ref("projects_board_id", "boards", "The board of its projects."),
+        ref("owner_id", "users", "The user who owns it."),
+        ADD_TIME,
+        UPDATE_TIME,
+    ),
+    listings=(Listing("/projectTemplates", tokens=10),),
+    get=Get("/projectTemplates/{id}", tokens=1),
+    needs=_NEEDS,
+    rows=20,
+)
+
+_PROJECT = parent("project_id", "projects", "The project.")
+PROJECT_GROUPS = Table(
+    name="project_groups",
+    doc="Groups in the plans of projects.",
+    columns=(
+        _PROJECT,
+        ID,
+        Column("name", "text", "Name."),
+        Column("order_nr", "bigint", "Position."),
+        ROW_ID,
+    ),
+    listings=(
+        Listing("/projects/{project_id}/groups", tokens=20, version=1, paging=NONE, null_is_empty=True),
+    ),
+    key=("project_id", "id"),
+    parent=Parent("projects", "project_id"),
+    needs=_NEEDS,
+    rows=500,
+)
+
+PROJECT_PLAN_ITEMS = Table(
+    name="project_plan_items",
+    doc="Tasks and activities in the plans of projects; set_project_plan_item() moves one.",
+    columns=(
+        _PROJECT,
+        Column("item_type", "text", "task or activity.", not_null=True),
+        Column("item_id", "bigint", "Id of the task or the activity.", not_null=True),
+        ref("phase_id", "phases", "Its phase."),
+        Column("group_id", "bigint", "Its group.", references="project_groups.id"),
+        ROW_ID,
+    ),
+    listings=(Listing("/projects/{project_id}/plan", tokens=20, version=1, paging=NONE, null_is_empty=True),),
+    key=("project_id", "item_type", "item_id"),
+    parent=Parent("projects", "project_id"),
+    needs=_NEEDS,
+    rows=2_000,
+)
+
+TABLES = (PROJECTS, TASKS, BOARDS, PHASES, PROJECT_TEMPLATES, PROJECT_GROUPS, PROJECT_PLAN_ITEMS)

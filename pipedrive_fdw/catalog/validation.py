@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipedrive_fdw.catalog.copying import copying_faults
 from pipedrive_fdw.catalog.model import OFFSET, READERS, Table, Write
 
 
@@ -16,7 +17,7 @@ def validate(tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
         faults += _column_faults(table, tables, types)
         faults += _read_faults(table, tables)
         faults += _write_faults(table)
-    return faults
+    return faults + copying_faults(tables)
 
 
 def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
@@ -28,7 +29,7 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
             faults.append(f"{where}: type {column.type} has no codec")
         if column.reader not in ("", *READERS):
             faults.append(f"{where}: has an unknown reader")
-        if column.sent not in ("", "flag", "number", "text", "utc"):
+        if column.sent not in ("", "flag", "number", "text", "utc", "list"):
             faults.append(f"{where}: is sent in an unknown form")
         if column.required and not column.insert:
             faults.append(f"{where}: is required but cannot be given")
@@ -68,12 +69,11 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
             faults += [f"{where}: {c} is a column of the elements" for c in asked if c in inner]
         if any(f.shape not in ("eq", "in", "since", "until", "flag") for f in listing.filters):
             faults.append(f"{where}: a filter has an unknown shape")
-        needed = [f.column for f in listing.filters if f.required] + list(listing.placeholders)
         keys = [c.path for c in table.columns if c.name in table.key]
-        if listing.paging == OFFSET and tuple(listing.key.split(".")) not in keys:
+        if listing.paging == OFFSET and listing.key and tuple(listing.key.split(".")) not in keys:
             faults.append(f"{where}: {listing.key} is no key of its records")
-        if needed and table.parent is None:
-            faults.append(f"{where}: needs {', '.join(needed)} but the table has no parent")
+        if listing.placeholders and table.parent is None:
+            faults.append(f"{where}: needs {', '.join(listing.placeholders)} but the table has no parent")
     slots = table.get.placeholders if table.get is not None else ()
     faults += [f"{name}: {c} of its get is no column" for c in slots if c not in known]
     parent = table.parent
@@ -81,6 +81,11 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
         faults.append(f"{name}: parent table {parent.table} is not declared")
     elif parent and tables[parent.table].column(parent.key) is None:
         faults.append(f"{name}: {parent.table} has no column {parent.key}")
+    elif parent and parent.count and tables[parent.table].column(parent.count) is None:
+        faults.append(f"{name}: {parent.table} has no column {parent.count}")
+    sames = [c.same_as for c in table.columns if c.same_as]
+    sames += table.get.parents if table.get is not None else ()
+    faults += [f"{name}: {c} is no column" for c in sames if c not in known]
     if parent and parent.column not in known:
         faults.append(f"{name}: parent column {parent.column} is no column")
     return faults

@@ -142,7 +142,7 @@ def kinds() -> list[Kind]:
         ways = [
             (listing.tokens, name, listing)
             for name, opens in opened.items()
-            if opens == one
+            if opens == one and not TABLES[name].removed
             for listing in TABLES[name].listings[:1]
             if not listing.placeholders and not any(f.required for f in listing.filters)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,10 +17,13 @@ from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.extension.bodies import Body, encode_body
+from pipedrive_fdw.extension.copies import declarations
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.list_pages import list_pages
@@ -31,8 +35,9 @@ from pipedrive_fdw.write.transaction import TRANSACTION
 
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
 _MOST_CHARACTERS, _SHOWN = 2_000, 100
-# What a page of a search can hold (FACTS 3).
-_HITS = 100
+# What a page of a search can hold, that of all kinds of records less.
+_HITS = 500
+_HITS_OF_ALL = 100
 Values = Mapping[str, Any]
 
 
@@ -40,8 +45,9 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     """The JSON that answers a function of the extension, '' for NULL.
 
     *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
-    the texts of COMMENTs, with ``forget`` it removes what is kept of the account, otherwise it is a request
-    as for ``send``. Raises WriteError for a text of another form.
+    the texts of COMMENTs, with ``copies`` for how copies of the tables are kept, with ``usage`` for what the
+    session has spent, with ``forget`` it removes what is kept of the account, otherwise it is a request as
+    for ``send``. Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -52,6 +58,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
         raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
+    if "copies" in request:
+        return orjson.dumps(list(declarations(options))).decode()
+    if "usage" in request:
+        return orjson.dumps(session_for(options).usage()).decode()
     if "forget" in request:
         return str(forget(options))
     data = send(options, request)
@@ -61,9 +71,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 def send(options: Options, request: Values) -> Any:
     """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
-    It has the members method and path, and may have query, body, and with GET pages (true for the items of
-    all pages of a search). Raises WriteError for a request that cannot be sent, and the API's error with the
-    rows that the statement has written before.
+    It has the members method and path, and may have query, body, encoding (how the body is sent) and want:
+    with GET "pages" for the items of all pages of a search, "file" for the bytes of the answer in base64.
+    Raises WriteError for a request that cannot be sent, and the API's error with the rows that the statement
+    has written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
@@ -79,8 +90,11 @@ def send(options: Options, request: Values) -> Any:
     query, body = _exact(request, "query"), _exact(request, "body")
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
-    params, whole = _parameters(query), method == "GET" and request.get("pages") is True
-    answers = [_sent(options, op, params, body, whole) for body in bodies]
+    params, want = _parameters(query), str(request.get("want"))
+    if method != "GET" and want == "pages":
+        want = ""
+    encoding = str(request.get("encoding", "json"))
+    answers = [_sent(options, op, params, encode_body(encoding, body), want) for body in bodies]
     return answers if many else answers[0]
 
 
@@ -103,11 +117,11 @@ def _comments(options: Options) -> Iterator[dict[str, str | None]]:
             yield {"table_name": table.name, "column_name": column.name, "comment": comment}
 
 
-def _sent(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+def _sent(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     """The ``data`` of one request. Raises the API's error with the rows that the statement wrote before."""
     try:
         with TRANSACTION.reported():
-            data = _data(options, op, params, body, whole)
+            data = _data(options, op, params, body, want)
     except PipedriveError as error:
         raise _explained(error, options, op.path) from None
     if op.method != "GET":
@@ -117,13 +131,19 @@ def _sent(options: Options, op: Operation, params: Params, body: Any, whole: boo
     return data
 
 
-def _data(options: Options, op: Operation, params: Params, body: Any, whole: bool) -> Any:
+def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     options = with_session(options, setting)
-    work = Work(session_for(options), Guards(options.max_tokens_per_query, options.reserve_tokens))
+    guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
+    work = Work(session_for(options), guards, write_log=write_log() if options.log_writes else None)
     try:
-        if whole:
+        if want == "pages":
             return _every_page(work, op, params)
-        return work.send(op, op.path, None if body is None else orjson.dumps(body), params=params).data
+        answer = work.send(op, op.path, *body, params=params, file=want == "file")
+        if want == "file":
+            return base64.b64encode(answer.body).decode()
+        payload = answer.payload
+        # One operation (GET /filters/helpers) answers without an envelope.
+        return payload.get("data") if "data" in payload or "success" in payload else payload
     finally:
         work.close()
 
@@ -139,12 +159,14 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
 
 def _every_page(work: Work, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
-    listing = Listing(op.path, op.tokens, op.version, op.method, rows="items")
-    call = Call(listing, op.path, (*params, ("limit", str(_HITS))))
+    limit = str(_HITS_OF_ALL if op.path == "/itemSearch" else _HITS)
+    call = Call(op, op.path, (*params, ("limit", limit)))
     first = work.ask(call)
+    bare = isinstance(first.get("data"), list)  # the search of one field
+    listing = Listing(op.path, op.tokens, op.version, op.method, rows="" if bare else "items")
     pages = list_pages(work, listing, call, first=first)
     items = [item for page in pages for item in page]
-    return {**first["data"], "items": items}
+    return {**({} if bare else first["data"]), "items": items}
 
 
 def _family(table: Table) -> str:

@@ -15,6 +15,7 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.paths import Call, Order
 from pipedrive_fdw.values.codec import CODECS
+from pipedrive_fdw.values.times import utc_text
 
 # More keys than this custom_fields= does not take; it then returns all of them.
 MOST_KEYS = 15
@@ -54,6 +55,7 @@ class Settings:
     labels     ask for the labels of options, which a column shows
     named      the columns of the catalogue whose fields are needed, None for all
     custom     the keys of the custom fields that are needed, None for all
+    trust_counts  parents that are said to have no children are not asked for them
     shared     what the statement's other scans ask for: a request that is the same is sent once
     """
 
@@ -65,6 +67,7 @@ class Settings:
     labels: bool = False
     named: frozenset[str] | None = None
     custom: tuple[str, ...] | None = None
+    trust_counts: bool = False
     shared: Shared = field(default_factory=dict)
 
 
@@ -164,6 +167,8 @@ def filter_text(table: Table, filt: Filter, value: Any) -> str:
     codec = CODECS[column.type if column else "text"]
     if filt.shape == "flag":
         return "1" if value else "0"
+    if column is not None and column.sent == "utc":
+        return utc_text(value)
     if filt.shape == "in":
         return ",".join(codec.text(v) for v in value)
     return codec.text(value)
@@ -190,3 +195,43 @@ def list_size(table: Table, listing: Listing, settings: Settings) -> int:
 def is_known(table: Table, settings: Settings) -> bool:
     """Whether the sizes of its lists are known and not guessed."""
     return settings.rows is not None or all(list_name(li) in settings.sizes for li in table.listings)
+
+
+# ---- where a list has the records whose column is empty, as far as anybody has seen
+
+# In the order of the column: at one of the ends, or elsewhere.
+NULLS_AT_ENDS, NULLS_ELSEWHERE = 1, 2
+
+
+def nulls_name(listing: Listing, column: str) -> str:
+    """What it is remembered by, among the sizes, how many there are."""
+    return f"{list_name(listing)} without {column}"
+
+
+def nulls_place_name(listing: Listing, column: str) -> str:
+    """And where they stand in the order of *column*."""
+    return f"{list_name(listing)} by {column}"
+
+
+def nulls_settled(table: Table, listing: Listing, column: str, settings: Settings) -> bool:
+    """Whether it is known that *listing* has them at its ends or not at all. The API has one order for all
+    lists of a table."""
+    places = {settings.sizes.get(nulls_place_name(li, column)) for li in table.listings}
+    return NULLS_AT_ENDS in places or settings.sizes.get(nulls_name(listing, column)) == 0
+
+
+def nulls_elsewhere(table: Table, column: str, settings: Settings) -> bool:
+    """Whether a list of *table* is known to have them in the middle."""
+    return any(settings.sizes.get(nulls_place_name(li, column)) == NULLS_ELSEWHERE for li in table.listings)
+
+
+def parents_name(listing: Listing, count: str) -> str:
+    """What it is remembered by, among the sizes, how many records of *listing* have children by *count*."""
+    return f"{list_name(listing)} with {count}"
+
+
+def counted_columns(table: Table, settings: Settings) -> tuple[str, ...]:
+    """The columns of the records that say how many rows of other tables hang on them."""
+    parents = (child.parent for child in settings.tables.values())
+    counts = {p.count for p in parents if p is not None and p.table == table.name and p.count}
+    return tuple(sorted(counts if settings.named is None else counts & settings.named))

@@ -26,6 +26,7 @@ Tree = Any
 # The operators that compare, with the operator that says the same from right to left.
 _SWAPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _ONE_WAY = frozenset(("~~", "~~*", "!~~", "!~~*", "~", "~*", "!~", "!~*"))
+_SHIFTS = frozenset(("+", "-"))
 _ARRAYS = frozenset(("= ANY", "<> ALL"))
 _TESTS = frozenset(("IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE"))
 # How many elements an array is guessed to have that is known only when the scan runs, as PostgreSQL guesses.
@@ -43,7 +44,7 @@ class Condition:
     operator  =, <>, <, <=, >, >=, ~~ and the like; = ANY and <> ALL; a test such as IS NULL
     value     the operand as PostgreSQL prints it, None for NULL; for an array a list of such values
     type      PostgreSQL's name of the operand's type, of an array's elements; '' for a test
-    through   calls around the column, the inner first: (('timezone', 'UTC'), ('date',))
+    through   calls around the column, the inner first: (('timezone', 'UTC'), ('+', '1 day'), ('date',))
     """
 
     column: str
@@ -84,7 +85,7 @@ def _read(tree: Tree, parameters: Sequence[Any] | None) -> Condition | None:
     if column is None or not isinstance(right, dict) or "type" not in right:
         return None
     if operator in _ARRAYS:
-        return None if column[1] else Condition(column[0], operator, *_array(right, parameters))
+        return Condition(column[0], operator, *_array(right, parameters), column[1])
     if operator in _SWAPPED or operator in _ONE_WAY:
         return Condition(column[0], operator, _value(right, parameters), bare_type(right["type"]), column[1])
     return None
@@ -93,21 +94,23 @@ def _read(tree: Tree, parameters: Sequence[Any] | None) -> Condition | None:
 def _column(tree: Tree) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
     """The column in *tree*, and the calls around it."""
     through: list[tuple[str, ...]] = []
-    while isinstance(tree, dict) and "function" in tree:
-        texts = [a["value"] for a in tree["arguments"] if _is_text(a)]
-        others = [a for a in tree["arguments"] if not _is_text(a)]
-        if len(others) != 1:
+    while isinstance(tree, dict) and "column" not in tree:
+        name, kind = tree.get("function", ""), "text"
+        if not name and tree.get("operator") in _SHIFTS:
+            name, kind = tree["operator"], "interval"
+        given = [a["value"] for a in tree.get("arguments", ()) if _is_known(a, kind)]
+        others = [a for a in tree.get("arguments", ()) if not _is_known(a, kind)]
+        if not name or len(others) != 1 or (name == "-" and others[0] is not tree["arguments"][0]):
             return None
-        through.insert(0, (tree["function"], *texts))
+        through.insert(0, (name, *given))
         tree = others[0]
-    if not isinstance(tree, dict) or "column" not in tree:
-        return None
-    return tree["column"], tuple(through)
+    return (tree["column"], tuple(through)) if isinstance(tree, dict) else None
 
 
-def _is_text(tree: Tree) -> bool:
+def _is_known(tree: Tree, kind: str) -> bool:
+    """Whether *tree* is a value of the type *kind*."""
     return (
-        isinstance(tree, dict) and bare_type(tree.get("type", "")) == "text" and tree.get("value") is not None
+        isinstance(tree, dict) and bare_type(tree.get("type", "")) == kind and tree.get("value") is not None
     )
 
 
@@ -123,3 +126,45 @@ def _array(tree: Mapping[str, Any], parameters: Sequence[Any] | None) -> tuple[A
     if isinstance(value, RuntimeValue):
         return [value] * _UNKNOWN_ELEMENTS, kind
     return None if value is None else parse_array_literal(value), kind
+
+
+# ---- words
+
+
+def shown(condition: Condition) -> str:
+    """The condition as SQL."""
+    column = condition.column
+    for name, *arguments in condition.through:
+        given = [_quoted(argument) for argument in arguments]
+        column = (
+            f"{column} {name} {given[0]}" if name in ("+", "-") else f"{name}({', '.join([*given, column])})"
+        )
+    operator = {"= ANY": "IN", "<> ALL": "NOT IN"}.get(condition.operator, condition.operator)
+    if not condition.type:
+        return f"{column} {operator}"
+    if isinstance(condition.value, list) and not isinstance(next(iter(condition.value), None), RuntimeValue):
+        values = [_literal(v, condition.type) for v in condition.value[:_SHOWN_VALUES]]
+        if len(condition.value) > _SHOWN_VALUES:
+            values.append(f"… {len(condition.value)} values")
+        return f"{column} {operator} ({', '.join(values)})"
+    value = condition.value[0] if isinstance(condition.value, list) else condition.value
+    return f"{column} {operator} {_literal(value, condition.type)}"
+
+
+_SHOWN_VALUES = 5
+_BARE = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
+
+
+def _literal(value: Any, kind: str) -> str:
+    """*value* of the type *kind* as SQL."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, RuntimeValue):
+        return str(value)
+    if kind == "boolean":
+        return "true" if value in ("t", "true") else "false"
+    return value if kind in _BARE else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

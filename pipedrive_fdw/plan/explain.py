@@ -11,8 +11,9 @@ from pipedrive_fdw.plan.paths import Batches, Children, Gets, Lists, ScanPlan, S
 _SHOWN_CALLS = 5
 
 
-def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
-    """What *plan* will ask for, what is pushed, what is rechecked, and what it costs."""
+def explain_plan(plan: ScanPlan, verbose: bool = False, unsorted: str = "") -> Iterator[str]:
+    """What *plan* will ask for, what is pushed, what is rechecked, and what it costs; *unsorted* says why
+    PostgreSQL sorts."""
     if not plan.steps:
         yield "No request: the conditions exclude every row"
         return
@@ -23,6 +24,9 @@ def explain_plan(plan: ScanPlan, verbose: bool = False) -> Iterator[str]:
     if plan.order:
         keys = ", ".join(o.column + (" DESC" if o.reverse else "") for o in plan.order)
         yield f"Sorted {'by Pipedrive' if plan.streamed else 'here'}: {keys}"
+        yield from _null_rows(plan)
+    if unsorted:
+        yield f"Sorted here: {unsorted}"
     if plan.pushed:
         yield "Pushed: " + " AND ".join(plan.pushed)
     if plan.rechecked:
@@ -34,7 +38,8 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
     if isinstance(step, (Lists, Gets, Batches)):
         stop = step.stop if isinstance(step, Lists) else None
         # Calls with values that are known only when the scan runs look all alike
-        lines = list(dict.fromkeys(call.text(verbose) for call in step.calls))
+        calls = (*step.calls, *step.opposite) if isinstance(step, Lists) else step.calls
+        lines = list(dict.fromkeys(call.text(verbose) for call in calls))
         shown = lines if verbose else lines[:_SHOWN_CALLS]
         yield from shown
         if len(lines) > len(shown):
@@ -54,6 +59,20 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
     yield f"GET /api/v{step.listing.version}{step.listing.path}{query}" + (
         f", {step.chunk} parents at a time" if step.chunk > 1 else ""
     )
+    if step.count is not None:
+        yield f"Only those whose {step.count.name} is not 0"
+    if step.saving:
+        yield f"The option {step.saving}"
+
+
+def _null_rows(plan: ScanPlan) -> Iterator[str]:
+    """Where rows without a value of the column that is sorted by are looked for."""
+    lists = [step for step in plan.steps if isinstance(step, Lists) and step.opposite]
+    if lists and plan.streamed:
+        column = plan.order[0].column
+        yield f"Rows without {column} are looked for at both ends" + (
+            "" if all(step.settled for step in lists) else "; a list that has none there is read whole"
+        )
 
 
 def _tokens(plan: ScanPlan) -> str:

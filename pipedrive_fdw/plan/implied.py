@@ -9,6 +9,7 @@ on a time zone takes the widest of the zone's offsets around that moment.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ _LONGEST = {
 }
 # A zone of unknown rules is at most this far from UTC.
 _FARTHEST = dt.timedelta(hours=26)
+_FIXED = ("UTC", "Etc/UTC", "GMT")
 # Some days are an hour longer than others, and PostgreSQL may have other rules of a zone than Python.
 _MARGIN = dt.timedelta(hours=2)
 
@@ -70,7 +72,7 @@ def _keeps_zone(name: str, arguments: list[str], zoned: bool) -> bool:
     """Whether the result of a call has a time zone."""
     if name == "timezone":
         return not zoned
-    return zoned if name == "date_trunc" else name == "timestamptz"
+    return zoned if name in ("date_trunc", "+", "-") else name == "timestamptz"
 
 
 def _first_span(call: tuple[str, ...], operator: str, value: Any) -> Span | None:
@@ -113,6 +115,8 @@ def _undone(
         if arguments != ["year"]:
             return None
         return _to_utc(span, session_zone) if has_zone else span
+    if name in ("+", "-"):
+        return _shifted(span, name, arguments[0], has_zone and session_zone not in _FIXED)
     if name == "date_trunc":
         return _truncated(span, arguments, session_zone, has_zone)
     if name == "date":
@@ -134,6 +138,34 @@ def _truncated(span: Span, arguments: list[str], session_zone: str, has_zone: bo
         return None
     # A day in which clocks are put back lasts longer
     return _later(span, longest + _MARGIN if has_zone and longest >= _DAY else longest)
+
+
+_PARTS = re.compile(r"([+-]?\d+) (year|mon|day)s?|([+-]?)(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def _shifted(span: Span, sign: str, interval: str, has_summer: bool) -> Span | None:
+    """*span* before *interval* was added or subtracted; *has_summer* where clocks may be put back."""
+    least = most = dt.timedelta()
+    if _PARTS.sub("", interval).strip():
+        return None  # an infinite one
+    for number, unit, minus, hours, minutes, seconds in _PARTS.findall(interval):
+        if unit in ("year", "mon"):
+            # 28 to 31 days a month
+            months = int(number) * (12 if unit == "year" else 1)
+            least, most = (t + months * dt.timedelta(days=d) for t, d in ((least, 28), (most, 31)))
+        elif unit:
+            least, most = (t + dt.timedelta(days=int(number)) for t in (least, most))
+        else:
+            time = dt.timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+            least, most = (t - time if minus == "-" else t + time for t in (least, most))
+    least, most = min(least, most), max(least, most)
+    if sign == "-":
+        least, most = -most, -least
+    if has_summer and max(abs(least), abs(most)) >= _DAY:  # some days are an hour longer than others
+        least, most = least - _MARGIN, most + _MARGIN
+    return Span(
+        None if span.low is None else span.low - most, None if span.high is None else span.high - least
+    )
 
 
 def _later(span: Span, longest: dt.timedelta) -> Span:
@@ -159,7 +191,7 @@ def _from_utc(span: Span, zone: str) -> Span:
 
 def _offsets(time: dt.datetime, zone: str) -> list[dt.timedelta]:
     """Offsets from UTC between which that of *zone* is around *time*."""
-    if zone in ("UTC", "Etc/UTC", "GMT"):
+    if zone in _FIXED:
         return [dt.timedelta()]
     try:
         # A name like CET can be that of an abbreviation to PostgreSQL, which has other rules

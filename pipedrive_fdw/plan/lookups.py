@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Filter, Get, Listing, Table
 from pipedrive_fdw.plan.calls import Settings, get_call
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Candidate, Gets, Step
+from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Candidate, Gets, ScanPlan, Step, Walk
 from pipedrive_fdw.plan.predicates import Predicates
 
 
@@ -124,3 +124,15 @@ class LookupPaths:
     def _key_path(self, column: str) -> tuple[str, ...]:
         declared = self.table.column(column)
         return declared.path if declared else (column,)
+
+
+def parents_of_records(table: Table, predicates: Predicates, settings: Settings) -> Walk | None:
+    """The parents that records name which are looked up by their own ids, None where no ids are given."""
+    get = table.get
+    if get is None or not get.parents or any(name not in predicates.equal for name in get.placeholders):
+        return None
+    (name,) = get.placeholders
+    ids = predicates.equal[name]
+    calls = tuple(get_call(table, get, {name: value}, settings) for value in ids)
+    columns = tuple(c for c in table.columns if c.name in get.parents)
+    return Walk(ScanPlan(table, (Gets(get, calls),)), columns, len(ids) * len(columns))

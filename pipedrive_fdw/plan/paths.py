@@ -5,13 +5,15 @@ Pure. The executor runs these objects and EXPLAIN prints them; there is no other
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 from urllib.parse import quote
 
-from pipedrive_fdw.catalog.model import Get, Listing, Operation, Table
+from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
 from pipedrive_fdw.plan.conditions import RuntimeValue
+from pipedrive_fdw.plan.predicates import Range
 
 _SHOWN = 60
 
@@ -59,10 +61,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Order:
-    """A column by which the rows come, *reverse* for descending. It is empty in no row that is kept."""
+    """A column by which the rows come, *reverse* for descending.
+
+    nulls   'first' or 'last', where rows without a value come; '' where no row that is kept is without one
+    """
 
     column: str
     reverse: bool = False
+    nulls: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,12 @@ class Stop:
 
     order: Order
     bound: Any
+
+    @property
+    def most(self) -> float:
+        """How many records there can be before it: ids are whole numbers from 1 on."""
+        counts = self.order.column == "id" and not self.order.reverse and isinstance(self.bound, int)
+        return max(self.bound, 1) if counts else math.inf
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,10 @@ class Lists:
     ahead       how a look-up takes others along
     stop        where each call is left before its end
     whole       no filter is sent: what ends by itself has given the whole list
+    opposite    each call in the opposite order: rows without a value, which are to come first, stand at
+                either end
+    counted     the columns that say how many rows of other tables hang on a record
+    settled     so it is known; otherwise a list with such rows at neither end is read whole
     both_ends   it comes by id, and may be read from both ends at once where all rows are taken
     """
 
@@ -123,6 +139,9 @@ class Lists:
     ahead: Ahead | None = None
     stop: Stop | None = None
     whole: bool = False
+    opposite: tuple[Call, ...] = ()
+    settled: bool = False
+    counted: tuple[str, ...] = ()
     both_ends: bool = False
 
     @property
@@ -181,19 +200,26 @@ class Batches:
 class Children:
     """One listing for the parents that *walk* yields, *chunk* of them in a call; *column* names the parent.
 
-    *parent_key* is the path of the id in the parent's record, which goes into the path's placeholder or
-    into the parameter *param*; ``params`` and ``echo`` as in Call.
+    keys    columns of the walked records that hold a parent's id, which goes into the path's placeholder or
+            into the parameter *param*; ``params`` and ``echo`` as in Call
+    limits  those that the query can keep
+    count   the column of the walked records that says how many rows hang on a parent: none is asked for
+            where it is 0
+    saving  what it would be worth to trust such a column, as EXPLAIN shows it
     """
 
     listing: Listing
     walk: ScanPlan
     column: str
-    parent_key: tuple[str, ...] = ("id",)
+    keys: tuple[Column, ...]
     param: str = ""
     chunk: int = 1
     params: tuple[tuple[str, str], ...] = ()
     echo: Mapping[str, Any] = field(default_factory=dict)
     calls_expected: int = 1
+    limits: Range | None = None
+    count: Column | None = None
+    saving: str = ""
 
     @property
     def tokens(self) -> int:
@@ -202,6 +228,33 @@ class Children:
     @property
     def requests(self) -> int:
         return self.walk.requests + self.calls_expected
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Parents that are read for their children: *parents* are expected, whose ids stand in columns *keys*.
+
+    count      the column that says how many children one has, where it is trusted
+    untrusted  the same where it is not
+    with_any   how many parents had children when that was last seen, None where it never was
+    """
+
+    plan: ScanPlan
+    keys: tuple[Column, ...]
+    parents: int
+    count: Column | None = None
+    untrusted: str = ""
+    with_any: int | None = None
+
+    def saving(self, tokens: int, chunk: int) -> str:
+        """What it would be worth to trust the count; *tokens* are the price of a call for *chunk* parents."""
+        if not self.untrusted:
+            return ""
+        saying = f"trust_counts 'true' asks only those whose {self.untrusted} is not 0"
+        if self.with_any is None:
+            return saying
+        spared = math.ceil(self.parents / chunk) - math.ceil(self.with_any / chunk)
+        return f"{saying}: {max(spared, 0) * tokens} tokens less" if spared > 0 else ""
 
 
 Step = Union[Lists, Gets, Batches, Children]

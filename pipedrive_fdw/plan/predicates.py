@@ -10,15 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from pipedrive_fdw.catalog.common import ROW_ID
-from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
+from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, shown
 from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
 from pipedrive_fdw.values.codec import Codec, codec_for
 from pipedrive_fdw.values.times import Far
+
+# The part of the rows that is guessed to be left of a range, as PostgreSQL guesses.
+SHARE = 0.33
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class Range:
         return not (
             self.high is not None and (value > self.high or (value == self.high and not self.high_inclusive))
         )
+
+    def expected(self, rows: int) -> int:
+        """How many of *rows* with numbers of their own are expected in the range."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return max(0, min(rows, self.high - self.low + 1))
+        return math.ceil(rows * SHARE)
 
     def narrowed(self, operator: str, bound: Any) -> Range:
         """This range with one more bound. A bound that is known only at run time takes the place of
@@ -99,9 +108,10 @@ def _among(value: Any, values: tuple[Any, ...]) -> bool:
 _COMPARISONS = ("<", "<=", ">", ">=")
 # Types whose values compare in Python as in PostgreSQL; text does not, because of collations
 _ORDERED = frozenset(("bigint", "numeric", "timestamptz", "date", "boolean"))
+# The calls by which a whole number becomes one of another type
+_NUMBERS = ((("numeric",),), (("float8",),))
 # A floating-point number beyond this stands for several whole numbers
 _EXACT_FLOAT = 1 << 53
-_SHOWN_VALUES = 5
 _TRUTHS = {
     "IS TRUE": (True,),
     "IS FALSE": (False,),
@@ -118,15 +128,13 @@ class _Collector:
         self.equal: dict[str, tuple[Any, ...]] = {}
         self.ranges: dict[str, Range] = {}
         self.not_null: set[str] = set()
-        self.texts: list[tuple[str, str, str]] = []
+        self.texts: dict[tuple[str, str, str], None] = {}  # in order, each once
         self.impossible = False
 
     def add(self, condition: Condition) -> None:
         column, operator = condition.column, condition.operator
         codec = self.codecs.get(column)
-        text = (column, operator, _show(condition, codec))
-        if text not in self.texts:
-            self.texts.append(text)
+        self.texts[column, operator, shown(condition)] = None
         if codec is None:
             return
         if operator == "IS NULL":
@@ -167,7 +175,8 @@ class _Collector:
         elif any(isinstance(v, RuntimeValue) for v in known):
             self.equal[column] = values
         else:
-            self.equal[column] = tuple(v for v in known if v in values)
+            common = set(values)
+            self.equal[column] = tuple(v for v in known if v in common)
 
     def _add_key(self, row_ids: tuple[Any, ...]) -> None:
         """What *row_ids* say of the columns that they join; the last may hold colons itself."""
@@ -177,7 +186,7 @@ class _Collector:
         ]
         keys = [parts for parts in split if len(parts) == len(self.key)]
         for place, (name, codec) in enumerate(self.key.items()):
-            parsed = (_parsed(codec, Condition(name, "=", parts[place], codec.name)) for parts in keys)
+            parsed = (_key_part(codec, name, parts[place]) for parts in keys)
             self._add_values(name, tuple(dict.fromkeys(value for value in parsed if value is not None)))
 
     def _add_bound(self, column: str, operator: str, bound: Any) -> None:
@@ -185,24 +194,39 @@ class _Collector:
 
     def _add_implied(self, condition: Condition, codec: Codec) -> None:
         column, operator = condition.column, condition.operator
-        if codec.name == "bigint" and condition.through in ((("numeric",),), (("float8",),)):
-            value = _operand(condition)
+        if codec.name == "bigint" and condition.through in _NUMBERS:
+            self._add_number(condition, codec)
+        elif codec.name in ("timestamptz", "date"):
+            several = condition.value if operator == "= ANY" else [condition.value]
+            single = "=" if operator == "= ANY" else operator
+            found = [
+                _implied_bounds(replace(condition, operator=single, value=value), codec, self.zone)
+                for value in several
+                if value is not None
+            ]
+            for one, widest in ((">=", min), (">", min), ("<=", max), ("<", max)):
+                bounds = [bound for bounds in found for way, bound in bounds if way == one]
+                late = [bound for bound in bounds if isinstance(bound, RuntimeValue)]
+                if bounds and len(bounds) >= len(found):
+                    self._add_bound(column, one, late[0] if late else widest(bounds))
+
+    def _add_number(self, condition: Condition, codec: Codec) -> None:
+        """A comparison of a whole number as one of another type."""
+        column, operator = condition.column, condition.operator
+        several = condition.value if operator == "= ANY" else [condition.value]
+        for one in several:
+            value = None if one is None else _operand(replace(condition, value=one))
             if isinstance(value, Decimal) and not abs(value) < _EXACT_FLOAT:
                 return  # NaN too
-            plain = Condition(column, operator, condition.value, condition.type)
-            if operator == "=":
-                values = _values(plain, codec, self.zone)
-                if values is not None:
-                    self._add_values(column, values)
-            elif operator in _COMPARISONS:
-                bound = _bound(plain, codec, self.zone)
-                if bound is not None:
-                    self._add_bound(column, *bound)
-            return
-        if codec.name not in ("timestamptz", "date"):
-            return
-        for low_or_high, bound in _implied_bounds(condition, codec, self.zone):
-            self._add_bound(column, low_or_high, bound)
+        plain = replace(condition, through=())
+        if operator in ("=", "= ANY"):
+            values = _values(plain, codec, self.zone)
+            if values is not None:
+                self._add_values(column, values)
+        elif operator in _COMPARISONS:
+            bound = _bound(plain, codec, self.zone)
+            if bound is not None:
+                self._add_bound(column, *bound)
 
     def found(self) -> Predicates:
         for column, allowed in self.equal.items():
@@ -272,6 +296,16 @@ def _parsed(codec: Codec, condition: Condition) -> Any:
     return None
 
 
+def _key_part(codec: Codec, name: str, text: str) -> Any:
+    """A part of a row_id as a value of its column, None where it is none."""
+    if not isinstance(text, RuntimeValue):
+        try:
+            codec.load(text)
+        except ValueError:
+            return None
+    return _parsed(codec, Condition(name, "=", text, codec.name))
+
+
 def _whole(value: Any) -> int | None:
     """A number as a whole one, None where it is none."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -287,6 +321,7 @@ def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | 
         return None
     several = condition.value if isinstance(condition.value, list) else [condition.value]
     out: list[Any] = []
+    seen = set()
     for one in several:
         if one is None:
             continue
@@ -296,8 +331,9 @@ def _values(condition: Condition, codec: Codec, zone: str) -> tuple[Any, ...] | 
             if codec.name == "bigint" and isinstance(_operand(single), Decimal):
                 continue  # 1.5 equals no whole number
             return None
-        if isinstance(parsed, RuntimeValue) or parsed not in out:
+        if isinstance(parsed, RuntimeValue) or parsed not in seen:
             out.append(parsed)
+            seen.add(parsed)
     return tuple(out)
 
 
@@ -349,41 +385,3 @@ def _implied_bounds(condition: Condition, codec: Codec, zone: str) -> list[tuple
     if zoned:
         return [(operator, time.replace(tzinfo=UTC)) for operator, time in bounds if time is not None]
     return [(operator, time.date()) for operator, time in bounds if time is not None]
-
-
-# ---- words
-
-
-def _show(condition: Condition, codec: Codec | None) -> str:
-    """The condition as SQL."""
-    column = condition.column
-    for name, *arguments in condition.through:
-        column = f"{name}({', '.join([*(_quoted(a) for a in arguments), column])})"
-    operator = {"= ANY": "IN", "<> ALL": "NOT IN"}.get(condition.operator, condition.operator)
-    if not condition.type:
-        return f"{column} {operator}"
-    if isinstance(condition.value, list) and not isinstance(next(iter(condition.value), None), RuntimeValue):
-        shown = [_literal(v, condition.type) for v in condition.value[:_SHOWN_VALUES]]
-        if len(condition.value) > _SHOWN_VALUES:
-            shown.append(f"… {len(condition.value)} values")
-        return f"{column} {operator} ({', '.join(shown)})"
-    value = condition.value[0] if isinstance(condition.value, list) else condition.value
-    return f"{column} {operator} {_literal(value, condition.type)}"
-
-
-_BARE = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
-
-
-def _literal(value: Any, kind: str) -> str:
-    """*value* of the type *kind* as SQL."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, RuntimeValue):
-        return str(value)
-    if kind == "boolean":
-        return "true" if value in ("t", "true") else "false"
-    return value if kind in _BARE else _quoted(value)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -8,7 +8,6 @@ that cannot be sent is an error before any request.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.times import utc_text
 
 Row = Mapping[str, Any]
 FILE = "file"
@@ -31,14 +31,15 @@ FILE = "file"
 class Change:
     """One request that writes: the operation, its path, the properties of its body.
 
-    content, file_name  the content of the part ``file`` of a multipart body, and its file name
-    key                 the key columns of the row, as far as they are known before the answer
+    content, part, file_name  the content of a part of a multipart body, the part's name, and its file name
+    key                       the key columns of the row, as far as they are known before the answer
     """
 
     op: Write
     path: str
     body: Mapping[str, Any] = field(default_factory=dict)
     content: bytes | None = None
+    part: str = FILE
     file_name: str = ""
     key: Row = field(default_factory=dict)
 
@@ -217,7 +218,9 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         if column.sent == "text":
             return str(value)
         if column.sent == "utc":
-            return value.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+            return utc_text(value)
+        if column.sent == "list":
+            return [CODECS[column.type].dump(value)]
         return CODECS[column.type].dump(value)
     except (ValueError, TypeError, AttributeError) as error:
         raise WriteError(
@@ -231,7 +234,7 @@ def encoded(change: Change) -> tuple[bytes | None, str]:
     if op.encoding == "":
         return None, ""
     if op.encoding == "form":
-        texts = {n: _form_text(v) for n, v in change.body.items()}
+        texts = {n: form_text(v) for n, v in change.body.items()}
         return urlencode(texts).encode(), "application/x-www-form-urlencoded"
     if op.encoding == "multipart":
         return _multipart(change)
@@ -239,7 +242,7 @@ def encoded(change: Change) -> tuple[bytes | None, str]:
     return orjson.dumps(body), "application/json"
 
 
-def _form_text(value: Any) -> str:
+def form_text(value: Any) -> str:
     return (
         ""
         if value is None
@@ -250,9 +253,9 @@ def _form_text(value: Any) -> str:
 
 
 def _multipart(change: Change) -> tuple[bytes, str]:
-    fields: list[tuple[str, Any]] = [(name, _form_text(value)) for name, value in change.body.items()]
+    fields: list[tuple[str, Any]] = [(name, form_text(value)) for name, value in change.body.items()]
     file = (change.file_name or FILE, change.content or b"", "application/octet-stream")
-    return encode_multipart_formdata([*fields, (FILE, file)])
+    return encode_multipart_formdata([*fields, (change.part, file)])
 
 
 # How a server reads these in the head of a part is not agreed upon: browsers write a quote as %22, mail
@@ -260,9 +263,14 @@ def _multipart(change: Change) -> tuple[bytes, str]:
 _AMBIGUOUS = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
+def is_carried(name: str) -> bool:
+    """Whether an upload carries the file name *name* exactly."""
+    return bool(name) and not _AMBIGUOUS.search(name)
+
+
 def _file_name(table: Table, column: Column, name: str) -> str:
     """*name* if an upload carries it exactly. Raises WriteError otherwise."""
-    if name and not _AMBIGUOUS.search(name):
+    if is_carried(name):
         return name
     why = "has a quote, a backslash or a control character, which uploads may change" if name else "is empty"
     raise WriteError(
@@ -274,14 +282,14 @@ def _file_name(table: Table, column: Column, name: str) -> str:
 
 def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, Any]) -> Change:
     properties: dict[str, Any] = {}
-    content, file_name = None, ""
+    content, part, file_name = None, FILE, ""
     for name, value in body.items():
         column = table.column(name)
         if column is None:
             continue
         where = column.body or name
-        if where == FILE:
-            content = value
+        if column.type == "bytea":
+            content, part = value, where
         elif where == f"{FILE}.name":
             file_name = _file_name(table, column, value)
         else:
@@ -292,7 +300,7 @@ def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, A
         raise WriteError(f"{_columns(missing)} of {table.name} must be given")
     path = fill(op.path, {name: row[name] for name in op.placeholders})
     key = {name: row[name] for name in table.key if row.get(name) is not None}
-    return Change(op, path, properties, content, file_name, key)
+    return Change(op, path, properties, content, part, file_name, key)
 
 
 def _put(properties: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -8,29 +8,57 @@ that costs fewer tokens than reading on.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Filter, Listing, Table
+from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
     Settings,
+    counted_columns,
     fill,
     filter_text,
     held_values,
     is_known,
     list_size,
+    nulls_settled,
+    parents_name,
     record_params,
     sort_params,
 )
 from pipedrive_fdw.plan.conditions import RuntimeValue
-from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of
-from pipedrive_fdw.plan.paths import Ahead, Call, Candidate, Children, Lists, Order, ScanPlan, Step, Stop
-from pipedrive_fdw.plan.predicates import Predicates
-from pipedrive_fdw.plan.sendable import can_be_key, possible_keys, time_bound
-from pipedrive_fdw.plan.stops import SHARE, stop_of
+from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of, parents_of_records
+from pipedrive_fdw.plan.paths import (
+    Ahead,
+    Call,
+    Candidate,
+    Children,
+    Lists,
+    Order,
+    ScanPlan,
+    Step,
+    Stop,
+    Walk,
+)
+from pipedrive_fdw.plan.predicates import SHARE, Predicates, Range
+from pipedrive_fdw.plan.sendable import (
+    can_be_key,
+    check_selected,
+    is_reference,
+    parent_slot,
+    placeholder_filters,
+    possible_keys,
+    selects,
+    slices,
+    time_bound,
+    with_listed_ids,
+    with_same_columns,
+)
+from pipedrive_fdw.plan.stops import stop_of
 
 # Of which a list is read from both ends.
 _MANY_PAGES = 10
@@ -55,6 +83,7 @@ def plan_scan(
         where.append(("is_archived", archived))
         if not predicates.allows("is_archived", archived):
             predicates = Predicates(impossible=True, texts=predicates.texts)
+    predicates = with_listed_ids(table, with_same_columns(table, predicates))
     predicates = possible_keys(table, predicates)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
@@ -62,7 +91,8 @@ def plan_scan(
     builder = _Builder(table, predicates, tuple(order), needed, settings, dict(where))
     best = builder.best()
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
-    pushed = [text for column, _, text in predicates.texts if column in best.used]
+    used = best.used | {c.name for c in table.columns if c.same_as in best.used}
+    pushed = [text for column, _, text in predicates.texts if column in used]
     return ScanPlan(
         table,
         best.steps,
@@ -70,7 +100,7 @@ def plan_scan(
         best.ordered,
         tuple(where),
         tuple(pushed),
-        tuple(text for column, _, text in predicates.texts if column not in best.used),
+        tuple(text for column, _, text in predicates.texts if column not in used),
         extended,
         limit,
         offset,
@@ -107,13 +137,13 @@ class _Builder:
     def best(self) -> Candidate:
         """The cheapest way. Where the table's size is known, none that may cost more than its list.
 
-        Raises PlanError when the table can be read only for parents that the query does not name.
+        Raises PlanError when the table can be read only for parents, or by other values, that the query does
+        not name.
         """
         lookups = LookupPaths(
             self.table, self.predicates, self.settings, self.listings, self._call
         ).candidates()
-        guarded = self.table.parent is not None and self.table.parent.guarded
-        if lookups and guarded:
+        if lookups and self.table.guarded:
             return min(lookups, key=_price)
         lists = self.lists()
         if is_known(self.table, self.settings):
@@ -137,18 +167,21 @@ class _Builder:
 
     def _list(self, listing: Listing) -> tuple[Step, set[str], bool]:
         fixed, splits, used = self._sendable(listing)
+        check_selected(self.table, listing, self.predicates, {f.column for f in (*fixed, *splits)})
         parent = self.table.parent
-        needs_parent = parent is not None and self._parent_slot(listing, parent.column) is not None
+        needs_parent = parent is not None and parent_slot(listing, parent.column) is not None
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
-            return self._children(listing, fixed), used, False
-        stop = stop_of(self.table, listing, self.predicates.ranges, self.order)
+            children, of_parents = self._children(listing, fixed)
+            return children, used | of_parents, False
+        records = list_size(self.table, listing, self.settings)
+        stop = stop_of(self.table, listing, self.predicates.ranges, self.order, records)
         best: tuple[int, int, list[Filter]] | None = None
-        optional = [f for f in splits if not (f.required or f.alone)]
-        forced = [f for f in splits if f.required or f.alone]
+        forced = [f for f in splits if f.required or f.alone or selects(self.table, f)]
+        optional = [f for f in splits if f not in forced]
         for size in range(len(optional) + 1):
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
-                calls = math.prod(len(self._slices(f)) for f in parts)
+                calls = math.prod(len(slices(f, self.predicates)) for f in parts)
                 pages = max(calls, self._pages(listing, [*fixed, *parts], stop))
                 if chosen and (
                     calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced], stop)
@@ -159,24 +192,40 @@ class _Builder:
         assert best is not None  # noqa: S101 - the empty combination is always there
         parts = best[2]
         used |= {f.column for f in parts}
-        combos = itertools.product(*(self._slices(f) for f in parts))
+        combos = tuple(itertools.product(*(slices(f, self.predicates) for f in parts)))
         order = (stop.order,) if stop is not None and not self.order else self.order
         whole = not fixed and not parts
-        both_ends = whole and not order and self._is_long(listing, best[1])
+        both_ends = whole and not order and _is_long(self.table, listing, best[1], self.settings)
         if both_ends:
             order = (Order("id"),)
         calls_made = tuple(
             self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
         )
         in_order = not self.order or sort_params(listing, self.order) is not None
+        opposite: tuple[Call, ...] = ()
+        if self.order and self.order[0].nulls == "first" and in_order:
+            turned = (replace(self.order[0], reverse=not self.order[0].reverse),)
+            opposite = tuple(
+                self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
+            )
         ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
-        step = Lists(listing, calls_made, best[1], needs_parent, ahead, stop, whole, both_ends)
+        counted = counted_columns(self.table, self.settings) if whole else ()
+        pages = best[1] + len(opposite)
+        settled = bool(opposite) and nulls_settled(self.table, listing, self.order[0].column, self.settings)
+        step = Lists(
+            listing,
+            calls_made,
+            pages,
+            of_parents=needs_parent,
+            ahead=ahead,
+            stop=stop,
+            whole=whole,
+            opposite=opposite,
+            settled=settled,
+            counted=counted,
+            both_ends=both_ends,
+        )
         return step, used, in_order
-
-    def _is_long(self, listing: Listing, pages: int) -> bool:
-        """True for a list by id that is known to be so long that one page more is a small part of it."""
-        by_id = listing.paging == CURSOR and "id" in listing.sorts and self.table.key == ("id",)
-        return by_id and pages >= _MANY_PAGES and is_known(self.table, self.settings)
 
     def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
         """How the children of one parent take those of others along, which costs nothing more."""
@@ -192,7 +241,7 @@ class _Builder:
         """Filters with one value to send, filters whose IN could be split, columns used."""
         fixed: dict[Filter, Any] = {}
         splits: list[Filter] = []
-        for filt in (*self._placeholder_filters(listing), *listing.filters):
+        for filt in (*placeholder_filters(listing), *listing.filters):
             value = time_bound(filt, self.predicates)
             if value is not None:
                 fixed[filt] = value
@@ -202,7 +251,7 @@ class _Builder:
                 continue
             if filt.values and not all(v in filt.values or isinstance(v, RuntimeValue) for v in values):
                 continue
-            if self._is_reference(filt.column) and not all(map(can_be_key, values)):
+            if is_reference(self.table, filt.column) and not all(map(can_be_key, values)):
                 continue  # such a number is refused, and may stand for "none"
             if filt.column in self.table.key and not filt.required and filt.shape == "in":
                 continue  # the batch look-up weighs it
@@ -215,20 +264,6 @@ class _Builder:
             splits = [f for f in splits if f.alone or f.required]
         return fixed, splits, {f.column for f in fixed}
 
-    def _is_reference(self, name: str) -> bool:
-        column = self.table.column(name)
-        return column is not None and bool(column.references)
-
-    @staticmethod
-    def _placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
-        return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
-
-    def _slices(self, filt: Filter) -> list[Any]:
-        values = self.predicates.equal[filt.column]
-        if filt.shape != "in":
-            return list(values)
-        return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]
-
     def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None = None) -> int:
         if listing.paging == NONE:
             return 1
@@ -237,7 +272,7 @@ class _Builder:
             wanted = len(self.predicates.equal.get(filt.column, (1,)))
             rows *= min(1.0, filt.share * wanted)
         if stop is not None:
-            rows *= SHARE
+            rows = min(rows * SHARE, stop.most)
         if self.limit is not None:
             rows = min(rows, self.limit)
         first = min(self.settings.page_size, listing.page_max)
@@ -247,48 +282,40 @@ class _Builder:
 
     # ---- children of parents that are walked
 
-    def _parent_slot(self, listing: Listing, column: str) -> Filter | None:
-        for filt in (*self._placeholder_filters(listing), *listing.filters):
-            if filt.column == column and filt.required:
-                return filt
-        return None
-
-    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Children:
+    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> tuple[Children, set[str]]:
+        """How the children of parents are asked for that the query does not name, and the columns whose
+        conditions say of which."""
         parent = self.table.parent
         assert parent is not None  # noqa: S101 - asked by the caller
-        slot = self._parent_slot(listing, parent.column)
+        slot = parent_slot(listing, parent.column)
         assert slot is not None  # noqa: S101 - asked by the caller
-        if parent.guarded:
+        found = parents_of_records(self.table, self.predicates, self.settings)
+        if found is None and parent.guarded:
             raise PlanError(
                 f"{self.table.name} is read for one {parent.table[:-1]} at a time",
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
-        # Where the statement reads the parents too, the walk sends the same requests; else it wants ids only
-        walked_with = Settings(
-            self.settings.tables,
-            self.settings.page_size,
-            sizes=self.settings.sizes,
-            named=frozenset((parent.key,)),
-            shared=self.settings.shared,
-        )
-        walked = self.settings.tables[parent.table]
-        walk = plan_scan(walked, Predicates(), frozenset((parent.key,)), settings=walked_with)
         call = self._call(listing, fixed, walked=slot)
-        parents = sum(list_size(walked, li, walked_with) for li in walked.listings)
-        in_path = slot.column in listing.placeholders
-        key = walked.column(parent.key)
-        return Children(
+        limits = self.predicates.ranges.get(parent.column)
+        walked = found or walk_of(parent, limits, self.settings)
+        chunk = slot.most if slot.shape == "in" else 1
+        children = Children(
             listing,
-            walk,
+            walked.plan,
             parent.column,
-            key.path if key else (parent.key,),
-            "" if in_path else slot.name,
-            slot.most if slot.shape == "in" else 1,
+            walked.keys,
+            "" if slot.column in listing.placeholders else slot.name,
+            chunk,
             call.params,
             call.echo,
-            math.ceil(parents / (slot.most if slot.shape == "in" else 1)),
+            math.ceil(walked.parents / chunk),
+            limits,
+            walked.count,
+            walked.saving(listing.tokens, chunk),
         )
+        columns = {parent.column} if limits is not None else set()
+        return children, columns | (set(self.table.get.placeholders) if found and self.table.get else set())
 
     # ---- calls
 
@@ -309,7 +336,7 @@ class _Builder:
                 continue
             params.append((filt.name, filter_text(self.table, filt, value)))
             if filt.shape == "eq":
-                echo[filt.column] = value
+                echo[filt.column] = value.isoformat() if isinstance(value, dt.date) else value
             elif filt.shape == "in" and len(value) == 1:
                 echo[filt.column] = value[0]
         params += listing.params.items()
@@ -322,4 +349,43 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: int) -> int:
         most = min(self.settings.page_size, listing.page_max)
-        return most if self.limit is None or filters else max(1, min(most, self.limit))
+        if self.limit is None or filters or (self.order and self.order[0].nulls):
+            return most  # how many rows without a value there are is not known
+        return max(1, min(most, self.limit))
+
+
+def _is_long(table: Table, listing: Listing, pages: int, settings: Settings) -> bool:
+    """True for a list by id that is known to be so long that one page more is a small part of it."""
+    by_id = listing.paging == CURSOR and "id" in listing.sorts and table.key == ("id",)
+    return by_id and pages >= _MANY_PAGES and is_known(table, settings)
+
+
+# ---- parents that are walked
+
+
+def walk_of(parent: Parent, limits: Range | None, settings: Settings) -> Walk:
+    """How the parents within *limits* are walked."""
+    walked = settings.tables[parent.table]
+    count = walked.column(parent.count) if parent.count else None
+    trusted = count if settings.trust_counts else None
+    named = (parent.key,) if trusted is None else (parent.key, trusted.name)
+    # Where the statement reads the parents too, the walk sends the same requests; else it wants ids only
+    walked_with = Settings(
+        settings.tables,
+        settings.page_size,
+        sizes=settings.sizes,
+        named=frozenset(named),
+        shared=settings.shared,
+    )
+    ranges = {} if limits is None else {parent.key: limits}
+    plan = plan_scan(walked, Predicates(ranges=ranges), frozenset(named), settings=walked_with)
+    parents = sum(list_size(walked, li, walked_with) for li in walked.listings)
+    seen = [settings.sizes.get(parents_name(li, parent.count)) for li in walked.listings] if count else []
+    with_any = None if not seen or None in seen else sum(n for n in seen if n is not None)
+    if trusted is not None:
+        parents = math.ceil(parents * SHARE) if with_any is None else with_any
+    if limits is not None:
+        parents = limits.expected(parents)
+    key = walked.column(parent.key) or Column(parent.key, "bigint")
+    untrusted = count.name if count is not None and trusted is None else ""
+    return Walk(plan, (key,), parents, trusted, untrusted, with_any)

@@ -6,7 +6,8 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from pipedrive_fdw.catalog.model import Column, Filter, Table
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
+from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.predicates import Predicates
 
@@ -21,8 +22,10 @@ def possible_keys(table: Table, predicates: Predicates) -> Predicates:
 
     What tells the elements of one record apart is no such key: it may be empty.
 
-    So too with what only selects (a parent's id, filter_id), which stands in a row only when it was sent.
+    So too with what only selects (a parent's id, filter_id, the status by which sums are computed), which
+    stands in a row only when it was sent.
     """
+    takes = {f.column: f.values for listing in table.listings for f in listing.filters if f.values}
     keys = {
         c.name for c in table.columns if c.echo or (c.name in table.key and not _tells_elements(c, table))
     }
@@ -30,13 +33,76 @@ def possible_keys(table: Table, predicates: Predicates) -> Predicates:
         keys.add(table.parent.column)
     equal = dict(predicates.equal)
     for name in keys & equal.keys():
-        equal[name] = tuple(v for v in equal[name] if can_be_key(v))
+        possible = (v for v in equal[name] if can_be_key(v))
+        equal[name] = tuple(v for v in possible if isinstance(v, RuntimeValue) or v in takes.get(name, (v,)))
     impossible = predicates.impossible or any(not equal[name] for name in keys & equal.keys())
     return replace(predicates, equal=equal, impossible=impossible)
 
 
+def with_same_columns(table: Table, predicates: Predicates) -> Predicates:
+    """*predicates* with what is said of a column said of the one that has the same values, too."""
+    equal, ranges = dict(predicates.equal), dict(predicates.ranges)
+    for column in table.columns:
+        if column.same_as:
+            if column.name in equal:
+                equal.setdefault(column.same_as, equal[column.name])
+            if column.name in ranges:
+                ranges.setdefault(column.same_as, ranges[column.name])
+    return replace(predicates, equal=equal, ranges=ranges)
+
+
+# A range of so many ids is asked for as these ids; of so many where each costs a list of its own.
+_LISTED, _LISTED_ALONE = 100, 10
+
+
+def with_listed_ids(table: Table, predicates: Predicates) -> Predicates:
+    """*predicates* with the ids of short ranges named one by one."""
+    equal = dict(predicates.equal)
+    parent = table.parent.column if table.parent is not None else ""
+    for name in {parent, *(table.key if table.get is not None and table.get.lookup else ())} - equal.keys():
+        column, limits = table.column(name), predicates.ranges.get(name)
+        if column is None or column.type != "bigint" or limits is None:
+            continue
+        filters = [f for listing in table.listings for f in listing.filters if f.column == name]
+        most = _LISTED_ALONE if name == parent and all(f.shape != "in" for f in filters) else _LISTED
+        if isinstance(limits.low, int) and isinstance(limits.high, int) and limits.high - limits.low < most:
+            equal[name] = tuple(v for v in range(limits.low, limits.high + 1) if limits.holds(v))
+    return replace(predicates, equal=equal)
+
+
 def _tells_elements(column: Column, table: Table) -> bool:
     return bool(table.nested) and not column.outer
+
+
+def selects(table: Table, filt: Filter) -> bool:
+    """Whether rows have the value of *filt* only because it was asked for."""
+    column = table.column(filt.column)
+    return column is not None and column.echo
+
+
+def check_selected(table: Table, listing: Listing, predicates: Predicates, sent: set[str]) -> None:
+    """Raises PlanError where the query lacks what it must name, or names what would not be heeded.
+
+    *sent* are the columns whose values go to *listing*.
+    """
+    missing = [f for f in listing.filters if f.column in table.selecting and f.column not in sent]
+    if missing:
+        hints = (f" ({', '.join(f.values)})" if f.values else "" for f in missing)
+        wanted = " AND ".join(f"{f.column} = …{hint}" for f, hint in zip(missing, hints))
+        raise PlanError(
+            f"{table.name} is computed for values that the query must name",
+            detail=f"Pipedrive computes its rows for each {' and '.join(table.selecting)}.",
+            hint=f"Add WHERE {wanted}.",
+        )
+    alone = [f.column for f in listing.filters if f.alone and f.column in sent]
+    named = [f.column for f in listing.filters if selects(table, f) and f.column in predicates.equal]
+    unheard = [name for name in named if name not in sent]
+    if alone and unheard:
+        raise PlanError(
+            f"{table.name} cannot be selected by {alone[0]} and {', '.join(unheard)}",
+            detail=f"Pipedrive may ignore {', '.join(unheard)} where {alone[0]} is given.",
+            hint=f"Leave {alone[0]} or the others out of the WHERE.",
+        )
 
 
 def can_be_key(value: Any) -> bool:
@@ -77,3 +143,30 @@ def _least(values: tuple[Any, ...]) -> Any:
 
 def _greatest(values: tuple[Any, ...]) -> Any:
     return values[0] if any(isinstance(v, RuntimeValue) for v in values) else max(values)
+
+
+def is_reference(table: Table, name: str) -> bool:
+    """Whether the column *name* holds ids of other records."""
+    column = table.column(name)
+    return column is not None and bool(column.references)
+
+
+def placeholder_filters(listing: Listing) -> tuple[Filter, ...]:
+    """The placeholders of the path of *listing* as filters that it needs."""
+    return tuple(Filter(name, required=True, share=0.001) for name in listing.placeholders)
+
+
+def parent_slot(listing: Listing, column: str) -> Filter | None:
+    """What *listing* needs of the parent's *column*, None where it does without."""
+    for filt in (*placeholder_filters(listing), *listing.filters):
+        if filt.column == column and filt.required:
+            return filt
+    return None
+
+
+def slices(filt: Filter, predicates: Predicates) -> list[Any]:
+    """The values of the filter's column, as many together as one call takes."""
+    values = predicates.equal[filt.column]
+    if filt.shape != "in":
+        return list(values)
+    return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]

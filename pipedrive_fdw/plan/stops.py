@@ -17,22 +17,29 @@ from pipedrive_fdw.plan.predicates import Range
 from pipedrive_fdw.values.codec import CODECS
 
 _FIXED = ("id", "add_time")
-# The part of the rows that is guessed to be left of a range, as PostgreSQL guesses.
-SHARE = 0.33
 
 
 def stop_of(
-    table: Table, listing: Listing, ranges: Mapping[str, Range], order: Sequence[Order]
+    table: Table, listing: Listing, ranges: Mapping[str, Range], order: Sequence[Order], records: int
 ) -> Stop | None:
-    """How *listing* is read for *ranges*, None when all of it is. *order* is what was promised to PostgreSQL.
+    """How *listing* of so many *records* is read for *ranges*, None when all of it is. *order* is what was
+    promised to PostgreSQL.
 
-    Both bounds given, it is read from the higher one's side: what is asked for is mostly recent.
+    Both bounds given, it is read from the higher one's side: what is asked for is mostly recent. Of ids it is
+    known better: no more records are before one than it says.
     """
     for name in _FIXED:
         limits, column = ranges.get(name), table.column(name)
         if limits is None or column is None or column.update or name not in listing.sorts:
             continue
-        for reverse, bound in ((True, limits.low), (False, limits.high)):
+        ways = [(True, limits.low), (False, limits.high)]
+        if (
+            isinstance(limits.low, int)
+            and isinstance(limits.high, int)
+            and limits.high < records - limits.low
+        ):
+            ways.reverse()
+        for reverse, bound in ways:
             wanted = Order(name, reverse)
             # New records come first in a descending list: pages by offset would shift under the reader
             free = not order and (listing.paging == CURSOR or not reverse)

@@ -92,6 +92,13 @@ def statement() -> Any:
     return next(_outside) if number is None else (os.getpid(), number())
 
 
+def log(text: str) -> None:
+    """Writes a line to the server's log, and to nobody else. *text* is UTF-8 without NUL."""
+    write = _function("log", None, ctypes.c_char_p)
+    if write is not None:
+        write(text.encode())
+
+
 def interrupted() -> bool:
     """True if PostgreSQL wants the statement to end, or the client is gone."""
     flag = _function("interrupted", ctypes.c_int)

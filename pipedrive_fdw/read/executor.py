@@ -7,12 +7,11 @@ says that all rows will be taken, it is asked for while the one before it is bei
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from operator import itemgetter
-from typing import Any
+from functools import cached_property
+from typing import Any, Callable
 
 from pipedrive_fdw.api.key_set import KeySet
 from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS
@@ -21,7 +20,7 @@ from pipedrive_fdw.plan.paths import Gets, Lists, ScanPlan, Step, Target, meets_
 from pipedrive_fdw.read.answers import Answers, Batch
 from pipedrive_fdw.read.extended_columns import Extender, Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups
-from pipedrive_fdw.read.order import in_order, is_exact, sort_key
+from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.read.steps import Steps, column_of
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.work import Work
@@ -29,8 +28,6 @@ from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
-
-Pair = tuple[Record, Mapping[str, Any]]
 
 
 def scan_rows(
@@ -112,26 +109,21 @@ class _Scan:
             for step in self.plan.steps:
                 yield from self._rows_of(step)
             return
-        key = sort_key(self.plan.order, self.table, self._refuse)
-
-        def keyed(step: Step) -> Iterator[tuple[Any, Pair]]:
-            found = ((key(pair[0]), pair) for pair in _singles(self._rows_of(step)))
-            return (one for one in found if one[0] is not None)
-
-        runs: list[Iterator[tuple[Any, Pair]]] = []
-        for step in self.plan.steps:
-            if self.plan.streamed and isinstance(step, Lists):
-                runs += [keyed(replace(step, calls=(call,))) for call in step.calls]
-            else:
-                runs.append(keyed(step))
-        merged: Iterable[tuple[Any, Pair]]
-        if not self.plan.streamed:
-            merged = sorted(itertools.chain.from_iterable(runs), key=itemgetter(0))
-        else:
-            runs = [in_order(run, self.plan.order, self.table) for run in runs]
-            merged = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=itemgetter(0))
-        for _, (record, echo) in merged:
+        ordered = SortedRows(self.plan, self._rows_of, self._from_the_other_end, self._refuse)
+        for record, echo in ordered.rows(self.work.sizes):
             yield [record], echo
+
+    @cached_property
+    def _bare(self) -> _Scan:
+        """The same scan without order, and without what rows show beyond their records."""
+        return _Scan(replace(self.plan, order=()), self.work, self._prefetch, Extension())
+
+    def _from_the_other_end(self, step: Lists, empty: Callable[[Record], bool]) -> Iterator[Batch]:
+        """The rows of *step*, of which those that are *empty* are complete."""
+        for records, echo in self._bare._rows_of(step):
+            parts = self._complete([r for r in records if empty(r)], echo)
+            complete = itertools.chain.from_iterable(part for part, _ in parts)
+            yield [next(complete) if empty(r) else r for r in records], echo
 
     def _walk(self, plan: ScanPlan) -> Iterator[Batch]:
         return _Scan(plan, self.work, self._prefetch, Extension()).batches()
@@ -142,17 +134,24 @@ class _Scan:
         self._maker.refuse(column, record, {}, reason)
 
     def _rows_of(self, step: Step) -> Iterator[Batch]:
-        extender = None if isinstance(step, Gets) else self._extender  # a get has them already
+        has_all = isinstance(step, Gets)
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
                 self.work.session.key_batches.read(target, (dig(record, path) for record in kept))
-            for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
-                if self.look is not None:
-                    self.look.prepare(part, keep=bool(self.plan.order))
-                yield part, echo
-        if extender is not None:
-            extender.end()
+            yield from self._complete(kept, echo, has_all)
+        if self._extender is not None and not has_all:
+            self._extender.end()
+
+    def _complete(
+        self, kept: list[Record], echo: Mapping[str, Any], has_all: bool = False
+    ) -> Iterator[Batch]:
+        """*kept* with what they show beyond their records."""
+        extender = None if has_all else self._extender
+        for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
+            if self.look is not None:
+                self.look.prepare(part, keep=bool(self.plan.order))
+            yield part, echo
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
         if self._key and not self._seen.add(dig(record, self._key)):
@@ -164,9 +163,3 @@ class _Scan:
             if column_value(column, record, echo) != value:
                 return False
         return all(column_value(column, record, echo) is not None for column in self._present)
-
-
-def _singles(batches: Iterable[Batch]) -> Iterator[Pair]:
-    for records, echo in batches:
-        for record in records:
-            yield record, echo

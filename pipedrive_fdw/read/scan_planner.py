@@ -10,7 +10,7 @@ from pipedrive_fdw.options import with_session
 from pipedrive_fdw.plan.calls import is_known
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import Order, ScanPlan
+from pipedrive_fdw.plan.paths import Children, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
@@ -37,8 +37,8 @@ class ScanPlanner:
     def plan(self, request: ScanRequest) -> ScanPlan:
         """The plan of *request*. Raises PlanError where the table cannot be read so."""
         bound = self._bound
-        order = tuple(Order(bound.names[key.column], key.descending) for key in request.order)
         predicates = bound.predicates(request)
+        order = bound.sorting.orders(bound.sort_keys(request.order), predicates)
         settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))
         plan = plan_scan(
@@ -99,7 +99,7 @@ class ScanPlanner:
         except PlanError as error:
             yield f"Refused: {sentences(error.message, error.detail, error.hint)}"
             return
-        yield from explain_plan(plan, verbose)
+        yield from explain_plan(plan, verbose, self._unsorted(plan, request))
         yield from labels_note(plan, bound.binding, bound.filled(request), bound.options)
         if self._prefetches(plan):
             yield "With it go the next keys that the statement has read, where they cost less together"
@@ -107,14 +107,24 @@ class ScanPlanner:
         if use is not None:
             yield from explain_actual(use.spent, use.rows)
 
+    def _unsorted(self, plan: ScanPlan, request: ScanRequest) -> str:
+        """Why PostgreSQL sorts the rows of *plan*, '' where it does not."""
+        if request.unsorted is None:
+            return ""
+        bound, predicates = self._bound, self._bound.predicates(request)
+        (order,) = bound.sorting.orders(bound.sort_keys([request.unsorted]), predicates)
+        refusal = bound.sorting.refusal(order, plan.order, predicates, bound.settings())
+        return refusal or f"{order.column} may be NULL"
+
     def _prefetches(self, plan: ScanPlan) -> bool:
         """True if a look-up of *plan* by a value of another table fetches the next keys along with it."""
         late = (ahead for ahead in aheads_of(plan) if isinstance(ahead.value, RuntimeValue))
         bound = self._bound
         return any(STATEMENT_TABLES.supplies(bound.account, ahead.target, bound.table) for ahead in late)
 
-    def advice(self, request: ScanRequest) -> str:
-        """The hint of a guard's error: the columns by which the API would be asked for less, '' for none."""
+    def advice(self, request: ScanRequest, plan: ScanPlan) -> str:
+        """The hint of a guard's error: the columns by which the API would be asked for less, and the option,
+        '' for none."""
         bound = self._bound
         table = bound.table
         used = {bound.names.get(c.column) for c in request.conditions}
@@ -123,4 +133,6 @@ class ScanPlanner:
         if table.get is not None and table.get.lookup:
             names.update(table.get.placeholders)
         shown = [b.name for b in bound.binding.columns if b.column.name in names - used]
-        return f"Add a condition on {', '.join(shown)} to the WHERE. " if shown else ""
+        savings = [f"The option {s.saving}. " for s in plan.steps if isinstance(s, Children) and s.saving]
+        condition = [f"Add a condition on {', '.join(shown)} to the WHERE. "] if shown else []
+        return "".join((*condition, *savings))

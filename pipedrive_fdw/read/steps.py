@@ -14,7 +14,9 @@ from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.answers import Answers, Batch
 from pipedrive_fdw.read.both_ends import from_both_ends
-from pipedrive_fdw.table.records import Record, dig
+from pipedrive_fdw.read.order import Census
+from pipedrive_fdw.table.records import Record, column_value, dig
+from pipedrive_fdw.values.codec import CODECS
 
 
 def column_of(table: Table, name: str) -> Column:
@@ -58,18 +60,20 @@ class Steps:
         """The pages of *call* as far as rows can be among them."""
         stop = step.stop
         watch = None if stop is None else Watch(stop, column_of(self._table, stop.order.column))
-        count = 0
+        count, census = 0, Census(self._table, step.listing, step.counted)
         if step.both_ends:
             batches = from_both_ends(self._answers, step.listing, call)
         else:
-            batches = self._answers.pages(step.listing, call, to_end=stop is None)
+            batches = self._answers.pages(step.listing, call, to_end=stop is None and not step.opposite)
         for records, echo in batches:
             yield records, echo
             count += len(records)
             if watch is not None and watch.is_past(records):
                 return
+            if step.whole:
+                census.add(records)
         if step.whole:
-            self._work.sizes[list_name(step.listing)] = count
+            self._work.sizes.update({list_name(step.listing): count, **census.found})
 
     def _with_others(self, ahead: Ahead) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to
@@ -149,15 +153,23 @@ class Steps:
 
     def _parent_ids(self, step: Children) -> Iterator[Any]:
         seen: set[Any] = set()
-        for records, _ in self._walk(step.walk):
+        for records, echo in self._walk(step.walk):
             for record in records:
-                key = dig(record, step.parent_key)
-                if not isinstance(key, (int, str)):
-                    raise ProtocolError(
-                        f"a record of {step.walk.table.name} has no key",
-                        detail=f"So its {self._table.name} cannot be asked for.",
-                        hint="Try again.",
-                    )
-                if key not in seen:
-                    seen.add(key)
-                    yield key
+                if step.count is not None and column_value(step.count, record, echo) == 0:
+                    continue
+                for column in step.keys:
+                    key = self._parent_id(step, column, record)
+                    if key not in seen and (step.limits is None or step.limits.holds(key)):
+                        seen.add(key)
+                        yield key
+
+    def _parent_id(self, step: Children, column: Column, record: Record) -> Any:
+        key = column_value(column, record, {})
+        if not isinstance(key, (int, str)):
+            raise ProtocolError(
+                f"a record of {step.walk.table.name} has no key",
+                detail=f"So its {self._table.name} cannot be asked for.",
+                hint="Try again.",
+            )
+        codec = CODECS[column.type]
+        return codec.parse(codec.load(key))

@@ -11,6 +11,7 @@ from pipedrive_fdw.plan.paths import ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.read.executor import scan_rows
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups, lookups_for_rows
@@ -80,8 +81,8 @@ class TableReader:
 
     def _begun(self, plan: ScanPlan, request: ScanRequest, options: Options) -> tuple[ScanPlan, Work]:
         """The plan that runs, and its Work. Rows to be changed are read afresh, by the plan as it is."""
-        advice = self._planner.advice(request)
-        work = self._work(options, advice, plan.tokens, 0 if request.target else options.cache_ttl)
+        ages = (0, 0) if request.target else (options.cache_ttl, options.cache_stale)
+        work = self._work(options, self._planner.advice(request, plan), plan.tokens, ages)
         if plan.pushed and not plan.extended and not request.target:
             plan = self._planner.plan_of_all_rows(plan, request, work.session.key_batches)
         return plan, work
@@ -129,13 +130,17 @@ class TableReader:
 
     def begin_work(self) -> Work:
         """The requests of one write, under the guards of the session's settings."""
-        return self._work(with_session(self._bound.options, setting))
+        work = self._work(with_session(self._bound.options, setting))
+        work.write_log = write_log(self._bound.table.name) if self._bound.options.log_writes else None
+        return work
 
-    def _work(self, options: Options, advice: str = "", expected: int = 0, cache_ttl: float = 0) -> Work:
+    def _work(
+        self, options: Options, advice: str = "", expected: int = 0, ages: tuple[float, float] = (0, 0)
+    ) -> Work:
         guards = Guards(
             most=options.max_tokens_per_query,
             reserve=options.reserve_tokens,
             advice=advice,
             expected=expected,
         )
-        return Work(session_for(options), guards, cache_ttl)
+        return Work(session_for(options), guards, *ages)

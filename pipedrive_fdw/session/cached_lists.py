@@ -9,15 +9,20 @@ used all together.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipedrive_fdw.api.cache import LARGEST_ENTRY, Began, Page, SharedCache
+from pipedrive_fdw.api.cache import LARGEST_ENTRY, Began, Flight, Page, SharedCache
 from pipedrive_fdw.api.paging import next_params, record_of, records_of
+from pipedrive_fdw.api.state import Waiter
 from pipedrive_fdw.catalog.model import OFFSET, Listing, Operation
 from pipedrive_fdw.errors import ProtocolError
 
+_LOOK_SECONDS = 0.02
+# Whoever looks whether a flight goes on can be in the way of one that begins.
+_TRIES = 3
 Params = tuple[tuple[str, str], ...]
 Key = tuple[int, str, Params]
 
@@ -35,11 +40,16 @@ class _Walk:
 
 
 class Cached:
-    """The cache as one scan uses it, for answers not older than *seconds*; not at all for 0."""
+    """The cache as one scan uses it, for answers not older than *seconds*; not at all for 0.
 
-    def __init__(self, cache: SharedCache, seconds: float) -> None:
+    While another session renews an answer, it may be *stale* seconds older.
+    """
+
+    def __init__(self, cache: SharedCache, seconds: float, stale: float = 0) -> None:
         self._cache = cache
         self._seconds = seconds
+        self._stale = stale
+        self._flights: dict[Key, Flight] = {}
         self._began: dict[Key, Began] = {}
         self._walks: dict[Key, _Walk] = {}
         self._taken: dict[Key, bytes] = {}
@@ -57,6 +67,8 @@ class Cached:
         if key in self._taken:
             return self._taken.pop(key)
         pages = self._cache.get(key, self._seconds)
+        if pages is None and self._stale and self._cache.is_in_flight(key):
+            pages = self._cache.get(key, self._seconds + self._stale)
         if pages is None:
             return None
         self._used.add(key)
@@ -70,10 +82,36 @@ class Cached:
             return None
         return first
 
-    def begin(self, key: Key) -> None:
-        """*key* is being asked for."""
-        if self._seconds:
-            self._began[key] = self._cache.begin()
+    def begin(self, key: Key) -> bool:
+        """*key* is to be asked for; False where another session does."""
+        if not self._seconds:
+            return True
+        for _ in range(_TRIES):
+            flight = None if key in self._flights else self._cache.flight(key)
+            if flight is not None:
+                self._flights[key] = flight
+            if key in self._flights:
+                break
+            if self._cache.is_in_flight(key):
+                return False
+        self._began[key] = self._cache.begin()
+        return True
+
+    def wait(self, key: Key, waiter: Waiter) -> None:
+        """Returns when no other session asks for *key* any more, in a thread of its own."""
+        while not waiter.aborted and self._cache.is_in_flight(key):
+            time.sleep(_LOOK_SECONDS)
+
+    def end(self, key: Key) -> None:
+        """*key* will not be kept, or has been."""
+        flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.end()
+
+    def close(self) -> None:
+        """The scan asks for no more."""
+        for key in list(self._flights):
+            self.end(key)
 
     def put(self, op: Operation, key: Key, packed: bytes, envelope: Any) -> None:
         """The answer of *key*, which is kept if it was asked for and is what it should be."""
@@ -82,6 +120,11 @@ class Cached:
             return
         with contextlib.suppress(ProtocolError):
             self._put(op, key, (key[2], packed), envelope, began)
+        walked = {walk.key for walk in self._walks.values()}
+        if key not in walked:
+            self.end(key)
+        for walk in walked & self._flights.keys():
+            self._flights[walk].progress()
 
     def _put(self, op: Operation, key: Key, page: Page, envelope: Mapping[str, Any], began: Began) -> None:
         if not isinstance(op, Listing):
@@ -109,7 +152,8 @@ class Cached:
 
     def _keep(self, key: Key, pages: list[Page], began: Began) -> None:
         self._used.add(key)
-        self._cache.put(key, pages, began, self._seconds)
+        self._cache.put(key, pages, began, self._seconds + self._stale)
+        self.end(key)
 
     def distrust(self) -> None:
         """Removes what this scan has taken and given."""

@@ -28,7 +28,7 @@ class Prefetch:
         self._work = work
         self.is_on = False
         self._expected: list[Call] = []
-        self._under_way: dict[Key, Pending[Body | ApiError]] = {}
+        self._under_way: dict[Key, Pending[Body | ApiError | None]] = {}
 
     def begin(self) -> None:
         """From now on all rows will be taken."""
@@ -54,7 +54,7 @@ class Prefetch:
         else:
             self._expected.append(call)
 
-    def take(self, call: Call) -> Pending[Body | ApiError] | None:
+    def take(self, call: Call) -> Pending[Body | ApiError | None] | None:
         """The read if it is under way, to be used once. It is not expected any more."""
         self._expected = [other for other in self._expected if other.key != call.key]
         return self._leave(call.key)
@@ -70,7 +70,7 @@ class Prefetch:
             # Other scans of the statement pay for it no second time
             self._under_way[call.key] = self._work.session.under_way[call.key] = begun
 
-    def _leave(self, key: Key) -> Pending[Body | ApiError] | None:
+    def _leave(self, key: Key) -> Pending[Body | ApiError | None] | None:
         begun = self._under_way.pop(key, None)
         if begun is not None and self._work.session.under_way.get(key) is begun:
             del self._work.session.under_way[key]
@@ -88,7 +88,7 @@ class Held:
     def expect(self, call: Call) -> None:
         self._next = call
 
-    def take(self, call: Call) -> Pending[Body | ApiError] | None:
+    def take(self, call: Call) -> Pending[Body | ApiError | None] | None:
         self._next, self.is_under_way = None, False
         return self._prefetch.take(call)
 

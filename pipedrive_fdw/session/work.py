@@ -13,8 +13,17 @@ from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Listing, Operation
-from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError, StateError
+from pipedrive_fdw.errors import (
+    ApiError,
+    Cancelled,
+    ConnectError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+    StateError,
+)
 from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.session import Session
@@ -51,22 +60,39 @@ def _repeated(call: Call) -> Call:
     return replace(call, params=params)
 
 
+def _outcome(error: PipedriveError) -> str:
+    """What *error* says of a write."""
+    if isinstance(error, ApiError):
+        return REFUSED
+    lost = isinstance(error, OutcomeUnknownError) or not isinstance(error, ConnectError)
+    return UNKNOWN if lost else NOT_SENT
+
+
 class Work:
     """The requests of one scan: guarded, counted, remembered within the statement, ended together.
 
     A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
     method is for the main thread; the requests run in threads of their own. Reads may be answered by what is
-    not older than *cache_ttl* seconds.
+    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks. Requests that
+    write are noted in *write_log*.
     """
 
-    def __init__(self, session: Session, guards: Guards, cache_ttl: float = 0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        guards: Guards,
+        cache_ttl: float = 0,
+        stale: float = 0,
+        write_log: WriteLog | None = None,
+    ) -> None:
         self.session = session
         self.guards = guards
+        self.write_log = write_log
         self.exchange = Exchange()
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
-        self._cached = Cached(session.cache, cache_ttl)
+        self._cached = Cached(session.cache, cache_ttl, stale)
         self._tasks: list[Task[Any]] = []
 
     def most_at_once(self) -> int:
@@ -87,6 +113,7 @@ class Work:
         for task in self._tasks:
             task.thread.join(max(end - time.monotonic(), 0))
         self._tasks.clear()
+        self._cached.close()
         self.session.spent.include(self.spent)
 
     def _begin(self, work: Callable[[], T]) -> Task[T]:
@@ -102,8 +129,13 @@ class Work:
         body: bytes | None = None,
         content_type: str = "application/json",
         params: Params = (),
+        *,
+        file: bool = False,
     ) -> Answer:
-        """One request that may write, in a thread of its own; what was read before is forgotten."""
+        """One request that may write, in a thread of its own; what was read before is forgotten.
+
+        *file*: the answer is a file, and no envelope.
+        """
         session = self.session
         session.plan_tokens(op.tokens, self.guards)
         before = self.spent.requests
@@ -120,30 +152,46 @@ class Work:
                 spent=self.spent,
                 body=body,
                 content_type=content_type,
+                file=file,
             )
         )
+        outcome, data = UNKNOWN, None
         try:
-            return task.wait(session.interrupts)
-        except Cancelled as error:
-            if op.method != "GET" and self.spent.requests > before:
+            answer = task.wait(session.interrupts)
+            outcome, data = DONE, answer.data
+            return answer
+        except PipedriveError as error:
+            if isinstance(error, Cancelled) and op.method != "GET" and self.spent.requests > before:
                 error.detail = f"{op.method} {path} had been sent: it may have been done in Pipedrive."
+            outcome = _outcome(error)
             raise
         finally:
             if op.method != "GET":
+                if self.write_log is not None and self.spent.requests > before:
+                    self.write_log.note(f"{op.method} /v{op.version}{path}", outcome, data)
                 with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
                     session.forget()
                     if "Fields" in path:
                         session.fields.forget()
 
-    def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError]:
-        """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case."""
+    def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError | None]:
+        """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case.
+
+        None when another session has asked for it meanwhile: then it is to be begun again.
+        """
         known = None if afresh else self._known(call.key)
         if known is not None:
             self.exchange.hold(len(known.body))
             return Ready(known)
+        if self._cached.keeps and not self._cached.begin(call.key) and not afresh:
+            return self._begin(lambda: self._cached.wait(call.key, self.exchange))
+        known = self._known(call.key) if self._cached.keeps and not afresh else None
+        if known is not None:  # it had come before the flight was ours
+            self._cached.end(call.key)
+            self.exchange.hold(len(known.body))
+            return Ready(known)
         memory = self.session.memory
         self.session.plan_tokens(call.op.tokens, self.guards)
-        self._cached.begin(call.key)
         asked = _repeated(call) if call.op.path in self.session.repeating else call
         packs, epoch = memory.is_short or self._cached.keeps, memory.epoch
         return self._begin(lambda: self._fetch(asked, packs, epoch))
@@ -164,7 +212,7 @@ class Work:
         self.spent.cached += 1
         return Body(body, packed=packed, epoch=memory.epoch)
 
-    def _await(self, key: Key, begun: Pending[Body | ApiError]) -> None:
+    def _await(self, key: Key, begun: Pending[Body | ApiError | None]) -> None:
         """Puts into memory what another scan has asked for and not used yet."""
         try:
             found = begun.wait(self.session.interrupts)
@@ -192,11 +240,13 @@ class Work:
         self.exchange.hold(len(answer.body))
         return Body(answer.body, answer.payload, pack(answer.body) if packs else b"", epoch)
 
-    def finish(self, call: Call, result: Body | ApiError) -> Any:
+    def finish(self, call: Call, result: Body | ApiError | None) -> Any:
         """The envelope of a read that has ended, or its error as a value."""
+        result = self._asked(call) if result is None else result
         if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:
             result = self._otherwise(call)
         if isinstance(result, ApiError):
+            self._cached.end(call.key)
             return result
         self.exchange.release(len(result.body))
         envelope = result.envelope
@@ -213,10 +263,17 @@ class Work:
         self._cached.put(call.op, call.key, result.packed, envelope)
         return envelope
 
+    def _asked(self, call: Call) -> Body | ApiError:
+        """One read, whichever session asks."""
+        while True:
+            result = self.start(call).wait(self.session.interrupts)
+            if result is not None:
+                return result
+
     def _otherwise(self, call: Call) -> Body | ApiError:
         """The read again, with a parameter for each value; from now on so, where that is understood."""
         self.session.repeating.add(call.op.path)
-        result = self.start(call).wait(self.session.interrupts)
+        result = self._asked(call)
         if isinstance(result, ApiError):
             self.session.repeating.discard(call.op.path)
         return result
@@ -229,7 +286,7 @@ class Work:
         """The envelope of one read; *afresh*: from the API. Raises the error of its status."""
         return self.answer(call, self.start(call, afresh))
 
-    def answer(self, call: Call, begun: Pending[Body | ApiError]) -> Mapping[str, Any]:
+    def answer(self, call: Call, begun: Pending[Body | ApiError | None]) -> Mapping[str, Any]:
         """The envelope of a read that was *begun*. Raises the error of its status."""
         answer = self.finish(call, begun.wait(self.session.interrupts))
         if isinstance(answer, ApiError):

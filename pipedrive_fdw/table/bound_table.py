@@ -5,7 +5,7 @@ Nothing here belongs to one scan or one statement; all of it is known when the f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Callable
 
@@ -19,7 +19,8 @@ from pipedrive_fdw.session.counts import Counts
 from pipedrive_fdw.table.binding import ColumnDefinition, bind, has_values, table_named
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import RowMaker
-from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.table.scan_request import ScanRequest, SortKey
+from pipedrive_fdw.table.sorting import Sorting
 from pipedrive_fdw.values.codec import CODECS, bare_type
 
 # Types of PostgreSQL that compare in another way than the codec that serves them.
@@ -36,6 +37,7 @@ class BoundTable:
     names       foreign column → the catalogue's column
     comparable  the catalogue's columns that can be sent or sorted by, with their codecs
     never_null  the catalogue's columns in which the API leaves no NULL
+    sorting     the orders in which the API gives the rows
     account     the address of the account's API
     identity    tells the tables of accounts apart
     counts      rows of the account's tables when they were last read whole
@@ -59,6 +61,7 @@ class BoundTable:
             and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
         }
         self.never_null = frozenset(c.name for c in self.table.columns if c.not_null)
+        self.sorting = Sorting(self.table, self.comparable, self.never_null, options.push_text_sort)
         types = {c.name: c.type for c in self.table.columns}
         several = len(self.table.key) > 1
         self._joined_key = {name: CODECS[types[name]] for name in self.table.key if several}
@@ -82,6 +85,10 @@ class BoundTable:
         return normalise(
             conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
         )
+
+    def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
+        """*keys* by the catalogue's names."""
+        return [replace(key, column=self.names[key.column]) for key in keys]
 
     def row_filter(self, request: ScanRequest) -> Callable[[Row], bool]:
         """A function that is true for rows with the values that *request* asks the API for."""
@@ -112,6 +119,7 @@ class BoundTable:
             sizes=self.counts.known(),
             archived=options.archived,
             labels=self.binding.labelled,
+            trust_counts=options.trust_counts,
         )
 
     def settings_for(self, request: ScanRequest) -> Settings:

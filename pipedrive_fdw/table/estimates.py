@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipedrive_fdw.catalog.model import OFFSET
 from pipedrive_fdw.plan.conditions import Condition
-from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.scan_request import ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
-# Types that Pipedrive orders as PostgreSQL does.
-_EXACT = frozenset(("bigint", "numeric", "timestamptz", "date"))
 
 
 class Estimates:
@@ -29,8 +25,11 @@ class Estimates:
         """(rows expected, bytes of a row, number of leading sort keys of *request* that the API sorts by)."""
         predicates = self._bound.predicates(request)
         self.note(request)
-        rows = self._sizes.expected(predicates, self._bound.settings())
-        return rows, self._width(request), self._sortable(request, predicates)
+        bound, settings = self._bound, self._bound.settings()
+        rows = self._sizes.expected(predicates, settings)
+        keys, few = bound.sort_keys(request.order), not request.all
+        ordered = bound.sorting.claimed(keys, predicates, settings, request.limit, few)
+        return rows, self._width(request), ordered
 
     def of_look_up(self, request: ScanRequest, joins: Sequence[Condition]) -> tuple[int, int, int] | None:
         """The same for a look-up by the values that the join conditions *joins* give; None where they give
@@ -39,9 +38,11 @@ class Estimates:
         if bound.table.local:
             return None
         given = frozenset(bound.predicates(replace(request, conditions=tuple(joins))).equal)
+        # What the query itself must name goes along with each look-up.
+        named = given.union(n for n in bound.table.selecting if n in bound.predicates(request).equal)
         shown = frozenset(b.column.name for b in bound.binding.columns)
         keys = self._sizes.look_ups(shown, bound.settings())
-        rows = [rows for columns, rows in keys if given.issuperset(columns)]
+        rows = [rows for columns, rows in keys if named.issuperset(columns) and given.intersection(columns)]
         return (min(rows), self._width(request), 0) if rows else None
 
     def note(self, request: ScanRequest) -> None:
@@ -55,30 +56,3 @@ class Estimates:
         filled = self._bound.filled(request)
         columns = self._bound.binding.columns
         return sum(_WIDTHS.get(b.codec.name, 8) for b in columns if b.name in filled) or 8
-
-    def _sortable(self, request: ScanRequest, predicates: Predicates) -> int:
-        """The number of sort keys of *request*, from the first on, by which the API sorts exactly."""
-        bound = self._bound
-        table, parent = bound.table, bound.table.parent
-        if table.nested or (parent is not None and parent.column not in predicates.equal):
-            return 0  # all rows would have to be gathered here
-        claimed = 0
-        for key in request.order:
-            name = bound.names[key.column]
-            if name not in bound.comparable or name not in bound.never_null | predicates.not_null:
-                break
-            listings = table.listings
-            if not listings or any(name not in listing.sorts for listing in listings):
-                break
-            if claimed and any(listing.paging != OFFSET for listing in listings):
-                break  # version 2 takes one key
-            kind = bound.comparable[name].name
-            if kind not in _EXACT and not (kind == "text" and self._sorts_text):
-                break
-            claimed += 1
-        return claimed
-
-    @property
-    def _sorts_text(self) -> bool:
-        """True if the user lets Pipedrive sort text, and one list gives all of it."""
-        return len(self._bound.table.listings) == 1 and self._bound.options.push_text_sort

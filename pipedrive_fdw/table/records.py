@@ -71,6 +71,11 @@ def _number(record: Any, path: Sequence[str]) -> Any:
     )
 
 
+def _text(record: Any, path: Sequence[str]) -> str | None:
+    value = dig(record, path)
+    return value if isinstance(value, str) else None
+
+
 # What stands before the colon of a source (model.READERS).
 READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "": dig,
@@ -80,6 +85,7 @@ READERS: Mapping[str, Callable[[Any, Sequence[str]], Any]] = {
     "parts": _parts,
     "list": _list,
     "number": _number,
+    "text": _text,
 }
 
 

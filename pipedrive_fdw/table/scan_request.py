@@ -37,6 +37,7 @@ class ScanRequest:
     all         all rows will be read: nothing above the scan stops early, as far as the planner sees
     conditions  those of the query that have a known form; PostgreSQL rechecks all of them
     order       the order in which the rows must come; while the query is planned, the order it would like
+    unsorted    the key by which PostgreSQL sorts what comes in that order, None where it needs not
     limit       the number of rows that the query reads at most, None for all
     reads       the part of the rows that the executor will take
     """
@@ -47,6 +48,7 @@ class ScanRequest:
     all: bool = True
     conditions: tuple[Condition, ...] = ()
     order: tuple[SortKey, ...] = ()
+    unsorted: SortKey | None = None
     limit: int | None = None
     reads: Reads = Reads.SOME
 
@@ -66,13 +68,15 @@ def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> S
     *parameters* are the run-time values, as in read_conditions().
     """
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
+    ordered = plan.get("ordered", len(order))
     return ScanRequest(
         columns=frozenset(plan["columns"]),
         whole=plan["whole"],
         target=plan["target"],
         all=plan["all"],
         conditions=tuple(read_conditions(plan["conditions"], parameters)),
-        order=order[: plan.get("ordered", len(order))],
+        order=order[:ordered],
+        unsorted=next(iter(order[ordered:]), None) if plan.get("sorts") else None,
         limit=int(plan.get("limit", 0)) or None,
     )
 

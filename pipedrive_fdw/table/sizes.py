@@ -7,6 +7,7 @@ account.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,14 +16,21 @@ from typing import Any
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.plan.calls import Settings, list_size
 from pipedrive_fdw.plan.paths import Ahead, Gets, Lists, ScanPlan
-from pipedrive_fdw.plan.predicates import Predicates
+from pipedrive_fdw.plan.predicates import SHARE, Predicates
 from pipedrive_fdw.plan.scan import plan_scan
-from pipedrive_fdw.plan.stops import SHARE
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
 
 _NO_COLUMNS: frozenset[str] = frozenset(("",))
 # A value of each type by which a join can look rows up, to price the look-up.
-_SAMPLES: Mapping[str, Any] = {"bigint": 1, "text": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
+_SAMPLES: Mapping[str, Any] = {
+    "bigint": 1,
+    "text": "x",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "date": dt.date(2026, 1, 1),
+    "timestamptz": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc),
+}
+# As how many rows a scan counts that will be refused, so that a join gives what the query must name.
+_REFUSED = 1_000_000
 # The part of the rows that a condition of which nothing is known is guessed to keep.
 _UNKNOWN_SHARE = 0.1
 
@@ -37,6 +45,9 @@ def keys_of(table: Table) -> list[tuple[str, ...]]:
     get = table.get
     found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
     for listing in table.listings:
+        if table.selecting:
+            found.append((*listing.placeholders, *table.selecting))
+            continue
         found += [(name,) for name in listing.placeholders]
         filters = (f for f in listing.filters if f.shape in ("eq", "in") and not f.alone and not f.values)
         found += [(f.column,) for f in filters]
@@ -66,6 +77,8 @@ class Sizes:
         """An estimate of the rows that satisfy *predicates*."""
         if predicates.impossible:
             return 1
+        if not predicates.equal.keys() >= set(self.table.selecting):
+            return _REFUSED
         rows = float(self.rows(settings))
         if self.table.key and set(self.table.key) <= set(predicates.equal):
             return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
@@ -88,9 +101,10 @@ class Sizes:
 
     def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
         """The sets of columns *shown* by which a join can look rows up, each with its estimate of rows."""
-        guarded = self.table.parent is not None and self.table.parent.guarded
-        whole = math.inf if guarded else max(self._plan({}, settings).tokens, 1)
-        row_price = 1.0 if guarded else self.rows(settings) / whole
+        parent, selected = self.table.parent, {n: _SAMPLES[self._type(n)] for n in self.table.selecting}
+        look_ups_alone = bool(selected) if parent is None else parent.guarded
+        whole = math.inf if look_ups_alone else max(self._plan(selected, settings).tokens, 1)
+        row_price = 1.0 if look_ups_alone else self.rows(settings) / whole
         found: list[tuple[tuple[str, ...], int]] = []
         for columns in keys_of(self.table):
             samples = {name: _SAMPLES.get(self._type(name)) for name in columns}

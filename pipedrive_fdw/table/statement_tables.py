@@ -42,10 +42,13 @@ class StatementTables:
         parts = known.parts
         for op in (*table.listings, *(() if table.get is None else (table.get,))):
             parts[place(op)] = parts.get(place(op), Parts()) | parts_of(table, op, settings)
-        # Parents that are walked are asked for without any part, so that all custom fields come
-        walked = () if table.parent is None else settings.tables[table.parent.table].listings
-        for op in walked:
-            parts[place(op)] = parts.get(place(op), Parts()) | Parts(custom=None)
+        if table.parent is None:
+            return
+        # Parents that are walked are asked for hardly any part, so that all custom fields come
+        count = (table.parent.count,) if settings.trust_counts and table.parent.count else ()
+        for op in settings.tables[table.parent.table].listings:
+            include = count if op.include else ()
+            parts[place(op)] = parts.get(place(op), Parts()) | Parts(include, custom=None)
 
     def shared(self, account: str) -> Shared:
         """The parts of records that the statement's tables ask of each operation."""

@@ -168,6 +168,11 @@ def parse_date(value: Any) -> dt.date | Far:
     return Far(_days(year, month, day), 0, value)
 
 
+def utc_text(value: dt.datetime) -> str:
+    """A time as some operations of version 1 take it: 2026-01-31 23:59:59, in UTC."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def is_far_date(text: Any) -> bool:
     """True if *text*, the result of ``date_text``, is a date that Python cannot hold."""
     return text is not None and len(text) != len("2024-02-29")

@@ -62,6 +62,7 @@ class Dispatcher:
 
         def send() -> str:
             allowed = self._allowed_work()
+            allowed.write_log = work.write_log  # at COMMIT nobody asks as who wrote the row
             try:
                 return key_of(table, write.change, self._sender.send(write, allowed))
             finally:
@@ -75,7 +76,7 @@ class Dispatcher:
             send=send,
             tokens=self._sender.price(write.change),
             level=depth(),
-            bulk=self._sender.bulk(write.change),
+            bulk=self._sender.bulk(write.change, work.write_log),
             change=write.row_change,
         )
 

@@ -6,7 +6,7 @@ move rows from or to the pages that are still to be read.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -92,4 +92,4 @@ def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool] | None) -> I
     yield from first
     chunks.reverse()
     while chunks:
-        yield from pickle.loads(zlib.decompress(chunks.pop()))  # noqa: S301 - packed here
+        yield from pickle.loads(zlib.decompress(chunks.pop()))  # noqa: S301 - packed here # nosec B301

@@ -15,6 +15,7 @@ from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
+from pipedrive_fdw.postgres.write_log import WriteLog
 from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.work import Work
 from pipedrive_fdw.table.records import dig
@@ -82,21 +83,31 @@ class Sender:
             )
         return record
 
-    def bulk(self, change: Change) -> BulkPart | None:
-        """The part of *change* in a request for several rows, None where the API has none."""
+    def bulk(self, change: Change, write_log: WriteLog | None) -> BulkPart | None:
+        """The part of *change* in a request for several rows, None where the API has none.
+
+        Rows of different callers, as *write_log* tells them, do not share a request.
+        """
         op, bulk = change.op, change.op.bulk
         if bulk is None:
             return None
         least = math.ceil(bulk.tokens / op.tokens)
         path = fill(bulk.path, {name: change.key[name] for name in bulk.placeholders})
         return BulkPart(
-            path=path, item=change, send=self._send_bulk, least=least, most=bulk.most, tokens=bulk.tokens
+            path=path,
+            item=change,
+            send=_BulkSend(self, write_log),
+            least=least,
+            most=bulk.most,
+            tokens=bulk.tokens,
         )
 
-    def _send_bulk(self, path: str, changes: Sequence[Change]) -> list[str]:
+    def send_bulk(self, path: str, changes: Sequence[Change], write_log: WriteLog | None) -> list[str]:
+        """One request for all *changes*; the keys of their records."""
         bulk = changes[0].op.bulk
         assert bulk is not None  # noqa: S101 - bulk() asked
         work = self._begin()
+        work.write_log = write_log
         try:
             body = orjson.dumps({"data": [change.body for change in changes]})
             records = work.send(bulk, path, body).data
@@ -144,3 +155,14 @@ class Sender:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record
         raise WriteError(f"the record of this row of {table.name} is not there any more")
+
+
+@dataclass(frozen=True)
+class _BulkSend:
+    """BulkPart.send: equal for writes that may go out together."""
+
+    sender: Sender
+    write_log: WriteLog | None
+
+    def __call__(self, path: str, changes: Sequence[Change]) -> list[str]:
+        return self.sender.send_bulk(path, changes, self.write_log)

@@ -63,17 +63,28 @@ CREATE FUNCTION pipedrive_internal.send(
     path text,
     query jsonb DEFAULT NULL,
     body jsonb DEFAULT NULL,
-    pages boolean DEFAULT false
+    want text DEFAULT 'data',
+    encoding text DEFAULT 'json'
 )
 RETURNS jsonb
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT pipedrive_internal.ask(pipedrive_internal.server_named(server), jsonb_build_object(
-               'method', method, 'path', path, 'query', query, 'body', body, 'pages', pages));
+               'method', method, 'path', path, 'query', query, 'body', body, 'want', want, 'encoding', encoding));
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean) IS
-    'Sends a request and returns its data; with pages, the items of all pages.';
+COMMENT ON FUNCTION pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text) IS
+    'Sends a request and returns its data; wanting pages, the items of all pages; wanting a file, its bytes in base64.';
+
+CREATE FUNCTION pipedrive_internal.file_part(content bytea, file_name text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT jsonb_build_object('file_name', file_name, 'content', encode(content, 'base64'));
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.file_part(bytea, text) IS
+    'A file in the body of a multipart request.';
 
 CREATE FUNCTION pipedrive_internal.require(procedure text, arguments text, missing integer)
 RETURNS void

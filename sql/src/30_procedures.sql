@@ -213,7 +213,7 @@ BEGIN
     PERFORM pipedrive_internal.require('search', 'term', num_nulls(term));
     RETURN pipedrive_internal.send(server, 'GET', '/v2/itemSearch',
                                    query => jsonb_build_object('term', term, 'item_types', item_types),
-                                   pages => true);
+                                   want => 'pages');
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.search(text, text, name) IS
@@ -221,15 +221,46 @@ COMMENT ON FUNCTION pipedrive.search(text, text, name) IS
     'hits.';
 
 CREATE FUNCTION pipedrive.request(
-    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL, server name DEFAULT NULL)
+    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL, server name DEFAULT NULL,
+    encoding text DEFAULT 'json')
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM pipedrive_internal.require('request', 'method, path', num_nulls(method, path));
-    RETURN pipedrive_internal.send(server, method, path, query, body);
+    PERFORM pipedrive_internal.require('request', 'method, path, encoding', num_nulls(method, path, encoding));
+    RETURN pipedrive_internal.send(server, method, path, query, body, encoding => encoding);
 END
 $function$;
-COMMENT ON FUNCTION pipedrive.request(text, text, jsonb, jsonb, name) IS
-    'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb.';
+COMMENT ON FUNCTION pipedrive.request(text, text, jsonb, jsonb, name, text) IS
+    'Sends any request to the API: a path that begins with /v1/ or /v2/, parameters and body as jsonb, the body as '
+    'json, form or multipart.';
+
+CREATE FUNCTION pipedrive.request_bytes(
+    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL, server name DEFAULT NULL,
+    encoding text DEFAULT 'json')
+RETURNS bytea
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM pipedrive_internal.require('request_bytes', 'method, path, encoding', num_nulls(method, path, encoding));
+    RETURN decode(pipedrive_internal.send(server, method, path, query, body, 'file', encoding) #>> '{}', 'base64');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.request_bytes(text, text, jsonb, jsonb, name, text) IS
+    'Like request(), and returns the answer as it is: the content of a file, wherever it is stored.';
+
+CREATE FUNCTION pipedrive.file_content(id bigint, server name DEFAULT NULL)
+RETURNS bytea
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM pipedrive_internal.require('file_content', 'id', num_nulls(id));
+    RETURN decode(pipedrive_internal.send(server, 'GET', format('/v1/files/%s/download', id), want => 'file') #>> '{}',
+                  'base64');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.file_content(bigint, name) IS
+    'The content of a file, by its id in files. 20 tokens.';

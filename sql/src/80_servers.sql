@@ -75,3 +75,31 @@ CREATE EVENT TRIGGER pipedrive_tables ON ddl_command_end
     EXECUTE FUNCTION pipedrive_internal.check_tables();
 ALTER EVENT TRIGGER pipedrive_tables ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_tables IS 'Looks at the columns of foreign tables of Pipedrive when they change.';
+
+CREATE FUNCTION pipedrive_internal.load() RETURNS void
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pipedrive_fdw_load';
+COMMENT ON FUNCTION pipedrive_internal.load() IS 'Loads the library in C, and does nothing else.';
+
+CREATE FUNCTION pipedrive_internal.watch_drops()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    -- A session that has not used a foreign table yet has not loaded the library, whose hook does the rest.
+    IF EXISTS (SELECT FROM pipedrive_internal.servers) THEN
+        PERFORM pipedrive_internal.load();
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'pipedrive state: files of the user mappings that are dropped are not removed'
+          USING DETAIL = sqlerrm;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.watch_drops() IS
+    'Has the files removed that the server keeps of the account of a user mapping, when the mapping is dropped.';
+
+CREATE EVENT TRIGGER pipedrive_drops ON ddl_command_start
+    WHEN TAG IN ('DROP USER MAPPING', 'DROP SERVER', 'DROP OWNED', 'DROP EXTENSION')
+    EXECUTE FUNCTION pipedrive_internal.watch_drops();
+ALTER EVENT TRIGGER pipedrive_drops ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pipedrive_drops IS 'Removes what files keep of user mappings that are dropped.';

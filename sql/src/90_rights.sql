@@ -11,7 +11,7 @@ BEGIN
               JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pipedrive_fdw'
              WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
         ), granted (object, owner, acl) AS (
-            SELECT format('FUNCTION %s', p.oid::regprocedure), p.proowner,
+            SELECT format('ROUTINE %s', p.oid::regprocedure), p.proowner,
                    coalesce(p.proacl, acldefault('f', p.proowner))
               FROM pg_proc p JOIN members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
             UNION ALL
@@ -32,6 +32,7 @@ END
 $rights$;
 
 GRANT EXECUTE ON FUNCTION pipedrive.foreign_tables(), pipedrive.foreign_keys() TO PUBLIC;
+GRANT SELECT ON pipedrive.sync_status TO PUBLIC;
 
 -- What the functions of the schema pipedrive use as their caller. It gives nobody a right that they have not.
 GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
@@ -40,17 +41,50 @@ GRANT SELECT ON
     pipedrive_internal.foreign_tables,
     pipedrive_internal.columns,
     pipedrive_internal.known_references,
-    pipedrive_internal.known_labels
+    pipedrive_internal.known_labels,
+    pipedrive_internal.source_columns,
+    pipedrive_internal.known_copies
     TO PUBLIC;
+-- Policies keep everybody to the copies that are theirs.
+GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_internal.pending,
+    pipedrive_internal.sync_log, pipedrive_internal.restored TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
+    pipedrive_internal.load(),
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
-    pipedrive_internal.send(name, text, text, jsonb, jsonb, boolean),
+    pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text),
+    pipedrive_internal.file_part(bytea, text),
     pipedrive_internal.require(text, text, integer),
     pipedrive_internal.await_conversion(name, text),
     pipedrive_internal.free_name(name, name[]),
     pipedrive_internal.comment_on_tables(oid[]),
     pipedrive_internal.columns_of_schema(oid),
     pipedrive_internal.report_columns(oid),
-    pipedrive_internal.report_view(oid, name)
+    pipedrive_internal.report_view(oid, name),
+    pipedrive_internal.keeps(oid),
+    pipedrive_internal.declared_copies(oid[]),
+    pipedrive_internal.copied_columns(pipedrive_internal.copies),
+    pipedrive_internal.check_wanted(name, name, name[], name[]),
+    pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval),
+    pipedrive_internal.follow_columns(regclass),
+    pipedrive_internal.is_due(timestamptz, interval),
+    pipedrive_internal.sync_action(pipedrive_internal.copies, text, boolean, timestamptz, boolean),
+    pipedrive_internal.sync_order(regclass),
+    pipedrive_internal.sync_usage(regclass),
+    pipedrive_internal.sync_log_step(regclass, timestamptz, text, bigint[], jsonb, text, text),
+    pipedrive_internal.sync_read(pipedrive_internal.copies, text),
+    pipedrive_internal.sync_children(regclass, oid),
+    pipedrive_internal.sync_store(pipedrive_internal.copies, regclass[], text),
+    pipedrive_internal.sync_replace(pipedrive_internal.copies, name, text),
+    pipedrive_internal.sync_changes(pipedrive_internal.copies, regclass[], timestamptz, boolean),
+    pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name),
+    pipedrive_internal.sync_parents(pipedrive_internal.copies, regclass[], regclass, name, name, integer),
+    pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb),
+    pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
+    pipedrive_internal.sync_ended(timestamptz),
+    pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
+    pipedrive_internal.make_history(regclass),
+    pipedrive_internal.history_of(regclass),
+    pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb),
+    pipedrive_internal.restore_row(pipedrive_internal.copies, text, jsonb, boolean)
     TO PUBLIC;

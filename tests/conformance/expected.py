@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from tests.simulator import Simulator
 
@@ -110,6 +111,7 @@ def records(simulator: Simulator, table: str) -> list[Record]:
     return list(found)
 
 
+_COMMON = ("follower_changes", "flow", "files", "permitted_users")
 PARENTS = {
     **{
         f"deal_{what}": ("deals", "deal_id")
@@ -121,14 +123,26 @@ PARENTS = {
             "participants",
             "mail_messages",
             "changes",
+            "participant_changes",
+            *_COMMON,
         )
     },
-    **{f"person_{w}": ("persons", "person_id") for w in ("followers", "mail_messages", "changes")},
-    "organization_followers": ("organizations", "org_id"),
-    "organization_mail_messages": ("organizations", "org_id"),
-    "organization_changes": ("organizations", "org_id"),
-    "product_followers": ("products", "product_id"),
+    **{f"person_{w}": ("persons", "person_id") for w in ("followers", "mail_messages", "changes", *_COMMON)},
+    **{
+        f"organization_{w}": ("organizations", "org_id")
+        for w in ("followers", "mail_messages", "changes", *_COMMON)
+    },
+    **{
+        f"product_{w}": ("products", "product_id")
+        for w in ("followers", "follower_changes", "files", "permitted_users")
+    },
+    "lead_permitted_users": ("leads", "lead_id"),
+    **{
+        f"project_{w}": ("projects", "project_id")
+        for w in ("changes", "groups", "plan_items", "permitted_users")
+    },
     "product_variations": ("products", "product_id"),
+    "product_images": ("products", "product_id"),
     "note_comments": ("notes", "note_id"),
     "subscriptions": ("deals", "deal_id"),
 }
@@ -236,11 +250,136 @@ def _set_assignments(simulator: Simulator) -> Iterable[Record]:
                 }
 
 
-def _settings(simulator: Simulator) -> Iterable[Record]:
+def asked(simulator: Simulator, path: str) -> Any:
+    """The data that the API itself answers."""
     token = next(iter(simulator.settings["users_tokens"]))
-    request = urllib.request.Request(f"{simulator.url}/api/v1/userSettings", headers={"x-api-token": token})
+    request = urllib.request.Request(f"{simulator.url}/api/{path}", headers={"x-api-token": token})
     with urllib.request.urlopen(request) as answer:
-        return [json.load(answer)["data"]]
+        return json.load(answer)["data"]
+
+
+def _settings(simulator: Simulator) -> Iterable[Record]:
+    return [asked(simulator, "v1/userSettings")]
+
+
+def _connections(simulator: Simulator) -> Iterable[Record]:
+    return [asked(simulator, "v1/userConnections")]
+
+
+def _addons(simulator: Simulator) -> Iterable[Record]:
+    return _list(asked(simulator, "v1/billing/subscriptions/addons"))
+
+
+def _each(table: str, column: str, tail: str, scalar: str = "", version: int = 1) -> Callable[..., Any]:
+    """What the API answers for each row of *table* under *tail*; *column* names the row."""
+
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for parent in records(simulator, table):
+            for record in _list(asked(simulator, f"v{version}/{table}/{parent['id']}/{tail}")):
+                yield {**({scalar: record} if scalar else record), column: parent["id"]}
+
+    return made
+
+
+def _list(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else [] if data is None else [data]
+
+
+def _of_followers(entity: str, column: str) -> Callable[[Simulator], Iterable[Record]]:
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for record in simulator.records(f"{entity}_followers"):
+            yield {
+                column: record[column],
+                "action": "added",
+                "actor_user_id": 1,
+                "follower_user_id": record["user_id"],
+                "time": record["add_time"],
+            }
+
+    return made
+
+
+def _participant_changes(simulator: Simulator) -> Iterable[Record]:
+    for record in simulator.records("deal_participants"):
+        yield {
+            "deal_id": record["deal_id"],
+            "action": "added",
+            "actor_user_id": 1,
+            "person_id": whole(record["person_id"]),
+            "time": record["add_time"],
+        }
+
+
+def _user_followers(simulator: Simulator) -> Iterable[Record]:
+    return [{"user_id": 2, "follower_user_id": 1, "add_time": "2024-01-01T00:00:00Z"}]
+
+
+def _role_pipelines(simulator: Simulator) -> Iterable[Record]:
+    for role in records(simulator, "roles"):
+        for visible in ("true", "false"):
+            found = asked(simulator, f"v1/roles/{role['id']}/pipelines?visible={visible}")
+            for pipeline in found["pipeline_ids"]:
+                yield {"role_id": role["id"], "pipeline_id": pipeline, "is_visible": visible == "true"}
+
+
+def _files_of(column: str) -> Callable[[Simulator], Iterable[Record]]:
+    return lambda simulator: [r for r in simulator.records("files") if r[column] is not None]
+
+
+def _pictures(simulator: Simulator) -> Iterable[Record]:
+    for person in simulator.records("persons"):
+        if person["picture_id"]:
+            yield {**asked(simulator, f"v2/persons/{person['id']}/picture"), "person_id": person["id"]}
+
+
+def _team_users(simulator: Simulator) -> Iterable[Record]:
+    for team in simulator.records("legacy_teams"):
+        yield from ({"team_id": team["id"], "user_id": user} for user in team["users"])
+
+
+# Tables whose rows are computed for what the query names: column → value.
+_YEAR = {"start_date": "2026-01-01", "end_date": "2026-12-31"}
+SELECTED: Mapping[str, Mapping[str, Any]] = {
+    "deal_timeline": {"start_date": "2026-01-01", "interval": "month", "amount": 6, "field_key": "add_time"},
+    "pipeline_conversion": _YEAR,
+    "pipeline_movement": _YEAR,
+    "goal_results": {"period_start": "2026-01-01", "period_end": "2026-06-30"},
+    "recents": {"since_timestamp": "2026-08-15 00:00:00"},
+}
+
+
+def selected(table: str) -> str:
+    """The conditions that *table* needs, '' for most."""
+    return " AND ".join(f'"{name}" = {_literal(v)}' for name, v in SELECTED.get(table, {}).items())
+
+
+def _literal(value: Any) -> str:
+    return str(value) if isinstance(value, int) else f"'{value}Z'" if ":" in value else f"'{value}'"
+
+
+def _figures(table: str, path: str) -> Callable[[Simulator], Iterable[Record]]:
+    """What the API computes for SELECTED; a part of it that is an object is shown part by part."""
+    chosen = SELECTED.get(table, {})
+    query = "&".join(f"{name.replace('period_', 'period.')}={quote(str(v))}" for name, v in chosen.items())
+
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for record in _list(asked(simulator, f"v1/{path}{'&' if '?' in path else '?'}{query}")):
+            parts = {f"{n}_{p}": v for n, o in record.items() if isinstance(o, dict) for p, v in o.items()}
+            yield {**record, **parts, **chosen}
+
+    return made
+
+
+def _figures_of_each(
+    table: str, parents: str, column: str, tail: str, nested: str = ""
+) -> Callable[[Simulator], Iterable[Record]]:
+    def made(simulator: Simulator) -> Iterable[Record]:
+        for parent in records(simulator, parents):
+            for record in _figures(table, f"{parents}/{parent['id']}/{tail}")(simulator):
+                for element in record[nested] if nested else [record]:
+                    yield {**record, **element, column: parent["id"]}
+
+    return made
 
 
 def _payments(simulator: Simulator) -> Iterable[Record]:
@@ -248,6 +387,16 @@ def _payments(simulator: Simulator) -> Iterable[Record]:
     return [r for r in simulator.records("subscription_payments") if r["subscription_id"] in living]
 
 
+_OWNERS = {
+    "deal": ("deals", "deal_id"),
+    "person": ("persons", "person_id"),
+    "organization": ("organizations", "org_id"),
+    "product": ("products", "product_id"),
+    "lead": ("leads", "lead_id"),
+    "project": ("projects", "project_id"),
+}
+_FLOWING = ("deal", "person", "organization")
+_FOLLOWED = (*_FLOWING, "product")
 SPECIAL: Mapping[str, Callable[[Simulator], Iterable[Record]]] = {
     "person_emails": _elements("persons", "emails", person_id="id"),
     "person_phones": _elements("persons", "phones", person_id="id"),
@@ -257,13 +406,48 @@ SPECIAL: Mapping[str, Callable[[Simulator], Iterable[Record]]] = {
     ),
     "activity_participants": _elements("activities", "participants", activity_id="id"),
     "activity_attendees": _elements("activities", "attendees", activity_id="id"),
-    **{f"{w}_field_options": _options(w) for w in ("deal", "person", "organization", "product")},
+    **{
+        f"{w}_field_options": _options(w)
+        for w in ("deal", "person", "organization", "product", "project", "activity")
+    },
     **{f"mail_threads_{folder}": _threads(folder) for folder in FOLDERS},
     **{f"mail_messages_{folder}": _thread_messages(folder) for folder in FOLDERS},
     **{f"{what}_mail_messages": _linked_messages(what) for what in ("deal", "person", "organization")},
     "deal_persons": _deal_persons,
     "permission_set_assignments": _set_assignments,
     "user_settings": _settings,
+    "user_connections": _connections,
+    "billing_addons": _addons,
+    **{f"{e}_follower_changes": _of_followers(e, c) for e, (_, c) in _OWNERS.items() if e in _FOLLOWED},
+    **{
+        f"{e}_flow": _each(t, c, "flow?limit=500&all_changes=1")
+        for e, (t, c) in _OWNERS.items()
+        if e in _FLOWING
+    },
+    **{
+        f"{e}_permitted_users": _each(t, c, "permittedUsers", "user_id", 2 if e == "project" else 1)
+        for e, (t, c) in _OWNERS.items()
+    },
+    **{f"{e}_files": _files_of(c) for e, (_, c) in _OWNERS.items() if e in _FOLLOWED},
+    "deal_participant_changes": _participant_changes,
+    "person_pictures": _pictures,
+    "user_followers": _user_followers,
+    "deal_summary": _figures("deal_summary", "deals/summary"),
+    "deal_timeline": _figures("deal_timeline", "deals/timeline"),
+    "pipeline_conversion": _figures_of_each(
+        "pipeline_conversion", "pipelines", "pipeline_id", "conversion_statistics", "stage_conversions"
+    ),
+    "pipeline_movement": _figures_of_each(
+        "pipeline_movement", "pipelines", "pipeline_id", "movement_statistics"
+    ),
+    "goal_results": _figures_of_each("goal_results", "goals", "goal_id", "results"),
+    "recents": _figures("recents", "recents?limit=500"),
+    "user_permissions": _each("users", "user_id", "permissions"),
+    "user_role_settings": _each("users", "user_id", "roleSettings"),
+    "role_settings": _each("roles", "role_id", "settings"),
+    "role_pipelines": _role_pipelines,
+    "legacy_team_users": _team_users,
+    "project_plan_items": _each("projects", "project_id", "plan"),
     "call_logs": _calls,
     "organization_persons": _organization_persons,
     "organization_relationships": _relationships,

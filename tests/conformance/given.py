@@ -53,7 +53,7 @@ PREPARED = (
     *(
         f"INSERT INTO {what}_fields (field_name, field_type, options) "
         """VALUES ('Chosen', 'enum', '[{"label": "One"}]')"""
-        for what in ("deal", "person", "organization", "product")
+        for what in ("deal", "person", "organization", "product", "project")
     ),
 )
 # No two rows may have the same: (table, column) → a query of one that none has; {n} is a new number.
@@ -89,6 +89,7 @@ CHOICES: Mapping[tuple[str, str], Choices] = {
     ),
     ("person_fields", "required_fields"): _SWITCHED,
     ("organization_fields", "required_fields"): _SWITCHED,
+    ("project_fields", "required_fields"): _SWITCHED,
     ("deals", "status"): ("'won'", "'open'"),
     ("deal_installments", "deal_id"): (_IN_PARTS, _IN_PARTS),
     ("product_variation_prices", "product_variation_id"): (_VARIATION, _VARIATION),
@@ -102,7 +103,7 @@ CHOICES: Mapping[tuple[str, str], Choices] = {
             f"(SELECT field_code FROM {what}_fields WHERE field_name = 'Chosen')",
         )
         * 2
-        for what in ("deal", "person", "organization", "product")
+        for what in ("deal", "person", "organization", "product", "project")
     },
     ("persons", "emails"): (
         """'[{"value": "a@example.org", "label": "work", "primary": true}]'""",
@@ -135,6 +136,8 @@ CHOICES: Mapping[tuple[str, str], Choices] = {
     ("deal_products", "product_variation_id"): (_VARIATION, _VARIATION),
     ("organization_relationships", "rel_linked_org_id"): ("2", "3"),
     ("role_assignments", "role_id"): ("2", "3"),
+    ("legacy_team_users", "team_id"): ("2", "2"),
+    ("legacy_team_users", "user_id"): ("7", "8"),
     ("tasks", "parent_task_id"): (_TASK, _TASK),
     ("webhooks", "subscription_url"): ("'https://example.org/hook'", "'https://example.org/other'"),
     ("users", "access"): ("""'[{"app": "sales", "admin": true}]'""",) * 2,

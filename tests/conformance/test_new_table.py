@@ -15,7 +15,7 @@ DECLARATION = """
 TABLES = (
     *TABLES,
     Table(
-        name="project_templates",
+        name="templates",
         doc="Templates of projects.",
         columns=(
             ID,
@@ -48,7 +48,7 @@ def test_a_new_flat_table_is_one_declaration(tmp_path: Path) -> None:
         kinds |= {"owner_id": "bigint", "add_time": "timestamptz", "update_time": "timestamptz"}
         names = ", ".join(kinds)
         expect = [tuple(shown(kind, r.get(name)) for name, kind in kinds.items()) for r in wanted]
-        assert sorted(live.rows(f"SELECT {names} FROM project_templates")) == sorted(expect)
+        assert sorted(live.rows(f"SELECT {names} FROM templates")) == sorted(expect)
         key = wanted[0]["id"]
-        assert live.asked(f"SELECT * FROM project_templates WHERE id = {key}")[0]["path"].endswith(f"/{key}")
-        assert live.value("SELECT count(*) FROM project_templates WHERE title IS NULL") == 0
+        assert live.asked(f"SELECT * FROM templates WHERE id = {key}")[0]["path"].endswith(f"/{key}")
+        assert live.value("SELECT count(*) FROM templates WHERE title IS NULL") == 0

@@ -10,11 +10,11 @@ import pytest
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.catalog.v1 import CHANGED
-from tests.conformance.expected import UNKEPT, records, shown
-from tests.live import LiveAccount
+from tests.conformance.expected import UNKEPT, records, selected, shown
+from tests.live import LiveAccount, literal
 
-# Tables that need their parent in the query.
-GUARDED = {"deal_changes": "deal_id", "person_changes": "person_id", "organization_changes": "org_id"}
+# Tables that need their parent in the query, with the column that names it.
+GUARDED = {t.name: t.parent.column for t in TABLES.values() if t.parent is not None and t.parent.guarded}
 
 
 def types(account: LiveAccount, table: str) -> dict[str, str]:
@@ -48,10 +48,11 @@ def check(account: LiveAccount, table: str, unknown: frozenset[str] = frozenset(
         for n, t in found.items()
         if n not in UNKEPT | unknown and (n in kept or not wanted)
     }
-    where = ""
+    conditions = [selected(table)] if selected(table) else []
     if table in GUARDED:
-        ids = {str(r[GUARDED[table]]) for r in wanted}
-        where = f"WHERE {GUARDED[table]} IN ({', '.join(sorted(ids))})"
+        ids = {literal(str(r[GUARDED[table]])) for r in wanted}
+        conditions.append(f"{GUARDED[table]} IN ({', '.join(sorted(ids))})")
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     names = ", ".join(f'"{name}"' for name in columns)
     got = account.rows(f"SELECT {names} FROM {table} {where}")
     expect = [tuple(shown(kind, record.get(name)) for name, kind in columns.items()) for record in wanted]

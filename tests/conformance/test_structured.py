@@ -49,17 +49,18 @@ CHANGES: Mapping[str, str] = {
     "duration": """duration || '{"start": "2025-01-01"}'""",
     "expected_outcome": """expected_outcome || '{"target": 77}'""",
 }
+_CUSTOM = ("deal", "person", "organization", "product", "project")
 # Rows that can be changed.
 CHANGEABLE = {
     **dict.fromkeys(("deals", "leads", "projects"), "NOT is_archived"),
-    **{f"{what}_fields": "is_custom_field" for what in ("deal", "person", "organization", "product")},
+    **{f"{what}_fields": "is_custom_field" for what in _CUSTOM},
 }
 # What an INSERT needs besides its required columns: table → column → SQL.
 ALONG: Mapping[str, Mapping[str, str]] = {
     "activities": {"subject": "'An activity'"},
     "leads": {"person_id": "1"},
     "subscriptions": {"cycles_count": "3"},
-    **{f"{what}_fields": {"field_type": "'enum'"} for what in ("deal", "person", "organization", "product")},
+    **{f"{what}_fields": {"field_type": "'enum'"} for what in _CUSTOM},
 }
 OPTIONS = """'[{"label": "One"}]'"""
 WRONG = "nonsense_key"

@@ -49,6 +49,7 @@ WITH: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("person_fields", "options"): {"field_type": "'enum'"},
     ("organization_fields", "options"): {"field_type": "'enum'"},
     ("product_fields", "options"): {"field_type": "'enum'"},
+    ("project_fields", "options"): {"field_type": "'enum'"},
 }
 
 

@@ -63,8 +63,9 @@ def find(op: Operation) -> Found | None:
     return None
 
 
-def record_schema(found: Found, rows: str) -> Any:
-    """The schema of one record of the answer, None where there is none at *rows*."""
+def record_schema(found: Found, rows: str, scalar: str = "") -> Any:
+    """The schema of one record of the answer, None where there is none at *rows*; of bare values, that of a
+    record with the value under *scalar*."""
     whole = response_schema(found.source, found.method, found.path)
     if whole is None:
         return None
@@ -78,6 +79,8 @@ def record_schema(found: Found, rows: str) -> Any:
     if rows != "*":
         if "items" not in current:
             return None
+        if scalar:
+            return {"properties": {scalar: current["items"]}}
         current = flat(found.root, current["items"])
     if set(current["properties"]) == {"success", "data", "related_objects"}:
         # The old list of products repeats the envelope around each record; its example does not.

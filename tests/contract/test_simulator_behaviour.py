@@ -294,13 +294,18 @@ def test_forms_are_taken_where_the_files_say_so_and_there_only(api: Ask) -> None
     assert api("PUT", "/v1/notes/1", form={"content": "x"}).status == 415
 
 
-def test_a_file_is_uploaded_and_downloaded(api: Ask) -> None:
+def test_a_file_is_uploaded_and_downloaded(api: Ask, sim: Simulator) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n'
     part += b'--b\r\nContent-Disposition: form-data; name="deal_id"\r\n\r\n1\r\n--b--\r\n'
     made = api("POST", "/v1/files", part, headers={"content-type": "multipart/form-data; boundary=b"})
     assert made.status in (200, 201)
     assert (made.data["name"], made.data["deal_id"], made.data["file_size"]) == ("a.txt", 1, 5)
-    assert api("GET", f"/v1/files/{made.data['id']}/download").body == b"hello"
+    sent_on = api("GET", f"/v1/files/{made.data['id']}/download")
+    assert (sent_on.status, sent_on.body) == (302, b"")
+    path, _, query = sent_on.headers["location"].partition("?")
+    assert path.startswith("/storage/")
+    assert sim.answer("GET", path, query, {}, b"").body == b"hello"
+    assert sim.answer("GET", path, query, {"x-api-token": "the token of an account"}, b"").status == 403
 
 
 def test_children_of_many_deals_come_in_one_list(api: Ask, sim: Simulator) -> None:

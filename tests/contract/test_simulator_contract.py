@@ -37,6 +37,13 @@ DEVIATIONS: tuple[tuple[str, str, str], ...] = (
     (r"v1 /deals/\{id\}/products", "quantity: float", "v2 has it as a number"),
     ("v[12] /(deals|leads)/search", "item.value: float", "the value of a deal is a number"),
     ("v2 /products/search", "item.code: str", "the code of a product is a text"),
+    ("v1 /deals/timeline", "data: list is not", "one object for each period; the example has the first"),
+    (
+        r"v1 /pipelines/\{id\}/movement_statistics",
+        r"values\.[A-Z]{3}: not in",
+        "sums are keyed by currency",
+    ),
+    ("v1 /recents", r"data\.\[\]\.(data\.|item: str)", "a record of each kind as it is kept here"),
     ("v1 /products", "not in the files", "the file has a whole answer where a product belongs"),
 )
 GETS = sorted(key for key in HANDLERS if key[1] == "GET")
@@ -88,6 +95,7 @@ def _parents(simulator: Simulator) -> dict[str, Any]:
     out["/products/{id}/variations"] = _first(simulator, "product_variations", "product_id")
     out["/notes/{id}/comments"] = _first(simulator, "note_comments", "note_id")
     out["/persons/{id}/picture"] = next(p["id"] for p in simulator.records("persons") if p["picture_id"])
+    out["/products/{id}/images"] = _first(simulator, "product_images", "product_id")
     links = {"deals": "deal_id", "persons": "person_id", "organizations": "org_id", "products": "product_id"}
     for table, link in links.items():
         out[f"/{table}/{{id}}/files"] = next(f[link] for f in simulator.records("files") if f[link])
@@ -100,11 +108,13 @@ _TABLES = {
     "permissionSets": "permission_sets",
     "organizationRelationships": "organization_relationships",
     "projectTemplates": "project_templates",
+    "legacyTeams": "legacy_teams",
 }
 _REQUIRED = {
     "deal_ids": "1,2,3,4,5,6,11,16", "board_id": "1", "folder": "inbox", "org_id": "2", "term": "er",
     "entity_type": "deal", "field": "title", "period.start": "2026-01-01", "period.end": "2026-12-31",
-    "start_date": "2026-01-01", "end_date": "2026-12-31",
+    "start_date": "2026-01-01", "end_date": "2026-12-31", "interval": "month", "amount": "3",
+    "field_key": "add_time", "since_timestamp": "2026-08-01%2000:00:00",
 }  # fmt: skip
 
 

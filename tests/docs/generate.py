@@ -16,6 +16,7 @@ from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom_fields.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
 from pipedrive_fdw.values.shapes import form
+from tests.docs.coverage import coverage_page
 from tests.docs.markdown import pages, with_parts
 from tools.engine.places import ROOT
 
@@ -64,6 +65,7 @@ def generated_files() -> dict[Path, str]:
     files[SQL / "tables.sql"] = tables_script()
     menu = SITE.read_text(encoding="utf-8")
     files[SITE] = _SITE_PART.sub(lambda m: m[1] + families_menu(m[2]) + m[3], menu)
+    files[ROOT / "docs" / "api-coverage.md"] = coverage_page()
     return files
 
 
@@ -242,6 +244,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     if table.parent is not None:
         walk = "a query must name it" if table.parent.guarded else "all are walked where a query names none"
         yield "Parent", f"{_code(table.parent.column)} names the row of {_code(table.parent.table)}; {walk}"
+    yield "To be named", ", ".join(_code(name) for name in table.selecting)
     yield "Sorted by Pipedrive", ", ".join(_code(k) for k in sort_keys(table))
     yield (
         "Frozen",
@@ -250,7 +253,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     yield "Custom fields", "become columns at the import" if table.custom_fields else ""
     yield "Needs", table.needs
     if table.removed:
-        yield "Removed", "Pipedrive took these operations away; where they are gone, a query is an error"
+        yield "Removed", "Pipedrive takes these operations away; where they are gone, a query is an error"
 
 
 def _meaning(column: Column) -> str:

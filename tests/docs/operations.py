@@ -29,6 +29,7 @@ def from_openapi() -> str:
                     found[known_as(version, method, path)] = {
                         "tokens": item[method]["x-token-cost"],
                         "scopes": sorted(scopes),
+                        **({"removed": True} if name == "core_v1" else {}),
                     }
     lines = (f"{json.dumps(key)}: {json.dumps(found[key])}" for key in sorted(found))
     return "{\n" + ",\n".join(lines) + "\n}\n"

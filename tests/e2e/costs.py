@@ -66,7 +66,44 @@ COSTS = (
         10,
         ("/v2/persons?sort_by=id&sort_direction=asc&limit=5",),
     ),
-    Cost("SELECT * FROM persons ORDER BY update_time DESC LIMIT 5", 20, ("/v2/persons x2",)),
+    Cost(  # there are more persons without update_time, which come first
+        "SELECT * FROM persons ORDER BY update_time DESC LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=asc",),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time DESC LIMIT 100",
+        20,
+        (
+            "/v2/persons?sort_by=update_time&sort_direction=asc",
+            "/v2/persons?sort_by=update_time&sort_direction=desc",
+        ),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time DESC NULLS LAST LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=desc",),
+    ),
+    Cost(
+        "SELECT * FROM persons ORDER BY update_time LIMIT 5",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=asc",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE owner_id = 2 ORDER BY update_time DESC LIMIT 5",
+        10,
+        ("/v2/persons?owner_id=2",),
+    ),
+    Cost(
+        "SELECT max(update_time) FROM persons",
+        10,
+        ("/v2/persons?sort_by=update_time&sort_direction=desc",),
+    ),
+    Cost(  # Django's latest()
+        "SELECT id FROM activities ORDER BY update_time DESC NULLS LAST LIMIT 1",
+        10,
+        ("/v2/activities?sort_by=update_time&sort_direction=desc",),
+    ),
     Cost(
         "SELECT * FROM persons WHERE update_time IS NOT NULL ORDER BY update_time DESC LIMIT 5",
         10,
@@ -343,8 +380,83 @@ COSTS = (
     Cost(
         "SELECT * FROM persons WHERE id BETWEEN 500 AND 520",
         10,
-        ("/v2/persons?sort_by=id&sort_direction=desc",),
+        pages("/v2/persons?ids=%s", 500, 520),
     ),
+    Cost(
+        "SELECT * FROM persons WHERE id BETWEEN 300 AND 480",
+        10,
+        ("/v2/persons?sort_by=id&sort_direction=asc",),
+    ),
+    Cost("SELECT * FROM deals WHERE id BETWEEN 1 AND 3", 3, tuple(f"/v2/deals/{n}" for n in (1, 2, 3))),
     Cost("SELECT * FROM notes WHERE id < 20", 20, ("/v1/notes?sort=id ASC",)),
     Cost("SELECT * FROM api_usage", 0, ()),
+    Cost(
+        "SELECT * FROM deal_followers WHERE deal_id BETWEEN 1 AND 3",
+        30,
+        tuple(f"/v2/deals/{n}/followers" for n in (1, 2, 3)),
+    ),
+    Cost(
+        "SELECT * FROM deal_products WHERE deal_id > 4 AND deal_id < 8",
+        10,
+        ("/v2/deals/products?deal_ids=5,6,7",),
+    ),
+    Cost(
+        "SELECT * FROM deal_changes WHERE deal_id BETWEEN 5 AND 6",
+        40,
+        ("/v1/deals/5/changelog", "/v1/deals/6/changelog"),
+    ),
+    Cost("SELECT * FROM note_comments WHERE object_id = 3", 20, ("/v1/notes/3/comments",)),
+    Cost("SELECT * FROM note_comments WHERE row_id = '3:x'", 0, ()),
+    Cost(
+        "SELECT * FROM note_comments WHERE object_id IN (3, 4)",
+        40,
+        ("/v1/notes/3/comments", "/v1/notes/4/comments"),
+    ),
+    Cost("SELECT * FROM deal_products WHERE row_id = '5:1'", 10, ("/v2/deals/products?deal_ids=5",)),
+    Cost("SELECT * FROM persons WHERE id = 3.0", 1, ("/v2/persons/3",)),  # JDBC's BigDecimal
+    Cost("SELECT * FROM persons WHERE id = (SELECT 3.0)", 1, ("/v2/persons/3",)),
+    Cost("SELECT * FROM persons WHERE id = 3.5", 0, ()),
+    Cost("SELECT * FROM persons WHERE id IN (3.0, 4, 4.5)", 2, ("/v2/persons/3", "/v2/persons/4")),
+    Cost(
+        "SELECT * FROM persons WHERE id = ANY (ARRAY(SELECT 3.0 UNION SELECT 4))",
+        2,
+        ("/v2/persons/3", "/v2/persons/4"),
+    ),
+    Cost(  # Looker, Power BI
+        "SELECT * FROM persons WHERE date(update_time) >= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE date(update_time) IN ('2026-06-01', '2026-06-03')",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-06-04T00:00:01Z",),
+    ),
+    Cost(  # Tableau
+        "SELECT * FROM persons WHERE CAST(date_trunc('month', update_time) AS date) = '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-07-03T02:00:01Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE extract(year FROM update_time) IN (2024, 2026)",
+        20,
+        ("/v2/persons?updated_since=2024-01-01T00:00:00Z&updated_until=2027-01-01T00:00:01Z x2",),
+    ),
+    Cost(  # Metabase, whose weeks begin on Sunday
+        "SELECT * FROM persons WHERE date_trunc('week', update_time + interval '1 day') - interval '1 day' "
+        ">= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
+    Cost(
+        "SELECT * FROM persons WHERE update_time - interval '8 hours' >= '2026-06-01'",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T08:00:00Z",),
+    ),
+    Cost(  # dbt, incremental
+        "SELECT * FROM persons WHERE update_time > "
+        "(SELECT '2026-06-01'::timestamptz + max(id) * interval '0' FROM local_ids)",
+        10,
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z",),
+    ),
 )

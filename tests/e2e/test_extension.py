@@ -8,16 +8,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipedrive_fdw.catalog import TABLES
 from tests.e2e.extension import TOKEN, Extended
 from tests.simulator import Simulator
 from tools.engine import Server
 
 
 def test_connect_makes_every_table(extended: Extended) -> None:
-    assert (
-        extended.value("SELECT count(*) FROM pipedrive.foreign_tables() WHERE table_schema = 'pipedrive'")
-        == 77
-    )
+    assert extended.value(
+        "SELECT count(*) FROM pipedrive.foreign_tables() WHERE table_schema = 'pipedrive'"
+    ) == len(TABLES)
     assert extended.value("SELECT count(*) FROM pipedrive.stages") == len(
         extended.simulator.records("stages")
     )

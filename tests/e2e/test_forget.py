@@ -42,7 +42,8 @@ def account(server: Server, simulator: Simulator) -> Iterator[Extended]:
     )
     simulator.reset()
     yield made
-    made.run("RESET ROLE; DROP SERVER pipedrive CASCADE; DROP OWNED BY other_reader; DROP ROLE other_reader")
+    made.run("RESET ROLE; DROP SERVER IF EXISTS pipedrive CASCADE; DROP OWNED BY other_reader")
+    made.run("DROP ROLE other_reader")
     made.close()
 
 
@@ -116,6 +117,112 @@ def test_an_access_token_is_gone(server: Server, account: Extended) -> None:
     assert not token.exists()
     read(account)
     assert account.simulator.requests()[0]["path"] == "/oauth/token"
+
+
+# ---- a mapping that is dropped
+
+DROPS = (
+    "DROP USER MAPPING FOR CURRENT_USER SERVER pipedrive",
+    "DROP SERVER pipedrive CASCADE",
+    "DROP EXTENSION pipedrive_fdw CASCADE",
+    "DROP EXTENSION multicorn CASCADE",
+    "DROP OWNED BY other_reader",
+    "DO $$ BEGIN DROP USER MAPPING FOR CURRENT_USER SERVER pipedrive; END $$",
+)
+
+
+def kept_of(server: Server, account: Extended, role: str) -> set[Path]:
+    """The files of what *role* has read, its access token among them."""
+    account.run(
+        f"ALTER USER MAPPING FOR {role} SERVER pipedrive OPTIONS (DROP api_token, "
+        f"ADD client_id '{CLIENT[0]}', ADD client_secret '{CLIENT[1]}', ADD refresh_token '{REFRESH_TOKEN}')"
+    )
+    before = files(server)
+    account.run(f"SET ROLE {role}" if role != "CURRENT_USER" else "RESET ROLE")
+    read(account)
+    account.run("RESET ROLE")
+    kept = files(server) - before
+    assert {file.name.partition("-")[0] for file in kept} >= {"oauth", "counts"}
+    assert any(file.parent.name.startswith("cache-") for file in kept)
+    return kept
+
+
+@pytest.mark.parametrize("sql", DROPS)
+@pytest.mark.parametrize("fresh", [True, False], ids=["a session that has read nothing", "the session"])
+def test_with_the_mapping_everything_goes(server: Server, account: Extended, sql: str, fresh: bool) -> None:
+    kept = kept_of(server, account, "other_reader" if "OWNED" in sql else "CURRENT_USER")
+    if fresh:
+        with account.connect() as other:
+            other.execute(sql)  # type: ignore[arg-type]
+    else:
+        account.run(sql)
+    assert files(server) & kept == set()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "BEGIN; {}; ROLLBACK",
+        "BEGIN; SAVEPOINT s; {}; ROLLBACK TO s; COMMIT",
+        "BEGIN; SAVEPOINT s; SAVEPOINT t; {}; RELEASE t; ROLLBACK TO s; COMMIT",
+        "DO $$ BEGIN BEGIN {}; RAISE 'no'; EXCEPTION WHEN OTHERS THEN NULL; END; END $$",
+    ],
+)
+def test_a_drop_that_is_rolled_back_removes_nothing(server: Server, account: Extended, way: str) -> None:
+    kept = kept_of(server, account, "CURRENT_USER")
+    for sql in way.format(DROPS[0]).split("; ") if way.startswith("BEGIN") else [way.format(DROPS[0])]:
+        account.run(sql)
+    assert files(server) & kept == kept
+    account.run(f"BEGIN; SAVEPOINT s; {DROPS[0]}; RELEASE s; COMMIT")
+    assert files(server) & kept == set()
+
+
+def test_mappings_of_other_wrappers_are_none_of_its_business(server: Server, account: Extended) -> None:
+    kept = kept_of(server, account, "CURRENT_USER")
+    account.run(
+        "CREATE FOREIGN DATA WRAPPER bare; CREATE SERVER bare FOREIGN DATA WRAPPER bare; "
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER bare OPTIONS (api_token 'x')"
+    )
+    account.run("DROP USER MAPPING FOR CURRENT_USER SERVER bare; DROP FOREIGN DATA WRAPPER bare CASCADE")
+    assert files(server) & kept == kept
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["OPTIONS (secrets_file '/nowhere/at/all')", "OPTIONS (client_id 'half')", ""],
+    ids=["a file that is not there", "half of OAuth", "nothing"],
+)
+def test_a_mapping_that_cannot_be_used_can_be_dropped(account: Extended, options: str) -> None:
+    account.run("DROP USER MAPPING FOR other_reader SERVER pipedrive")
+    account.run(f"CREATE USER MAPPING FOR other_reader SERVER pipedrive {options}")
+    account.run("DROP USER MAPPING FOR other_reader SERVER pipedrive")
+    assert account.value("SELECT count(*) FROM pg_user_mappings WHERE usename = 'other_reader'") == 0
+    assert account.value("SELECT count(*) FROM pipedrive.stages") > 0
+
+
+def test_without_the_library_a_mapping_can_be_dropped(server: Server, account: Extended) -> None:
+    """As after an update of the server that has forgotten it."""
+    kept = kept_of(server, account, "CURRENT_USER")
+    account.run("UPDATE pg_proc SET probin = '$libdir/gone' WHERE probin LIKE '%pipedrive_fdw'")
+    with account.connect() as other:
+        told: list[str] = []
+        other.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+        other.execute(DROPS[0])  # type: ignore[arg-type]
+    assert told == ["pipedrive state: files of the user mappings that are dropped are not removed"]
+    assert files(server) & kept == kept
+    account.run("DROP EXTENSION pipedrive_fdw CASCADE")
+
+
+def test_whoever_may_drop_a_mapping_can(server: Server, account: Extended) -> None:
+    """A role with USAGE on the server drops its own, and nobody has granted it anything else."""
+    kept = kept_of(server, account, "other_reader")
+    with account.connect() as other:
+        other.execute("SET SESSION AUTHORIZATION other_reader")
+        other.execute("DROP USER MAPPING FOR other_reader SERVER pipedrive")
+    assert files(server) & kept == set()
+
+
+# ---- who may
 
 
 def test_nobody_else_may_call_it_until_granted(account: Extended) -> None:

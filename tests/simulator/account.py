@@ -76,7 +76,7 @@ class Account:
 
     def __init__(self, world: World) -> None:
         self.lock = threading.RLock()
-        self.settings: dict[str, Any] = {"contact_sync": True}
+        self.settings: dict[str, Any] = {"contact_sync": True, "nulls": "low"}
         self.begin({name: Table(rows, key) for name, (key, rows) in world.collections().items()})
 
     def begin(self, tables: dict[str, Table]) -> None:

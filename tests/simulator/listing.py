@@ -1,8 +1,8 @@
 """Lists: filters, order, pages and envelopes, as each version has them.
 
 v2 and a few of v1 page by an opaque cursor (a keyset marker bound to its filters and sort), v1 by start and
-limit in one of three envelopes. NULLs come first ascending and last descending, ties in the order of ids, but
-under ``sort`` in the one of every second page turned round: no order of theirs is promised.
+limit in one of three envelopes. NULLs stand where the setting ``nulls`` says. Ties come in the order of ids,
+but under ``sort`` in the one of every second page turned round: no order of theirs is promised.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Sorts = tuple[tuple[str, bool], ...]
 def list_page(call: Call, collection: Collection, rows: Sequence[Record] | None = None) -> bytes:
     """The answer to a list operation; *rows* when the caller has chosen them itself."""
     sorts = _sorts(call, collection)
-    rows = _matching(call, collection, sorts) if rows is None else _sorted(list(rows), sorts)
+    rows = _matching(call, collection, sorts) if rows is None else _sorted(list(rows), sorts, _nulls(call))
     if "cursor" in call.op.query:
         page, extra = _by_cursor(call, collection, rows, sorts)
     elif "limit" in call.op.query:
@@ -67,7 +67,8 @@ def _matching(call: Call, collection: Collection, sorts: Sorts) -> list[Record]:
         found = call.account[collection.parent_table].get(parent)
         if found is None:
             raise missing(collection.parent_table, parent)
-    mark = (collection.path, collection.version, parent, sorts, tuple(sorted(chosen.items())), call.user)
+    place = (collection.path, collection.version, parent, sorts, _nulls(call))
+    mark = (*place, tuple(sorted(chosen.items())), call.user)
     if mark in table.orders:
         return table.orders[mark]
     if parent is not None:
@@ -87,7 +88,7 @@ def _matching(call: Call, collection: Collection, sorts: Sorts) -> list[Record]:
             if name in collection.filters:
                 test = collection.filters[name](value)
                 rows = [r for r in rows if test(r)]
-    rows = _sorted(rows, sorts)
+    rows = _sorted(rows, sorts, _nulls(call))
     if len(table.orders) >= _KEPT:
         table.orders.clear()
     table.orders[mark] = rows
@@ -110,6 +111,10 @@ def _of_status(rows: list[Record], status: str) -> list[Record]:
     return [r for r in rows if r["status"] != "deleted" and not r.get("is_deleted")]
 
 
+def _nulls(call: Call) -> str:
+    return str(call.account.settings["nulls"])
+
+
 def _sorts(call: Call, collection: Collection) -> Sorts:
     """(field, descending) of the request, the key last so that the order is total."""
     query = call.query
@@ -129,20 +134,28 @@ def _sorts(call: Call, collection: Collection) -> Sorts:
     return tuple(asked)
 
 
-def sort_value(value: Any) -> tuple[bool, Any]:
-    """NULLs before all else; texts without regard to case, as the API's database has them."""
+# Where NULLs stand: before the lowest value as in MySQL, after the highest as in PostgreSQL, first or last in
+# both directions, or as no database has them in the middle of the times.
+NULLS = ("low", "high", "first", "last", "middle")
+_MIDDLE = "2025-07-01t"
+
+
+def sort_value(value: Any, nulls: str = "low", reverse: bool = False) -> tuple[int, Any]:
+    """What *value* compares by; texts without regard to case, as the API's database has them."""
     if value is None:
-        return False, 0
+        if nulls == "middle":
+            return 1, _MIDDLE
+        return (2 if nulls == "high" or nulls == ("first" if reverse else "last") else 0), 0
     if isinstance(value, str):
-        return True, value.casefold()
+        return 1, value.casefold()
     if isinstance(value, (dict, list)):
-        return True, str(value)
-    return True, value
+        return 1, str(value)
+    return 1, value
 
 
-def _sorted(rows: list[Record], sorts: Sorts) -> list[Record]:
+def _sorted(rows: list[Record], sorts: Sorts, nulls: str) -> list[Record]:
     for name, reverse in reversed(sorts):
-        rows.sort(key=lambda r: sort_value(r.get(name)), reverse=reverse)
+        rows.sort(key=lambda r: sort_value(r.get(name), nulls, reverse), reverse=reverse)  # noqa: B023
     return rows
 
 
@@ -177,7 +190,11 @@ def _by_cursor(
     default = 500 if call.op.version == 1 and collection.table in ("tasks", "project_templates") else 100
     limit = min(int(call.query.get("limit", default)), 500)
     bound = _bound(call)
-    begin = _position(rows, sorts, _marker(call.query["cursor"], bound)) if "cursor" in call.query else 0
+    begin = (
+        _position(rows, sorts, _nulls(call), _marker(call.query["cursor"], bound))
+        if "cursor" in call.query
+        else 0
+    )
     page = rows[begin : begin + limit]
     if begin + limit >= len(rows):
         return page, ... if collection.bare_end else {"next_cursor": None}
@@ -204,13 +221,13 @@ def _marker(cursor: str, bound: str) -> list[Any]:
     return values
 
 
-def _position(rows: Sequence[Record], sorts: Sorts, after: list[Any]) -> int:
+def _position(rows: Sequence[Record], sorts: Sorts, nulls: str, after: list[Any]) -> int:
     """The index of the first row after the marker, by halving."""
-    marks = [sort_value(v) for v in after]
+    marks = [sort_value(value, nulls, reverse) for value, (_, reverse) in zip(after, sorts)]
 
     def is_after(row: Mapping[str, Any]) -> bool:
         for (name, reverse), mark in zip(sorts, marks):
-            mine = sort_value(row.get(name))
+            mine = sort_value(row.get(name), nulls, reverse)
             if mine != mark:
                 return (mine > mark) != reverse
         return False

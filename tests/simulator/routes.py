@@ -30,7 +30,16 @@ class Call:
         return self.query.get(name) in ("true", "1")
 
 
-Reply = Any  # bytes (the whole answer), an envelope, or (status, envelope)
+Reply = Any  # bytes (the whole answer), an envelope, (status, envelope), or Elsewhere
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The answer that a file is at the path *location*, which takes no credentials."""
+
+    location: str
+
+
 Handler = Callable[[Call], Reply]
 HANDLERS: dict[tuple[int, str, str], Handler] = {}
 COLLECTIONS: list[Collection] = []

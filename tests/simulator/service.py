@@ -26,7 +26,7 @@ from tests.simulator.faults import Faults
 from tests.simulator.meter import Meter
 from tests.simulator.oauth import OAuth
 from tests.simulator.refusal import Refusal
-from tests.simulator.routes import HANDLERS, Call
+from tests.simulator.routes import HANDLERS, Call, Elsewhere
 from tests.simulator.server import Server
 from tests.simulator.snapshot import snapshot
 from tests.simulator.spec import Operation, find
@@ -64,6 +64,7 @@ class Simulator:
             "subscriptions": False,
             "gated": {},
             "contact_sync": True,
+            "nulls": "low",
             "users_tokens": {token: 1},
             "latency_ms": latency_ms,
             "burst": burst,
@@ -159,8 +160,9 @@ class Simulator:
                 self.settings[name] = value
         self.meter.burst, self.meter.budget = self.settings["burst"], self.settings["budget"]
         self.meter.reports = self.settings["reports_budget"]
-        if self.account.settings["contact_sync"] != self.settings["contact_sync"]:
-            self.account.settings["contact_sync"] = self.settings["contact_sync"]
+        for name in self.account.settings.keys() & self.settings.keys():
+            if self.account.settings[name] != self.settings[name]:
+                self.account.settings[name] = self.settings[name]
         return self.settings
 
     # ---- requests
@@ -177,6 +179,8 @@ class Simulator:
                 return Answer(302, b"", 0, {"location": self.oauth.authorize(method, query)})
             if path == "/oauth/token":
                 return Answer(200, orjson.dumps(self.oauth.token(method, headers, body, self.url)))
+            if path.startswith("/storage/"):
+                return self._stored(path, query, headers)
             version, rest = _version(path)
             op, values = find(version, method, rest)
             self._switched(op)
@@ -193,11 +197,20 @@ class Simulator:
                 raise Refusal(501, f"the simulator does not serve {op.method} {op.path} (v{op.version})")
             with self.account.lock:
                 reply = handler(Call(self.account, op, values, given, data, user))
+                if isinstance(reply, Elsewhere):
+                    return Answer(302, b"", tokens, {**metered, "location": reply.location})
                 status, reply = reply if isinstance(reply, tuple) else (200, reply)
                 payload = reply if isinstance(reply, bytes) else orjson.dumps(reply)
             return Answer(status, payload, tokens, metered)
         except Refusal as refusal:
             return Answer(refusal.status, orjson.dumps(refusal.envelope()), tokens, metered)
+
+    def _stored(self, path: str, query: str, headers: Mapping[str, str]) -> Answer:
+        """A file in the storage, by the signature of its address; credentials beside it are refused."""
+        if headers.get("x-api-token") or headers.get("authorization") or query != "signature=made-up":
+            return Answer(403, b"<Error>AccessDenied</Error>", 0, {}, "application/xml")
+        found = self.account.get("files", int(path.rsplit("/", 1)[-1]))
+        return Answer(200, str(found["_content"]).encode("latin-1"), 0, {}, "application/octet-stream")
 
     def _credential(self, headers: Mapping[str, str]) -> tuple[str, int]:
         """(credential, user id) of an API token in its header or an access token as Bearer, never mixed."""

@@ -23,6 +23,7 @@ _SHOWN_PARENT = {
     "person_changes": ("person_id", "_person_id"),
     "organization_changes": ("org_id", "_org_id"),
     "project_changes": ("project_id", "_project_id"),
+    "project_groups": ("project_id", "_project_id"),
 }
 
 

@@ -322,8 +322,9 @@ def test_every_table_that_is_read_belongs_to_at_most_one_kind() -> None:
     left = set(TABLES) - set(names)
     assert left == {
         "api_usage", "subscriptions", "subscription_payments", "deal_changes", "person_changes",
-        "organization_changes",
+        "organization_changes", "deal_flow", "person_flow", "organization_flow", "recents",
     }  # fmt: skip
+    assert "users" in [kind.probe.name for kind in kinds()]  # and no table that may be switched off
 
 
 def test_the_tour_has_its_queries_and_changes_nothing() -> None:

@@ -35,7 +35,7 @@ LAYERS = (
 ALLOWED = {layer: set(LAYERS[:number]) for number, layer in enumerate(LAYERS)}
 # No account, no server, no table: what is asked, and how it is read, stays apart.
 ALLOWED["catalog"] = {"errors", "values"}
-ALLOWED["postgres"] = {"errors"}
+ALLOWED["postgres"] = {"masking", "errors"}
 ALLOWED["api"] = {"masking", "addresses", "errors", "values", "catalog.model", "__init__"}
 ALLOWED["custom_fields"] = {"errors", "values"}
 ALLOWED["plan"] = {"masking", "addresses", "errors", "values", "catalog", "custom_fields"}

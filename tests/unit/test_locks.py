@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from packaging.version import Version
 
 from tools.engine import libraries
 from tools.engine.install import _TOOLS
+from tools.engine.libraries import LOCKS
 from tools.engine.process import EngineError
 
 PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
@@ -41,6 +46,28 @@ def test_each_is_one_version_with_digests(file: Path) -> None:
 
 def test_what_builds_and_installs_the_package_is_fixed_too() -> None:
     assert set(libraries.locked(_TOOLS)) == {"pip", "setuptools"}
+
+
+def test_a_compiler_that_is_not_what_its_digest_says_is_refused(tmp_path: Path) -> None:
+    """An index gives another wheel under the name and version that are wanted."""
+    (version,) = pinned(LOCKS / "compiler.txt").values()
+    with zipfile.ZipFile(tmp_path / f"ziglang-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("ziglang/__main__.py", "raise SystemExit('not the compiler')")
+        wheel.writestr(f"ziglang-{version}.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        about = f"Metadata-Version: 2.1\nName: ziglang\nVersion: {version}\n"
+        wheel.writestr(f"ziglang-{version}.dist-info/METADATA", about)
+        wheel.writestr(f"ziglang-{version}.dist-info/RECORD", "")
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    fetch = f"from tools.engine.clibrary import *; fetch_compiler(Path({str(tmp_path / 'compiler')!r}))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", fetch],
+        cwd=libraries.ROOT,
+        env={**os.environ, **index},
+        capture_output=True,
+        text=True,
+    )
+    assert "do not match the hashes" in done.stderr.lower()
+    assert not (tmp_path / "compiler").exists()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ DAY = dt.datetime(2026, 6, 1, tzinfo=dt.timezone.utc)
 def test_only_an_order_that_stays_is_left_early(
     table: str, ranges: dict[str, Range], order: tuple[Order, ...], expected: Stop | None
 ) -> None:
-    assert stop_of(TABLES[table], TABLES[table].listings[0], ranges, order) == expected
+    assert stop_of(TABLES[table], TABLES[table].listings[0], ranges, order, 0) == expected
 
 
 def watch(reverse: bool, bound: int) -> Watch:

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.engine.engines import Engine, Folders
-from tools.engine.libraries import pip_command, pip_environment
+from tools.engine.libraries import CHECKED, LOCKS, pip_command, pip_environment
 from tools.engine.places import ROOT, base, built_aside, locked
 from tools.engine.process import EngineError, need, run, say
 
 NAME = "pipedrive_fdw.so"
 SOURCES = ROOT / "src"
-_ZIG = "ziglang>=0.13,<0.16"
+_COMPILER_LOCK = LOCKS / "compiler.txt"
 _HEADERS = """\
 The C part of the extension is compiled against the server's headers, and {folder} has no postgres.h.
 Debian, Ubuntu: apt-get install postgresql-server-dev-{major}
@@ -56,7 +56,7 @@ def build(engine: Engine) -> Path:
         if not target.is_dir():
             target.parent.mkdir(exist_ok=True)
             with built_aside(target) as aside, tempfile.TemporaryDirectory(dir=base()) as work:
-                compiler = machines_compiler(engine.folders) or _compiler_from_pypi(engine)
+                compiler = machines_compiler(engine.folders) or _compiler_from_pypi(engine.pip)
                 shutil.copyfile(compile_library(engine.folders, compiler, Path(work)), aside / NAME)
     return target / NAME
 
@@ -116,14 +116,24 @@ def _named(folders: Folders) -> list[str]:
     return shlex.split(named)
 
 
-def _compiler_from_pypi(engine: Engine) -> Compiler:
-    target = base() / "zig"
+def _compiler_from_pypi(embedded_pip: Sequence[str]) -> Compiler:
+    key = hashlib.sha256(_COMPILER_LOCK.read_bytes()).hexdigest()[:10]
+    target = base() / f"ziglang-{key}"
     if not target.is_dir():
-        with locked(base() / "zig.lock", "fetches a C compiler"):
+        with locked(base() / "ziglang.lock", "fetches a C compiler"):
             if not target.is_dir():
                 say("this machine has no C compiler: fetching one from PyPI (ziglang, about 80 MB)")
                 with built_aside(target) as aside:
-                    pip = [*pip_command(engine.pip), "install", "--quiet", "--no-deps", "--no-compile"]
-                    run([*pip, "--target", aside, _ZIG], "pip install ziglang", env=pip_environment())
+                    fetch_compiler(aside, embedded_pip)
     environment = {"PYTHONPATH": str(target), "ZIG_GLOBAL_CACHE_DIR": str(base() / "zig-cache")}
     return Compiler([sys.executable, "-m", "ziglang", "cc"], environment)
+
+
+def fetch_compiler(target: Path, embedded_pip: Sequence[str] = ()) -> None:
+    """Put the package ziglang into *target*.
+
+    Raises EngineError when it cannot be had, or is not what its digest says.
+    """
+    pip = [*pip_command(embedded_pip), "install", "--quiet", "--no-compile", *CHECKED]
+    wanted = ["--only-binary=:all:", "--target", target, "--requirement", _COMPILER_LOCK]
+    run([*pip, *wanted], "pip install ziglang", env=pip_environment())

@@ -43,7 +43,7 @@ CRASHES: list[str] = []
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",  # a method, no password # nosec B105
+    "password_encryption": "scram-sha-256",  # a method # nosec B105 # pragma: allowlist secret
     "max_connections": "60",
     "fsync": "off",
     "synchronous_commit": "off",

@@ -151,3 +151,20 @@ def test_who_reads_all_data_reads_the_tokens(installed: Ground) -> None:
         pytest.skip("pg_read_all_data came with PostgreSQL 14")
     installed.admin.execute(f"GRANT pg_read_all_data TO {ATTACKER}")
     assert one(installed.attacker(), "SELECT umoptions FROM pg_user_mapping") == [f"api_token={TOKEN}"]
+
+
+def test_whoever_may_make_a_trigger_runs_as_who_writes(installed: Ground) -> None:
+    """PostgreSQL's rule, which the table of rights tells."""
+    installed.admin.execute(f"GRANT TRIGGER ON pipedrive.persons TO {ATTACKER}")
+    installed.admin.execute(f"GRANT USAGE ON SCHEMA pipedrive TO {ATTACKER}")
+    attacker = installed.attacker()
+    attacker.execute(
+        f"CREATE FUNCTION {ATTACKER}.seen() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN INSERT INTO {ATTACKER}.sprung VALUES (current_user, 'trigger'); RETURN NEW; END $$"  # type: ignore[arg-type]
+    )
+    attacker.execute(
+        "CREATE TRIGGER seen BEFORE INSERT ON pipedrive.persons FOR EACH ROW "
+        f"EXECUTE FUNCTION {ATTACKER}.seen()"
+    )
+    installed.admin.execute("INSERT INTO pipedrive.persons (name) VALUES ('Anna')")
+    assert installed.sprung() == [("postgres", "trigger")]

@@ -59,6 +59,7 @@ def lay_traps(connection: psycopg.Connection[Any], schema: str) -> None:
     """Have the attacker fill *schema*; ``pg_temp`` is that of the session."""
     connection.execute(f"SET ROLE {ATTACKER}")
     commands = [*_operators(schema), *_functions(connection, schema), *_relations(schema), *_types(schema)]
+    commands += _casts(schema)
     connection.execute(";\n".join(commands))  # type: ignore[arg-type]
     connection.execute("RESET ROLE")
 
@@ -139,5 +140,21 @@ def _types(schema: str) -> list[str]:
         commands += [
             _function(f"{schema}.as_{name}", "", "bool", f"type {name}", "true"),
             f"CREATE DOMAIN {schema}.{name} AS pg_catalog.{name} CHECK ({schema}.as_{name}())",
+        ]
+    return commands
+
+
+def _casts(schema: str) -> list[str]:
+    """Implicit ones, which belong to no schema: between a type of the attacker's and each of the few."""
+    name = f"{schema}.anything"
+    commands = [f"CREATE TYPE {name} AS (value pg_catalog.text)"]
+    for number, other in enumerate(_FEW_TYPES):
+        to, fro = f"{schema}.cast_{number}_to", f"{schema}.cast_{number}_from"
+        body = f"LANGUAGE plpgsql AS $trap$ BEGIN {snare(f'cast {other}')} RETURN NULL; END $trap$"
+        commands += [
+            f"CREATE FUNCTION {to}({name}) RETURNS pg_catalog.{other} {body}",
+            f"CREATE CAST ({name} AS pg_catalog.{other}) WITH FUNCTION {to}({name}) AS IMPLICIT",
+            f"CREATE FUNCTION {fro}(pg_catalog.{other}) RETURNS {name} {body}",
+            f"CREATE CAST (pg_catalog.{other} AS {name}) WITH FUNCTION {fro}(pg_catalog.{other}) AS IMPLICIT",
         ]
     return commands

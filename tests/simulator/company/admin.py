@@ -217,6 +217,37 @@ def webhooks(world: World) -> list[Record]:
     ]
 
 
+def role_settings(world: World) -> list[Record]:
+    """By role; the default role alone has access levels."""
+    kinds = ("deal", "lead", "org", "person", "product")
+    return [
+        {
+            "id": r["id"],
+            **{f"{kind}_default_visibility": (1, 3, 5, 7)[(r["id"] + n) % 4] for n, kind in enumerate(kinds)},
+            **{f"{kind}_access_level": 7 if r["id"] == 1 else None for kind in kinds if kind != "lead"},
+            "_hidden": [2] if r["id"] % 2 == 0 else [],
+        }
+        for r in world.made["roles"]
+    ]
+
+
+def legacy_teams(world: World) -> list[Record]:
+    return [
+        {
+            "id": i,
+            "name": f"Team {i} 🏆",
+            "description": None if i == 2 else f"Who sells region {i}",
+            "manager_id": i,
+            "users": [] if i == 3 else [i, i + 1],
+            "active_flag": 0 if i == 2 else 1,
+            "deleted_flag": 1 if i == 3 else 0,
+            "add_time": f"2023-0{i}-02 03:04:05",
+            "created_by_user_id": 1,
+        }
+        for i in range(1, 4)
+    ]
+
+
 MAKERS = {
     "currencies": currencies,
     "permission_sets": permission_sets,
@@ -226,4 +257,6 @@ MAKERS = {
     "filters": filters,
     "goals": goals,
     "webhooks": webhooks,
+    "role_settings": role_settings,
+    "legacy_teams": legacy_teams,
 }

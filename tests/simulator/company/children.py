@@ -226,6 +226,22 @@ def subscription_payments(world: World) -> list[Record]:
     ]
 
 
+def product_images(world: World) -> list[Record]:
+    return [
+        {
+            "id": 500 + p["id"],
+            "product_id": p["id"],
+            "company_id": "99",
+            "public_url": f"https://img.example/product/{p['id']}.png",
+            "add_time": "2026-02-03T04:05:06Z",
+            "mime_type": "image/png",
+            "name": f"Image {p['id']}.png",
+            "_content": "made up",
+        }
+        for p in world.made["products"][3::4]
+    ]
+
+
 MAKERS: dict[str, Callable[[World], list[Record]]] = {
     "deal_products": deal_products,
     "deal_installments": deal_installments,
@@ -236,6 +252,7 @@ MAKERS: dict[str, Callable[[World], list[Record]]] = {
     "person_followers": _followers("persons", "person_id", lambda i: 1 if i % 9 == 4 else 0),
     "organization_followers": _followers("organizations", "org_id", lambda i: 2 if i % 8 == 3 else 0),
     "product_followers": _followers("products", "product_id", lambda i: 1 if i % 7 == 2 else 0),
+    "product_images": product_images,
     "deal_changes": _changes("deals", "_deal_id"),
     "person_changes": _changes("persons", "_person_id"),
     "organization_changes": _changes("organizations", "_org_id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 
 from tests.simulator.company.world import Record, World, v1_time
 
@@ -127,6 +128,9 @@ def mail_messages(world: World) -> list[Record]:
                     "_org_id": number % world.organizations + 1 if number % 3 == 0 else None,
                 }
             )
+    counts = Counter(message["_deal_id"] for message in out)
+    for deal in world.made["deals"]:
+        deal["email_messages_count"] = counts[deal["id"]]
     return out
 
 

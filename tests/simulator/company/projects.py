@@ -125,6 +125,26 @@ def project_changes(world: World) -> list[Record]:
     ]
 
 
+def project_groups(world: World) -> list[Record]:
+    return [
+        {"id": p * 10 + n, "_project_id": p, "name": world.text(p + n, f"Group {n}"), "order_nr": n}
+        for p in range(1, world.projects + 1, 2)
+        for n in (1, 2)
+    ]
+
+
+def project_places(world: World) -> list[Record]:
+    """Where every third task stands in its project's plan."""
+    return [
+        {
+            "id": f"task:{t['id']}",
+            "phase_id": 1 + t["id"] % 6,
+            "group_id": t["project_id"] * 10 + 1 if t["project_id"] % 2 else None,
+        }
+        for t in world.made["tasks"][::3]
+    ]
+
+
 MAKERS = {
     "boards": boards,
     "phases": phases,
@@ -132,4 +152,6 @@ MAKERS = {
     "tasks": tasks,
     "project_templates": project_templates,
     "project_changes": project_changes,
+    "project_groups": project_groups,
+    "project_places": project_places,
 }

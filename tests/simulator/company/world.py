@@ -132,7 +132,12 @@ class World:
         for module in (fields, admin, contacts, sales, activities, projects, mail, children):
             for name, maker in module.MAKERS.items():
                 self.made[name] = maker(self)
-        keys = {"note_comments": "uuid", "currencies": "id", "lead_sources": "name"}
+        keys = {
+            "note_comments": "uuid",
+            "currencies": "id",
+            "lead_sources": "name",
+            "product_images": "product_id",
+        }
         return {n: (keys.get(n, _key(n)), rows) for n, rows in self.made.items()}
 
 

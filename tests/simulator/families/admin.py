@@ -129,6 +129,39 @@ def delete_filter(call: Call) -> Reply:
     return done({"id": found["id"]})
 
 
+@serves(1, "DELETE /filters")
+def delete_filters(call: Call) -> Reply:
+    found = [call.account.get("filters", int(key)) for key in call.query["ids"].split(",")]
+    for one in found:
+        one["active_flag"] = False
+        call.account["filters"].put(one)
+    return done({"id": [one["id"] for one in found]})
+
+
+@serves(1, "GET /filters/helpers")
+def filter_helpers(call: Call) -> Reply:
+    """Its answer has no envelope."""
+    return {
+        "operators": {"date": [{"=": "is"}], "varchar": [{"=": "is"}, {"IS NOT NULL": "is not empty"}]},
+        "deprecated_operators": {},
+        "relative_dates": {"today": "today"},
+        "address_field_components": {"postal_code": "postal code"},
+    }
+
+
+# ---- what the company and the caller have
+
+
+@serves(1, "GET /billing/subscriptions/addons")
+def addons(call: Call) -> Reply:
+    return done([{"code": code} for code in ("leadbooster_v2", "projects", "smart_docs_v2")])
+
+
+@serves(1, "GET /userConnections")
+def connections(call: Call) -> Reply:
+    return done({"google": "made-up-4711" if call.user == 1 else False})
+
+
 # ---- goals
 
 
@@ -200,11 +233,6 @@ def change_goal(call: Call) -> Reply:
 def delete_goal(call: Call) -> Reply:
     call.account["goals"].remove(call.account.get("goals", call.values["id"]))
     return done(True)
-
-
-@serves(1, "GET /goals/{id}/results")
-def goal_results(call: Call) -> Reply:
-    return done({"progress": 0, "goal": call.account.get("goals", call.values["id"])})
 
 
 @serves(1, "POST /webhooks")

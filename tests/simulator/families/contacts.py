@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulator.checks import Form
 from tests.simulator.custom import ADDRESS_PARTS
 from tests.simulator.model import IDS, WINDOW, Collection, Record, numbers
 from tests.simulator.refusal import Refusal, invalid, missing
@@ -145,12 +146,16 @@ ORGANIZATIONS = Collection(
 declare(PERSONS, ORGANIZATIONS)
 
 
+def _pictures(person: Record) -> Record:
+    url = f"https://img.example/{person['picture_id']}"
+    return {"128": f"{url}_128.jpg", "512": f"{url}_512.jpg"}
+
+
 @serves(2, "GET /persons/{id}/picture")
 def picture(call: Call) -> Reply:
     person = call.account.get("persons", call.key())
     if person["picture_id"] is None:
         raise missing("picture of person", person["id"])
-    url = f"https://img.example/{person['picture_id']}"
     return done(
         {
             "id": person["picture_id"],
@@ -159,6 +164,40 @@ def picture(call: Call) -> Reply:
             "added_by_user_id": 1,
             "active_flag": True,
             "file_size": 1234,
-            "pictures": {"128": f"{url}_128.jpg", "512": f"{url}_512.jpg"},
+            "pictures": _pictures(person),
         }
     )
+
+
+@serves(1, "POST /persons/{id}/picture")
+def add_picture(call: Call) -> Reply:
+    """Replaces the one that was there; the answer is keyed by its id."""
+    person = call.account.get("persons", call.key())
+    form = call.body
+    if not isinstance(form, Form) or not form.get("file"):
+        raise invalid("file must be an image")
+    person["picture_id"] = 1_000_000 + person["id"]
+    person["_picture"] = form["file"].decode("latin-1")
+    call.account["persons"].put(person)
+    now = call.account.now("v1")
+    made = {
+        "id": person["picture_id"],
+        "item_type": "person",
+        "item_id": person["id"],
+        "active_flag": True,
+        "add_time": now,
+        "update_time": now,
+        "added_by_user_id": call.user,
+        "pictures": _pictures(person),
+    }
+    return call.op.status, done({str(person["picture_id"]): made})
+
+
+@serves(1, "DELETE /persons/{id}/picture")
+def remove_picture(call: Call) -> Reply:
+    person = call.account.get("persons", call.key())
+    if person["picture_id"] is None:
+        raise missing("picture of person", person["id"])
+    person["picture_id"] = None
+    call.account["persons"].put(person)
+    return done({"id": person["id"]})

@@ -241,42 +241,6 @@ def duplicate(call: Call) -> Reply:
     return done(as_v1(call.account, "deals", made))
 
 
-@serves(1, "GET /deals/summary")
-def summary(call: Call) -> Reply:
-    wanted = {n: v for n, v in call.query.items() if n != "filter_id"}
-    wanted["owner_id"] = wanted.pop("user_id", "")
-    rows = [d for d in call.account["deals"] if not d["is_deleted"] and not d["is_archived"]]
-    rows = [d for d in rows if all(str(d[n]) == v for n, v in wanted.items() if v)]
-    totals: dict[str, Record] = {}
-    for deal in rows:
-        one = totals.setdefault(deal["currency"], {"value": 0, "count": 0})
-        one["value"] += deal["value"] or 0
-        one["count"] += 1
-    formatted = {
-        code: {
-            **one,
-            "value_converted": one["value"],
-            "value_formatted": f"{one['value']:,.2f}",
-            "value_converted_formatted": f"{one['value']:,.2f}",
-        }
-        for code, one in totals.items()
-    }
-    value = sum(one["value"] for one in totals.values())
-    return done(
-        {
-            "values_total": formatted,
-            "weighted_values_total": {
-                c: {n: o[n] for n in ("value", "count", "value_formatted")} for c, o in formatted.items()
-            },
-            "total_count": len(rows),
-            "total_currency_converted_value": value,
-            "total_weighted_currency_converted_value": value,
-            "total_currency_converted_value_formatted": f"€{value:,.2f}",
-            "total_weighted_currency_converted_value_formatted": f"€{value:,.2f}",
-        }
-    )
-
-
 @serves(2, "POST /deals/{id}/convert/lead")
 def convert_deal(call: Call) -> Reply:
     deal = call.account.get("deals", call.key())
@@ -326,14 +290,3 @@ def conversion(call: Call) -> Reply:
     if job["_asked"] == 1:
         return done({"conversion_id": job["conversion_id"], "status": "running"})
     return done({"conversion_id": job["conversion_id"], "status": "completed", **job["_result"]})
-
-
-@serves(
-    1,
-    "GET /deals/{id}/permittedUsers",
-    "GET /persons/{id}/permittedUsers",
-    "GET /products/{id}/permittedUsers",
-)
-def permitted(call: Call) -> Reply:
-    call.account.get(call.op.path.split("/")[1], call.key())
-    return done([u["id"] for u in call.account["users"] if u["active_flag"]])

@@ -373,3 +373,16 @@ def v1_remove(call: Call) -> Reply:
     call.account[f"{_entity(call)}_fields"].remove(field)
     _spread(call, field["field_code"], False)
     return done({"id": field["_id"]})
+
+
+@serves(1, *_v1("DELETE"))
+def v1_remove_many(call: Call) -> Reply:
+    table = call.account[f"{_entity(call)}_fields"]
+    wanted = [int(key) for key in call.query["ids"].split(",")]
+    found = [f for f in table if f["_id"] in wanted]
+    if len(found) != len(wanted) or not all(f["is_custom_field"] for f in found):
+        raise Refusal(400, "A field does not exist, or is no custom field")
+    for field in found:
+        table.remove(field)
+        _spread(call, field["field_code"], False)
+    return done({"id": wanted})

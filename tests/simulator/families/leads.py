@@ -9,7 +9,7 @@ from tests.simulator.account import Account
 from tests.simulator.custom import definitions, flattened
 from tests.simulator.model import Collection, Record, always, numbers, since
 from tests.simulator.refusal import invalid
-from tests.simulator.routes import Call, Reply, done, serves
+from tests.simulator.routes import Call
 from tests.simulator.verbs import create, declare
 
 
@@ -117,9 +117,3 @@ def new_lead(call: Call, title: str, person: Any, organization: Any, deal: Recor
     lead["_custom"] = {n: v for n, v in (deal["custom_fields"] or {}).items() if v is not None}
     call.account["leads"].put(lead)
     return lead
-
-
-@serves(1, "GET /leads/{id}/permittedUsers")
-def permitted(call: Call) -> Reply:
-    call.account.get("leads", call.values["id"])
-    return done([u["id"] for u in call.account["users"] if u["active_flag"]])

@@ -13,7 +13,7 @@ from tests.simulator.company.mail import thread_party
 from tests.simulator.listing import list_page
 from tests.simulator.model import Collection, Record, active
 from tests.simulator.refusal import Refusal, invalid, missing
-from tests.simulator.routes import Call, Reply, done, serves
+from tests.simulator.routes import Call, Elsewhere, Reply, done, serves
 from tests.simulator.verbs import coerced, create, declare
 
 _ENTITIES = {"deals": "_deal_id", "persons": "_person_id", "organizations": "_org_id"}
@@ -244,7 +244,7 @@ def upload(call: Call) -> Reply:
 def remote(call: Call) -> Reply:
     given = call.body
     link = {"deal": "deal_id", "organization": "org_id", "person": "person_id"}[given["item_type"]]
-    made = create(call, _UPLOADS, {link: given["item_id"]})
+    made = create(call, _UPLOADS, {link: int(given["item_id"])})
     name = given.get("title") or f"remote {given.get('remote_id')}"
     key = given.get("remote_id") or f"drive-{made['id']}"
     made.update(user_id=call.user, name=name, file_name=name, remote_location="googledrive", remote_id=key)
@@ -254,7 +254,11 @@ def remote(call: Call) -> Reply:
 
 @serves(1, "GET /files/{id}/download")
 def download(call: Call) -> Reply:
-    return str(call.account.get("files", call.key())["_content"]).encode("latin-1", "replace")
+    """Those that are stored elsewhere are asked for there; a few are small enough to come at once."""
+    found = call.account.get("files", call.key())
+    if found["id"] % 5 == 0:
+        return str(found["_content"]).encode("latin-1")
+    return Elsewhere(f"/storage/{found['id']}?signature=made-up")
 
 
 _PRODUCTS_FILE = [
@@ -360,3 +364,14 @@ def call_log(call: Call) -> Reply:
     if found["user_id"] != call.user:
         raise Refusal(403, "This call log belongs to another user")
     return done(found)
+
+
+@serves(1, "POST /callLogs/{id}/recordings")
+def record_call(call: Call) -> Reply:
+    found = call.account.get("call_logs", call.values["id"])
+    if not isinstance(call.body, Form) or not call.body.get("file"):
+        raise invalid("file must be an audio file")
+    found["has_recording"] = True
+    found["_recording"] = call.body["file"].decode("latin-1")
+    call.account["call_logs"].put(found)
+    return call.op.status, {"success": True}

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulator.checks import Form
 from tests.simulator.model import IDS, WINDOW, Collection, Record, numbers
 from tests.simulator.refusal import invalid, missing
 from tests.simulator.routes import Call, Reply, done, serves
@@ -105,3 +106,53 @@ def duplicate(call: Call) -> Reply:
         price["product_id"] = made["id"]
     table.put(made)
     return call.op.status, done(made)
+
+
+# ---- images, one a product
+
+
+def _image(call: Call) -> Record:
+    key = call.account.get("products", call.key())["id"]
+    found = call.account["product_images"].get(key)
+    if found is None:
+        raise missing("image of product", key)
+    return found
+
+
+def _sent(call: Call) -> Form:
+    if not isinstance(call.body, Form) or not call.body.get("data"):
+        raise invalid("data must be an image")
+    return call.body
+
+
+@serves(2, "GET /products/{id}/images")
+def image(call: Call) -> Reply:
+    return done({n: v for n, v in _image(call).items() if n[0] != "_"})
+
+
+@serves(2, "POST /products/{id}/images", "PUT /products/{id}/images")
+def upload_image(call: Call) -> Reply:
+    form = _sent(call)
+    key = call.account.get("products", call.key())["id"]
+    there = call.account["product_images"].get(key)
+    if (there is None) is (call.op.method == "PUT"):
+        raise missing("image of product", key) if there is None else invalid("the product has an image")
+    made = {
+        "id": 5_000 + key,
+        "product_id": key,
+        "company_id": "99",
+        "public_url": f"https://img.example/product/{key}.png",
+        "add_time": call.account.now(),
+        "mime_type": "image/png",
+        "name": form.filenames["data"],
+        "_content": form["data"].decode("latin-1"),
+    }
+    call.account["product_images"].put(made)
+    return call.op.status, done({n: made[n] for n in ("id", "product_id", "company_id", "add_time")})
+
+
+@serves(2, "DELETE /products/{id}/images")
+def remove_image(call: Call) -> Reply:
+    found = _image(call)
+    call.account["product_images"].remove(found)
+    return done({"id": found["id"]})

@@ -1,10 +1,11 @@
-"""Projects, live and archived, tasks, boards, phases, templates. v2."""
+"""Projects, live and archived, tasks, boards, phases, templates (v2), and plans (v1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulator.account import Account
 from tests.simulator.model import Collection, Filter, Record, Test, always, among, flag, holds, numbers
 from tests.simulator.refusal import invalid, missing
 from tests.simulator.routes import Call, Reply, done, serves
@@ -184,7 +185,55 @@ def archive(call: Call) -> Reply:
     return done(project)
 
 
-@serves(2, "GET /projects/{id}/permittedUsers")
-def permitted(call: Call) -> Reply:
-    call.account.get("projects", call.key())
-    return done([u["id"] for u in call.account["users"] if u["active_flag"]])
+# ---- plans: what stands in which phase and group
+
+
+def _project(call: Call) -> Record:
+    found = call.account.get("projects", call.key())
+    if found["status"] == "deleted":
+        raise missing("projects", found["id"])
+    return found
+
+
+@serves(1, "GET /projects/{id}/groups")
+def groups(call: Call) -> Reply:
+    found = call.account["project_groups"].where("_project_id", _project(call)["id"])
+    return done([{n: v for n, v in g.items() if n[0] != "_"} for g in found], additional_data=None)
+
+
+def _item(account: Account, kind: str, record: Record) -> Record:
+    placed = account["project_places"].get(f"{kind}:{record['id']}") or {}
+    return {
+        "item_id": record["id"],
+        "item_type": kind,
+        "phase_id": placed.get("phase_id"),
+        "group_id": placed.get("group_id"),
+    }
+
+
+@serves(1, "GET /projects/{id}/plan")
+def plan(call: Call) -> Reply:
+    key = _project(call)["id"]
+    of_project = (
+        ("task", call.account["tasks"].where("project_id", key)),
+        ("activity", call.account["activities"].where("project_id", key)),
+    )
+    items = [
+        _item(call.account, kind, r) for kind, rows in of_project for r in rows if not r.get("is_deleted")
+    ]
+    return done(items, additional_data=None)
+
+
+@serves(1, "PUT /projects/{id}/plan/activities/{activityId}", "PUT /projects/{id}/plan/tasks/{taskId}")
+def place(call: Call) -> Reply:
+    name, table, kind = (
+        ("taskId", "tasks", "task") if "taskId" in call.values else ("activityId", "activities", "activity")
+    )
+    record = call.account.get(table, call.key(name))
+    if record["project_id"] != _project(call)["id"]:
+        raise missing(table, record["id"])
+    mark = f"{kind}:{record['id']}"
+    placed = call.account["project_places"].get(mark) or {"id": mark, "phase_id": None, "group_id": None}
+    placed.update(call.body)
+    call.account["project_places"].put(placed)
+    return done(_item(call.account, kind, record), additional_data=None)

@@ -1,0 +1,129 @@
+-- What is known of copies: which tables they are, how far each has come, and what each run did.
+--
+-- Whoever owns the table of a copy keeps it, and sees and changes what is known of it. A role that could write more
+-- than that here could have a superuser's run touch tables, and triggers, of its choice.
+
+CREATE FUNCTION pipedrive_internal.keeps(copy oid)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT coalesce((SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = copy), false);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.keeps(oid) IS
+    'True of a table that belongs to the caller or to a role that the caller is a member of.';
+
+CREATE TABLE pipedrive_internal.copies (
+    copy regclass PRIMARY KEY,
+    source regclass NOT NULL,
+    columns jsonb NOT NULL,
+    key name[] NOT NULL,
+    left_out name[] NOT NULL,
+    history regclass,
+    every interval,
+    compare_every interval,
+    attempted timestamptz,
+    changed timestamptz,
+    compared timestamptz,
+    watermark timestamptz,
+    unfinished boolean NOT NULL DEFAULT false,
+    synced timestamptz,
+    error text
+);
+COMMENT ON TABLE pipedrive_internal.copies IS
+    'Tables that are copies of foreign tables. attempted, changed and compared are the beginnings of the runs that '
+    'last began to load the table, last read its changes and last read it whole.';
+COMMENT ON COLUMN pipedrive_internal.copies.columns IS
+    'The columns that are kept: name in Pipedrive, or key and part of a custom field, to the name in the copy.';
+COMMENT ON COLUMN pipedrive_internal.copies.key IS 'The primary key of the copy; empty where rows are replaced.';
+COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
+COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
+
+CREATE TABLE pipedrive_internal.pending (
+    copy regclass,
+    key text,
+    PRIMARY KEY (copy, key)
+);
+COMMENT ON TABLE pipedrive_internal.pending IS
+    'Keys of parents whose rows in a copy are to be read again, because the parent has changed.';
+
+CREATE TABLE pipedrive_internal.sync_log (
+    copy regclass NOT NULL,
+    run timestamptz NOT NULL,
+    ended timestamptz NOT NULL DEFAULT clock_timestamp(),
+    step text NOT NULL,
+    read bigint NOT NULL DEFAULT 0,
+    written bigint NOT NULL DEFAULT 0,
+    deleted bigint NOT NULL DEFAULT 0,
+    requests bigint NOT NULL DEFAULT 0,
+    tokens bigint NOT NULL DEFAULT 0,
+    state text,
+    error text
+);
+CREATE INDEX ON pipedrive_internal.sync_log (copy, run);
+CREATE INDEX ON pipedrive_internal.sync_log (run);
+COMMENT ON TABLE pipedrive_internal.sync_log IS 'What each step of a run did; kept for thirty days.';
+
+DO $policies$
+DECLARE
+    known text;
+BEGIN
+    FOREACH known IN ARRAY '{copies,pending,sync_log}'::text[] LOOP
+        EXECUTE format('ALTER TABLE pipedrive_internal.%I ENABLE ROW LEVEL SECURITY', known);
+        EXECUTE format('CREATE POLICY keeper ON pipedrive_internal.%I USING (pipedrive_internal.keeps(copy))', known);
+        PERFORM pg_extension_config_dump(format('pipedrive_internal.%I', known)::regclass, '');
+    END LOOP;
+END
+$policies$;
+
+CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[])
+RETURNS TABLE (
+    server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
+    parent_key name, step integer, walked boolean, every interval, compared interval, named boolean, because text,
+    custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[], updated name[], lists jsonb
+)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT s.server, d.*
+      FROM (SELECT DISTINCT unnest(servers)) AS s (server),
+           jsonb_to_recordset(pipedrive_internal.ask(s.server, '{"copies": true}')) AS d (
+               table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
+               parent_key name, step integer, walked boolean, every interval, compared interval, named boolean,
+               because text, custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[],
+               updated name[], lists jsonb);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[]) IS
+    'How copies of Pipedrive''s tables are kept, as the catalogue says; no request is sent.';
+
+CREATE VIEW pipedrive_internal.source_columns AS
+SELECT c.relation, c.position, c.name, c.type, c.field, c.kind,
+       CASE WHEN c.field IS NULL THEN c.source ELSE c.field || ':' || c.part END AS identity
+  FROM pipedrive_internal.columns c;
+COMMENT ON VIEW pipedrive_internal.source_columns IS
+    'The columns of foreign tables with what stays the same when a column is renamed.';
+
+CREATE FUNCTION pipedrive_internal.copied_columns(copied pipedrive_internal.copies)
+RETURNS TABLE (source_name name, name name, identity text, type text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT s.name, a.attname, s.identity, format_type(a.atttypid, a.atttypmod)
+      FROM pipedrive_internal.source_columns s
+      JOIN pg_attribute a ON a.attrelid = copied.copy AND a.attname = copied.columns ->> s.identity
+                         AND NOT a.attisdropped AND a.attgenerated = ''
+     WHERE s.relation = copied.source
+     ORDER BY s.position;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.copied_columns(pipedrive_internal.copies) IS
+    'The columns that both the foreign table and its copy have. A column that the owner dropped stays away.';
+
+CREATE VIEW pipedrive_internal.known_copies AS
+SELECT c.copy, k.relname AS name, k.relnamespace AS schema, k.relowner AS owner,
+       format('%I.%I', n.nspname, k.relname) AS title, t.server, t.source AS table_name
+  FROM pipedrive_internal.copies c
+  JOIN pg_class k ON k.oid = c.copy
+  JOIN pg_namespace n ON n.oid = k.relnamespace
+  JOIN pipedrive_internal.foreign_tables t ON t.relation = c.source
+ WHERE pipedrive_internal.keeps(c.copy);
+COMMENT ON VIEW pipedrive_internal.known_copies IS 'The copies that the caller keeps, and what they are copies of.';

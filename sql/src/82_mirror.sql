@@ -1,0 +1,264 @@
+-- The tables of a copy: ordinary ones, with the names, types and comments of the foreign tables.
+
+CREATE FUNCTION pipedrive.mirror(
+    schema name,
+    target name,
+    tables name[] DEFAULT NULL,
+    except_tables name[] DEFAULT '{}',
+    history boolean DEFAULT false,
+    more_columns name[] DEFAULT '{}'
+)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    wanted record;
+    made bigint := 0;
+    missing text;
+BEGIN
+    PERFORM pipedrive_internal.require('mirror', 'schema, target', num_nulls(schema, target));
+    CREATE TEMP TABLE pipedrive_wanted ON COMMIT DROP AS
+    SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.because,
+           d.key, d.not_null, d.left_out, d.every, d.compared,
+           CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
+           AND t.name <> ALL (except_tables) AS chosen
+      FROM pipedrive_internal.foreign_tables t
+      JOIN pipedrive_internal.declared_copies(ARRAY(
+               SELECT o.server FROM pipedrive_internal.foreign_tables o
+                WHERE o.schema = to_regnamespace(quote_ident(mirror.schema)))) d
+           ON d.server = t.server AND d.table_name = t.source
+     WHERE t.schema = to_regnamespace(quote_ident(mirror.schema));
+    PERFORM pipedrive_internal.check_wanted(schema, target, tables, except_tables);
+    IF to_regnamespace(quote_ident(target)) IS NULL THEN
+        EXECUTE format('CREATE SCHEMA %I', target);
+    END IF;
+    IF history AND to_regnamespace(quote_ident(target || '_history')) IS NULL THEN
+        EXECUTE format('CREATE SCHEMA %I', target || '_history');
+    END IF;
+    FOR wanted IN SELECT * FROM pg_temp.pipedrive_wanted w WHERE w.chosen ORDER BY w.place, w.name LOOP
+        IF to_regclass(format('%I.%I', target, wanted.name)) IS NULL THEN
+            PERFORM pipedrive_internal.make_copy(wanted.source, target, wanted.name, wanted.key, wanted.not_null,
+                ARRAY(SELECT l FROM unnest(wanted.left_out) l WHERE l <> ALL (more_columns)),
+                wanted.every, wanted.compared);
+            made := made + 1;
+        END IF;
+        IF history THEN
+            PERFORM pipedrive_internal.make_history(format('%I.%I', target, wanted.name)::regclass);
+        END IF;
+    END LOOP;
+    DROP TABLE pg_temp.pipedrive_wanted;
+    RETURN format('%s tables in schema %I', made, target);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]) IS
+    'Makes a schema of ordinary tables that pipedrive.sync keeps equal to the foreign tables of a schema; with history, '
+    'every version of a row is kept. Tables that are copies already stay as they are.';
+
+CREATE FUNCTION pipedrive_internal.check_wanted(schema name, target name, tables name[], except_tables name[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    trouble record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted) THEN
+        RAISE EXCEPTION 'pipedrive copy: schema "%" has no table of Pipedrive', schema
+              USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...', ERRCODE = 'undefined_table';
+    END IF;
+    SELECT n.name INTO trouble FROM unnest(tables || except_tables) AS n (name)
+     WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.name = n.name);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: schema "%" has no table "%" of Pipedrive', schema, trouble.name
+              USING HINT = 'SELECT * FROM pipedrive.foreign_tables() shows those that there are.',
+                    ERRCODE = 'undefined_table';
+    END IF;
+    SELECT w.name, w.because INTO trouble FROM pg_temp.pipedrive_wanted w WHERE w.chosen AND w.how = 'never';
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % cannot be copied', trouble.name
+              USING DETAIL = format('The reason: %s.', trouble.because),
+                    HINT = format('Leave it out: except_tables => ''{%s}''.', trouble.name),
+                    ERRCODE = 'feature_not_supported';
+    END IF;
+    SELECT w.name, w.parent INTO trouble FROM pg_temp.pipedrive_wanted w
+     WHERE w.chosen AND w.parent IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted p
+                        WHERE p.chosen AND p.table_name = w.parent AND p.server = w.server)
+       AND NOT EXISTS (SELECT FROM pipedrive_internal.known_copies k
+                        WHERE k.schema = to_regnamespace(quote_ident(target)) AND k.table_name = w.parent
+                          AND k.server = w.server);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: a copy of % needs one of %', trouble.name, trouble.parent
+              USING DETAIL = format('Rows of %s are read for the rows of %s that have changed.',
+                                    trouble.name, trouble.parent),
+                    HINT = format('Name %s, too, or leave %s out.', trouble.parent, trouble.name),
+                    ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT w.name INTO trouble FROM pg_temp.pipedrive_wanted w
+     WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pipedrive_internal.copies c
+                        WHERE c.copy = to_regclass(format('%I.%I', target, w.name)) AND c.source = w.source);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: %.% is there already and is no copy', quote_ident(target),
+                        quote_ident(trouble.name)
+              USING DETAIL = 'Nothing was made.',
+                    HINT = format('Take another schema as the target, or leave the table out: '
+                                  'except_tables => ''{%s}''.', trouble.name),
+                    ERRCODE = 'duplicate_table';
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.check_wanted(name, name, name[], name[]) IS
+    'Refuses what mirror cannot do, before it makes anything.';
+
+CREATE FUNCTION pipedrive_internal.make_copy(
+    source regclass, target name, name name, key name[], not_null name[], left_out name[], every interval,
+    compare_every interval)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    made regclass;
+    column_list text;
+    columns jsonb;
+    known record;
+    comment text;
+BEGIN
+    SELECT string_agg(format('%I %s%s', s.name, s.type,
+                             CASE WHEN s.field IS NULL AND s.identity = ANY (not_null) THEN ' NOT NULL' END),
+                      ', ' ORDER BY s.position),
+           jsonb_object_agg(s.identity, s.name)
+      INTO column_list, columns
+      FROM pipedrive_internal.source_columns s
+     WHERE s.relation = source AND s.identity <> ALL (left_out);
+    SELECT coalesce(array_agg((columns ->> k.column_name)::name ORDER BY k.place), '{}') INTO key
+      FROM unnest(key) WITH ORDINALITY AS k (column_name, place);
+    EXECUTE format('CREATE TABLE %I.%I (%s%s)', target, name, column_list,
+                   (SELECT ', PRIMARY KEY (' || string_agg(quote_ident(k), ', ') || ')' FROM unnest(key) k));
+    made := format('%I.%I', target, name)::regclass;
+    INSERT INTO pipedrive_internal.copies (copy, source, columns, key, left_out, every, compare_every)
+    VALUES (made, source, columns, make_copy.key, left_out, every, compare_every);
+
+    FOR known IN
+        SELECT a.attname
+          FROM pg_attribute a
+         WHERE a.attrelid = made AND a.attnum > 0 AND a.attndims = 0 AND a.atttypid <> 'jsonb'::regtype
+           AND a.attname IS DISTINCT FROM key[1]
+           AND (columns ->> 'update_time' = a.attname OR columns ->> 'add_time' = a.attname
+                OR a.attname IN (SELECT f.column_name FROM pipedrive.foreign_keys() f
+                                   JOIN pipedrive.foreign_tables() t ON t.table_schema = f.table_schema
+                                                                  AND t.table_name = f.table_name
+                                  WHERE t.relation = make_copy.source))
+         ORDER BY a.attnum
+    LOOP
+        EXECUTE format('CREATE INDEX ON %s (%I)', made, known.attname);
+    END LOOP;
+
+    comment := obj_description(source, 'pg_class');
+    IF comment IS NOT NULL THEN
+        EXECUTE format('COMMENT ON TABLE %s IS %L', made, comment);
+    END IF;
+    FOR known IN
+        SELECT s.name, col_description(source, s.position) AS words
+          FROM pipedrive_internal.source_columns s
+         WHERE s.relation = source AND columns ? s.identity AND col_description(source, s.position) IS NOT NULL
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', made, known.name, known.words);
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval) IS
+    'Makes the table of a copy with its key, its indexes and its comments.';
+
+CREATE FUNCTION pipedrive_internal.follow_columns("copy" regclass)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    copied pipedrive_internal.copies;
+    change record;
+    taken name[];
+    added boolean := false;
+BEGIN
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = follow_columns.copy;
+    FOR change IN
+        SELECT s.identity, s.name, s.type, copied.columns ->> s.identity AS old_name
+          FROM pipedrive_internal.source_columns s
+         WHERE s.relation = copied.source AND s.identity <> ALL (copied.left_out)
+           AND copied.columns ->> s.identity IS DISTINCT FROM s.name
+         ORDER BY s.position
+    LOOP
+        SELECT array_agg(a.attname) INTO taken FROM pg_attribute a
+         WHERE a.attrelid = copied.copy AND NOT a.attisdropped;
+        taken := taken || '{valid_from,valid_to,seen_by}'::name[];
+        IF change.old_name IS NULL THEN
+            change.name := pipedrive_internal.free_name(change.name, taken);
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.copy, change.name, change.type);
+            IF copied.history IS NOT NULL THEN
+                EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.history, change.name, change.type);
+            END IF;
+            added := true;
+        ELSIF change.name = ANY (taken) OR change.old_name <> ALL (taken) THEN
+            CONTINUE;
+        ELSE
+            EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.copy, change.old_name, change.name);
+            IF copied.history IS NOT NULL THEN
+                EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.history, change.old_name, change.name);
+            END IF;
+        END IF;
+        copied.columns := copied.columns || jsonb_build_object(change.identity, change.name);
+        UPDATE pipedrive_internal.copies c SET columns = copied.columns WHERE c.copy = copied.copy;
+    END LOOP;
+    RETURN added;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.follow_columns(regclass) IS
+    'Gives a copy the columns that its foreign table has got, and renames those that were renamed there. Columns that '
+    'are gone stay with their last values. True when columns were added.';
+
+CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT NULL, reconcile interval DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE pipedrive_internal.copies c SET every = set_sync.every, compare_every = set_sync.reconcile
+     WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+                    ERRCODE = 'wrong_object_type';
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.set_sync(regclass, interval, interval) IS
+    'How often a copy is brought up to date (NULL: in every run), and how often it is compared with the whole table '
+    '(NULL: only when a run is told to).';
+
+CREATE FUNCTION pipedrive.replace_copy("table" regclass, new_table regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF NOT pipedrive_internal.keeps(new_table) THEN
+        RAISE EXCEPTION 'pipedrive copy: % does not belong to %', new_table, quote_ident(current_user)
+              USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE pipedrive_internal.copies c
+       SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL, history = NULL
+     WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+                    ERRCODE = 'wrong_object_type';
+    END IF;
+    UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.replace_copy(regclass, regclass) IS
+    'Lets another table, partitioned for instance, take the place of a copy. It has the same columns and key, and is '
+    'loaded by the next run.';

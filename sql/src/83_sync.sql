@@ -1,0 +1,642 @@
+-- Bringing copies up to date.
+--
+-- A run takes the copies that are due one after the other, and each in steps of a transaction. What a step has read,
+-- how far the copy has come by it, and what hangs on the rows that it changed are committed together, so that a run
+-- that ends anywhere is taken up by the next one.
+
+CREATE FUNCTION pipedrive_internal.is_due(last timestamptz, every interval)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    -- A run that begins some seconds earlier than the one before is not to be a whole interval late, and a clock
+    -- that was put back must not stop everything.
+    SELECT last IS NULL OR last > clock_timestamp() OR clock_timestamp() - last >= every * 0.95;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.is_due(timestamptz, interval) IS
+    'True when so much time has passed since then; NULL without an interval.';
+
+CREATE FUNCTION pipedrive_internal.sync_action(
+    copied pipedrive_internal.copies, how text, walked boolean, run timestamptz, reconcile boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH state AS (
+        SELECT copied.compared IS NULL
+               OR copied.compared IS DISTINCT FROM run
+               AND coalesce(reconcile, pipedrive_internal.is_due(copied.compared, copied.compare_every), false)
+               AS wants_all,
+               EXISTS (SELECT FROM pipedrive_internal.pending p WHERE p.copy = copied.copy) AS is_pending
+    )
+    SELECT CASE how
+        WHEN 'whole' THEN CASE WHEN copied.compared IS DISTINCT FROM run THEN 'whole' END
+        WHEN 'changes' THEN CASE
+            WHEN copied.compared IS NULL AND copied.attempted IS NULL THEN 'begin'
+            -- The first load is one list. If that has failed before, it is read in parts.
+            WHEN copied.changed IS DISTINCT FROM run
+                 AND (copied.watermark IS NOT NULL OR copied.compared IS NOT NULL OR copied.attempted <> run)
+                 THEN 'changes'
+            WHEN state.wants_all THEN 'whole' END
+        WHEN 'parents' THEN CASE
+            WHEN state.wants_all AND walked THEN 'list'
+            WHEN state.wants_all THEN 'whole'
+            WHEN state.is_pending THEN 'parents' END
+        END
+      FROM state;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_action(pipedrive_internal.copies, text, boolean, timestamptz, boolean) IS
+    'The next step of a copy in a run: begin (a first load), changes, whole, list (all parents as pending), parents '
+    '(those that are pending); NULL when it is up to date.';
+
+CREATE FUNCTION pipedrive_internal.sync_order("table" regclass)
+RETURNS regclass[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    found regclass[];
+    keeper name;
+BEGIN
+    DELETE FROM pipedrive_internal.sync_log l WHERE l.run < clock_timestamp() - interval '30 days';
+    -- A superuser is a member of every role: what others keep is theirs to bring up to date.
+    SELECT array_agg(k.copy ORDER BY d.place, k.name), max(pg_get_userbyid(k.owner)) INTO found, keeper
+      FROM pipedrive_internal.known_copies k
+      JOIN pipedrive_internal.copies c ON c.copy = k.copy
+      JOIN pipedrive_internal.declared_copies(
+               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+           ON d.server = k.server AND d.table_name = k.table_name
+     WHERE CASE WHEN "table" IS NULL
+                THEN pg_get_userbyid(k.owner) = current_user
+                     AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
+                ELSE k.copy = "table" END;
+    IF "table" IS NOT NULL AND found IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+                    ERRCODE = 'wrong_object_type';
+    ELSIF keeper <> current_user THEN
+        RAISE EXCEPTION 'pipedrive copy: % belongs to %', "table", quote_ident(keeper)
+              USING DETAIL = 'A run has the rights of its role, and what belongs to others could make use of them.',
+                    HINT = format('SET ROLE %I; and try again.', keeper), ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN coalesce(found, '{}');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_order(regclass) IS
+    'The copies that are due, in the order of a run: small tables first, and parents before what hangs on them.';
+
+CREATE FUNCTION pipedrive_internal.sync_usage("copy" regclass)
+RETURNS jsonb
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT pipedrive_internal.ask(k.server, '{"usage": true}')
+      FROM pipedrive_internal.known_copies k WHERE k.copy = sync_usage.copy;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_usage(regclass) IS 'What the session has spent on the account of a copy.';
+
+CREATE FUNCTION pipedrive_internal.sync_log_step(
+    "copy" regclass, run timestamptz, step text, counts bigint[], before jsonb, state text, error text)
+RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    INSERT INTO pipedrive_internal.sync_log (copy, run, step, read, written, deleted, requests, tokens, state, error)
+    SELECT "copy", run, step, counts[1], counts[2], counts[3],
+           coalesce((after.used ->> 'session_requests')::bigint - (before ->> 'session_requests')::bigint, 0),
+           coalesce((after.used ->> 'session_tokens')::bigint - (before ->> 'session_tokens')::bigint, 0),
+           state, error
+      FROM (SELECT pipedrive_internal.sync_usage("copy")) AS after (used);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_log_step(regclass, timestamptz, text, bigint[], jsonb, text, text) IS
+    'Notes what a step did: rows that were read, written and deleted, and what it cost since then.';
+
+CREATE FUNCTION pipedrive_internal.sync_read(copied pipedrive_internal.copies, condition text)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    number bigint;
+BEGIN
+    IF to_regclass('pg_temp.pipedrive_fresh') IS NOT NULL THEN
+        DROP TABLE pg_temp.pipedrive_fresh;
+    END IF;
+    EXECUTE format('CREATE TEMP TABLE pipedrive_fresh ON COMMIT DROP AS SELECT %s FROM %s %s',
+                   (SELECT string_agg(format('%I AS %I', s.source_name, s.name), ', ')
+                      FROM pipedrive_internal.copied_columns(copied) s), copied.source, condition);
+    GET DIAGNOSTICS number = ROW_COUNT;
+    IF number > 1000 THEN
+        ANALYZE pg_temp.pipedrive_fresh;
+    END IF;
+    RETURN number;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_read(pipedrive_internal.copies, text) IS
+    'Reads rows of the foreign table into the temporary table pipedrive_fresh; their number.';
+
+CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, server oid)
+RETURNS regclass[]
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT coalesce(array_agg(child.copy), '{}')
+      FROM pipedrive_internal.known_copies mine
+      JOIN pipedrive_internal.declared_copies(ARRAY[sync_children.server]) d ON d.parent = mine.table_name
+      JOIN pipedrive_internal.known_copies child
+           ON child.table_name = d.table_name AND child.server = mine.server AND child.schema = mine.schema
+          AND child.owner = mine.owner
+     WHERE mine.copy = sync_children.copy;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, oid) IS
+    'The copies whose rows are read again when a row of this one changes.';
+
+CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
+RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    kept record;
+    written bigint;
+    deleted bigint := 0;
+BEGIN
+    SELECT string_agg(quote_ident(s.name), ', ') AS columns,
+           string_agg(format('%1$I = EXCLUDED.%1$I', s.name), ', ') AS sets,
+           string_agg(format('c.%I', s.name), ', ') AS old,
+           string_agg(format('EXCLUDED.%I', s.name), ', ') AS new,
+           (SELECT string_agg(quote_ident(k), ', ') FROM unnest(copied.key) k) AS key,
+           (SELECT string_agg(format('f.%1$I = c.%1$I', k), ' AND ') FROM unnest(copied.key) k) AS same,
+           max(format(', %I DESC NULLS LAST', s.name)) FILTER (WHERE s.identity = 'update_time') AS newest
+      INTO kept
+      FROM pipedrive_internal.copied_columns(copied) s;
+    -- A list that changes while it is read can show a record twice. The newest one counts.
+    EXECUTE format(
+        'WITH fresh AS (SELECT DISTINCT ON (%1$s) %2$s FROM pg_temp.pipedrive_fresh ORDER BY %1$s%3$s), '
+        'stored AS (INSERT INTO %4$s AS c (%2$s) SELECT %2$s FROM fresh '
+        'ON CONFLICT (%1$s) DO UPDATE SET %5$s WHERE ROW(%6$s) IS DISTINCT FROM ROW(%7$s) RETURNING c.%8$I), '
+        'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
+        'SELECT child, s.%8$I FROM stored s, unnest($1) child ON CONFLICT DO NOTHING) '
+        'SELECT count(*) FROM stored',
+        kept.key, kept.columns, kept.newest, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
+        INTO written USING children;
+    IF within IS NOT NULL THEN
+        EXECUTE format(
+            'WITH gone AS (DELETE FROM %1$s c WHERE (%2$s) '
+            'AND NOT EXISTS (SELECT FROM pg_temp.pipedrive_fresh f WHERE %3$s) RETURNING c.%4$I), '
+            'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
+            'SELECT child, g.%4$I FROM gone g, unnest($1) child ON CONFLICT DO NOTHING) '
+            'SELECT count(*) FROM gone',
+            copied.copy, within, kept.same, copied.key[1])
+            INTO deleted USING children;
+    END IF;
+    RETURN ARRAY[written, deleted];
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_store(pipedrive_internal.copies, regclass[], text) IS
+    'Writes the rows of pipedrive_fresh into a copy that has a key, deletes those that are missing there, as far as '
+    'the condition reaches (NULL: none), and notes for the children which keys changed; numbers of both.';
+
+CREATE FUNCTION pipedrive_internal.sync_replace(copied pipedrive_internal.copies, parent name, within text)
+RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    columns text;
+    place text := coalesce(quote_ident(parent), '''''') || '::text';
+    touched text[];
+    written bigint;
+    deleted bigint;
+BEGIN
+    SELECT string_agg(quote_ident(s.name), ', ') INTO columns FROM pipedrive_internal.copied_columns(copied) s;
+    EXECUTE format(
+        'WITH fresh AS (SELECT %1$s AS parents_key, %2$s FROM pg_temp.pipedrive_fresh), '
+        'kept AS (SELECT %1$s AS parents_key, %2$s FROM %3$s c WHERE %4$s) '
+        'SELECT array_agg(DISTINCT d.parents_key) FROM ('
+        '(SELECT * FROM fresh EXCEPT ALL SELECT * FROM kept) UNION ALL '
+        '(SELECT * FROM kept EXCEPT ALL SELECT * FROM fresh)) d', place, columns, copied.copy, within)
+        INTO touched;
+    EXECUTE format('DELETE FROM %s WHERE %s = ANY ($1)', copied.copy, place) USING touched;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh WHERE %3$s = ANY ($1)',
+                   copied.copy, columns, place) USING touched;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    RETURN ARRAY[written, deleted];
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_replace(pipedrive_internal.copies, name, text) IS
+    'Replaces all rows of those parents of which a row differs, in a copy that has no key; numbers of new and old rows.';
+
+CREATE FUNCTION pipedrive_internal.sync_changes(
+    copied pipedrive_internal.copies, children regclass[], run timestamptz, newest_first boolean)
+RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    began timestamptz := clock_timestamp();
+    since timestamptz := coalesce(
+        copied.watermark - CASE WHEN copied.unfinished THEN interval '0' ELSE interval '30 seconds' END, 'epoch');
+    changed_at name;
+    part bigint := 5000;
+    number bigint;
+    newest timestamptz;
+    more boolean;
+BEGIN
+    SELECT s.source_name INTO changed_at
+      FROM pipedrive_internal.source_columns c
+      JOIN pipedrive_internal.copied_columns(copied) s ON s.identity = c.identity
+     WHERE c.relation = copied.source AND c.identity = 'update_time';
+    LOOP
+        number := pipedrive_internal.sync_read(copied, format('WHERE %1$I >= %2$L ORDER BY %1$I %3$s', changed_at, since,
+            CASE WHEN newest_first THEN 'DESC' ELSE format('LIMIT %s', part) END));
+        EXECUTE format('SELECT max(%I) FROM pg_temp.pipedrive_fresh', copied.columns ->> 'update_time') INTO newest;
+        more := number = part AND NOT newest_first;
+        -- As many rows as that can have one time: then a larger part leads beyond it.
+        EXIT WHEN NOT more OR newest > since AND newest < began;
+        part := part * 2;
+    END LOOP;
+    IF NOT more THEN
+        -- A record that changed after it was read changed later than Pipedrive's time when reading began. That is
+        -- not known here, but the newest record seen is no more than the duration of reading away from it.
+        newest := least(newest, clock_timestamp()) - (clock_timestamp() - began);
+    END IF;
+    UPDATE pipedrive_internal.copies c
+       SET watermark = greatest(c.watermark, newest), unfinished = more,
+           changed = CASE WHEN more THEN c.changed ELSE run END
+     WHERE c.copy = copied.copy;
+    RETURN number || pipedrive_internal.sync_store(copied, children, NULL);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_changes(pipedrive_internal.copies, regclass[], timestamptz, boolean) IS
+    'Reads what has changed since the watermark, in the order of its change, and moves the watermark with it.';
+
+CREATE FUNCTION pipedrive_internal.sync_whole(
+    copied pipedrive_internal.copies, children regclass[], run timestamptz, parent name)
+RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    began timestamptz := clock_timestamp();
+    number bigint;
+    newest timestamptz;
+BEGIN
+    number := pipedrive_internal.sync_read(copied, '');
+    IF EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) s
+                WHERE s.identity = 'update_time' AND s.type LIKE 'timestamp%') THEN
+        EXECUTE format('SELECT max(%I) FROM pg_temp.pipedrive_fresh', copied.columns ->> 'update_time') INTO newest;
+        newest := least(newest, clock_timestamp()) - (clock_timestamp() - began);
+    END IF;
+    UPDATE pipedrive_internal.copies c
+       SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run
+     WHERE c.copy = copied.copy;
+    DELETE FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+    IF copied.key = '{}' THEN
+        RETURN number || pipedrive_internal.sync_replace(copied, parent, 'true');
+    END IF;
+    RETURN number || pipedrive_internal.sync_store(copied, children, 'true');
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name) IS
+    'Reads the whole table and makes the copy equal to it.';
+
+CREATE FUNCTION pipedrive_internal.sync_parents(
+    copied pipedrive_internal.copies, children regclass[], parent_copy regclass, parent_key name, parent_column name,
+    step integer)
+RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    parents text[];
+    living text[];
+    hanging name := copied.columns ->> parent_column;
+    within text;
+    asked name;
+    number bigint;
+    counts bigint[];
+BEGIN
+    SELECT array_agg(p.key) INTO parents
+      FROM (SELECT p.key FROM pipedrive_internal.pending p WHERE p.copy = copied.copy ORDER BY p.key LIMIT step) p;
+    EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
+                   parent_key, parent_copy, parents) INTO living;
+    SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
+     WHERE s.relation = copied.source AND s.identity = parent_column;
+    number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                   ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+    within := format('c.%I = ANY (%L)', hanging, parents);
+    counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
+                   ELSE pipedrive_internal.sync_store(copied, children, within) END;
+    DELETE FROM pipedrive_internal.pending p WHERE p.copy = copied.copy AND p.key = ANY (parents);
+    RETURN number || counts;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_parents(
+    pipedrive_internal.copies, regclass[], regclass, name, name, integer) IS
+    'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too.';
+
+CREATE FUNCTION pipedrive_internal.sync_step(
+    "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    copied pipedrive_internal.copies;
+    source record;
+    declared record;
+    parent_copy regclass;
+    parent_key name;
+    children regclass[];
+    counts bigint[] := '{0,0,0}';
+    action text;
+    left_over bigint;
+    parents bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
+        RAISE WARNING 'pipedrive copy: % is left out, because another session is bringing it up to date', "copy";
+        RETURN false;
+    END IF;
+    SELECT k.server, k.table_name, k.schema, k.owner INTO source
+      FROM pipedrive_internal.known_copies k WHERE k.copy = sync_step.copy;
+    IF NOT FOUND THEN
+        RETURN false;  -- it was dropped
+    END IF;
+    SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server]) d
+     WHERE d.table_name = source.table_name;
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
+    action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
+    IF action IS NULL THEN
+        UPDATE pipedrive_internal.copies c SET synced = clock_timestamp(), error = NULL WHERE c.copy = copied.copy;
+        RETURN false;
+    ELSIF action = 'begin' THEN
+        UPDATE pipedrive_internal.copies c SET attempted = run WHERE c.copy = copied.copy;
+        RETURN true;
+    END IF;
+    IF most IS NOT NULL THEN
+        SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
+          FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
+        SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+        IF left_over < (SELECT p.tokens FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents) p)
+        THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    -- What others read some seconds ago may be older than what was read before.
+    PERFORM set_config('pipedrive.cache_ttl', '0', true), set_config('client_min_messages', 'warning', true);
+    IF action IN ('whole', 'list') AND declared.custom_fields
+       AND pipedrive_internal.keeps(copied.source) THEN
+        PERFORM pipedrive.refresh_columns(copied.source, true);
+    END IF;
+    IF pipedrive_internal.follow_columns(copied.copy) AND NOT declared.walked THEN
+        UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
+    END IF;
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
+    children := pipedrive_internal.sync_children(copied.copy, source.server);
+    IF declared.parent IS NOT NULL THEN
+        SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key
+          FROM pipedrive_internal.known_copies k
+          JOIN pipedrive_internal.copies p ON p.copy = k.copy
+         WHERE k.table_name = declared.parent AND k.server = source.server AND k.schema = source.schema
+           AND k.owner = source.owner;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % beside it', copied.copy, declared.parent
+                  USING HINT = format('SELECT pipedrive.mirror(...) makes it anew, in the same schema; or DROP TABLE %s;',
+                                      copied.copy),
+                        ERRCODE = 'undefined_table';
+        END IF;
+    END IF;
+    IF action = 'changes' THEN
+        counts := pipedrive_internal.sync_changes(copied, children, run, declared.newest_first);
+    ELSIF action = 'whole' THEN
+        counts := pipedrive_internal.sync_whole(copied, children, run, copied.columns ->> declared.parent_column);
+    ELSIF action = 'list' THEN
+        EXECUTE format('INSERT INTO pipedrive_internal.pending (copy, key) '
+                       'SELECT %1$L::regclass, %2$I::text FROM %3$s UNION SELECT %1$L::regclass, %4$I::text FROM %1$s '
+                       'ON CONFLICT DO NOTHING',
+                       copied.copy, parent_key, parent_copy, copied.columns ->> declared.parent_column);
+        UPDATE pipedrive_internal.copies c SET compared = run WHERE c.copy = copied.copy;
+    ELSE
+        counts := pipedrive_internal.sync_parents(copied, children, parent_copy, parent_key, declared.parent_column,
+                                                  declared.step);
+    END IF;
+    PERFORM pipedrive_internal.sync_log_step(copied.copy, run, action, counts, before, NULL, NULL);
+    RETURN true;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb) IS
+    'The next step of a copy in a run. True when it was taken, false when nothing is left to do, NULL when the run has '
+    'no tokens left for it.';
+
+CREATE FUNCTION pipedrive_internal.sync_failed(
+    "copy" regclass, run timestamptz, before jsonb, state text, message text, detail text)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    last_state text;
+    number integer;
+BEGIN
+    SELECT l.state INTO last_state FROM pipedrive_internal.sync_log l
+     WHERE l.run = sync_failed.run ORDER BY l.ended DESC LIMIT 1;
+    UPDATE pipedrive_internal.copies c SET error = message || coalesce(' ' || nullif(detail, ''), '')
+     WHERE c.copy = sync_failed.copy;
+    PERFORM pipedrive_internal.sync_log_step("copy", run, 'failed', '{0,0,0}', before, state, message);
+    -- What would fail for every table is not tried for every table.
+    RETURN CASE WHEN state = '28000' OR message LIKE 'pipedrive daily limit:%'
+                     OR state = '08006' AND last_state = '08006' THEN NULL ELSE false END;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text) IS
+    'Notes that a step failed. False: the run goes on with the next copy; NULL: it ends.';
+
+CREATE FUNCTION pipedrive_internal.sync_ended(run timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    failures record;
+BEGIN
+    SELECT count(*) AS number, min(l.state) AS state, string_agg(format('%s: %s', l.copy, l.error), E'\n' ORDER BY l.ended)
+           AS texts
+      INTO failures
+      FROM pipedrive_internal.sync_log l
+     WHERE l.run = sync_ended.run AND l.state IS NOT NULL;
+    IF failures.number > 0 THEN
+        RAISE EXCEPTION 'pipedrive copy: % of the tables could not be brought up to date', failures.number
+              USING DETAIL = failures.texts,
+                    HINT = 'What was read of them, and the other tables, are committed; the next run makes good.',
+                    ERRCODE = failures.state;
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_ended(timestamptz) IS 'An error when a table of the run failed.';
+
+-- It commits, so that it cannot have a search_path of its own. It uses functions of these two schemas by their full
+-- names, and no operator.
+CREATE PROCEDURE pipedrive.sync(
+    "table" pg_catalog.regclass DEFAULT NULL,
+    reconcile pg_catalog.bool DEFAULT NULL,
+    max_tokens_per_run pg_catalog.int8 DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    run pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    copies pg_catalog.regclass[];
+    copied pg_catalog.regclass;
+    more pg_catalog.bool;
+    before pg_catalog.jsonb;
+    state pg_catalog.text;
+    message pg_catalog.text;
+    detail pg_catalog.text;
+BEGIN
+    COMMIT;
+    copies := pipedrive_internal.sync_order("table");
+    COMMIT;
+    FOREACH copied IN ARRAY copies LOOP
+        LOOP
+            before := NULL;
+            BEGIN
+                before := pipedrive_internal.sync_usage(copied);
+                more := pipedrive_internal.sync_step(copied, run, reconcile, max_tokens_per_run, before);
+            EXCEPTION WHEN OTHERS THEN
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+                                        detail = PG_EXCEPTION_DETAIL;
+                more := pipedrive_internal.sync_failed(copied, run, before, state, message, detail);
+            END;
+            COMMIT;
+            EXIT WHEN more IS NOT TRUE;
+        END LOOP;
+        EXIT WHEN more IS NULL;
+    END LOOP;
+    PERFORM pipedrive_internal.sync_ended(run);
+END
+$procedure$;
+COMMENT ON PROCEDURE pipedrive.sync(regclass, boolean, bigint) IS
+    'Brings the copies that are due up to date, or one. With reconcile true each is compared with the whole table now, '
+    'with false none is. It commits after each step, so that it cannot be called within a transaction.';
+
+-- ---- prices
+
+CREATE FUNCTION pipedrive_internal.sync_price(
+    copied pipedrive_internal.copies, lists jsonb, action text, parents bigint)
+RETURNS TABLE (requests bigint, tokens bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    list record;
+    rows bigint;
+    plan json;
+    condition text;
+    pages bigint;
+BEGIN
+    requests := 0;
+    tokens := 0;
+    IF copied.compared IS NULL AND action = 'whole' THEN
+        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', copied.source) INTO plan;
+    END IF;
+    FOR list IN SELECT * FROM jsonb_to_recordset(lists) AS l (tokens bigint, page bigint, holds jsonb, changes boolean,
+                                                               keys bigint)
+    LOOP
+        IF action IN ('begin', 'list') THEN
+            pages := 0;
+        ELSIF action = 'parents' THEN
+            pages := ceil(parents / list.keys::numeric);
+        ELSIF action = 'changes' AND list.changes THEN
+            pages := 1;
+        ELSIF plan IS NOT NULL THEN
+            pages := ceil((plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric / jsonb_array_length(lists) / list.page);
+        ELSE
+            SELECT string_agg(format('%I = %L', s.name, h.value), ' AND ') INTO condition
+              FROM jsonb_each_text(list.holds) h
+              JOIN pipedrive_internal.copied_columns(copied) s ON s.identity = h.key;
+            EXECUTE format('SELECT count(*) FROM %s WHERE %s', copied.copy, coalesce(condition, 'true')) INTO rows;
+            pages := greatest(ceil(rows / list.page::numeric), 1);
+        END IF;
+        requests := requests + pages;
+        tokens := tokens + pages * list.tokens;
+    END LOOP;
+    RETURN NEXT;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint) IS
+    'What a step will ask and cost, as far as the copy tells; the last argument is the number of parents to be read.';
+
+CREATE FUNCTION pipedrive.sync_plan(reconcile boolean DEFAULT NULL)
+RETURNS TABLE ("table" regclass, step text, requests bigint, tokens bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    known record;
+    run timestamptz := clock_timestamp();
+    copied pipedrive_internal.copies;
+    parents bigint;
+BEGIN
+    FOR known IN
+        SELECT k.copy, d.how, d.walked, d.lists, parent.copy AS parent
+          FROM pipedrive_internal.known_copies k
+          JOIN pipedrive_internal.copies c ON c.copy = k.copy
+          JOIN pipedrive_internal.declared_copies(
+               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+           ON d.server = k.server AND d.table_name = k.table_name
+          LEFT JOIN pipedrive_internal.known_copies parent
+               ON parent.table_name = d.parent AND parent.server = k.server AND parent.schema = k.schema
+              AND parent.owner = k.owner
+         WHERE pg_get_userbyid(k.owner) = current_user
+           AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
+         ORDER BY d.place, k.name
+    LOOP
+        SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = known.copy;
+        LOOP
+            step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
+            EXIT WHEN step IS NULL;
+            IF step = 'list' AND known.parent IS NOT NULL THEN
+                EXECUTE format('SELECT count(*) FROM %s', known.parent) INTO parents;
+            ELSE
+                SELECT count(*) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = known.copy;
+            END IF;
+            SELECT p.requests, p.tokens INTO requests, tokens
+              FROM pipedrive_internal.sync_price(copied, known.lists,
+                                                 CASE step WHEN 'list' THEN 'parents' ELSE step END, parents) p;
+            "table" := known.copy;
+            IF step <> 'begin' THEN
+                RETURN NEXT;
+            END IF;
+            -- What it leaves behind, as if it had been taken
+            copied.attempted := coalesce(copied.attempted, run);
+            copied.changed := CASE WHEN step IN ('changes', 'whole') THEN run ELSE copied.changed END;
+            copied.compared := CASE WHEN step IN ('whole', 'list') THEN run ELSE copied.compared END;
+            EXIT WHEN step IN ('parents', 'list');
+        END LOOP;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.sync_plan(boolean) IS
+    'What the next run of pipedrive.sync will ask and cost, without a request. Rows that hang on rows which turn out to '
+    'have changed come on top.';
+
+CREATE VIEW pipedrive.sync_status WITH (security_barrier) AS
+SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced AS age, c.watermark, c.error,
+       last.run AS last_run, last.read AS rows_read, last.written, last.deleted, last.requests, last.tokens,
+       (SELECT count(*) FROM pipedrive_internal.pending p WHERE p.copy = c.copy) AS pending_parents,
+       c.every, c.compare_every AS reconcile, c.compared AS last_reconciled,
+       (SELECT array_agg(v.value::name) FROM jsonb_each_text(c.columns) v
+         WHERE NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
+                            WHERE s.relation = c.source AND s.identity = v.key)) AS columns_gone
+  FROM pipedrive_internal.copies c
+  JOIN pg_class k ON k.oid = c.copy
+  LEFT JOIN LATERAL (
+       SELECT l.run, sum(l.read) AS read, sum(l.written) AS written, sum(l.deleted) AS deleted,
+              sum(l.requests) AS requests, sum(l.tokens) AS tokens
+         FROM pipedrive_internal.sync_log l
+        WHERE l.copy = c.copy GROUP BY l.run ORDER BY l.run DESC LIMIT 1) last ON true
+ WHERE pipedrive_internal.keeps(c.copy);
+COMMENT ON VIEW pipedrive.sync_status IS
+    'The copies that the caller keeps: how old each may be, and what its last run read, changed and spent.';

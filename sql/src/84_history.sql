@@ -1,0 +1,154 @@
+-- Versions of rows: what a copy was at any moment since its history began.
+
+CREATE FUNCTION pipedrive_internal.keep_versions()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    history regclass;
+    key name[];
+    columns text;
+    same text;
+BEGIN
+    SELECT c.history, c.key INTO history, key FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID;
+    IF history IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: the history of %.% is not known to %', quote_ident(TG_TABLE_SCHEMA),
+                        quote_ident(TG_TABLE_NAME), quote_ident(current_user)
+              USING DETAIL = 'Only the owner of a copy can change it where its history is kept.',
+                    ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
+      FROM pg_attribute a
+      JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
+     WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped;
+    IF TG_OP <> 'INSERT' THEN
+        SELECT CASE WHEN key = '{}' THEN format('(%1$s) IS NOT DISTINCT FROM (%2$s)',
+                                                'ROW(h.' || replace(columns, ', ', ', h.') || ')',
+                                                'ROW(o.' || replace(columns, ', ', ', o.') || ')')
+                    ELSE (SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') FROM unnest(key) k) END INTO same;
+        EXECUTE format('UPDATE %s h SET valid_to = greatest(now(), h.valid_from) FROM old_rows o '
+                       'WHERE h.valid_to IS NULL AND %s', history, same);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM new_rows', history, columns);
+    END IF;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.keep_versions() IS
+    'Ends the versions of rows that a statement changed or deleted in a copy, and begins those that it made.';
+
+CREATE FUNCTION pipedrive_internal.make_history("copy" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    copied pipedrive_internal.copies;
+    place record;
+    made regclass;
+    columns text;
+BEGIN
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = make_history.copy;
+    IF copied.history IS NOT NULL AND EXISTS (SELECT FROM pg_class k WHERE k.oid = copied.history) THEN
+        RETURN;
+    END IF;
+    SELECT n.nspname || '_history' AS schema, k.relname AS name INTO place
+      FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "copy";
+    EXECUTE format('CREATE TABLE %I.%I (LIKE %s, valid_from timestamptz NOT NULL, valid_to timestamptz, '
+                   'seen_by text NOT NULL DEFAULT ''sync'')', place.schema, place.name, "copy");
+    made := format('%I.%I', place.schema, place.name)::regclass;
+    EXECUTE format('COMMENT ON TABLE %s IS %L', made, format(
+        'Every version of a row of %s, from valid_from until before valid_to (NULL: still).', "copy"));
+    IF copied.key <> '{}' THEN
+        EXECUTE format('CREATE INDEX ON %s (%s)', made,
+                       (SELECT string_agg(quote_ident(k), ', ') FROM unnest(copied.key) k));
+    END IF;
+    EXECUTE format('CREATE INDEX ON %s (valid_from)', made);
+    UPDATE pipedrive_internal.copies c SET history = made WHERE c.copy = make_history.copy;
+    -- What the copy holds already
+    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
+      FROM pg_attribute a WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM %3$s', made, columns, "copy");
+    EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
+                   'NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    EXECUTE format('CREATE TRIGGER history_of_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.make_history(regclass) IS
+    'Makes the table of versions of a copy, beside it in the schema with the suffix _history.';
+
+CREATE FUNCTION pipedrive_internal.history_of("copy" regclass)
+RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    history regclass;
+BEGIN
+    SELECT c.history INTO history FROM pipedrive_internal.copies c WHERE c.copy = history_of.copy;
+    IF history IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % has no history', "copy"
+              USING HINT = 'SELECT pipedrive.mirror(..., history => true) lets it begin.',
+                    ERRCODE = 'wrong_object_type';
+    END IF;
+    RETURN history;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.history_of(regclass) IS 'The table of versions of a copy.';
+
+CREATE FUNCTION pipedrive.as_of("table" regclass, moment timestamptz)
+RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT to_jsonb(h) - ''{valid_from,valid_to,seen_by}''::text[] FROM %s h '
+        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1)', pipedrive_internal.history_of("table"))
+        USING moment;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.as_of(regclass, timestamptz) IS
+    'The rows that a copy had at a moment, as objects: SELECT r.* FROM pipedrive.as_of(''crm.deals'', moment) o, '
+    'jsonb_populate_record(NULL::crm.deals, o) r.';
+
+CREATE FUNCTION pipedrive.schedule(every interval DEFAULT '5 minutes')
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    minutes integer := round(extract(epoch FROM every) / 60);
+    times text;
+    command text;
+BEGIN
+    times := CASE WHEN minutes BETWEEN 1 AND 59 AND 60 % minutes = 0
+                  THEN format('%s * * * *', CASE minutes WHEN 1 THEN '*' ELSE '*/' || minutes END)
+                  WHEN minutes % 60 = 0 AND minutes / 60 BETWEEN 1 AND 23 AND 24 % (minutes / 60) = 0
+                  THEN format('0 %s * * *', CASE minutes WHEN 60 THEN '*' ELSE '*/' || minutes / 60 END)
+                  WHEN minutes = 1440 THEN '0 3 * * *' END;
+    IF times IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: cron has no schedule for every %', every
+              USING HINT = 'Minutes that divide an hour, hours that divide a day, or a day.',
+                    ERRCODE = 'invalid_parameter_value';
+    END IF;
+    command := format('psql -X -q -d %s -U %s -c ''CALL pipedrive.sync()''', current_database(), current_user);
+    RETURN NEXT '-- With pg_cron:';
+    RETURN NEXT format('SELECT cron.schedule(%L, %L, %L);', 'pipedrive ' || current_database(), times,
+                       'CALL pipedrive.sync()');
+    RETURN NEXT '# Or a line of crontab:';
+    RETURN NEXT format('%s %s', times, command);
+    RETURN NEXT '# Or a timer of systemd, pipedrive-sync.timer:';
+    RETURN NEXT format('[Timer]%1$sOnUnitActiveSec=%2$smin%1$sOnBootSec=%2$smin%1$s[Install]%1$sWantedBy=timers.target',
+                       E'\n', minutes);
+    RETURN NEXT '# and pipedrive-sync.service:';
+    RETURN NEXT format('[Service]%sType=oneshot%sExecStart=%s', E'\n', E'\n', command);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.schedule(interval) IS
+    'Lines that let pg_cron, cron or systemd call pipedrive.sync again and again.';

@@ -1,0 +1,123 @@
+-- Bringing records back from the history of a copy, through the foreign table.
+
+CREATE TABLE pipedrive_internal.restored (
+    copy regclass,
+    old_key text,
+    new_key text NOT NULL,
+    PRIMARY KEY (copy, old_key)
+);
+COMMENT ON TABLE pipedrive_internal.restored IS
+    'Keys of records that were made anew, for the references of others that are brought back later.';
+ALTER TABLE pipedrive_internal.restored ENABLE ROW LEVEL SECURITY;
+CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.keeps(copy));
+SELECT pg_extension_config_dump('pipedrive_internal.restored', '');
+
+CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies, given jsonb)
+RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT given || coalesce(jsonb_object_agg(f.column_name, to_jsonb(r.new_key)), '{}')
+      FROM pipedrive.foreign_tables() t
+      JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
+      JOIN pipedrive.foreign_tables() target
+           ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
+      JOIN pipedrive_internal.copies c ON c.source = target.relation
+      JOIN pipedrive_internal.restored r ON r.copy = c.copy AND r.old_key = given ->> f.column_name::text
+     WHERE t.relation = copied.source;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb) IS
+    'The values of a row with the new keys of those records that were made anew.';
+
+CREATE FUNCTION pipedrive_internal.restore_row(copied pipedrive_internal.copies, id text, given jsonb, is_gone boolean)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    columns text;
+    key_column name;
+    new_id text;
+BEGIN
+    SELECT string_agg(quote_ident(k.name), ', ') INTO columns FROM jsonb_object_keys(given) AS k (name);
+    SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
+    IF is_gone THEN
+        EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) RETURNING %3$I::text',
+                       copied.source, columns, key_column) INTO new_id USING given;
+        INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) VALUES (copied.copy, id, new_id)
+        ON CONFLICT (copy, old_key) DO UPDATE SET new_key = EXCLUDED.new_key;
+    ELSE
+        EXECUTE format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)) WHERE %3$I = %4$L',
+                       copied.source, columns, key_column, id) USING given;
+    END IF;
+    RETURN new_id;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.restore_row(pipedrive_internal.copies, text, jsonb, boolean) IS
+    'Makes a record anew, or gives it these values; the new key of one that was made.';
+
+CREATE FUNCTION pipedrive.restore(
+    "table" regclass, as_of timestamptz, ids text[] DEFAULT NULL, dry_run boolean DEFAULT true)
+RETURNS TABLE (id text, action text, new_id text, given jsonb, left_out text[], problem text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    history regclass := pipedrive_internal.history_of("table");
+    copied pipedrive_internal.copies;
+    declared record;
+    version record;
+    key_column name;
+BEGIN
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
+    SELECT d.* INTO declared
+      FROM pipedrive_internal.known_copies k
+      JOIN pipedrive_internal.declared_copies(ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o
+                                                     WHERE o.copy = "table")) d ON d.table_name = k.table_name
+     WHERE k.copy = "table";
+    IF cardinality(copied.key) <> 1 OR declared.inserted = '{}' THEN
+        RAISE EXCEPTION 'pipedrive copy: rows of % cannot be brought back', "table"
+              USING DETAIL = 'Pipedrive does not make them by themselves, or they are known by their parent.',
+                    ERRCODE = 'feature_not_supported';
+    END IF;
+    SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
+    PERFORM pipedrive_internal.sync_read(
+        copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids) END);
+    FOR version IN EXECUTE format(
+        'SELECT h.%1$I::text AS id, to_jsonb(h) AS old, to_jsonb(f) AS present FROM %2$s h '
+        'LEFT JOIN pg_temp.pipedrive_fresh f ON f.%1$I = h.%1$I '
+        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1) AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) '
+        'ORDER BY h.%1$I', copied.key[1], history) USING restore.as_of, ids
+    LOOP
+        SELECT coalesce(jsonb_object_agg(s.source_name, version.old -> s.name::text) FILTER (WHERE s.can_be_given), '{}'),
+               array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
+          INTO given, left_out
+          FROM (SELECT c.source_name, c.name,
+                       c.identity LIKE '%:%' OR c.identity = ANY (
+                           CASE WHEN version.present IS NULL THEN declared.inserted ELSE declared.updated END)
+                       AS can_be_given
+                  FROM pipedrive_internal.copied_columns(copied) c
+                 WHERE c.name <> copied.key[1] AND c.identity NOT IN ('update_time', 'row_id', 'custom_fields')
+                   AND version.old -> c.name::text
+                       IS DISTINCT FROM coalesce(version.present -> c.name::text, 'null')) s;
+        CONTINUE WHEN version.present IS NOT NULL AND given = '{}';
+        id := version.id;
+        action := CASE WHEN version.present IS NULL THEN 'insert' ELSE 'update' END;
+        given := pipedrive_internal.restored_references(copied, given);
+        new_id := NULL;
+        problem := NULL;
+        IF NOT dry_run THEN
+            BEGIN
+                new_id := pipedrive_internal.restore_row(copied, id, given, version.present IS NULL);
+            EXCEPTION WHEN OTHERS THEN
+                problem := SQLERRM;
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive.restore(regclass, timestamptz, text[], boolean) IS
+    'Brings the records of a copy back to what they were at a moment: makes anew those that are gone, and gives the '
+    'others their old values. The values and the columns that Pipedrive does not take are listed; nothing is written '
+    'unless dry_run is false.';

@@ -1,0 +1,155 @@
+"""Versions of rows: a copy as it was, and records brought back from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.sync.copied import Copied
+from tests.sync.story import Story
+from tools.engine import Server
+
+
+@pytest.fixture
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=12) as made:
+        yield made
+
+
+def present(copied: Copied, table: str) -> Counter[str]:
+    return Counter(row for (row,) in copied.rows(f"SELECT to_jsonb(t)::text FROM {table} t"))
+
+
+def as_of(copied: Copied, table: str, moment: dt.datetime) -> Counter[str]:
+    return Counter(
+        row
+        for (row,) in copied.rows(f"SELECT o::text FROM pipedrive.as_of('{table}', '{moment.isoformat()}') o")
+    )
+
+
+def test_the_copy_is_shown_as_it_was_after_every_run(copied: Copied) -> None:
+    tables = [
+        "deals",
+        "persons",
+        "person_emails",
+        "notes",
+        "deal_products",
+        "stages",
+        "organizations",
+        "users",
+    ]
+    copied.mirror(tables, ", history => true")
+    story = Story(copied.simulator, 7)
+    seen: list[tuple[dt.datetime, dict[str, Counter[str]]]] = []
+    for _ in range(6):
+        copied.simulator.change(story.changes(8))
+        copied.sync(more=", reconcile => true")
+        moment = copied.value("SELECT clock_timestamp()")
+        seen.append((moment, {name: present(copied, f"crm.{name}") for name in tables}))
+    for moment, rows in seen:
+        for name in tables:
+            assert as_of(copied, f"crm.{name}", moment) == rows[name], (name, moment)
+    assert len({repr(sorted(rows["deals"].items())) for _, rows in seen}) > 1
+
+
+def test_a_history_that_begins_later_begins_with_what_is_there(copied: Copied) -> None:
+    copied.mirror(["stages"])
+    copied.sync()
+    with pytest.raises(psycopg.Error, match=r"crm\.stages has no history"):
+        copied.rows("SELECT pipedrive.as_of('crm.stages', now())")
+    copied.mirror(["stages"], ", history => true")
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run("DELETE FROM crm.stages WHERE id = 1")
+    assert as_of(copied, "crm.stages", moment) - present(copied, "crm.stages")
+    assert copied.rows("SELECT id FROM crm_history.stages WHERE valid_to IS NOT NULL") == [(1,)]
+    assert set(copied.rows("SELECT DISTINCT seen_by FROM crm_history.stages")) == {("sync",)}
+
+
+def restored(copied: Copied, table: str, moment: dt.datetime, more: str = "") -> list[dict[str, Any]]:
+    return [
+        row
+        for (row,) in copied.rows(
+            f"SELECT to_jsonb(r) FROM pipedrive.restore('crm.{table}', "
+            f"as_of => '{moment.isoformat()}'{more}) r"
+        )
+    ]
+
+
+def test_records_are_brought_back(copied: Copied) -> None:
+    copied.mirror(
+        ["users", "stages", "pipelines", "organizations", "persons", "deals", "products", "notes"],
+        ", history => true",
+    )
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    person, org = copied.rows(
+        "SELECT id, org_id FROM crm.persons WHERE org_id IS NOT NULL ORDER BY id LIMIT 1"
+    )[0]
+    before = {
+        name: copied.rows(f"SELECT {columns} FROM crm.{name} WHERE id = {key}")
+        for name, columns, key in (
+            ("organizations", "name, owner_id, visible_to", org),
+            ("persons", "name, emails, phones", person),
+            ("products", "name, code, prices::text ~ '29.97'", 3),
+            ("deals", "title, value, currency, stage_id", 5),
+            ("notes", "content", 2),
+        )
+    }
+    copied.run(
+        f"DELETE FROM pipedrive.organizations WHERE id = {org};"
+        f"DELETE FROM pipedrive.persons WHERE id = {person};"
+        "DELETE FROM pipedrive.products WHERE id = 3;"
+        "UPDATE pipedrive.deals SET title = 'wrong', value = 1 WHERE id = 5;"
+        "UPDATE pipedrive.notes SET content = 'wrong' WHERE id = 2"
+    )
+    copied.sync(more=", reconcile => true")
+    copied.simulator.reset()
+    planned = restored(copied, "deals", moment, ", ids => '{5}'")
+    assert [(row["id"], row["action"], row["given"]["title"]) for row in planned] == [
+        ("5", "update", before["deals"][0][0])
+    ]
+    assert {r["method"] for r in copied.simulator.requests()} == {"GET"}
+    new = {}
+    for name, key in (
+        ("organizations", org),
+        ("persons", person),
+        ("products", 3),
+        ("deals", 5),
+        ("notes", 2),
+    ):
+        rows = restored(copied, name, moment, f", ids => '{{{key}}}', dry_run => false")
+        assert [(row["id"], row["problem"]) for row in rows] == [(str(key), None)], name
+        new[name] = rows[0]["new_id"] or key
+    assert (new["deals"], new["notes"]) == (5, 2)
+    copied.sync()
+    for name, rows in before.items():
+        columns = {
+            "organizations": "name, owner_id, visible_to",
+            "persons": "name, emails, phones",
+            "products": "name, code, prices::text ~ '29.97'",
+            "deals": "title, value, currency, stage_id",
+            "notes": "content",
+        }[name]
+        assert copied.rows(f"SELECT {columns} FROM crm.{name} WHERE id = {new[name]}") == rows, name
+    assert copied.value(f"SELECT org_id FROM crm.persons WHERE id = {new['persons']}") == int(
+        new["organizations"]
+    )
+    assert restored(copied, "deals", moment, ", ids => '{5}'") == []
+
+
+def test_what_cannot_be_brought_back_is_said(copied: Copied) -> None:
+    copied.mirror(["users", "deals", "deal_followers"], ", history => true")
+    copied.sync()
+    with pytest.raises(psycopg.Error, match="rows of crm.deal_followers cannot be brought back"):
+        restored(copied, "deal_followers", copied.value("SELECT now()"))
+    copied.simulator.change([{"method": "DELETE", "path": "deals/5"}])
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.simulator.faults([{"match": "/deals", "method": "POST", "action": "status", "status": 403}])
+    (row,) = restored(copied, "deals", moment, ", ids => '{5}', dry_run => false")
+    assert row["problem"].startswith("pipedrive ")
+    assert {"add_time", "is_deleted"} <= set(row["left_out"])

@@ -1,0 +1,101 @@
+"""Random changes, failures, killed and cancelled runs: in the end the copy is equal to the records.
+
+``SYNC_RUNS`` says how many stories there are (2), ``SYNC_STEPS`` how many steps each has (6).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.sync.copied import Copied
+from tests.sync.story import KINDS, TABLES, Story
+from tools.engine import Server
+
+RUNS = int(os.environ.get("SYNC_RUNS", "2"))
+STEPS = int(os.environ.get("SYNC_STEPS", "6"))
+# Read by changes: a record whose update_time has moved is up to date after a run.
+BY_CHANGES = ("deals", "persons", "organizations", "activities", "products", "notes", "leads", "files")
+
+
+@pytest.fixture(scope="module")
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=12) as made:
+        made.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '5')")
+        yield made
+
+
+def try_to_sync(copied: Copied, story: Story) -> None:
+    """A run in which anything may happen. An error is one that says so."""
+    copied.simulator.faults(story.rules())
+    ending = None
+    if story.rng.random() < 0.3:
+        pid = copied.value("SELECT pg_backend_pid()")
+        how = story.rng.choice(("pg_terminate_backend", "pg_cancel_backend"))
+        ending = threading.Timer(story.rng.random(), end, (copied, how, pid))
+        ending.start()
+    reconcile = story.rng.choice(("NULL", "NULL", "true"))
+    with contextlib.suppress(psycopg.Error):
+        copied.run(f"CALL pipedrive.sync(reconcile => {reconcile})")
+    if ending is not None:
+        ending.cancel()
+        ending.join()
+    copied.simulator.faults([])
+    copied.connect_anew()
+
+
+def end(copied: Copied, how: str, pid: int) -> None:
+    with psycopg.connect(copied.database.dsn, autocommit=True) as connection:
+        connection.execute(f"SELECT {how}({pid})")  # type: ignore[arg-type]
+
+
+def invented(copied: Copied, story: Story) -> set[tuple[str, str, str]]:
+    """Rows of the copy that no record ever was."""
+    found = set()
+    for kind in KINDS:
+        if kind.text:
+            key = "uuid" if kind.name == "note_comments" else "id"
+            for number, text in copied.rows(f"SELECT {key}::text, {kind.text} FROM crm.{kind.name}"):
+                if text not in story.versions[kind.name, number]:
+                    found.add((kind.name, number, text))
+    return found
+
+
+def late(copied: Copied, story: Story) -> set[tuple[str, str]]:
+    """Records that the copy does not show as they are, although their time tells that they changed."""
+    found = set()
+    for kind in KINDS:
+        if kind.name in BY_CHANGES:
+            rows = dict(copied.rows(f"SELECT id::text, {kind.text} FROM crm.{kind.name}"))
+            records = {str(r["id"]): r[kind.text] for r in copied.simulator.records(kind.name)}
+            wrong = {(kind.name, key) for key, text in records.items() if rows.get(key) != text}
+            found |= wrong - story.quiet
+    return found
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_the_copy_becomes_equal_to_the_records(copied: Copied, seed: int) -> None:
+    copied.connect_anew()
+    copied.run("DROP SCHEMA IF EXISTS crm CASCADE")
+    copied.simulator.refill()
+    copied.simulator.reset()
+    story = Story(copied.simulator, seed)
+    copied.mirror(TABLES)
+    for _ in range(STEPS):
+        copied.simulator.change(story.changes(story.rng.choice((0, 3, 10))))
+        story.wait()
+        try_to_sync(copied, story)
+        assert invented(copied, story) == set()
+        if story.rng.random() < 0.3:
+            copied.sync()
+            assert late(copied, story) == set()
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+    assert {r["id"]: r["title"] for r in copied.simulator.records("deals")} == dict(
+        copied.rows("SELECT id, title FROM crm.deals")
+    )

@@ -1,0 +1,274 @@
+"""A copy equals the foreign tables: after the first load, and after changes; and what that costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.catalog.copying import copying_of
+from tests.sync.copied import Copied
+from tools.engine import Server
+
+NOW = "2026-09-01T12:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=40) as made:
+        yield made
+
+
+@pytest.fixture
+def copied(account: Copied) -> Copied:
+    account.connect_anew()
+    account.run("DROP SCHEMA IF EXISTS crm CASCADE")
+    account.run("DROP SCHEMA IF EXISTS crm_history CASCADE")
+    account.simulator.refill()
+    account.simulator.reset()
+    return account
+
+
+def change(copied: Copied, method: str, path: str, **body: Any) -> None:
+    copied.simulator.change([{"method": method, "path": path, "body": body}])
+
+
+def steps(copied: Copied) -> list[tuple[Any, ...]]:
+    """What the last run did: table, step, rows read, written, deleted."""
+    return copied.rows(
+        "SELECT copy::text, step, read, written, deleted FROM pipedrive_internal.sync_log "
+        "WHERE run = (SELECT max(run) FROM pipedrive_internal.sync_log) ORDER BY ended"
+    )
+
+
+def test_every_table_is_copied_with_its_names_types_and_order(copied: Copied) -> None:
+    tables = {
+        name
+        for (name,) in copied.rows("SELECT table_name FROM pipedrive.foreign_tables()")
+        if copying_of(TABLES[name]).how != "never" and not copying_of(TABLES[name]).named
+    }
+    assert copied.mirror() == f"{len(tables)} tables in schema crm"
+    assert set(copied.tables()) == tables
+    columns = (
+        "SELECT table_name, column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = '{}' ORDER BY table_name, ordinal_position"
+    )
+    left_out = {
+        (t.name, c.name)
+        for t in TABLES.values()
+        for c in t.columns
+        if c.extended or (c.echo and not c.not_null)
+    }
+    shown = [row for row in copied.rows(columns.format("pipedrive")) if row[0] in tables]
+    kept = [row for row in shown if row[:2] not in left_out and row[1] not in ("attrs", "filter_id")]
+    assert copied.rows(columns.format("crm")) == kept
+    copied.sync()
+    assert copied.different() == {}
+    assert copied.value("SELECT count(*) FROM crm.deals") == len(copied.simulator.records("deals"))
+
+
+def test_a_run_without_a_change_is_cheap_and_writes_nothing(copied: Copied) -> None:
+    copied.mirror()
+    copied.sync()
+    assert copied.sync() <= 400
+    assert [step for step in steps(copied) if step[3] or step[4]] == []
+
+
+def test_a_copy_has_keys_indexes_and_comments(copied: Copied) -> None:
+    copied.run("COMMENT ON COLUMN pipedrive.deals.title IS 'What it is about.'")
+    copied.mirror(["deals", "deal_followers", "deals", "person_emails", "persons"])
+    keys = copied.rows(
+        "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'crm'::regnamespace ORDER BY 1"
+    )
+    assert keys == [
+        ("crm.deal_followers", "PRIMARY KEY (deal_id, user_id)"),
+        ("crm.deals", "PRIMARY KEY (id)"),
+        ("crm.persons", "PRIMARY KEY (id)"),
+    ]
+    indexed = {
+        name
+        for (name,) in copied.rows(
+            "SELECT pg_get_indexdef(indexrelid, 1, false) FROM pg_index "
+            "WHERE indrelid = 'crm.deals'::regclass"
+        )
+    }
+    assert {"id", "owner_id", "person_id", "org_id", "stage_id", "update_time", "add_time"} <= indexed
+    assert copied.value("SELECT col_description('crm.deals'::regclass, 2)") == "What it is about."
+
+
+def test_changes_are_found_by_their_time_and_lead_to_what_hangs_on_them(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products", "persons", "person_emails"])
+    copied.sync()
+    (product, *_) = copied.simulator.records("deal_products")
+    change(copied, "PATCH", f"deal_products/{product['id']}", comments="moved")
+    change(copied, "PATCH", f"deals/{product['deal_id']}", title="changed", update_time=NOW)
+    emails = [{"value": "new@x.example", "primary": True, "label": "home"}] * 2
+    change(copied, "PATCH", "persons/3", emails=emails, update_time=NOW)
+    copied.sync()
+    assert copied.value(f"SELECT title FROM crm.deals WHERE id = {product['deal_id']}") == "changed"
+    assert copied.value(f"SELECT comments FROM crm.deal_products WHERE id = {product['id']}") == "moved"
+    assert copied.rows("SELECT value, label FROM crm.person_emails WHERE person_id = 3") == [
+        ("new@x.example", "home"),
+        ("new@x.example", "home"),
+    ]
+    assert copied.different() == {}
+
+
+def test_what_vanished_and_what_has_no_time_is_found_by_the_comparison(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products", "notes"])
+    copied.sync()
+    (product, *_) = copied.simulator.records("deal_products")
+    change(copied, "DELETE", f"deals/{product['deal_id']}")
+    change(copied, "DELETE", f"deal_products/{product['id']}")
+    change(copied, "PATCH", "deals/5", title="silent", update_time=None)
+    copied.sync()
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") != "silent"
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "silent"
+    assert copied.value(f"SELECT count(*) FROM crm.deals WHERE id = {product['deal_id']}") == 0
+    assert copied.value(f"SELECT count(*) FROM crm.deal_products WHERE deal_id = {product['deal_id']}") == 0
+    assert copied.different() == {}
+
+
+def test_a_deal_that_is_archived_between_the_two_lists_is_no_trouble(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    moved = {"method": "PATCH", "path": "deals/5", "body": {"is_archived": True, "update_time": NOW}}
+    copied.simulator.change([{**moved, "body": {"is_archived": False}}])
+    copied.simulator.faults([{"match": "/deals/archived", "action": "change", "body": [moved], "times": 1}])
+    copied.sync()
+    assert copied.value("SELECT count(*) FROM crm.deals WHERE id = 5") == 1
+    copied.sync()
+    assert copied.rows("SELECT is_archived FROM crm.deals WHERE id = 5") == [(True,)]
+    assert copied.different() == {}
+
+
+def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copied) -> None:
+    """What changed after it was read changed later than the newest time seen less the duration."""
+    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '20')")
+    try:
+        copied.mirror(["deals"])
+        newest = {"method": "PATCH", "path": "deals/40", "body": {"update_time": NOW}}
+        copied.simulator.change([newest])
+        for step in ("whole", "changes"):
+            copied.simulator.faults([{"match": "/deals$", "action": "delay", "ms": 400}])
+            copied.sync()
+            assert steps(copied)[-1][:2] == ("crm.deals", step)
+            behind = copied.value(
+                f"SELECT extract(epoch FROM '{NOW}'::timestamptz - watermark) FROM pipedrive.sync_status"
+            )
+            assert behind > 0.4
+    finally:
+        copied.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
+
+
+def test_a_first_load_that_failed_goes_on_in_parts(copied: Copied) -> None:
+    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '5')")
+    try:
+        copied.mirror(["deals"])
+        fault = {"match": "/deals", "action": "status", "status": 400, "skip": 4, "times": 1}
+        copied.simulator.faults([fault])
+        with pytest.raises(psycopg.Error):
+            copied.sync()
+        assert copied.value("SELECT count(*) FROM crm.deals") == 0
+        copied.sync()
+        assert [step[1] for step in steps(copied)] == ["changes", "whole"]
+        assert copied.different() == {}
+    finally:
+        copied.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
+
+
+def test_the_status_tells_what_each_run_did(copied: Copied) -> None:
+    copied.mirror(["stages", "deals"])
+    copied.sync()
+    rows = copied.rows(
+        'SELECT "table"::text, rows_read, written, deleted, requests, tokens, error, '
+        "age < interval '1 minute', watermark IS NOT NULL FROM pipedrive.sync_status ORDER BY 1"
+    )
+    deals, stages = (len(copied.simulator.records(name)) for name in ("deals", "stages"))
+    assert [row[:3] for row in rows] == [("crm.deals", deals, deals), ("crm.stages", stages, stages)]
+    assert rows[1][3:] == (0, 1, 5, None, True, True)
+    sent = copied.simulator.requests()
+    assert sum(row[5] for row in rows) == sum(r["tokens"] for r in sent)
+    assert sum(row[4] for row in rows) == len(sent)
+
+
+def test_the_plan_costs_nothing_and_comes_true(copied: Copied) -> None:
+    copied.mirror()
+    copied.sync()
+    copied.simulator.reset()
+    planned = int(copied.value("SELECT sum(tokens) FROM pipedrive.sync_plan()"))
+    everything = int(copied.value("SELECT sum(tokens) FROM pipedrive.sync_plan(reconcile => true)"))
+    assert copied.simulator.requests() == []
+    assert copied.sync() == pytest.approx(planned, rel=0.1)
+    assert copied.sync(more=", reconcile => true") == pytest.approx(everything, rel=0.1)
+
+
+def test_a_column_that_the_owner_added_stays_his(copied: Copied) -> None:
+    copied.mirror(["deals", "stages"])
+    copied.run("ALTER TABLE crm.deals ADD COLUMN remark text DEFAULT 'mine'")
+    copied.run("ALTER TABLE crm.deals DROP COLUMN origin")
+    copied.sync()
+    change(copied, "PATCH", "deals/5", title="changed", update_time=NOW)
+    copied.run("UPDATE crm.deals SET remark = 'checked' WHERE id = 5")
+    copied.sync()
+    assert copied.rows("SELECT title, remark FROM crm.deals WHERE id = 5") == [("changed", "checked")]
+    assert copied.different() == {}
+
+
+def test_custom_fields_come_are_renamed_and_go(copied: Copied) -> None:
+    copied.mirror(["persons"])
+    copied.sync()
+    copied.run("ALTER TABLE crm.persons ADD COLUMN shoe_size text DEFAULT 'the owner''s'")
+    made = json.dumps({"field_name": "Shoe size", "field_type": "double"})
+    key = copied.value(
+        f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{made}') ->> 'field_code'"
+    )
+    body = json.dumps({"custom_fields": {key: 42}})
+    copied.run(f"SELECT pipedrive.request('PATCH', '/v2/persons/3', body => '{body}')")
+    copied.connect_anew()
+    copied.sync(more=", reconcile => true")
+    assert copied.rows("SELECT shoe_size, shoe_size_2 FROM crm.persons WHERE id = 3") == [("the owner's", 42)]
+    copied.run("ALTER FOREIGN TABLE pipedrive.persons RENAME COLUMN shoe_size TO feet")
+    copied.sync()
+    assert copied.value("SELECT feet FROM crm.persons WHERE id = 3") == 42
+    copied.run("ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN feet")
+    copied.sync()
+    assert copied.value("SELECT feet FROM crm.persons WHERE id = 3") == 42
+    assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["feet"]
+
+
+def test_how_often_is_set_for_each_table(copied: Copied) -> None:
+    copied.mirror(["stages", "activity_types", "deals"])
+    copied.sync()
+    copied.sync()
+    assert [step[0] for step in steps(copied)] == ["crm.stages", "crm.deals"]
+    copied.run("SELECT pipedrive.set_sync('crm.deals', every => '1 hour', reconcile => '0')")
+    copied.run("SELECT pipedrive.set_sync('crm.activity_types')")
+    copied.sync()
+    assert [step[0] for step in steps(copied)] == ["crm.activity_types", "crm.stages"]
+    copied.sync("crm.deals")
+    assert [step[:2] for step in steps(copied)] == [("crm.deals", "changes"), ("crm.deals", "whole")]
+
+
+def test_a_partitioned_copy_is_kept_like_any_other(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    copied.run(
+        "BEGIN; ALTER TABLE crm.deals RENAME TO plain;"
+        "CREATE TABLE crm.deals (LIKE crm.plain) PARTITION BY HASH (id);"
+        "ALTER TABLE crm.deals ADD PRIMARY KEY (id);"
+        "CREATE TABLE crm.deals_0 PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE crm.deals_1 PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "SELECT pipedrive.replace_copy('crm.plain', 'crm.deals'); DROP TABLE crm.plain; COMMIT"
+    )
+    copied.sync()
+    change(copied, "DELETE", "deals/7")
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+    assert (
+        0 < copied.value("SELECT count(*) FROM crm.deals_0") < copied.value("SELECT count(*) FROM crm.deals")
+    )

@@ -1,0 +1,339 @@
+"""What can go wrong with a copy is said in words, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.e2e.extension import TOKEN
+from tests.sync.copied import Copied
+from tools.engine import Server
+
+
+@pytest.fixture
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=20) as made:
+        yield made
+
+
+def fails(copied: Copied, sql: str) -> psycopg.errors.Diagnostic:
+    with pytest.raises(psycopg.Error) as caught:
+        copied.run(sql)
+    return caught.value.diag
+
+
+def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) -> None:
+    copied.run("CREATE SCHEMA crm; CREATE TABLE crm.deals (id int); INSERT INTO crm.deals VALUES (1)")
+    told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm')")
+    assert (told.sqlstate, told.message_primary) == (
+        "42P07",
+        "pipedrive copy: crm.deals is there already and is no copy",
+    )
+    assert copied.rows("SELECT * FROM crm.deals") == [(1,)]
+    assert copied.tables() == []
+    copied.run(
+        "SELECT pipedrive.mirror('pipedrive', 'crm', except_tables => '{deals}', tables => '{stages,deals}')"
+    )
+    copied.sync()
+    assert copied.rows("SELECT * FROM crm.deals") == [(1,)]
+    assert copied.tables() == ["stages"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("'nowhere', 'crm'", 'schema "nowhere" has no table of Pipedrive'),
+        ("'pipedrive', 'crm', tables => '{dealz}'", 'schema "pipedrive" has no table "dealz" of Pipedrive'),
+        (
+            "'pipedrive', 'crm', except_tables => '{dealz}'",
+            'schema "pipedrive" has no table "dealz" of Pipedrive',
+        ),
+        ("'pipedrive', 'crm', tables => '{api_usage}'", "api_usage cannot be copied"),
+        ("'pipedrive', 'crm', tables => '{deal_changes}'", "deal_changes cannot be copied"),
+        ("'pipedrive', 'crm', tables => '{deal_products}'", "a copy of deal_products needs one of deals"),
+        ("'pipedrive', 'pipedrive', tables => '{deals}'", "pipedrive.deals is there already and is no copy"),
+    ],
+)
+def test_what_cannot_be_copied_is_refused(copied: Copied, arguments: str, words: str) -> None:
+    told = fails(copied, f"SELECT pipedrive.mirror({arguments})")
+    assert told.message_primary == f"pipedrive copy: {words}"
+    assert told.message_hint
+    assert copied.value("SELECT to_regnamespace('crm')") is None
+
+
+def test_mirror_again_adds_what_is_missing(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    copied.sync()
+    assert copied.mirror(["deals", "deal_products", "stages"]) == "2 tables in schema crm"
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_a_table_without_a_key_is_replaced_when_it_differs(copied: Copied) -> None:
+    copied.mirror(["user_settings"])
+    copied.sync()
+    assert copied.different() == {}
+    before = copied.value("SELECT xmin::text FROM crm.user_settings")
+    copied.sync("crm.user_settings")
+    assert copied.value("SELECT xmin::text FROM crm.user_settings") == before
+    copied.run("UPDATE crm.user_settings SET marketplace_team = NOT coalesce(marketplace_team, false)")
+    copied.sync("crm.user_settings")
+    assert copied.different() == {}
+
+
+def test_a_failing_table_is_named_and_the_others_go_on(copied: Copied) -> None:
+    copied.mirror(["stages", "deals", "persons"])
+    copied.simulator.faults([{"match": "/persons", "action": "status", "status": 402}])
+    told = fails(copied, "CALL pipedrive.sync()")
+    assert told.message_primary == "pipedrive copy: 1 of the tables could not be brought up to date"
+    assert (told.message_detail or "").startswith("crm.persons: pipedrive access:")
+    assert copied.value("SELECT error FROM pipedrive.sync_status WHERE \"table\" = 'crm.persons'::regclass")
+    copied.simulator.faults([])
+    assert set(copied.different()) == {"persons"}
+    copied.sync()
+    assert copied.different() == {}
+    assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
+
+
+def test_the_end_of_the_days_budget_ends_the_run(copied: Copied) -> None:
+    copied.mirror(["pipelines", "stages", "deals", "persons", "products"])
+    copied.simulator.configure({"budget": 10})
+    told = fails(copied, "CALL pipedrive.sync()")
+    assert told.sqlstate == "53400"
+    assert sum(r["status"] == 429 for r in copied.simulator.requests()) == 1
+    assert copied.value("SELECT count(*) FROM crm.stages") > 0
+    copied.simulator.configure({"budget": 1_000_000})
+    copied.simulator.reset()
+    copied.connect_anew()
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_a_run_keeps_to_its_tokens_and_the_next_one_goes_on(copied: Copied) -> None:
+    copied.mirror(["pipelines", "stages", "deals", "deal_followers"])
+    assert copied.sync(more=", max_tokens_per_run => 60") <= 60
+    assert copied.value("SELECT count(*) FROM crm.stages") > 0
+    assert copied.value("SELECT count(*) FROM crm.deal_followers") == 0
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
+    copied.mirror(["stages", "deals"])
+    with psycopg.connect(copied.database.dsn) as other:
+        other.execute(
+            "SELECT pg_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "
+            "'crm.deals'::regclass::oid::integer)"
+        )
+        told: list[str] = []
+        copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+        copied.sync()
+        assert told == [
+            "pipedrive copy: crm.deals is left out, because another session is bringing it up to date"
+        ]
+    assert copied.value("SELECT count(*) FROM crm.deals") == 0
+    copied.sync()
+    assert copied.different() == {}
+
+
+@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_a_run_that_is_ended_is_taken_up_by_the_next_one(copied: Copied, how: str) -> None:
+    copied.mirror(["stages", "deals", "deal_products"])
+    copied.simulator.faults([{"match": "/deals/products", "action": "delay", "ms": 20_000}])
+    pid = copied.value("SELECT pg_backend_pid()")
+    code = (
+        "import psycopg, sys, time\n"
+        "with psycopg.connect(sys.argv[1], autocommit=True) as c:\n"
+        "    while not c.execute('SELECT count(*) FROM crm.deals').fetchone()[0]: time.sleep(0.05)\n"
+        f"    c.execute('SELECT {how}({pid})')\n"
+    )
+    ending = subprocess.Popen([sys.executable, "-c", code, copied.database.dsn])  # noqa: S603
+    with pytest.raises(psycopg.Error):
+        copied.sync()
+    ending.wait()
+    copied.simulator.faults([])
+    copied.connect_anew()
+    copied.simulator.reset()
+    copied.sync()
+    # What was committed is not read again: of the deals only what has changed
+    asked = [(r["path"], "updated_since" in r["query"]) for r in copied.simulator.requests()]
+    assert [since for path, since in asked if path == "/api/v2/deals"] == [True]
+    assert copied.different() == {}
+
+
+def test_it_is_not_called_within_a_transaction(copied: Copied) -> None:
+    copied.mirror(["stages"])
+    copied.run("BEGIN")
+    told = fails(copied, "CALL pipedrive.sync()")
+    copied.run("ROLLBACK")
+    assert told.sqlstate == "2D000"
+    assert copied.value("SELECT count(*) FROM crm.stages") == 0
+
+
+def test_a_parent_whose_copy_was_dropped_is_named(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products"])
+    copied.sync()
+    copied.run("DROP TABLE crm.deals")
+    told = fails(copied, "CALL pipedrive.sync(reconcile => true)")
+    assert (
+        told.message_detail
+        == "crm.deal_products: pipedrive copy: crm.deal_products needs a copy of deals beside it"
+    )
+    copied.mirror(["deals"])
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+
+
+def test_a_dropped_copy_is_no_trouble(copied: Copied) -> None:
+    copied.mirror(["stages", "pipelines"])
+    copied.run("DROP TABLE crm.stages")
+    copied.sync()
+    assert copied.tables() == ["pipelines"]
+    assert fails(copied, "CALL pipedrive.sync('pipedrive.deals')").sqlstate == "42809"
+
+
+def test_the_clock_of_the_server_may_go_backwards(copied: Copied) -> None:
+    copied.mirror(["deals", "stages"])
+    copied.sync()
+    copied.run(
+        "UPDATE pipedrive_internal.copies SET synced = synced + interval '1 year', "
+        "compared = compared + interval '1 year', changed = changed + interval '1 year', every = '1 day'"
+    )
+    copied.simulator.change([{"method": "DELETE", "path": "deals/3"}])
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_a_record_of_the_future_hides_no_change(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    future = {"method": "PATCH", "path": "deals/2", "body": {"update_time": "2040-01-01T00:00:00Z"}}
+    copied.simulator.change([future])
+    copied.sync()  # the whole list
+    copied.sync()  # changes
+    moved = {
+        "title": "changed",
+        "update_time": copied.value('SELECT to_char(now(), \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'),
+    }
+    copied.simulator.change([{"method": "PATCH", "path": "deals/5", "body": moved}])
+    copied.sync()
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
+
+
+def test_the_time_zone_of_a_session_changes_nothing(copied: Copied) -> None:
+    copied.mirror(["deals", "notes", "leads"])
+    copied.run("SET timezone = 'Pacific/Auckland'")
+    copied.sync()
+    copied.run("SET timezone = 'America/Los_Angeles'")
+    copied.simulator.change(
+        [
+            {
+                "method": "PATCH",
+                "path": "notes/5",
+                "body": {"content": "x", "update_time": "2026-09-01 12:00:00"},
+            }
+        ]
+    )
+    copied.sync()
+    assert copied.different() == {}
+
+
+# ---- roles
+
+
+def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
+    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+    copied.mirror(["stages"])
+    told = {}
+    try:
+        copied.run(
+            "GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
+            "GRANT USAGE ON SCHEMA pipedrive, crm TO copyist;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
+            f"GRANT CREATE ON DATABASE {copied.database.database} TO copyist;"
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$)"
+        )
+        copied.run("SET ROLE copyist")
+        told["not granted"] = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'hers')").sqlstate
+        copied.run(
+            "RESET ROLE; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist; SET ROLE copyist"
+        )
+        copied.run("SELECT pipedrive.mirror('pipedrive', target => 'hers', tables => '{deals,pipelines}')")
+        copied.run("CALL pipedrive.sync()")
+        seen = copied.rows('SELECT "table"::text FROM pipedrive.sync_status ORDER BY 1')
+        assert seen == [("hers.deals",), ("hers.pipelines",)]
+        assert copied.value("SELECT count(*) FROM hers.deals") > 0
+        told["another's"] = fails(copied, "CALL pipedrive.sync('crm.stages')").sqlstate
+        gone = copied.rows("DELETE FROM pipedrive_internal.copies RETURNING copy::text")
+        assert sorted(gone) == [("hers.deals",), ("hers.pipelines",)]
+        told["a row for another's table"] = fails(
+            copied,
+            "INSERT INTO pipedrive_internal.copies (copy, source, columns, key, left_out) "
+            "VALUES ('crm.stages', 'pipedrive.stages', '{}', '{}', '{}')",
+        ).sqlstate
+        copied.run("RESET ROLE")
+        assert copied.tables() == ["stages"]
+        assert told == {"not granted": "42501", "another's": "42809", "a row for another's table": "42501"}
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
+def test_a_superuser_does_not_run_what_belongs_to_others(copied: Copied) -> None:
+    copied.run("DROP ROLE IF EXISTS trap; CREATE ROLE trap")
+    try:
+        copied.mirror(["stages"])
+        copied.run("ALTER TABLE crm.stages OWNER TO trap; ALTER SCHEMA crm OWNER TO trap")
+        copied.sync()
+        assert copied.simulator.requests() == []
+        told = fails(copied, "CALL pipedrive.sync('crm.stages')")
+        assert (told.sqlstate, told.message_primary) == (
+            "42501",
+            "pipedrive copy: crm.stages belongs to trap",
+        )
+    finally:
+        copied.run("DROP OWNED BY trap CASCADE; DROP ROLE trap")
+
+
+def test_names_on_the_search_path_are_not_taken_for_those_of_the_run(copied: Copied) -> None:
+    copied.mirror(["stages"])
+    copied.run(
+        "CREATE SCHEMA trap; CREATE FUNCTION trap.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE 'trapped'; END$$;"
+        "CREATE FUNCTION trap.trapped(boolean, boolean) RETURNS boolean LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE 'trapped'; END$$;"
+        "CREATE OPERATOR trap.= (LEFTARG = boolean, RIGHTARG = boolean, FUNCTION = trap.trapped);"
+        "CREATE TABLE trap.pg_class (oid oid);"
+        "SET search_path = trap, pg_catalog"
+    )
+    copied.sync()
+    copied.run("RESET search_path")
+    assert copied.different() == {}
+
+
+def test_a_dump_with_a_copy_is_restored_and_goes_on(server: Server, copied: Copied, tmp_path: Path) -> None:
+    copied.mirror(["deals", "stages", "deal_products"], ", history => true")
+    copied.sync()
+    file = tmp_path / "dump.sql"
+    new = f"{copied.database.database}_again"
+    tool(server, "pg_dump", f"--file={file}", copied.database.dsn)
+    server.psql("template1").query(f"CREATE DATABASE {new} TEMPLATE template0")
+    tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(file), server.dsn_of(new))
+    copied.database.connection.close()
+    copied.database.dsn = server.dsn_of(new)
+    copied.connect_anew()
+    copied.simulator.reset()
+    copied.sync()
+    assert [r["path"] for r in copied.simulator.requests()].count("/api/v2/deals") == 1
+    assert copied.different() == {}
+
+
+def tool(server: Server, name: str, *arguments: str) -> None:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    command = [str(server.engine.bindir / name), *arguments]
+    done = subprocess.run(command, env={**kept, **server.env}, capture_output=True, text=True, timeout=120)  # noqa: S603
+    assert (done.returncode, done.stderr) == (0, "")
