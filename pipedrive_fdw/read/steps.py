@@ -164,12 +164,15 @@ class Steps:
                         yield key
 
     def _parent_id(self, step: Children, column: Column, record: Record) -> Any:
-        key = column_value(column, record, {})
-        if not isinstance(key, (int, str)):
+        key, codec = column_value(column, record, {}), CODECS[column.type]
+        try:
+            loaded = codec.load(key) if isinstance(key, (int, str)) else None
+        except ValueError:
+            loaded = None
+        if loaded is None:
             raise ProtocolError(
                 f"a record of {step.walk.table.name} has no key",
                 detail=f"So its {self._table.name} cannot be asked for.",
                 hint="Try again.",
             )
-        codec = CODECS[column.type]
-        return codec.parse(codec.load(key))
+        return codec.parse(loaded)

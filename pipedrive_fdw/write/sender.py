@@ -9,8 +9,9 @@ from typing import Any, Callable
 
 import orjson
 
+from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.catalog.model import NONE, Table, Write
-from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, WriteError
+from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
@@ -126,7 +127,14 @@ class Sender:
         path = table.nested.split(".")
         if path[0] not in record and path[0] in table.asks:  # what comes unasked is left out when it is empty
             raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
-        elements = dig(record, path) or []
+        found = dig(record, path)
+        elements = [] if found is None else found
+        if not isinstance(elements, list) or not all(isinstance(one, dict) for one in elements):
+            raise ProtocolError(
+                f"the record came with {'.'.join(path)} in an unknown form",
+                detail=f"So {table.name} cannot be written: the whole list would be sent. Nothing was sent.",
+                hint="Try again.",
+            )
         if old is None:
             array = arrays.added(table, elements, row)
         elif write.verb == "UPDATE":
@@ -144,8 +152,7 @@ class Sender:
         if table.get is not None:
             # With the parts that are given only when they are asked for: the array may be one of them
             call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            data = work.ask(call).get("data")
-            return data if isinstance(data, dict) else {}
+            return record_of(work.ask(call), f"GET {call.path}")
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)

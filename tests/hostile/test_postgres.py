@@ -404,3 +404,36 @@ def test_what_no_request_can_hold_is_not_sent_and_what_was_is_told(server: Serve
         with pytest.raises(psycopg.Error):  # all of them are worked out before the first is sent
             account.run(f"INSERT INTO persons (name, emails) SELECT n::text, emails FROM {rows}")
         assert len(account.simulator.records("persons")) == before + 1
+
+
+ODD_LISTS = [7, 0, "", "a", True, False, {}, {"value": "x"}, [7], ["a"], [None], [[]], [{"value": "a"}, 7]]
+NO_RECORDS = [7, "a", [], [7], [{}, {}], None, True]
+
+
+@pytest.mark.parametrize(
+    "data", [*({"id": 1, "emails": odd} for odd in ODD_LISTS), *NO_RECORDS], ids=lambda data: json.dumps(data)
+)
+def test_no_list_is_written_over_that_could_not_be_read(server: Server, data: Any) -> None:
+    """An element is added to its record by sending the whole list, so that an odd answer would empty it."""
+    with LiveAccount(server, deals=2, tables=["person_emails"]) as account:
+        before = account.objects("person_emails", "WHERE person_id = 1")
+        account.simulator.reset()
+        account.simulator.faults([{"match": "/persons/1", "action": "status", "status": 200, "times": 1,
+                                   "body": {"success": True, "data": data}}])  # fmt: skip
+        with pytest.raises(psycopg.Error) as caught:
+            account.run("INSERT INTO person_emails (person_id, value) VALUES (1, 'ada@example.org')")
+        assert caught.value.sqlstate == "08P01"
+        assert [r["path"] for r in account.requests() if r["method"] != "GET"] == []
+        account.simulator.faults([])
+        assert account.objects("person_emails", "WHERE person_id = 1") == before
+
+
+@pytest.mark.parametrize(
+    "key", ["", "x", "1.5", None, [1], {}, 1.5, 2**63, "9" * 30], ids=lambda key: json.dumps(key)
+)
+def test_children_of_a_parent_without_a_key_are_a_clear_error(server: Server, key: Any) -> None:
+    with LiveAccount(server, deals=2, tables=["deal_followers"]) as account:
+        account.simulator.faults([{"match": "/api/v2/deals", "action": "status", "status": 200, "times": 1,
+                                   "body": {"success": True, "data": [{"id": key}]}}])  # fmt: skip
+        with pytest.raises(psycopg.Error, match="a record of deals has no key"):
+            account.rows("SELECT * FROM deal_followers")
