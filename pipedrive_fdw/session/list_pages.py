@@ -41,11 +41,11 @@ class Prefetch:
         """How many requests side by side, when the answers of so many have been *used*.
 
         They begin with one, and each answer that was used lets one more leave: a reader who stops early, as
-        under LIMIT, has paid for little that it did not see. Where all rows will be taken, the burst window
-        sets the pace.
+        under LIMIT, has paid for little that it did not see, and one that is refused nothing more. Where all
+        rows will be taken, the burst window sets the pace once the first answer was used.
         """
         most = self._work.most_at_once()
-        return most if self.is_on else min(used + 1, _SLOW, most)
+        return most if self.is_on and used else min(used + 1, _SLOW, most)
 
     def expect(self, call: Call) -> None:
         """The scan will want this read, unless it ends before."""

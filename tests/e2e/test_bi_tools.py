@@ -215,9 +215,8 @@ def test_every_table_is_looked_at_without_an_error(page: Page, connection: psyco
         except psycopg.Error as error:
             connection.rollback()
             refused[name] = str(error.diag.message_primary)
-    assert sorted(refused) == ["deal_changes", "organization_changes", "person_changes", *SUBSCRIPTIONS], (
-        refused
-    )
+    asking = [name for name, table in TABLES.items() if table.guarded]
+    assert sorted(refused) == sorted([*asking, *SUBSCRIPTIONS]), refused
 
 
 SUBSCRIPTIONS = ("subscription_payments", "subscriptions")
