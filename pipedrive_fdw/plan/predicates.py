@@ -216,8 +216,8 @@ class _Collector:
         several = condition.value if operator == "= ANY" else [condition.value]
         for one in several:
             value = None if one is None else _operand(replace(condition, value=one))
-            if isinstance(value, Decimal) and not abs(value) < _EXACT_FLOAT:
-                return  # NaN too
+            if isinstance(value, Decimal) and (value.is_nan() or abs(value) >= _EXACT_FLOAT):
+                return
         plain = replace(condition, through=())
         if operator in ("=", "= ANY"):
             values = _values(plain, codec, self.zone)

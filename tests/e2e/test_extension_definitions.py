@@ -165,7 +165,7 @@ WRITES = (
         (
             f"CREATE SERVER wrong {OURS}, company_domian 'acme')",
             'there is no option "company_domian" for a server\nDid you mean "company_domain"? Valid '
-            "options: api_version, archived, base_url, cache_ttl, company_domain,",
+            "options: api_version, archived, base_url, cache_stale, cache_ttl, company_domain,",
         ),
         (f"CREATE SERVER wrong {OURS}, usermapping 'x')", 'there is no option "usermapping" for a server'),
         (
@@ -188,7 +188,7 @@ WRITES = (
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (ADD foo '1')",
-            'there is no option "foo" for a table\nValid options: archived, cache_ttl',
+            'there is no option "foo" for a table\nValid options: archived, cache_stale, cache_ttl',
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (ADD wrapper 'pipedrive_fdw.PipedriveFdw')",
@@ -239,7 +239,7 @@ def test_the_value_of_the_table_counts_before_that_of_the_server(stages: Extende
         plan = stages.rows("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM made.stages")
         assert [r["query"]["limit"] for r in stages.simulator.requests()] == ["70"]
         assert any("Actual: 1 requests, 5 tokens" in line for (line,) in plan)
-        assert "not to be written" in refusal(stages, "UPDATE made.stages SET name = 'x' WHERE id = 1")
+        assert "are forbidden here" in refusal(stages, "UPDATE made.stages SET name = 'x' WHERE id = 1")
         stages.run("ALTER FOREIGN TABLE made.stages OPTIONS (SET updatable 'true')")
         changed = "UPDATE made.stages SET name = 'Named' WHERE id = 1 RETURNING name"
         assert stages.rows(changed) == [("Named",)]
@@ -252,7 +252,7 @@ def test_no_table_opens_what_its_server_closes(stages: Extended) -> None:
     stages.run("ALTER SERVER pipedrive OPTIONS (ADD updatable 'false')")
     try:
         for sql in (*WRITES, "SELECT pipedrive.duplicate_deal(1)"):
-            assert "is not to be" in refusal(stages, sql)
+            assert "forbidden here" in refusal(stages, sql)
         writable = "SELECT is_insertable_into FROM information_schema.tables WHERE table_schema = 'made'"
         assert stages.rows(writable) == [("NO",)]
     finally:

@@ -318,4 +318,4 @@ def test_a_daily_limit_in_the_middle_of_a_fan_out_ends_it(server: Server) -> Non
         with pytest.raises(psycopg.Error, match="daily limit"):
             account.rows("SELECT * FROM deal_followers")
         spoilt = [r for r in account.requests() if r["status"] == 429]
-        assert 1 <= len(spoilt) <= 8  # as many as were under way
+        assert 1 <= len(spoilt) <= 32  # as many as were under way

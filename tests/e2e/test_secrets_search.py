@@ -41,14 +41,20 @@ def shown() -> Iterator[dict[str, str]]:
                 found[f"{name}: results and errors"] = everything(account, own)
                 found[f"{name}: catalogues"] = catalogues(account)
                 found[f"{name}: log"] = server.log.read_bytes()[begin:].decode("utf-8", "replace")
-        folder = server.data / "pgsql_tmp_pipedrive_fdw"
-        for file in (f for f in folder.rglob("*") if f.is_file()):
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
-            found[f"state {file.relative_to(folder)}"] = file.read_bytes().decode("utf-8", "replace")
-        for path in (folder, *(f for f in folder.rglob("*") if f.is_dir())):
-            assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+                found.update(state(server))  # it goes with the server
         yield found
     simulator.stop()
+
+
+def state(server: Server) -> dict[str, str]:
+    """The files that sessions share."""
+    folder, found = server.data / "pgsql_tmp_pipedrive_fdw", {}
+    for file in (f for f in folder.rglob("*") if f.is_file()):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        found[f"state {file.relative_to(folder)}"] = file.read_bytes().decode("utf-8", "replace")
+    for path in (folder, *(f for f in folder.rglob("*") if f.is_dir())):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+    return found
 
 
 def everything(account: LiveAccount, own: str) -> str:

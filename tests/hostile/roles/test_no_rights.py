@@ -178,8 +178,8 @@ def test_what_administrators_do_with_a_table_of_the_attackers_runs_nothing_of_it
             installed.admin.execute(call)
     for call in (
         f"SELECT pipedrive.describe('{ATTACKER}')",
-        "SELECT * FROM pipedrive.foreign_tables",
-        "SELECT * FROM pipedrive.foreign_keys",
+        "SELECT * FROM pipedrive.foreign_tables()",
+        "SELECT * FROM pipedrive.foreign_keys()",
         "ALTER SERVER pipedrive OPTIONS (ADD page_size '99')",
         "SELECT pipedrive.forget('pipedrive')",
     ):
