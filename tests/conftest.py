@@ -18,6 +18,7 @@ _SETTINGS = {
     "auto_explain.log_analyze": "on",
     "auto_explain.log_timing": "off",
     "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_level": "debug1",  # plans are explained, and not written: they would be gigabytes
 }
 
 

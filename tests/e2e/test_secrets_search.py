@@ -40,7 +40,7 @@ def shown() -> Iterator[dict[str, str]]:
                 own = TOKEN if name == "token" else REFRESH_TOKEN
                 found[f"{name}: results and errors"] = everything(account, own)
                 found[f"{name}: catalogues"] = catalogues(account)
-                found[f"{name}: log"] = server.log.read_bytes()[begin:].decode("utf-8", "replace")
+                found[f"{name}: log"] = server.log_since(begin)
                 found.update(state(server))  # it goes with the server
         yield found
     simulator.stop()

@@ -120,6 +120,12 @@ class Server:
         """The server's log."""
         return self.folder / "log" / "postgresql.log"
 
+    def log_since(self, begin: int) -> str:
+        """What the server's log got after its first *begin* bytes; it can be large."""
+        with self.log.open("rb") as file:
+            file.seek(begin)
+            return file.read().decode("utf-8", "replace")
+
     # -- its life
 
     def __enter__(self) -> Server:

@@ -37,8 +37,8 @@ class Audited(Ground):
 
     def entries(self) -> list[dict[str, str]]:
         """What the log has got since the last call. Whatever it is, it is one line without a value."""
-        text = self.server.log.read_text(errors="replace")[self._read :]
-        self._read += len(text)
+        size = self.server.log.stat().st_size
+        text, self._read = self.server.log_since(self._read), size
         lines = text.splitlines()
         noted = [number for number, line in enumerate(lines) if "pipedrive write: {" in line]
         for number in noted:
@@ -79,7 +79,7 @@ def house(ground: Ground) -> Audited:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON views.activities TO {ATTACKER}; RESET ROLE"
     )
     ground.simulator.reset()
-    ground.entries()
+    ground._read = ground.server.log.stat().st_size
     return ground
 
 
