@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
+import docker
 from tools.engine.mirror import find_mirror
 from tools.engine.places import ROOT, base
 from tools.engine.process import EngineError
 
-docker = pytest.importorskip("docker")
 BASE = "debian:bullseye-slim"
 POSTGRES, SIMULATOR = "pipedrive-fdw:debian11", "pipedrive-simulator:latest"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

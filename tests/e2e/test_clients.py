@@ -12,8 +12,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import pandas
 import psycopg
 import pytest
+import sqlalchemy
 
 from pipedrive_fdw.catalog import TABLES
 from tests.docs.runner import Page, open_page
@@ -96,14 +98,12 @@ def test_a_dump_restores_and_queries(server: Server, page: Page) -> None:
 @pytest.fixture
 def engine(page: Page) -> Iterator[Any]:
     """SQLAlchemy's engine on the page's database."""
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     made = sqlalchemy.create_engine(page.psql.dsn.replace("postgresql://", "postgresql+psycopg://"))
     yield made
     made.dispose()
 
 
 def test_sqlalchemy_reflects_every_table(quiet: Page, engine: Any) -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         inspector = sqlalchemy.inspect(engine)
@@ -123,7 +123,6 @@ def test_sqlalchemy_reflects_every_table(quiet: Page, engine: Any) -> None:
 
 
 def test_sqlalchemy_reads_rows(page: Page, engine: Any) -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     metadata = sqlalchemy.MetaData(schema="pipedrive")
     stages = sqlalchemy.Table("stages", metadata, autoload_with=engine)
     with engine.connect() as connection:
@@ -132,7 +131,6 @@ def test_sqlalchemy_reads_rows(page: Page, engine: Any) -> None:
 
 
 def test_pandas_reads_a_frame(page: Page, engine: Any) -> None:
-    pandas = pytest.importorskip("pandas")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         frame = pandas.read_sql("SELECT id, status, value, add_time FROM pipedrive.deals ORDER BY id", engine)
