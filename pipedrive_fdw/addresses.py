@@ -21,7 +21,6 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 _SEGMENT = re.compile(r"(?:[\w.~-]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_OF_THE_API = re.compile(r"/(api|v[12])", re.IGNORECASE)
 # A percent sign may be written as %25, and so again.
 _MOST_ESCAPES = 5
 _MOST_CHARACTERS = 2_000
@@ -59,11 +58,6 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     return address == ipaddress.IPv6Address("::1") if address.version == 6 else address.is_loopback
-
-
-def belongs_to_the_api(address: str) -> bool:
-    """True for an address whose path ends with what the paths of operations begin with."""
-    return _OF_THE_API.search(address.partition("://")[2]) is not None
 
 
 def _host(host: str) -> str:

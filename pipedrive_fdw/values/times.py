@@ -173,11 +173,6 @@ def utc_text(value: dt.datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def is_far_date(text: Any) -> bool:
-    """True if *text*, the result of ``date_text``, is a date that Python cannot hold."""
-    return text is not None and len(text) != len("2024-02-29")
-
-
 # ---- points in time
 
 
