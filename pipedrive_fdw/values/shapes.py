@@ -89,7 +89,6 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
     "scalar": ("a text, a number, true or false", lambda value: not isinstance(value, (dict, list))),
 }
-KINDS = frozenset(_KINDS)
 _NOTHING_SENT = "Nothing was sent for this row."
 
 
