@@ -135,6 +135,31 @@ def test_what_vanished_and_what_has_no_time_is_found_by_the_comparison(copied: C
     assert copied.different() == {}
 
 
+def test_a_record_that_moves_to_the_end_while_it_is_read_is_stored_once(copied: Copied) -> None:
+    """A list by time shows it twice; what it showed last counts."""
+    copied.mirror(["persons"])
+    copied.sync()
+    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '3')")
+    changed = [
+        {
+            "method": "PATCH",
+            "path": f"persons/{n}",
+            "body": {"name": "first", "update_time": f"2031-01-01T00:00:{n:02}Z"},
+        }
+        for n in range(1, 9)
+    ]
+    copied.simulator.change(changed)
+    again = {**changed[0], "body": {"name": "last", "update_time": "2031-01-01T00:01:00Z"}}
+    copied.simulator.reset()
+    copied.simulator.faults(
+        [{"match": "/persons", "action": "change", "body": [again], "skip": 1, "times": 1}]
+    )
+    copied.sync()
+    assert len([r for r in copied.simulator.requests() if r["path"].endswith("/persons")]) > 2
+    assert copied.rows("SELECT name FROM crm.persons WHERE id = 1") == [("last",)]
+    assert copied.different() == {}
+
+
 def test_a_deal_that_is_archived_between_the_two_lists_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["deals"])
     moved = {"method": "PATCH", "path": "deals/5", "body": {"is_archived": True, "update_time": NOW}}
