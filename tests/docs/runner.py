@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,17 +63,29 @@ class Page:
         return sql
 
 
-def open_page(server: Server, simulator: Simulator, name: str, connected: bool) -> Page:
-    """An empty database, or one with everything connected and imported."""
+@contextmanager
+def open_page(server: Server, simulator: Simulator, name: str, connected: bool) -> Iterator[Page]:
+    """An empty database, or one with everything connected and imported.
+
+    The database goes at the end, and with it the roles that were made: the cluster is that of all tests.
+    """
     database = "docs_" + re.sub(r"\W", "_", name.lower())
     template = server.psql("template1")
-    template.query(f"DROP DATABASE IF EXISTS {database}")
+    roles = set(_roles(template))
     template.query(f"CREATE DATABASE {database}")
-    psql = server.psql(database)
-    page = Page(psql, simulator)
-    if connected:
-        psql.query(_CONNECT.format(url=simulator.url, token=TOKEN))
-    return page
+    try:
+        page = Page(server.psql(database), simulator)
+        if connected:
+            page.psql.query(_CONNECT.format(url=simulator.url, token=TOKEN))
+        yield page
+    finally:
+        template.query(f"DROP DATABASE {database} WITH (FORCE)")
+        for role in set(_roles(template)) - roles:
+            template.query(f"DROP ROLE {role}")
+
+
+def _roles(psql: Psql) -> list[str]:
+    return psql.query("SELECT quote_ident(rolname) FROM pg_roles").splitlines()
 
 
 _CONNECT = """

@@ -139,16 +139,16 @@ def test_own_commands_have_help(line: str) -> None:
 
 
 def test_dump_commands_run_and_hold_no_token(server: Server, simulator: Simulator, tmp_path: Path) -> None:
-    page = open_page(server, simulator, "dump", connected=True)
-    path = f"{server.engine.bindir}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(  # noqa: S603
-        ["bash", "-e", "-o", "pipefail", "-c", "\n".join(_of(DUMP))],  # noqa: S607
-        cwd=tmp_path,
-        env={**os.environ, **server.env, "PATH": path, "DSN": page.psql.dsn},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    with open_page(server, simulator, "dump", connected=True) as page:
+        path = f"{server.engine.bindir}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(  # noqa: S603
+            ["bash", "-e", "-o", "pipefail", "-c", "\n".join(_of(DUMP))],  # noqa: S607
+            cwd=tmp_path,
+            env={**os.environ, **server.env, "PATH": path, "DSN": page.psql.dsn},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "schema.sql").read_text(encoding="utf-8")
     assert "CREATE FOREIGN TABLE pipedrive.deals" in text

@@ -357,7 +357,8 @@ def unreachable(company: Company) -> Rows:
 @pytest.fixture(scope="module")
 def book(server: Server) -> Iterator[Page]:
     simulator = Simulator(deals=300).start()
-    yield open_page(server, simulator, "cookbook_reports", connected=True)
+    with open_page(server, simulator, "cookbook_reports", connected=True) as page:
+        yield page
     simulator.stop()
 
 

@@ -59,31 +59,33 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_script_of_tables_makes_what_an_import_makes(server: Server, simulator: Simulator) -> None:
     """But for custom fields, which the script cannot know."""
-    page = open_page(server, simulator, "tables_script", connected=True)
-    page.psql.query(
-        "CREATE SCHEMA imported; IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO imported "
-        "OPTIONS (custom_fields 'false'); DROP FOREIGN TABLE "
-        + ", ".join(f"pipedrive.{name}" for name in TABLES)
-    )
-    page.psql.query((ROOT / "sql" / "tables.sql").read_text(encoding="utf-8"))
-    columns = (
-        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attfdwoptions, "
-        "array_remove(f.ftoptions, 'custom_fields=false') "
-        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-        "JOIN pg_foreign_table f ON f.ftrelid = c.oid WHERE a.attnum > 0 AND NOT a.attisdropped "
-        "AND c.relnamespace = '{}'::regnamespace ORDER BY c.relname, a.attnum"
-    )
-    made = page.psql.query(columns.format("pipedrive"))
-    assert made == page.psql.query(columns.format("imported"))
-    assert page.psql.query("SELECT count(*) FROM pipedrive.stages") == str(len(simulator.records("stages")))
+    with open_page(server, simulator, "tables_script", connected=True) as page:
+        page.psql.query(
+            "CREATE SCHEMA imported; IMPORT FOREIGN SCHEMA pipedrive FROM SERVER pipedrive INTO imported "
+            "OPTIONS (custom_fields 'false'); DROP FOREIGN TABLE "
+            + ", ".join(f"pipedrive.{name}" for name in TABLES)
+        )
+        page.psql.query((ROOT / "sql" / "tables.sql").read_text(encoding="utf-8"))
+        columns = (
+            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+            "a.attfdwoptions, array_remove(f.ftoptions, 'custom_fields=false') "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+            "JOIN pg_foreign_table f ON f.ftrelid = c.oid WHERE a.attnum > 0 AND NOT a.attisdropped "
+            "AND c.relnamespace = '{}'::regnamespace ORDER BY c.relname, a.attnum"
+        )
+        made = page.psql.query(columns.format("pipedrive"))
+        assert made == page.psql.query(columns.format("imported"))
+        assert page.psql.query("SELECT count(*) FROM pipedrive.stages") == str(
+            len(simulator.records("stages"))
+        )
 
 
 def test_the_page_of_procedures_names_every_function(server: Server, simulator: Simulator) -> None:
-    page = open_page(server, simulator, "procedures_page", connected=True)
-    there = page.psql.query(
-        "SELECT proname || '(' || array_to_string(array_remove(proargnames[:pronargs], 'server'), ', ') "
-        "|| ')' FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace AND proname !~ '^_|^connect$'"
-    )
+    with open_page(server, simulator, "procedures_page", connected=True) as page:
+        there = page.psql.query(
+            "SELECT proname || '(' || array_to_string(array_remove(proargnames[:pronargs], 'server'), ', ') "
+            "|| ')' FROM pg_proc WHERE pronamespace = 'pipedrive'::regnamespace AND proname !~ '^_|^connect$'"
+        )
     text = (ROOT / "docs" / "procedures.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+\(.*?\))` \|", text, re.MULTILINE))
     assert {name for name in named if not name.startswith("connect(")} == set(there.splitlines())
@@ -100,6 +102,6 @@ def test_no_block_escapes_the_tests(page: Path) -> None:
 @pytest.mark.parametrize("page", WITH_SQL, ids=_name)
 def test_every_sql_block_runs(server: Server, simulator: Simulator, page: Path) -> None:
     connects = CONNECTS in page.read_text(encoding="utf-8")
-    opened = open_page(server, simulator, _name(page), connected=not connects)
-    found = list(faults(opened, page))
+    with open_page(server, simulator, _name(page), connected=not connects) as opened:
+        found = list(faults(opened, page))
     assert not found, "\n\n".join(found)

@@ -24,7 +24,8 @@ DEALS = 600
 @pytest.fixture(scope="module")
 def page(server: Server) -> Iterator[Page]:
     simulator = Simulator(deals=DEALS).start()
-    yield open_page(server, simulator, "bi_tools", connected=True)
+    with open_page(server, simulator, "bi_tools", connected=True) as opened:
+        yield opened
     simulator.stop()
 
 

@@ -26,7 +26,8 @@ from tools.engine import Server
 @pytest.fixture(scope="module")
 def page(server: Server) -> Iterator[Page]:
     simulator = Simulator(deals=120).start()
-    yield open_page(server, simulator, "clients", connected=True)
+    with open_page(server, simulator, "clients", connected=True) as opened:
+        yield opened
     simulator.stop()
 
 

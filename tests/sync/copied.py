@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -45,6 +46,15 @@ class Copied:
 
     def run(self, sql: str) -> None:
         self.database.run(sql)
+
+    @contextmanager
+    def pages_of(self, records: int) -> Iterator[None]:
+        """Lists have pages of *records* meanwhile."""
+        self.run(f"ALTER SERVER pipedrive OPTIONS (ADD page_size '{records}')")
+        try:
+            yield
+        finally:
+            self.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.database.rows(sql)

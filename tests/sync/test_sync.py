@@ -139,7 +139,6 @@ def test_a_record_that_moves_to_the_end_while_it_is_read_is_stored_once(copied: 
     """A list by time shows it twice; what it showed last counts."""
     copied.mirror(["persons"])
     copied.sync()
-    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '3')")
     changed = [
         {
             "method": "PATCH",
@@ -154,7 +153,8 @@ def test_a_record_that_moves_to_the_end_while_it_is_read_is_stored_once(copied: 
     copied.simulator.faults(
         [{"match": "/persons", "action": "change", "body": [again], "skip": 1, "times": 1}]
     )
-    copied.sync()
+    with copied.pages_of(3):
+        copied.sync()
     assert len([r for r in copied.simulator.requests() if r["path"].endswith("/persons")]) > 2
     assert copied.rows("SELECT name FROM crm.persons WHERE id = 1") == [("last",)]
     assert copied.different() == {}
@@ -174,8 +174,7 @@ def test_a_deal_that_is_archived_between_the_two_lists_is_no_trouble(copied: Cop
 
 def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copied) -> None:
     """What changed after it was read changed later than the newest time seen less the duration."""
-    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '20')")
-    try:
+    with copied.pages_of(20):
         copied.mirror(["deals"])
         newest = {"method": "PATCH", "path": "deals/40", "body": {"update_time": NOW}}
         copied.simulator.change([newest])
@@ -187,13 +186,10 @@ def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copie
                 f"SELECT extract(epoch FROM '{NOW}'::timestamptz - watermark) FROM pipedrive.sync_status"
             )
             assert behind > 0.4
-    finally:
-        copied.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
 
 
 def test_a_first_load_that_failed_goes_on_in_parts(copied: Copied) -> None:
-    copied.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '5')")
-    try:
+    with copied.pages_of(5):
         copied.mirror(["deals"])
         fault = {"match": "/deals", "action": "status", "status": 400, "skip": 4, "times": 1}
         copied.simulator.faults([fault])
@@ -203,8 +199,6 @@ def test_a_first_load_that_failed_goes_on_in_parts(copied: Copied) -> None:
         copied.sync()
         assert [step[1] for step in steps(copied)] == ["changes", "whole"]
         assert copied.different() == {}
-    finally:
-        copied.run("ALTER SERVER pipedrive OPTIONS (DROP page_size)")
 
 
 def test_the_status_tells_what_each_run_did(copied: Copied) -> None:
