@@ -18,9 +18,9 @@ from pipedrive_fdw.options import MAPPING, OAUTH, SERVER, TOKEN, Options, read_o
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.secrets_file import with_secrets
 from pipedrive_fdw.session.session import Session
-from pipedrive_fdw.session.work import Work
 
 SUMMARY = "tell what a token can do: user, plan, budget, tables"
 DESCRIPTION = """\
@@ -73,9 +73,9 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     options = account_options(given, terminal)
     session = session_for(options)
     oauth = uses_oauth(with_secrets(options))
-    work = Work(session, Guards(10**9, 0))
+    requests = RequestScope(session, Guards(10**9, 0))
     try:
-        me = work.ask(Call(_WHO, _WHO.path)).get("data")
+        me = requests.ask(Call(_WHO, _WHO.path)).get("data")
         if not isinstance(me, dict):
             raise ProtocolError(
                 "the account does not say who the user is", hint="Check company_domain and base_url."
@@ -83,9 +83,9 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
         for line in _account_lines(me, oauth, session):
             terminal.give(line)
         if not given.no_tables:
-            _try_tables(work, oauth, terminal)
+            _try_tables(requests, oauth, terminal)
     finally:
-        work.close()
+        requests.close()
     return 0
 
 
@@ -155,7 +155,7 @@ def kinds() -> list[Kind]:
     return found
 
 
-def _try_tables(work: Work, oauth: bool, terminal: Terminal) -> None:
+def _try_tables(requests: RequestScope, oauth: bool, terminal: Terminal) -> None:
     every = kinds()
     price = sum(kind.listing.tokens for kind in every)
     terminal.say(f"\nTrying {len(every)} kinds of tables, one page each: {price} API tokens.")
@@ -164,7 +164,7 @@ def _try_tables(work: Work, oauth: bool, terminal: Terminal) -> None:
         terminal.say(f"[{number}/{len(every)}] {kind.probe.name}")
         shown = _shown(kind.tables)
         try:
-            _probe(work, kind)
+            _probe(requests, kind)
         except DailyLimitError:
             raise
         except (ApiError, ProtocolError) as error:
@@ -178,12 +178,12 @@ def _try_tables(work: Work, oauth: bool, terminal: Terminal) -> None:
     )
 
 
-def _probe(work: Work, kind: Kind) -> None:
+def _probe(requests: RequestScope, kind: Kind) -> None:
     listing = kind.listing
     params = dict(listing.params)
     if listing.paging != NONE:
         params["limit"] = "1"
-    work.ask(Call(listing, listing.path, tuple(params.items())))
+    requests.ask(Call(listing, listing.path, tuple(params.items())))
 
 
 def _needs(kind: Kind, oauth: bool) -> str:

@@ -27,7 +27,7 @@ from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.session.request_scope import Params, RequestScope
 from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.values.shapes import Place, check, tidied
 from pipedrive_fdw.write.returning import key_text
@@ -134,18 +134,20 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
 def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     options = with_session(options, setting)
     guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
-    work = Work(session_for(options), guards, write_log=write_log() if options.log_writes else None)
+    requests = RequestScope(
+        session_for(options), guards, write_log=write_log() if options.log_writes else None
+    )
     try:
         if want == "pages":
-            return _every_page(work, op, params)
-        answer = work.send(op, op.path, *body, params=params, file=want == "file")
+            return _every_page(requests, op, params)
+        answer = requests.send(op, op.path, *body, params=params, file=want == "file")
         if want == "file":
             return base64.b64encode(answer.body).decode()
         payload = answer.payload
         # One operation (GET /filters/helpers) answers without an envelope.
         return payload.get("data") if "data" in payload or "success" in payload else payload
     finally:
-        work.close()
+        requests.close()
 
 
 def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveError:
@@ -157,14 +159,14 @@ def _explained(error: PipedriveError, options: Options, path: str) -> PipedriveE
     return error
 
 
-def _every_page(work: Work, op: Operation, params: Params) -> Any:
+def _every_page(requests: RequestScope, op: Operation, params: Params) -> Any:
     """The ``data`` of a search with the ``items`` of all its pages."""
     limit = str(_HITS_OF_ALL if op.path == "/itemSearch" else _HITS)
     call = Call(op, op.path, (*params, ("limit", limit)))
-    first = work.ask(call)
+    first = requests.ask(call)
     bare = isinstance(first.get("data"), list)  # the search of one field
     listing = Listing(op.path, op.tokens, op.version, op.method, rows="" if bare else "items")
-    pages = list_pages(work, listing, call, first=first)
+    pages = list_pages(requests, listing, call, first=first)
     items = [item for page in pages for item in page]
     return {**({} if bare else first["data"]), "items": items}
 

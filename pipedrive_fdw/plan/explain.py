@@ -19,7 +19,7 @@ def explain_plan(plan: ScanPlan, verbose: bool = False, unsorted: str = "") -> I
         return
     for step in plan.steps:
         yield from _step(step, verbose)
-    for more in plan.further:
+    for more in plan.row_requests:
         yield more.text
     if plan.order:
         keys = ", ".join(o.column + (" DESC" if o.reverse else "") for o in plan.order)
@@ -79,7 +79,7 @@ def _tokens(plan: ScanPlan) -> str:
     prices: list[str] = []
     for step in plan.steps:
         prices += _prices(step)
-    prices += (more.price for more in plan.further)
+    prices += (more.price for more in plan.row_requests)
     return "Tokens: " + ", ".join(dict.fromkeys(prices)) + f", about {plan.tokens}"
 
 

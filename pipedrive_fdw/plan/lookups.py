@@ -8,13 +8,13 @@ from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Filter, Get, Listing, Table
 from pipedrive_fdw.plan.calls import Settings, get_call
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Candidate, Gets, ScanPlan, Step, Walk
+from pipedrive_fdw.plan.paths import Batches, Call, Candidate, Gets, KeyBatch, ScanPlan, Step, Walk
 from pipedrive_fdw.plan.predicates import Predicates
 
 
-def ahead_of(
+def key_batch(
     table: Table, call: Call, filt: Filter, value: Any, own: tuple[str, str], after: int, whole: bool = False
-) -> Ahead:
+) -> KeyBatch:
     """How the look-up of *value* takes others along in *call*, which does not name it yet; *own* is the
     column whose values such keys are, where the filter's column refers to no other."""
     listing = call.op
@@ -22,7 +22,7 @@ def ahead_of(
     column = table.column(filt.column)
     target, _, key = column.references.partition(".") if column is not None else ("", "", "")
     path = column.path if column is not None else (filt.column,)
-    return Ahead(
+    return KeyBatch(
         listing, call, filt.name, value, path, (target, key) if key else own, filt.most, after, whole
     )
 
@@ -75,16 +75,18 @@ class LookupPaths:
     def _gets(self, get: Get) -> Candidate:
         keys = self._key_values(get) or []
         calls = tuple(get_call(self.table, get, key, self.settings) for key in keys)
-        return Candidate((Gets(get, calls, self._ahead_of(get, keys)),), frozenset(get.placeholders), False)
+        return Candidate(
+            (Gets(get, calls, self._key_batch_of(get, keys)),), frozenset(get.placeholders), False
+        )
 
-    def _ahead_of(self, get: Get, keys: Sequence[Mapping[str, Any]]) -> Ahead | None:
+    def _key_batch_of(self, get: Get, keys: Sequence[Mapping[str, Any]]) -> KeyBatch | None:
         """How the look-up of one key takes others along; None where no list takes several."""
         batch = self._batch_listing() if len(keys) == 1 else None
         if batch is None or get.placeholders != (batch[1].column,):
             return None
         listing, filt, (value, *_) = batch
         own = (self.table.name, filt.column)
-        return ahead_of(self.table, self._call(listing, {}), filt, value, own, listing.tokens // get.tokens)
+        return key_batch(self.table, self._call(listing, {}), filt, value, own, listing.tokens // get.tokens)
 
     def _batch_listing(self) -> tuple[Listing, Filter, tuple[Any, ...]] | None:
         for listing in self.listings:

@@ -86,7 +86,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class KeyBatch:
     """How the look-up of one key takes others along, which the statement will look up next.
 
     call    of *listing*, without its parameter *param*, which takes up to *most* keys at one price
@@ -122,7 +122,7 @@ class Lists:
     """Calls of one listing, one after the other; *pages* is how many are expected in all.
 
     of_parents  each call names parents, and may find that they are gone or refuse
-    ahead       how a look-up takes others along
+    batch       how a look-up takes others along
     stop        where each call is left before its end
     whole       no filter is sent: what ends by itself has given the whole list
     opposite    each call in the opposite order: rows without a value, which are to come first, stand at
@@ -136,7 +136,7 @@ class Lists:
     calls: tuple[Call, ...]
     pages: int = 1
     of_parents: bool = False
-    ahead: Ahead | None = None
+    batch: KeyBatch | None = None
     stop: Stop | None = None
     whole: bool = False
     opposite: tuple[Call, ...] = ()
@@ -159,7 +159,7 @@ class Gets:
 
     get: Get
     calls: tuple[Call, ...]
-    ahead: Ahead | None = None
+    batch: KeyBatch | None = None
 
     @property
     def tokens(self) -> int:
@@ -261,7 +261,7 @@ Step = Union[Lists, Gets, Batches, Children]
 
 
 @dataclass(frozen=True)
-class Further:
+class RowRequests:
     """Requests for what the rows show beyond their records, which are made unless it is remembered.
 
     text, price  as EXPLAIN shows them
@@ -308,7 +308,7 @@ class ScanPlan:
     pushed, rechecked  the quals as text
     extended  columns that cost a request for each row
     limit, offset  rows to give and to pass over, where PostgreSQL leaves that to the scan
-    further   the requests for what the rows show beyond their records, the extended columns among it
+    row_requests  requests for what the rows show beyond their records, such as extended columns
     """
 
     table: Table
@@ -321,12 +321,12 @@ class ScanPlan:
     extended: tuple[str, ...] = ()
     limit: int | None = None
     offset: int = 0
-    further: tuple[Further, ...] = ()
+    row_requests: tuple[RowRequests, ...] = ()
 
     @property
     def tokens(self) -> int:
         """Expected tokens of the whole scan."""
-        return sum(step.tokens for step in self.steps) + sum(more.tokens for more in self.further)
+        return sum(step.tokens for step in self.steps) + sum(more.tokens for more in self.row_requests)
 
     @property
     def requests(self) -> int:

@@ -31,12 +31,12 @@ from pipedrive_fdw.plan.calls import (
     sort_params,
 )
 from pipedrive_fdw.plan.conditions import RuntimeValue
-from pipedrive_fdw.plan.lookups import LookupPaths, ahead_of, parents_of_records
+from pipedrive_fdw.plan.lookups import LookupPaths, key_batch, parents_of_records
 from pipedrive_fdw.plan.paths import (
-    Ahead,
     Call,
     Candidate,
     Children,
+    KeyBatch,
     Lists,
     Order,
     ScanPlan,
@@ -208,7 +208,7 @@ class _Builder:
             opposite = tuple(
                 self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
             )
-        ahead = self._ahead_of_parent(listing, fixed) if needs_parent and not self.order else None
+        batch = self._parent_batch(listing, fixed) if needs_parent and not self.order else None
         counted = counted_columns(self.table, self.settings) if whole else ()
         pages = best[1] + len(opposite)
         settled = bool(opposite) and nulls_settled(self.table, listing, self.order[0].column, self.settings)
@@ -217,7 +217,7 @@ class _Builder:
             calls_made,
             pages,
             of_parents=needs_parent,
-            ahead=ahead,
+            batch=batch,
             stop=stop,
             whole=whole,
             opposite=opposite,
@@ -227,7 +227,7 @@ class _Builder:
         )
         return step, used, in_order
 
-    def _ahead_of_parent(self, listing: Listing, fixed: Mapping[Filter, Any]) -> Ahead | None:
+    def _parent_batch(self, listing: Listing, fixed: Mapping[Filter, Any]) -> KeyBatch | None:
         """How the children of one parent take those of others along, which costs nothing more."""
         slots = [f for f, value in fixed.items() if f.required and f.shape == "in" and len(value) == 1]
         parent = self.table.parent
@@ -235,7 +235,7 @@ class _Builder:
             return None
         (value,) = fixed[slots[0]]
         own = (parent.table, parent.key)
-        return ahead_of(self.table, self._call(listing, {}), slots[0], value, own, 0, whole=True)
+        return key_batch(self.table, self._call(listing, {}), slots[0], value, own, 0, whole=True)
 
     def _sendable(self, listing: Listing) -> tuple[dict[Filter, Any], list[Filter], set[str]]:
         """Filters with one value to send, filters whose IN could be split, columns used."""

@@ -13,7 +13,7 @@ from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, Pipedrive
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Held, Prefetch, list_pages
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import Record
 
 # Records with the echo of the call that gave them.
@@ -24,8 +24,10 @@ class Answers:
     """Of the calls of one scan of *table*, some of which *prefetch* asks for ahead; *rank* as in
     api.paging.pages, for its lists."""
 
-    def __init__(self, work: Work, table: Table, prefetch: Prefetch, rank: Rank | None = None) -> None:
-        self.work = work
+    def __init__(
+        self, requests: RequestScope, table: Table, prefetch: Prefetch, rank: Rank | None = None
+    ) -> None:
+        self.requests = requests
         self.table = table
         self.prefetch = prefetch
         self._rank = rank
@@ -45,7 +47,7 @@ class Answers:
         """
         try:
             found = list_pages(
-                self.work,
+                self.requests,
                 listing,
                 call,
                 first=first,
@@ -60,9 +62,9 @@ class Answers:
     def _side_by_side(self, op: Operation, calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
         """(call, envelope or the ApiError of its status) in the order of *calls*."""
 
-        width, interrupts = self.prefetch.width, self.work.session.interrupts
-        for call, result in ordered_map(self.work.start, calls, width, interrupts):
-            yield call, self.work.finish(call, result)
+        width, interrupts = self.prefetch.width, self.requests.session.interrupts
+        for call, result in ordered_map(self.requests.start, calls, width, interrupts):
+            yield call, self.requests.finish(call, result)
 
     def gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
         """The records of *calls*. One that is refused is passed over, as lists leave out what the token's
@@ -84,7 +86,7 @@ class Answers:
     def _can_be_read(self, get: Get, otherwise: bool) -> bool:
         """Whether the table has answered in this statement, or its list does now; *otherwise* where it has no
         list that can be asked."""
-        known = self.work.session.memory.answered
+        known = self.requests.session.memory.answered
         if any((op.version, op.path) in known for op in (get, *self.table.listings)):
             return True
         for listing in self.table.listings:

@@ -23,7 +23,7 @@ from pipedrive_fdw.read.field_lookups import FieldLookups
 from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.read.steps import Steps, column_of
 from pipedrive_fdw.session.list_pages import Prefetch
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
@@ -33,7 +33,7 @@ from pipedrive_fdw.table.statement_tables import paths_to
 def scan_rows(
     plan: ScanPlan,
     maker: RowMaker,
-    work: Work,
+    requests: RequestScope,
     extension: Extension,
     look: FieldLookups | None = None,
     shows: Iterable[Target] = (),
@@ -44,8 +44,8 @@ def scan_rows(
     *shows* are the columns whose values other scans of the statement may look up, *reads* is how many of the
     rows will be taken.
     """
-    prefetch = Prefetch(work)
-    scan = _Scan(plan, work, prefetch, extension, look=look, shows=shows, maker=maker)
+    prefetch = Prefetch(requests)
+    scan = _Scan(plan, requests, prefetch, extension, look=look, shows=shows, maker=maker)
     try:
         if reads is Reads.ALL:
             prefetch.begin()
@@ -63,11 +63,11 @@ def scan_rows(
             end = None if plan.limit is None else plan.offset + plan.limit
             yield from itertools.islice(rows, plan.offset, end)
     except (ApiError, ProtocolError):
-        work.distrust()
+        requests.distrust()
         raise
     finally:
         prefetch.close()
-        work.close()
+        requests.close()
 
 
 class _Scan:
@@ -76,7 +76,7 @@ class _Scan:
     def __init__(
         self,
         plan: ScanPlan,
-        work: Work,
+        requests: RequestScope,
         prefetch: Prefetch,
         extension: Extension,
         *,
@@ -88,9 +88,9 @@ class _Scan:
         self._maker = maker
         self.look = look
         self.table = plan.table
-        self.work = work
+        self.requests = requests
         self._prefetch = prefetch
-        self._extender = Extender(self.table, extension, work, prefetch) if extension.names else None
+        self._extender = Extender(self.table, extension, requests, prefetch) if extension.names else None
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(column_of(self.table, name), value) for name, value in plan.where]
         self._present = [column_of(self.table, name) for name in self.table.present]
@@ -101,7 +101,7 @@ class _Scan:
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
         # What cannot be compared is refused when it is put in order
         rank = sort_key(plan.order, self.table, lambda *_: None) if ranks else None
-        self._steps = Steps(Answers(work, self.table, prefetch, rank), self._walk)
+        self._steps = Steps(Answers(requests, self.table, prefetch, rank), self._walk)
 
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
@@ -110,13 +110,13 @@ class _Scan:
                 yield from self._rows_of(step)
             return
         ordered = SortedRows(self.plan, self._rows_of, self._from_the_other_end, self._refuse)
-        for record, echo in ordered.rows(self.work.sizes):
+        for record, echo in ordered.rows(self.requests.sizes):
             yield [record], echo
 
     @cached_property
     def _bare(self) -> _Scan:
         """The same scan without order, and without what rows show beyond their records."""
-        return _Scan(replace(self.plan, order=()), self.work, self._prefetch, Extension())
+        return _Scan(replace(self.plan, order=()), self.requests, self._prefetch, Extension())
 
     def _from_the_other_end(self, step: Lists, empty: Callable[[Record], bool]) -> Iterator[Batch]:
         """The rows of *step*, of which those that are *empty* are complete."""
@@ -126,7 +126,7 @@ class _Scan:
             yield [next(complete) if empty(r) else r for r in records], echo
 
     def _walk(self, plan: ScanPlan) -> Iterator[Batch]:
-        return _Scan(plan, self.work, self._prefetch, Extension()).batches()
+        return _Scan(plan, self.requests, self._prefetch, Extension()).batches()
 
     def _refuse(self, column: str, record: Record, reason: Exception) -> None:
         if self._maker is None:
@@ -138,7 +138,7 @@ class _Scan:
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
             for target, path in self._shows:
-                self.work.session.key_batches.read(target, (dig(record, path) for record in kept))
+                self.requests.session.key_batches.read(target, (dig(record, path) for record in kept))
             yield from self._complete(kept, echo, has_all)
         if self._extender is not None and not has_all:
             self._extender.end()

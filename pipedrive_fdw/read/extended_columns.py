@@ -14,7 +14,7 @@ from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
-from pipedrive_fdw.session.work import Body, Work
+from pipedrive_fdw.session.request_scope import Body, RequestScope
 from pipedrive_fdw.table.records import Record, column_value
 
 
@@ -33,12 +33,14 @@ class Extender:
     raises.
     """
 
-    def __init__(self, table: Table, extension: Extension, work: Work, prefetch: Prefetch) -> None:
+    def __init__(
+        self, table: Table, extension: Extension, requests: RequestScope, prefetch: Prefetch
+    ) -> None:
         self._table = table
         self._names = extension.names
-        self._work = work
+        self._requests = requests
         self._prefetch = prefetch
-        self._known = work.session.extended(extension.seconds)
+        self._known = requests.session.extended(extension.seconds)
         self._refused: ApiError | None = None
         self._answered = False
 
@@ -63,15 +65,15 @@ class Extender:
         def start(call: Call) -> Pending[Any]:
             found = self._known.get(call.path)
             if found is not None:
-                self._work.spent.remembered += 1
+                self._requests.spent.remembered += 1
                 return Ready(found)
-            return self._work.start(call)
+            return self._requests.start(call)
 
-        fetched = ordered_map(start, calls, self._prefetch.width, self._work.session.interrupts)
+        fetched = ordered_map(start, calls, self._prefetch.width, self._requests.session.interrupts)
         for record, (call, result) in zip(records, fetched):
             answer = result
             if isinstance(result, (Body, ApiError)):
-                answer = self._work.finish(call, result)
+                answer = self._requests.finish(call, result)
                 if isinstance(answer, NotFoundError) and not get.missing_is_empty:
                     continue
                 if isinstance(answer, ApiError):

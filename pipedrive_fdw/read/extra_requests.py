@@ -12,7 +12,7 @@ from dataclasses import replace
 from pipedrive_fdw.custom_fields.kinds import LINKS
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.calls import list_name
-from pipedrive_fdw.plan.paths import Call, Further, Gets, ScanPlan
+from pipedrive_fdw.plan.paths import Call, Gets, RowRequests, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.read.related_records import BATCH, USERS, related_call
 from pipedrive_fdw.table.binding import Binding
@@ -38,9 +38,9 @@ def related_fields(binding: Binding, named: Collection[str], options: Options) -
     ]
 
 
-def further(
+def row_requests(
     plan: ScanPlan, fields: Collection[tuple[str, str]], rows: int, sizes: Mapping[str, int]
-) -> Iterator[Further]:
+) -> Iterator[RowRequests]:
     """The requests beyond the steps of *plan*, for an estimate of *rows* rows.
 
     *fields* are the custom fields, (key, type), whose records are fetched; *sizes* as in Settings.
@@ -51,18 +51,20 @@ def further(
     get = plan.table.get
     if plan.extended and get is not None and not one_by_one:  # a get has them already
         request = Call(get, get.path, tuple(get.params.items())).text()
-        yield Further(f"For each row, unless remembered: {request}", f"{get.tokens} a row", rows * get.tokens)
+        yield RowRequests(
+            f"For each row, unless remembered: {request}", f"{get.tokens} a row", rows * get.tokens
+        )
     for kind in LINKS:
         named = rows * sum(kind == found for _, found in fields)
         if named:
             yield _related(kind, named, plan.requests, sizes)
 
 
-def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> Further:
+def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> RowRequests:
     """The requests for records of *kind* that rows name *named* times on *pages* pages; each page has
     batches of its own."""
     if kind == "user":
-        return Further(
+        return RowRequests(
             f"For users in custom fields, unless remembered: {Call(USERS, USERS.path).text()}",
             f"{USERS.tokens} for all users",
             USERS.tokens,
@@ -71,7 +73,7 @@ def _related(kind: str, named: int, pages: int, sizes: Mapping[str, int]) -> Fur
     text = call.text().replace("%E2%80%A6", "…")
     most = max(sizes.get(list_name(listing), named), 1)
     batches = max(math.ceil(min(named, most) / BATCH), min(named, pages))
-    return Further(
+    return RowRequests(
         f"For {_NAMES[kind]} in custom fields, unless remembered: {text}",
         f"{listing.tokens} a batch of {_NAMES[kind]}",
         listing.tokens * batches,

@@ -20,7 +20,7 @@ from pipedrive_fdw.plan.paths import Call, Gets, ScanPlan
 from pipedrive_fdw.read.extra_requests import related_fields
 from pipedrive_fdw.read.related_records import Related
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.work import Params, Work
+from pipedrive_fdw.session.request_scope import Params, RequestScope
 from pipedrive_fdw.table.binding import Binding
 
 _PAGE = "500"
@@ -50,31 +50,31 @@ def definition_lists(entity: str, api_version: str) -> tuple[Listing, ...]:
     return (old,) if api_version == "v1" else (new,)
 
 
-def _read(work: Work, listing: Listing) -> list[Any]:
+def _read(requests: RequestScope, listing: Listing) -> list[Any]:
     """Every field of *listing*. Raises the error of a refusal."""
     params: Params = () if listing.paging == NONE else (("limit", _PAGE),)
     return [
-        field for page in list_pages(work, listing, Call(listing, listing.path, params)) for field in page
+        field for page in list_pages(requests, listing, Call(listing, listing.path, params)) for field in page
     ]
 
 
-def read_definitions(work: Work, entity: str, api_version: str) -> tuple[Field, ...]:
+def read_definitions(requests: RequestScope, entity: str, api_version: str) -> tuple[Field, ...]:
     """The custom fields of *entity*, read now. Raises the error of a refusal."""
-    known = work.session.fields
+    known = requests.session.fields
     began = known.begin()
-    records = _read_first(work, definition_lists(entity, api_version))
-    return known.put(_place(entity, api_version), records, began, work)
+    records = _read_first(requests, definition_lists(entity, api_version))
+    return known.put(_place(entity, api_version), records, began, requests)
 
 
-def _read_first(work: Work, listings: Sequence[Listing]) -> list[Any]:
+def _read_first(requests: RequestScope, listings: Sequence[Listing]) -> list[Any]:
     """Every field of the first of *listings* that the API does not refuse."""
     *better, last = listings
     for listing in better:
         try:
-            return _read(work, listing)
+            return _read(requests, listing)
         except AccessError:
             continue
-    return _read(work, last)
+    return _read(requests, last)
 
 
 def _place(entity: str, api_version: str) -> str:
@@ -82,18 +82,22 @@ def _place(entity: str, api_version: str) -> str:
     return definition_lists(entity, api_version)[0].path + api_version
 
 
-def remembered(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...] | None:
-    """The custom fields of *entity* that *work*, or a session in the last *seconds*, has read; else None."""
-    return work.session.fields.get(_place(entity, api_version), seconds, work)
+def remembered(
+    requests: RequestScope, entity: str, api_version: str, seconds: float
+) -> tuple[Field, ...] | None:
+    """The custom fields of *entity* that *requests*, or a session in the last *seconds*, has read."""
+    return requests.session.fields.get(_place(entity, api_version), seconds, requests)
 
 
-def definitions(work: Work, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
+def definitions(requests: RequestScope, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
     """The custom fields of *entity*, read now or in the last *seconds*."""
-    known = remembered(work, entity, api_version, seconds)
-    return read_definitions(work, entity, api_version) if known is None else known
+    known = remembered(requests, entity, api_version, seconds)
+    return read_definitions(requests, entity, api_version) if known is None else known
 
 
-def imported_fields(work: Work, table: Table, api_version: str, required: bool) -> tuple[Field, ...]:
+def imported_fields(
+    requests: RequestScope, table: Table, api_version: str, required: bool
+) -> tuple[Field, ...]:
     """The custom fields that an import makes columns of.
 
     There are none for an object that the account does not have, whose records the API refuses too, unless the
@@ -101,18 +105,18 @@ def imported_fields(work: Work, table: Table, api_version: str, required: bool) 
     """
     entity = table.custom_fields
     try:
-        fields = read_definitions(work, entity, api_version)
+        fields = read_definitions(requests, entity, api_version)
         if fields and entity in READ_ONLY:
-            shown = _shown(work, table)
+            shown = _shown(requests, table)
             fields = tuple(field for field in fields if field.key in shown)
     except (AccessError, NotFoundError) as error:
-        if required or error.status not in _GATED or _readable(work, entity, api_version):
+        if required or error.status not in _GATED or _readable(requests, entity, api_version):
             raise _unlisted(error, entity, api_version) from None
         return ()
     return fields
 
 
-def _readable(work: Work, entity: str, api_version: str) -> bool:
+def _readable(requests: RequestScope, entity: str, api_version: str) -> bool:
     """True if the account has records of *entity*. Raises the error of an account that does not answer."""
     listings = [listing for table in _tables(entity, api_version) for listing in table.listings]
     for listing in listings:
@@ -120,18 +124,18 @@ def _readable(work: Work, entity: str, api_version: str) -> bool:
             continue
         limit = () if listing.paging == NONE else (("limit", "1"),)
         try:
-            work.ask(Call(listing, listing.path, (*listing.params.items(), *limit)))
+            requests.ask(Call(listing, listing.path, (*listing.params.items(), *limit)))
         except (AccessError, NotFoundError):
-            _check_address(work)
+            _check_address(requests)
             return False
         return True
     return True
 
 
-def _check_address(work: Work) -> None:
+def _check_address(requests: RequestScope) -> None:
     """Raises the error of an account, or of an address, that refuses everything."""
     try:
-        work.ask(Call(_WHO, _WHO.path))
+        requests.ask(Call(_WHO, _WHO.path))
     except NotFoundError as error:
         error.hint = "Check company_domain and base_url: no account answers there."
         raise
@@ -157,10 +161,10 @@ def _tables(entity: str, api_version: str) -> list[Table]:
     return [table for table in tables_of(api_version).values() if table.custom_fields in kinds]
 
 
-def _shown(work: Work, table: Table) -> set[str]:
+def _shown(requests: RequestScope, table: Table) -> set[str]:
     """The keys of custom fields that some records of *table* have."""
     listing = table.listings[0]
-    answer = work.ask(Call(listing, listing.path, (*listing.params.items(), ("limit", "100"))))
+    answer = requests.ask(Call(listing, listing.path, (*listing.params.items(), ("limit", "100"))))
     records = answer.get("data")
     found: set[str] = set()
     for record in records if isinstance(records, list) else ():
@@ -192,11 +196,11 @@ class FieldLookups:
     """
 
     def __init__(
-        self, work: Work, entity: str, options: Options, shown: Container[str] | None = None
+        self, requests: RequestScope, entity: str, options: Options, shown: Container[str] | None = None
     ) -> None:
         """*shown* are the keys of the fields whose labels are wanted, None for all."""
         self._shown = shown
-        self._work = work
+        self._requests = requests
         self._entity = entity
         self._version = options.api_version
         self._seconds = options.fields_cache_ttl
@@ -219,14 +223,14 @@ class FieldLookups:
         if self._shown is not None and field not in self._shown:
             return None
         if self._labels is None:
-            listed = definitions(self._work, self._entity, self._version, self._seconds)
+            listed = definitions(self._requests, self._entity, self._version, self._seconds)
             self._labels = {f.key: {o.id: o.label for o in f.options} for f in listed}
         return self._labels.get(field, {}).get(option)
 
     @property
     def known(self) -> bool:
         """True if labels cost no request."""
-        return remembered(self._work, self._entity, self._version, self._seconds) is not None
+        return remembered(self._requests, self._entity, self._version, self._seconds) is not None
 
     def related(self, kind: str, key: Any) -> Mapping[str, Any] | None:
         return None if self._related is None else self._related.get(kind, key)
@@ -248,18 +252,18 @@ class FieldLookups:
         return found
 
     def _field(self, key: str, seconds: float) -> Field | None:
-        listed = definitions(self._work, self._entity, self._version, seconds)
+        listed = definitions(self._requests, self._entity, self._version, seconds)
         return next((field for field in listed if field.key == key), None)
 
 
 def lookups_for_rows(
-    binding: Binding, named: frozenset[str], work: Work, options: Options
+    binding: Binding, named: frozenset[str], requests: RequestScope, options: Options
 ) -> FieldLookups | None:
     """The look-ups for the columns *named* of a scan's rows; None for a table without custom columns."""
     if not binding.custom:
         return None
-    look = FieldLookups(work, binding.table.custom_fields, options, shown=_labelled(binding, named))
+    look = FieldLookups(requests, binding.table.custom_fields, options, shown=_labelled(binding, named))
     fields = related_fields(binding, named, options)
     if fields:
-        look.expand(Related(work, fields, options.extended_cache_ttl))
+        look.expand(Related(requests, fields, options.extended_cache_ttl))
     return look

@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.model import NONE, Listing
 from pipedrive_fdw.errors import ApiError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 
 Record = Mapping[str, Any]
 BATCH = 100
@@ -75,10 +75,10 @@ _SHAPES = {"user": _user, "org": _organization, "people": _person}
 class Related:
     """Fetches them for one scan; *fields* are the custom fields (key, type) whose records are shown."""
 
-    def __init__(self, work: Work, fields: Iterable[tuple[str, str]], seconds: int) -> None:
-        self._work = work
+    def __init__(self, requests: RequestScope, fields: Iterable[tuple[str, str]], seconds: int) -> None:
+        self._requests = requests
         self._fields = tuple(fields)
-        self._known = work.session.extended(seconds)
+        self._known = requests.session.extended(seconds)
         self._page: dict[tuple[str, Any], Record] = {}
 
     def get(self, kind: str, key: Any) -> Record | None:
@@ -110,7 +110,7 @@ class Related:
             found = self._known.get(f"{kind}/{key}")
             if found is not None:
                 self._page[kind, key] = found
-                self._work.spent.remembered += 1
+                self._requests.spent.remembered += 1
 
     def _remember(self, kind: str, missing: Sequence[Any], records: Iterable[Any]) -> None:
         for record in records:
@@ -122,7 +122,7 @@ class Related:
                 self._known[f"{kind}/{key}"] = self._page[kind, key] = {}
 
     def _users(self) -> list[Any]:
-        return [user for page in list_pages(self._work, USERS, Call(USERS, USERS.path)) for user in page]
+        return [user for page in list_pages(self._requests, USERS, Call(USERS, USERS.path)) for user in page]
 
     def _batches(self, kind: str, keys: Sequence[Any]) -> list[Any]:
         chunks = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
@@ -130,18 +130,18 @@ class Related:
         calls = [related_call(kind, ",".join(map(str, chunk))) for chunk in chunks]
 
         def start(related: tuple[Listing, Call]) -> Pending[Any]:
-            return self._work.start(related[1])
+            return self._requests.start(related[1])
 
         found: list[Any] = []
 
         def width(used: int) -> int:
-            return self._work.most_at_once()  # the page is shown when all have come
+            return self._requests.most_at_once()  # the page is shown when all have come
 
-        interrupts = self._work.session.interrupts
+        interrupts = self._requests.session.interrupts
         for (listing, call), result in ordered_map(start, calls, width, interrupts):
-            answer = self._work.finish(call, result)
+            answer = self._requests.finish(call, result)
             if isinstance(answer, ApiError):
                 raise answer
-            for page in list_pages(self._work, listing, call, first=answer):
+            for page in list_pages(self._requests, listing, call, first=answer):
                 found += page
         return found

@@ -14,13 +14,13 @@ from pipedrive_fdw.plan.paths import Children, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
-from pipedrive_fdw.read.extra_requests import further, related_fields, sent_part
+from pipedrive_fdw.read.extra_requests import related_fields, row_requests, sent_part
 from pipedrive_fdw.read.field_lookups import labels_note
 from pipedrive_fdw.read.ledger import LEDGER
 from pipedrive_fdw.session.key_batches import KeyBatches
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.scan_request import ScanRequest
-from pipedrive_fdw.table.sizes import Sizes, aheads_of
+from pipedrive_fdw.table.sizes import Sizes, key_batches_of
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
 
 # How many remembered pages a look-up may be answered from: reading them again takes time.
@@ -62,7 +62,7 @@ class ScanPlanner:
         if plan.limit is not None:
             rows = min(rows, plan.limit)
         return replace(
-            plan, further=tuple(further(plan, fields=fields, rows=rows, sizes=bound.counts.known()))
+            plan, row_requests=tuple(row_requests(plan, fields=fields, rows=rows, sizes=bound.counts.known()))
         )
 
     def plan_of_all_rows(self, plan: ScanPlan, request: ScanRequest, batches: KeyBatches) -> ScanPlan:
@@ -118,9 +118,9 @@ class ScanPlanner:
 
     def _prefetches(self, plan: ScanPlan) -> bool:
         """True if a look-up of *plan* by a value of another table fetches the next keys along with it."""
-        late = (ahead for ahead in aheads_of(plan) if isinstance(ahead.value, RuntimeValue))
+        late = (batch for batch in key_batches_of(plan) if isinstance(batch.value, RuntimeValue))
         bound = self._bound
-        return any(STATEMENT_TABLES.supplies(bound.account, ahead.target, bound.table) for ahead in late)
+        return any(STATEMENT_TABLES.supplies(bound.account, batch.target, bound.table) for batch in late)
 
     def advice(self, request: ScanRequest, plan: ScanPlan) -> str:
         """The hint of a guard's error: the columns by which the API would be asked for less, and the option,

@@ -10,7 +10,7 @@ from typing import Any, Callable
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.errors import CatalogError, ProtocolError
 from pipedrive_fdw.plan.calls import fill, held_values, list_name
-from pipedrive_fdw.plan.paths import Ahead, Batches, Call, Children, Gets, Lists, ScanPlan, Step
+from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, KeyBatch, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.answers import Answers, Batch
 from pipedrive_fdw.read.both_ends import from_both_ends
@@ -33,15 +33,15 @@ class Steps:
     def __init__(self, answers: Answers, walk: Callable[[ScanPlan], Iterator[Batch]]) -> None:
         self._answers = answers
         self._walk = walk
-        self._work = answers.work
+        self._requests = answers.requests
         self._table = answers.table
 
     def batches(self, step: Step) -> Iterator[Batch]:
         """The records of *step*, as they come."""
-        if isinstance(step, (Lists, Gets)) and step.ahead is not None:
-            records = self._with_others(step.ahead)
+        if isinstance(step, (Lists, Gets)) and step.batch is not None:
+            records = self._with_others(step.batch)
             if records is not None:
-                yield records, {**step.calls[0].echo, **step.ahead.call.echo}
+                yield records, {**step.calls[0].echo, **step.batch.call.echo}
                 return
         if isinstance(step, Lists):
             if step.of_parents:
@@ -73,26 +73,26 @@ class Steps:
             if step.whole:
                 census.add(records)
         if step.whole:
-            self._work.sizes.update({list_name(step.listing): count, **census.found})
+            self._requests.sizes.update({list_name(step.listing): count, **census.found})
 
-    def _with_others(self, ahead: Ahead) -> list[Record] | None:
+    def _with_others(self, batch: KeyBatch) -> list[Record] | None:
         """The records of one key, asked for with other keys that the statement has read; None when it is to
         be looked up by itself."""
-        key_batches = self._work.session.key_batches
-        found = key_batches.found(ahead)
+        key_batches = self._requests.session.key_batches
+        found = key_batches.found(batch)
         if found is not None:
-            self._work.spent.remembered += 1
+            self._requests.spent.remembered += 1
             return found
-        keys = key_batches.keys(ahead)
+        keys = key_batches.keys(batch)
         if len(keys) == 1:
             return None
-        groups: dict[str, list[Record]] = {str(key): [] for key in keys} if ahead.whole else {}
-        call = replace(ahead.call, params=ahead.params(keys))
-        for records, _ in self._answers.pages(ahead.listing, call):
+        groups: dict[str, list[Record]] = {str(key): [] for key in keys} if batch.whole else {}
+        call = replace(batch.call, params=batch.params(keys))
+        for records, _ in self._answers.pages(batch.listing, call):
             for record in records:
-                groups.setdefault(str(dig(record, ahead.key)), []).append(record)
-        key_batches.keep(ahead, groups)
-        return groups.get(str(ahead.value))
+                groups.setdefault(str(dig(record, batch.key)), []).append(record)
+        key_batches.keep(batch, groups)
+        return groups.get(str(batch.value))
 
     # ---- batches of keys
 

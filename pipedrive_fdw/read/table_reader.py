@@ -19,7 +19,7 @@ from pipedrive_fdw.read.ledger import Use
 from pipedrive_fdw.read.scan_planner import ScanPlanner
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.binding import has_values
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
@@ -63,41 +63,43 @@ class TableReader:
         if not plan.steps:
             return
         options = with_session(bound.options, setting)
-        plan, work = self._begun(plan, request, options)
+        plan, requests = self._begun(plan, request, options)
         maker = self._rows_maker(request, more_columns, note, options)
         count = 0
-        use.begin(work.spent)
+        use.begin(requests.spent)
         try:
-            for row in self._rows(plan, request, maker, work=work, options=options):
+            for row in self._rows(plan, request, maker, requests=requests, options=options):
                 count += 1
                 use.rows += 1
                 yield row
             if not request.conditions and request.limit is None:
-                work.sizes[rows_name(bound.table, options.archived)] = count
+                requests.sizes[rows_name(bound.table, options.archived)] = count
         finally:
-            bound.counts.put(work.sizes)
+            bound.counts.put(requests.sizes)
             if plan.pushed:
-                work.session.key_batches.looked_up(bound.table.name, work.spent.tokens)
+                requests.session.key_batches.looked_up(bound.table.name, requests.spent.tokens)
 
-    def _begun(self, plan: ScanPlan, request: ScanRequest, options: Options) -> tuple[ScanPlan, Work]:
-        """The plan that runs, and its Work. Rows to be changed are read afresh, by the plan as it is."""
+    def _begun(self, plan: ScanPlan, request: ScanRequest, options: Options) -> tuple[ScanPlan, RequestScope]:
+        """The plan that runs, and its requests. Rows to be changed are read afresh, by the plan as it is."""
         ages = (0, 0) if request.target else (options.cache_ttl, options.cache_stale)
-        work = self._work(options, self._planner.advice(request, plan), plan.tokens, ages)
+        requests = self._requests(options, self._planner.advice(request, plan), plan.tokens, ages)
         if plan.pushed and not plan.extended and not request.target:
-            plan = self._planner.plan_of_all_rows(plan, request, work.session.key_batches)
-        return plan, work
+            plan = self._planner.plan_of_all_rows(plan, request, requests.session.key_batches)
+        return plan, requests
 
     def _rows(
-        self, plan: ScanPlan, request: ScanRequest, maker: RowMaker, work: Work, options: Options
+        self, plan: ScanPlan, request: ScanRequest, maker: RowMaker, requests: RequestScope, options: Options
     ) -> Iterator[Row]:
         """The rows of *plan*, with what they show beyond their records."""
         bound = self._bound
         extension = Extension(plan.extended, 0 if request.target else options.extended_cache_ttl)
         look = None
         if not request.only_counts:
-            look = lookups_for_rows(bound.binding, bound.filled(request), work=work, options=options)
+            look = lookups_for_rows(bound.binding, bound.filled(request), requests=requests, options=options)
         shows = STATEMENT_TABLES.offered(bound.account)
-        return scan_rows(plan, maker, work, extension=extension, look=look, shows=shows, reads=request.reads)
+        return scan_rows(
+            plan, maker, requests, extension=extension, look=look, shows=shows, reads=request.reads
+        )
 
     def _rows_maker(
         self, request: ScanRequest, more_columns: frozenset[str], note: Note | None, options: Options
@@ -118,29 +120,29 @@ class TableReader:
         plan = plan_scan(bound.table, Predicates(equal=equal), frozenset(), settings=bound.settings())
         wanted = has_values(bound.binding, equal)
         extension = Extension(plan.extended, 0)
-        work = self.begin_work()
-        for row in scan_rows(plan, bound.maker, work, extension=extension, look=self.lookups(work)):
+        requests = self.begin_requests()
+        for row in scan_rows(plan, bound.maker, requests, extension=extension, look=self.lookups(requests)):
             if wanted(row):
                 return row
         return None
 
-    def lookups(self, work: Work) -> FieldLookups:
+    def lookups(self, requests: RequestScope) -> FieldLookups:
         """Labels of options, for values to be written and for the rows that a write returns."""
-        return FieldLookups(work, self._bound.table.custom_fields, self._bound.options)
+        return FieldLookups(requests, self._bound.table.custom_fields, self._bound.options)
 
-    def begin_work(self) -> Work:
+    def begin_requests(self) -> RequestScope:
         """The requests of one write, under the guards of the session's settings."""
-        work = self._work(with_session(self._bound.options, setting))
-        work.write_log = write_log(self._bound.table.name) if self._bound.options.log_writes else None
-        return work
+        requests = self._requests(with_session(self._bound.options, setting))
+        requests.write_log = write_log(self._bound.table.name) if self._bound.options.log_writes else None
+        return requests
 
-    def _work(
+    def _requests(
         self, options: Options, advice: str = "", expected: int = 0, ages: tuple[float, float] = (0, 0)
-    ) -> Work:
+    ) -> RequestScope:
         guards = Guards(
             most=options.max_tokens_per_query,
             reserve=options.reserve_tokens,
             advice=advice,
             expected=expected,
         )
-        return Work(session_for(options), guards, *ages)
+        return RequestScope(session_for(options), guards, *ages)

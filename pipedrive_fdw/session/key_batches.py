@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
-from pipedrive_fdw.plan.paths import Ahead, Target
+from pipedrive_fdw.plan.paths import KeyBatch, Target
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 Record = Mapping[str, Any]
@@ -80,36 +80,36 @@ class KeyBatches:
         """Notes *values* of the column *target* that a scan has read."""
         self._scope.current().keys.setdefault(target, Keys()).add(values)
 
-    def found(self, ahead: Ahead) -> list[Record] | None:
-        """The records of the key of *ahead* where an earlier batch has fetched them, else None."""
-        return self._scope.current().records.get((ahead.mark, str(ahead.value)))
+    def found(self, batch: KeyBatch) -> list[Record] | None:
+        """The records of the key of *batch* where an earlier batch has fetched them, else None."""
+        return self._scope.current().records.get((batch.mark, str(batch.value)))
 
-    def keys(self, ahead: Ahead) -> list[Any]:
-        """The keys of a batch for the look-up *ahead*; its own key alone where a batch would cost more."""
+    def keys(self, batch: KeyBatch) -> list[Any]:
+        """The keys of a batch for the look-up *batch*; its own key alone where a batch would cost more."""
         known = self._scope.current()
-        keys = known.keys.get(ahead.target)
-        place = None if keys is None else keys.place(ahead.value)
+        keys = known.keys.get(batch.target)
+        place = None if keys is None else keys.place(batch.value)
         if keys is None or place is None:
-            return [ahead.value]
-        recent = known.recent.setdefault(ahead.mark, deque(maxlen=ahead.after or 1))
+            return [batch.value]
+        recent = known.recent.setdefault(batch.mark, deque(maxlen=batch.after or 1))
         if place not in recent:
             recent.append(place)
         # As many look-ups as a batch costs must have come, and all within the reach of one
-        if len(recent) < ahead.after or max(recent) - min(recent) > ahead.most:
-            return [ahead.value]
+        if len(recent) < batch.after or max(recent) - min(recent) > batch.most:
+            return [batch.value]
         found: list[Any] = []
         for key in keys.since(place):
-            if (ahead.mark, str(key)) not in known.records:
+            if (batch.mark, str(key)) not in known.records:
                 found.append(key)
-            if len(found) == ahead.most:
+            if len(found) == batch.most:
                 break
-        return found if len(found) > max(ahead.after, 1) else [ahead.value]
+        return found if len(found) > max(batch.after, 1) else [batch.value]
 
-    def keep(self, ahead: Ahead, groups: Mapping[str, list[Record]]) -> None:
+    def keep(self, batch: KeyBatch, groups: Mapping[str, list[Record]]) -> None:
         """Keeps the records of a batch, by the text of their key."""
         known = self._scope.latest()
         for key, records in groups.items():
-            known.records[ahead.mark, key] = records
+            known.records[batch.mark, key] = records
             known.kept += 1 + len(records)
         while known.kept > _MOST_RECORDS:
             _, dropped = known.records.popitem(last=False)

@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.model import Listing
 from pipedrive_fdw.errors import ApiError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.cached_lists import Key
-from pipedrive_fdw.session.work import Body, Work
+from pipedrive_fdw.session.request_scope import Body, RequestScope
 
 # How many requests side by side, where it is not known that all are needed.
 _SLOW = 8
@@ -24,8 +24,8 @@ class Prefetch:
     """Of one scan, all of whose rows will be taken once it ``is_on``. What is expected before is asked for
     then."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, requests: RequestScope) -> None:
+        self._requests = requests
         self.is_on = False
         self._expected: list[Call] = []
         self._under_way: dict[Key, Pending[Body | ApiError | None]] = {}
@@ -44,7 +44,7 @@ class Prefetch:
         under LIMIT, has paid for little that it did not see, and one that is refused nothing more. Where all
         rows will be taken, the burst window sets the pace once the first answer was used.
         """
-        most = self._work.most_at_once()
+        most = self._requests.most_at_once()
         return most if self.is_on and used else min(used + 1, _SLOW, most)
 
     def expect(self, call: Call) -> None:
@@ -66,14 +66,14 @@ class Prefetch:
 
     def _start(self, call: Call) -> None:
         if call.key not in self._under_way:
-            begun = self._work.start(call)
+            begun = self._requests.start(call)
             # Other scans of the statement pay for it no second time
-            self._under_way[call.key] = self._work.session.under_way[call.key] = begun
+            self._under_way[call.key] = self._requests.session.under_way[call.key] = begun
 
     def _leave(self, key: Key) -> Pending[Body | ApiError | None] | None:
         begun = self._under_way.pop(key, None)
-        if begun is not None and self._work.session.under_way.get(key) is begun:
-            del self._work.session.under_way[key]
+        if begun is not None and self._requests.session.under_way.get(key) is begun:
+            del self._requests.session.under_way[key]
         return begun
 
 
@@ -104,7 +104,7 @@ class Held:
 
 
 def list_pages(
-    work: Work,
+    requests: RequestScope,
     listing: Listing,
     call: Call,
     *,
@@ -126,14 +126,14 @@ def list_pages(
             return there.pop()
         page = replace(call, params=asked)
         begun = None if prefetch is None else prefetch.take(page)
-        return work.ask(page) if begun is None else work.answer(page, begun)
+        return requests.ask(page) if begun is None else requests.answer(page, begun)
 
     def again(asked: Params) -> Mapping[str, Any]:
-        return work.ask(replace(call, params=asked), afresh=True)
+        return requests.ask(replace(call, params=asked), afresh=True)
 
     def expect(asked: Params) -> None:
         if prefetch is not None:
             prefetch.expect(replace(call, params=asked))
 
-    ahead = None if prefetch is None else expect
-    return pages(ask, listing, call.params, call.where, again=again, rank=rank, expect=ahead)
+    expected = None if prefetch is None else expect
+    return pages(ask, listing, call.params, call.where, again=again, rank=rank, expect=expected)

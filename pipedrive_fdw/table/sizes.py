@@ -15,7 +15,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.plan.calls import Settings, list_size
-from pipedrive_fdw.plan.paths import Ahead, Gets, Lists, ScanPlan
+from pipedrive_fdw.plan.paths import Gets, KeyBatch, Lists, ScanPlan
 from pipedrive_fdw.plan.predicates import SHARE, Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
@@ -54,10 +54,10 @@ def keys_of(table: Table) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(found))
 
 
-def aheads_of(plan: ScanPlan) -> list[Ahead]:
+def key_batches_of(plan: ScanPlan) -> list[KeyBatch]:
     """The batches that the look-ups of *plan* can be part of."""
-    steps = (step.ahead for step in plan.steps if isinstance(step, (Gets, Lists)))
-    return [ahead for ahead in steps if ahead is not None]
+    steps = (step.batch for step in plan.steps if isinstance(step, (Gets, Lists)))
+    return [batch for batch in steps if batch is not None]
 
 
 class Sizes:
@@ -122,11 +122,11 @@ class Sizes:
 
     def _price(self, plan: ScanPlan) -> float:
         """The tokens of one look-up of a join, or its part of a batch."""
-        for ahead in aheads_of(plan):
-            STATEMENT_TABLES.offer(self._account, ahead.target)
-            if STATEMENT_TABLES.supplies(self._account, ahead.target, self.table):
+        for batch in key_batches_of(plan):
+            STATEMENT_TABLES.offer(self._account, batch.target)
+            if STATEMENT_TABLES.supplies(self._account, batch.target, self.table):
                 # Some are made one by one first, and not every batch is full: twice the best is counted on
-                return plan.tokens / 2 if ahead.after else 2 * plan.tokens / ahead.most
+                return plan.tokens / 2 if batch.after else 2 * plan.tokens / batch.most
         return plan.tokens
 
     def _type(self, name: str) -> str:

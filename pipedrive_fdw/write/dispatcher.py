@@ -7,7 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.read.table_reader import TableReader
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.write.commands import Command
 from pipedrive_fdw.write.parents import Parents
@@ -25,10 +25,10 @@ class Dispatcher:
         self._bound = bound
         self._reader = reader
         self._waits = waits_for_commit(bound.options)
-        self._sender = Sender(bound.table, parents, self._allowed_work)
+        self._sender = Sender(bound.table, parents, self._allowed_requests)
 
     def perform(
-        self, command: Command, write: RowWrite, base: Mapping[str, Any], work: Work
+        self, command: Command, write: RowWrite, base: Mapping[str, Any], requests: RequestScope
     ) -> Mapping[str, Any]:
         """Sends or keeps *write*. The row after it by the foreign table's columns, {} after a DELETE.
 
@@ -36,17 +36,17 @@ class Dispatcher:
         """
         if self._waits or command.deferred:
             pending = TRANSACTION.waiting if self._waits else command.pending
-            pending.add(self._pending(write, work))
+            pending.add(self._pending(write, requests))
             if len(command.pending.writes) >= MOST_PENDING:
                 TRANSACTION.send(command.pending)
             return base
-        record = self._sender.send(write, work)
+        record = self._sender.send(write, requests)
         table = self._bound.table
         TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
         if write.verb == "DELETE":
             return {}
         expanded = self._bound.options.expand_related
-        labels = self._reader.lookups(work)
+        labels = self._reader.lookups(requests)
         return returned_row(
             maker=self._bound.maker,
             change=write.change,
@@ -57,12 +57,12 @@ class Dispatcher:
             expanded=expanded,
         )
 
-    def _pending(self, write: RowWrite, work: Work) -> PendingWrite:
+    def _pending(self, write: RowWrite, requests: RequestScope) -> PendingWrite:
         table = self._bound.table
 
         def send() -> str:
-            allowed = self._allowed_work()
-            allowed.write_log = work.write_log  # at COMMIT nobody asks as who wrote the row
+            allowed = self._allowed_requests()
+            allowed.write_log = requests.write_log  # at COMMIT nobody asks as who wrote the row
             try:
                 return key_of(table, write.change, self._sender.send(write, allowed))
             finally:
@@ -71,17 +71,17 @@ class Dispatcher:
         return PendingWrite(
             table=table.name,
             verb=write.verb,
-            session=work.session,
-            guards=work.guards,
+            session=requests.session,
+            guards=requests.guards,
             send=send,
             tokens=self._sender.price(write.change),
             level=depth(),
-            bulk=self._sender.bulk(write.change, work.write_log),
+            bulk=self._sender.bulk(write.change, requests.write_log),
             change=write.row_change,
         )
 
-    def _allowed_work(self) -> Work:
-        """The Work of a request whose price a guard has allowed before."""
-        work = self._reader.begin_work()
-        work.guards = work.guards.lifted()
-        return work
+    def _allowed_requests(self) -> RequestScope:
+        """The RequestScope of a request whose price a guard has allowed before."""
+        requests = self._reader.begin_requests()
+        requests.guards = requests.guards.lifted()
+        return requests

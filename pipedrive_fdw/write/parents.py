@@ -17,7 +17,7 @@ from pipedrive_fdw.plan.calls import Settings, get_call
 from pipedrive_fdw.plan.row_changes import thawing
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.refusals import explained_write
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import column_value
 from pipedrive_fdw.write.transaction import TRANSACTION
 
@@ -35,7 +35,7 @@ class Parents:
         self._column = "" if parent is None else parent.column
         self._changeable: StatementScope[set[Any]] = StatementScope(set)
 
-    def check(self, row: Mapping[str, Any], work: Work) -> None:
+    def check(self, row: Mapping[str, Any], requests: RequestScope) -> None:
         """Raises WriteError when the parent of *row* does not exist or cannot be changed.
 
         A parent with a change of its own that waits for COMMIT is not checked.
@@ -46,7 +46,7 @@ class Parents:
         changeable = self._changeable.current()
         if key in changeable or TRANSACTION.is_waiting((*self._account, self.table.name), str(key)):
             return
-        record = self._read(self.table, self._get, key, work)
+        record = self._read(self.table, self._get, key, requests)
         for name, value in self.table.frozen:
             column = self.table.column(name)
             if column is not None and column_value(column, record, {}) == value:
@@ -54,11 +54,11 @@ class Parents:
                 raise WriteError(f"what belongs to {what} cannot be changed", hint=self._hint(row))
         changeable.add(key)
 
-    def _read(self, table: Table, get: Get, key: Any, work: Work) -> Mapping[str, Any]:
+    def _read(self, table: Table, get: Get, key: Any, requests: RequestScope) -> Mapping[str, Any]:
         slots = dict.fromkeys(get.placeholders, key)
         call = get_call(table, get, slots, Settings(named=frozenset(slots)))
         try:
-            answer = work.ask(call)
+            answer = requests.ask(call)
         except NotFoundError as error:
             raise WriteError(
                 f"there is no row {key} of {table.name}",

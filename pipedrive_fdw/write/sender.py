@@ -18,7 +18,7 @@ from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
 from pipedrive_fdw.postgres.write_log import WriteLog
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import BulkPart, RowChange
@@ -46,9 +46,9 @@ class RowWrite:
 
 
 class Sender:
-    """Sends them. *parents* explain errors; *begin* gives the Work of a request whose price is allowed."""
+    """Sends row writes. *parents* explain errors; *begin* gives the scope of a request whose price is allowed."""
 
-    def __init__(self, table: Table, parents: Parents, begin: Callable[[], Work]) -> None:
+    def __init__(self, table: Table, parents: Parents, begin: Callable[[], RequestScope]) -> None:
         self.table = table
         self._parents = parents
         self._begin = begin
@@ -59,7 +59,7 @@ class Sender:
         read = (table.get or table.listings[0]).tokens if change.op.array else 0
         return change.op.tokens + read
 
-    def send(self, write: RowWrite, work: Work) -> Values:
+    def send(self, write: RowWrite, requests: RequestScope) -> Values:
         """Sends *write*. The record that the API answers, {} where it answers none.
 
         Raises the error of the refusal, and OutcomeUnknownError where an INSERT may have been done.
@@ -67,9 +67,9 @@ class Sender:
         change = write.change
         try:
             if change.op.array:
-                change = self._with_array(write, work)
+                change = self._with_array(write, requests)
             body, content_type = encoded(change)
-            answer = work.send(change.op, change.path, body, content_type)
+            answer = requests.send(change.op, change.path, body, content_type)
         except PipedriveError as error:
             raise self._parents.explained(error, write.verb, write.row) from None
         path = change.op.answer
@@ -107,23 +107,23 @@ class Sender:
         """One request for all *changes*; the keys of their records."""
         bulk = changes[0].op.bulk
         assert bulk is not None  # noqa: S101 - bulk() asked
-        work = self._begin()
-        work.write_log = write_log
+        requests = self._begin()
+        requests.write_log = write_log
         try:
             body = orjson.dumps({"data": [change.body for change in changes]})
-            records = work.send(bulk, path, body).data
+            records = requests.send(bulk, path, body).data
         except PipedriveError as error:
             raise self._parents.explained(error, "INSERT", changes[0].key) from None
         finally:
-            work.close()
+            requests.close()
         found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
         found += [{}] * (len(changes) - len(found))
         return [key_of(self.table, change, record) for change, record in zip(changes, found)]
 
-    def _with_array(self, write: RowWrite, work: Work) -> Change:
+    def _with_array(self, write: RowWrite, requests: RequestScope) -> Change:
         """The change with the whole array, read afresh, where one element is added, changed or left out."""
         table, change, row, old = self.table, write.change, write.row, write.old
-        record = self._record(change.op, row, work)
+        record = self._record(change.op, row, requests)
         path = table.nested.split(".")
         if path[0] not in record and path[0] in table.asks:  # what comes unasked is left out when it is empty
             raise WriteError(f"{table.name} cannot be written", detail=f"The record came without {path[0]}.")
@@ -143,7 +143,7 @@ class Sender:
             array = arrays.removed(table, elements, old)
         return Change(change.op, change.path, {change.op.array: array}, key=change.key)
 
-    def _record(self, op: Write, row: Values, work: Work) -> Mapping[str, Any]:
+    def _record(self, op: Write, row: Values, requests: RequestScope) -> Mapping[str, Any]:
         """The record that *op* changes, read now: by its get, or else from its list.
 
         Raises WriteError where it does not exist any more.
@@ -152,12 +152,12 @@ class Sender:
         if table.get is not None:
             # With the parts that are given only when they are asked for: the array may be one of them
             call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            return record_of(work.ask(call), f"GET {call.path}")
+            return record_of(requests.ask(call), f"GET {call.path}")
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
-        for page in list_pages(work, listing, Call(listing, path, params)):
+        for page in list_pages(requests, listing, Call(listing, path, params)):
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record

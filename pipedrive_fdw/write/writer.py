@@ -11,7 +11,7 @@ from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.plan.row_changes import always, check_frozen, deletion, difference, insertion, updates
 from pipedrive_fdw.read.field_lookups import READ_ONLY
 from pipedrive_fdw.read.table_reader import TableReader
-from pipedrive_fdw.session.work import Work
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.binding import BoundColumn
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.write.commands import Command, Commands
@@ -79,30 +79,30 @@ class Writer:
         return self._bound.row_id(self._incoming.row(old))
 
     @contextmanager
-    def _work(self) -> Iterator[Work]:
+    def _requests(self) -> Iterator[RequestScope]:
         """The requests of one row."""
         with TRANSACTION.reported():
-            work = self._reader.begin_work()
+            requests = self._reader.begin_requests()
             try:
-                yield work
+                yield requests
             finally:
-                work.close()
+                requests.close()
 
     # ---- the three verbs
 
     def _insert(self, command: Command, new: Values) -> Values:
-        with self._work() as work:
+        with self._requests() as requests:
             row, custom_row = self._incoming.canonical(new)
-            change = insertion(self._table, row, self._custom(None, custom_row, work))
-            self._parents.check(row, work)
+            change = insertion(self._table, row, self._custom(None, custom_row, requests))
+            self._parents.check(row, requests)
             write = RowWrite("INSERT", change, row)
-            made = self._dispatcher.perform(command, write, self._incoming.input_values(new), work)
+            made = self._dispatcher.perform(command, write, self._incoming.input_values(new), requests)
             row_id = self._bound.row_id([made.get(b.name) for b in self._bound.binding.columns])
             self._images.changed(command.number, row_id, None)
             return made
 
     def _update(self, command: Command, before: Values, values: Values) -> Values:
-        with self._work() as work:
+        with self._requests() as requests:
             row_id = self._row_id(before)
             hidden, kept = command.hidden.get(row_id, ()), command.kept(self._table, row_id, values)
             old, old_custom = self._incoming.canonical(before, before, hidden)
@@ -113,7 +113,7 @@ class Writer:
             if unread:
                 old = {**old, **self._fresh(old, unread)}
             changed = difference(self._table, old, new)
-            custom = self._custom(old_custom, new_custom, work, old.get("custom_fields") or ())
+            custom = self._custom(old_custom, new_custom, requests, old.get("custom_fields") or ())
             if custom:
                 check_frozen(self._table, old, changed)
             scanned = self._incoming.input_values(before)
@@ -122,26 +122,26 @@ class Writer:
             base: Values = {**self._incoming.input_values(values), **self._unchanged(scanned, changed)}
             if command.has_written(self._table, old):
                 return base
-            self._parents.check(old, work)
+            self._parents.check(old, requests)
             old = self._completed(old, before, "update")
             row_change = RowChange(self._bound.identity, row_id, self._incoming.changes(before, values))
             for change in updates(self._table, old, changed, custom):
                 write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
-                base = self._dispatcher.perform(command, write, base, work)
+                base = self._dispatcher.perform(command, write, base, requests)
             self._images.changed(command.number, row_id, self._incoming.row(before))
             return base
 
     def _delete(self, command: Command, before: Values) -> Values:
-        with self._work() as work:
+        with self._requests() as requests:
             row_id = self._row_id(before)
             read = self._incoming.canonical(before, before, command.hidden.get(row_id, ()))[0]
             old = self._completed({**self._incoming.keys(row_id), **read}, before, "delete")
             change = deletion(self._table, old)
             if not command.has_written(self._table, old):
-                self._parents.check(old, work)
+                self._parents.check(old, requests)
                 row_change = RowChange(self._bound.identity, row_id, None)
                 write = RowWrite("DELETE", change, row=old, old=old, row_change=row_change)
-                self._dispatcher.perform(command, write, {}, work)
+                self._dispatcher.perform(command, write, {}, requests)
             if not self._table.nested:
                 self._images.changed(command.number, row_id, self._incoming.row(before))
             return {}
@@ -149,14 +149,14 @@ class Writer:
     # ---- values
 
     def _custom(
-        self, old: Values | None, new: Values, work: Work, present: Collection[str] = ()
+        self, old: Values | None, new: Values, requests: RequestScope, present: Collection[str] = ()
     ) -> dict[str, Any]:
         """The custom fields that change, by key, as the API takes them."""
         columns = self._incoming.custom_columns(old, new)
         if not columns:
             return {}
         flat = self._bound.binding.flat
-        found = custom_changes(old, new, columns, self._reader.lookups(work), flat, present)
+        found = custom_changes(old, new, columns, self._reader.lookups(requests), flat, present)
         if found and self._table.custom_fields in READ_ONLY:
             raise WriteError(
                 f"custom fields of {self._table.name} cannot be set",

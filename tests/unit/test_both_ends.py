@@ -26,7 +26,7 @@ PARAMS = (("sort_by", "id"), ("sort_direction", "asc"), ("limit", str(LIMIT)))
 
 
 class Api:
-    """A list with keyset cursors, in the place of Work; it *changes* before each request but the first."""
+    """A list with keyset cursors, instead of the API; it *changes* before each request but the first."""
 
     def __init__(self, ids: list[int], rng: random.Random, changes: float = 0.0) -> None:
         self.session: Any = SimpleNamespace(under_way={}, interrupts=Interrupts())

@@ -27,7 +27,7 @@ def field(number: int, v1: bool = False) -> dict[str, Any]:
     return {**dict(zip(names, values)), "field_type": "enum", "options": [{"id": number, "label": "x"}]}
 
 
-class Work:
+class RequestScope:
     """Answers by path, or what is to be raised; keeps what was asked."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
@@ -57,10 +57,10 @@ def offset_pages(given: dict[str, str]) -> dict[str, Any]:
 
 
 def test_every_page_of_definitions_is_read() -> None:
-    work: Any = Work({"v2/dealFields": cursor_pages})
+    work: Any = RequestScope({"v2/dealFields": cursor_pages})
     assert [f.name for f in definitions(work, "deal", "v2", 300)] == [f"Field {n}" for n in range(6)]
     assert len(work.asked) == 3
-    work = Work({"v1/dealFields": offset_pages})
+    work = RequestScope({"v1/dealFields": offset_pages})
     assert [f.name for f in definitions(work, "lead", "v1", 300)] == [f"Field {n}" for n in range(4)]
 
 
@@ -73,31 +73,31 @@ def test_every_page_is_read_where_answers_do_not_say_that_there_are_more(most: i
         start = int(given.get("start", "0"))
         return {"data": listed[start : start + most] or None}
 
-    work: Any = Work({"v1/productFields": answer})
+    work: Any = RequestScope({"v1/productFields": answer})
     assert len(definitions(work, "product", "v1", 300)) == 1100
 
 
 def test_null_in_place_of_a_first_page_is_an_error() -> None:
-    work: Any = Work({"v1/productFields": {"data": None}})
+    work: Any = RequestScope({"v1/productFields": {"data": None}})
     with pytest.raises(ProtocolError):
         definitions(work, "product", "v1", 300)
 
 
 def test_a_list_that_heeds_no_start_is_read_once() -> None:
     listed = [field(n, True) for n in range(200)]
-    work: Any = Work({"v1/productFields": {"data": listed, "additional_data": None}})
+    work: Any = RequestScope({"v1/productFields": {"data": listed, "additional_data": None}})
     assert len(definitions(work, "product", "v1", 300)) == 200
     assert len(work.asked) == 2
 
 
 def test_definitions_are_remembered_for_leads_and_deals_together() -> None:
-    work: Any = Work({"v2/dealFields": {"data": [field(1)]}})
+    work: Any = RequestScope({"v2/dealFields": {"data": [field(1)]}})
     for entity in ("deal", "lead", "deal"):
         definitions(work, entity, "v2", 300)
     assert len(work.asked) == 1
     definitions(work, "deal", "v2", 0)  # what it has read itself
     assert len(work.asked) == 1
-    another: Any = Work({"v2/dealFields": {"data": [field(1)]}})
+    another: Any = RequestScope({"v2/dealFields": {"data": [field(1)]}})
     another.session = work.session
     definitions(another, "deal", "v2", 300)
     assert len(another.asked) == 0
@@ -106,7 +106,7 @@ def test_definitions_are_remembered_for_leads_and_deals_together() -> None:
 
 
 def test_definitions_are_asked_for_by_the_first_option_without_label() -> None:
-    work: Any = Work({"v2/productFields": {"data": [field(1)]}})
+    work: Any = RequestScope({"v2/productFields": {"data": [field(1)]}})
     look = FieldLookups(work, "product", OPTIONS)
     assert work.asked == []
     assert look.label(f"{1:040x}", 1) == "x"
@@ -138,7 +138,7 @@ def test_definitions_come_from_the_version_that_has_them(
 )
 def test_a_refusal_means_no_columns_where_the_records_are_refused_too(error: Any) -> None:
     refused = {"v2/projectFields": error, "v2/projects": error}
-    work: Any = Work({**refused, "v1/users/me": []})
+    work: Any = RequestScope({**refused, "v1/users/me": []})
     assert imported_fields(work, TABLES["projects"], "v2", required=False) == ()
     for answers, required in (
         ({**refused, "v1/users/me": []}, True),
@@ -146,12 +146,12 @@ def test_a_refusal_means_no_columns_where_the_records_are_refused_too(error: Any
         ({**refused, "v1/users/me": error}, False),
     ):
         with pytest.raises((AccessError, NotFoundError)) as caught:
-            imported_fields(Work(answers), TABLES["projects"], "v2", required=required)  # type: ignore[arg-type]
+            imported_fields(RequestScope(answers), TABLES["projects"], "v2", required=required)  # type: ignore[arg-type]
         assert caught.value.status == error.status
 
 
 def test_any_other_failure_is_raised() -> None:
-    work: Any = Work({"v2/dealFields": AuthError("no", status=401)})
+    work: Any = RequestScope({"v2/dealFields": AuthError("no", status=401)})
     with pytest.raises(AuthError):
         imported_fields(work, TABLES["deals"], "v2", required=False)
 
@@ -168,12 +168,14 @@ def test_fields_of_activities_and_notes_count_when_records_have_them(
 ) -> None:
     listed = {"data": [field(1), field(2)]}
     answers = {"v2/activityFields": listed, "v1/noteFields": listed, path: {"data": records}}
-    work: Any = Work(answers)
+    work: Any = RequestScope(answers)
     assert [f.name for f in imported_fields(work, TABLES[table], "v2", required=False)] == ["Field 2"]
 
 
 def test_records_are_not_asked_for_when_no_field_is_custom() -> None:
-    work: Any = Work({"v1/noteFields": {"data": [{"key": "content", "name": "Content", "edit_flag": False}]}})
+    work: Any = RequestScope(
+        {"v1/noteFields": {"data": [{"key": "content", "name": "Content", "edit_flag": False}]}}
+    )
     assert imported_fields(work, TABLES["notes"], "v2", required=False) == ()
     assert len(work.asked) == 1
 

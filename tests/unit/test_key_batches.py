@@ -6,7 +6,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.plan.calls import Parts, Settings, place
-from pipedrive_fdw.plan.paths import Ahead, Lists
+from pipedrive_fdw.plan.paths import KeyBatch, Lists
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.session.key_batches import KeyBatches, Keys
@@ -15,10 +15,10 @@ from pipedrive_fdw.table.statement_tables import StatementTables, paths_to
 DEALS, PERSONS = ("deals", "id"), ("persons", "id")
 
 
-def ahead(table: str, column: str, value: int) -> Ahead:
+def batch(table: str, column: str, value: int) -> KeyBatch:
     predicates = Predicates(equal={column: (value,)}, texts=((column, "=", ""),))
     (step,) = plan_scan(TABLES[table], predicates, frozenset(), settings=Settings(TABLES)).steps
-    found: Ahead | None = step.ahead  # type: ignore[union-attr]
+    found: KeyBatch | None = step.batch  # type: ignore[union-attr]
     assert found is not None
     return found
 
@@ -30,56 +30,56 @@ def key_batches() -> KeyBatches:
 def test_children_of_one_parent_take_all_that_follow_along() -> None:
     known = key_batches()
     known.read(DEALS, range(1, 301))
-    assert known.keys(ahead("deal_products", "deal_id", 5)) == list(range(5, 105))
+    assert known.keys(batch("deal_products", "deal_id", 5)) == list(range(5, 105))
 
 
 def test_a_key_that_no_scan_has_read_is_looked_up_alone() -> None:
     known = key_batches()
     known.read(DEALS, [1, 2, 3])
-    assert known.keys(ahead("deal_products", "deal_id", 9)) == [9]
+    assert known.keys(batch("deal_products", "deal_id", 9)) == [9]
 
 
 def test_what_came_with_another_key_is_not_asked_for_again() -> None:
     known = key_batches()
     known.read(DEALS, [1, 2, 3, 4])
-    first = ahead("deal_products", "deal_id", 1)
+    first = batch("deal_products", "deal_id", 1)
     assert known.found(first) is None
     known.keep(first, {"1": [{"id": 10}], "2": [], "3": [{"id": 11}]})
-    assert known.found(ahead("deal_products", "deal_id", 2)) == []
-    assert known.found(ahead("deal_products", "deal_id", 3)) == [{"id": 11}]
-    assert known.found(ahead("deal_products", "deal_id", 4)) is None
+    assert known.found(batch("deal_products", "deal_id", 2)) == []
+    assert known.found(batch("deal_products", "deal_id", 3)) == [{"id": 11}]
+    assert known.found(batch("deal_products", "deal_id", 4)) is None
     known.forget()
-    assert known.found(ahead("deal_products", "deal_id", 3)) is None
+    assert known.found(batch("deal_products", "deal_id", 3)) is None
 
 
 def test_single_look_ups_are_left_only_when_they_would_have_cost_a_batch() -> None:
     known = key_batches()
     known.read(PERSONS, range(1, 201))
     for key in range(1, 10):
-        assert known.keys(ahead("persons", "id", key)) == [key]
-    assert known.keys(ahead("persons", "id", 10)) == list(range(10, 110))
+        assert known.keys(batch("persons", "id", key)) == [key]
+    assert known.keys(batch("persons", "id", 10)) == list(range(10, 110))
 
 
 def test_look_ups_far_from_each_other_stay_single() -> None:
     known = key_batches()
     known.read(PERSONS, range(1, 2001))
     for key in range(1, 2000, 50):
-        assert known.keys(ahead("persons", "id", key)) == [key]
+        assert known.keys(batch("persons", "id", key)) == [key]
 
 
 def test_too_few_keys_for_a_batch_stay_single() -> None:
     known = key_batches()
     known.read(PERSONS, range(1, 16))
     for key in range(1, 16):
-        assert known.keys(ahead("persons", "id", key)) == [key]
+        assert known.keys(batch("persons", "id", key)) == [key]
 
 
 def test_nothing_is_known_in_the_next_statement() -> None:
     marks = iter((1, 1, 2, 2, 2))
     known = KeyBatches(lambda: next(marks))
     known.read(DEALS, [1, 2, 3])
-    assert known.keys(ahead("deal_products", "deal_id", 1)) == [1, 2, 3]
-    assert known.keys(ahead("deal_products", "deal_id", 1)) == [1]
+    assert known.keys(batch("deal_products", "deal_id", 1)) == [1, 2, 3]
+    assert known.keys(batch("deal_products", "deal_id", 1)) == [1]
 
 
 def test_keys_come_in_the_order_in_which_they_were_read() -> None:

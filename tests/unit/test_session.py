@@ -12,9 +12,9 @@ from pipedrive_fdw.errors import AccessError, BudgetError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.account_sessions import new_client, new_session
 from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.session import Session
 from pipedrive_fdw.session.statement_memory import StatementMemory
-from pipedrive_fdw.session.work import Work
 from tests.unit.answers import Answers, Refusal, account
 
 READ = Operation("/deals", tokens=10)
@@ -43,7 +43,7 @@ def session_of(answer: Any) -> tuple[Session, Answers, Marks]:
 
 def test_a_statement_asks_once_and_the_next_one_asks_again() -> None:
     session, transport, marks = session_of(lambda params, body: [{"id": 1}])
-    work = Work(session, Guards(100, 0))
+    work = RequestScope(session, Guards(100, 0))
     first = work.ask(Call(READ, "/deals", (("limit", "1"),)))
     assert work.ask(Call(READ, "/deals", (("limit", "1"),))) == first
     assert (work.spent.requests, work.spent.remembered) == (1, 1)
@@ -55,7 +55,7 @@ def test_a_statement_asks_once_and_the_next_one_asks_again() -> None:
 
 def test_a_write_forgets_what_was_read() -> None:
     session, transport, _ = session_of(lambda params, body: [{"id": 1}])
-    work = Work(session, Guards(100, 0))
+    work = RequestScope(session, Guards(100, 0))
     work.ask(Call(READ, "/deals"))
     assert work.send(WRITE, "/deals", b"{}").data == {"id": 7}
     work.ask(Call(READ, "/deals"))
@@ -66,24 +66,24 @@ def test_a_guard_counts_the_tokens_of_one_statement() -> None:
     session, transport, marks = session_of(lambda params, body: [{"id": 1}])
     guards = Guards(25, 0, advice="Ask for less. ")
     for limit in ("1", "2"):
-        Work(session, guards).ask(Call(READ, "/deals", (("limit", limit),)))
+        RequestScope(session, guards).ask(Call(READ, "/deals", (("limit", limit),)))
     with pytest.raises(BudgetError) as caught:
-        Work(session, guards).ask(Call(READ, "/deals", (("limit", "3"),)))
+        RequestScope(session, guards).ask(Call(READ, "/deals", (("limit", "3"),)))
     assert caught.value.detail == "It has spent 20; the next request costs 10."
     assert caught.value.hint.startswith("Ask for less. To allow more: SET pipedrive.max_tokens_per_query")
     assert len(transport.sent) == 2
-    Work(session, guards.lifted()).ask(Call(READ, "/deals", (("limit", "3"),)))
+    RequestScope(session, guards.lifted()).ask(Call(READ, "/deals", (("limit", "3"),)))
     marks.number = 2
-    Work(session, guards).ask(Call(READ, "/deals", (("limit", "4"),)))
+    RequestScope(session, guards).ask(Call(READ, "/deals", (("limit", "4"),)))
 
 
 def test_a_reserve_leaves_tokens_of_the_day() -> None:
     session, transport, _ = session_of(lambda params, body: [{"id": 1}])
     left = session.client.limits.day().remaining(0)
     with pytest.raises(BudgetError, match="are reserved"):
-        Work(session, Guards(100, left)).ask(Call(READ, "/deals"))
+        RequestScope(session, Guards(100, left)).ask(Call(READ, "/deals"))
     assert transport.sent == []
-    Work(session, Guards(100, left - 10)).ask(Call(READ, "/deals"))
+    RequestScope(session, Guards(100, left - 10)).ask(Call(READ, "/deals"))
 
 
 def test_a_refusal_is_raised_by_ask_and_a_value_of_finish() -> None:
@@ -91,7 +91,7 @@ def test_a_refusal_is_raised_by_ask_and_a_value_of_finish() -> None:
         raise Refusal(403)
 
     session, _, _ = session_of(refuse)
-    work = Work(session, Guards(100, 0))
+    work = RequestScope(session, Guards(100, 0))
     begun = work.start(Call(READ, "/deals"))
     result = work.finish(Call(READ, "/deals"), begun.wait(session.interrupts))
     assert isinstance(result, AccessError)
@@ -108,7 +108,7 @@ def test_values_go_as_a_comma_list_and_one_by_one_after_a_refusal() -> None:
         return [{"id": 1}]
 
     session, transport, _ = session_of(only_repeated)
-    work = Work(session, Guards(100, 0))
+    work = RequestScope(session, Guards(100, 0))
     params = (("ids", "1,2"),)
     assert work.ask(Call(listing, "/deals", params))["data"] == [{"id": 1}]
     assert transport.paths[-1] == "/api/v2/deals?ids=1&ids=2"

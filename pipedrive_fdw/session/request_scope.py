@@ -68,7 +68,7 @@ def _outcome(error: PipedriveError) -> str:
     return UNKNOWN if lost else NOT_SENT
 
 
-class Work:
+class RequestScope:
     """The requests of one scan: guarded, counted, remembered within the statement, ended together.
 
     A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
