@@ -32,6 +32,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
+from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
 from pipedrive_fdw.write.writable import check_writable, writable_verbs
@@ -256,11 +257,13 @@ def _pre_commit(asked: Question) -> str:
 def _commit(asked: Question) -> str:
     TRANSACTION.ended()
     DROPPED.committed()
+    USAGE_LOG.transaction_ended()
     return ""
 
 
 def _rollback(asked: Question) -> str:
     DROPPED.rolled_back()
+    USAGE_LOG.transaction_ended()
     return _warning(TRANSACTION.rolled_back())
 
 

@@ -167,6 +167,9 @@ class Options:
     log_writes: bool = _option(
         "notes each request that writes in the server's log", (SERVER,), boolean, False
     )
+    log_usage: bool = _option(
+        "notes who spends how many tokens on what, for pipedrive.usage_log", (SERVER,), boolean, False
+    )
     rows: int | None = _option("the number of rows that the planner expects", (TABLE,), number(0, 1e12), None)
     # The names of those that were given
     given: frozenset[str] = frozenset()

@@ -36,6 +36,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
+#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
@@ -368,17 +369,20 @@ has_mapping(Oid user, Oid server)
 	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
 }
 
-/* Who writes to a server, and with whose user mapping. */
+/* Who asks a server for something, with whose user mapping, in which query where that is known. */
 static char *
-json_caller(Oid user, Oid server)
+json_caller(Oid user, Oid server, EState *state)
 {
 	Oid			current = GetUserId();
+	PlannedStmt *query = state ? state->es_plannedstmt : NULL;
 
 	if (!OidIsValid(user))
 		user = current;
-	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s}",
+	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
+					"\"database\":%s,\"query_id\":" INT64_FORMAT "}",
 					quoted(GetForeignServer(server)->servername), json_role(GetSessionUserId()), json_role(current),
-					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"");
+					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"",
+					quoted(get_database_name(MyDatabaseId)), query ? (int64) query->queryId : 0);
 }
 
 /*
@@ -1044,8 +1048,10 @@ scan_members(RunningScan *scan)
 
 		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
 	}
-	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"reads\":\"%s\",\"plan\":%s,\"values\":%s",
-					scan->number, state->state->es_snapshot->curcid,
+	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"caller\":%s,\"reads\":\"%s\",\"plan\":%s,"
+					"\"values\":%s", scan->number, state->state->es_snapshot->curcid,
+					json_caller(SCAN_USER(scan->node), GetForeignServerIdByRelId(
+													RelationGetRelid(scan->node->ss.ss_currentRelation)), state->state),
 					words[rows_read(state->state->es_plannedstmt->planTree, state->plan->plan_node_id,
 									runs_to_end ? READS_ALL : READS_SOME)],
 					strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)), joined(values, '[', ']'));
@@ -1252,7 +1258,7 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	Oid			user = WRITE_USER(target, estate);
 	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\",\"caller\":%s", write->number,
 								   VERB(write->operation),
-								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation))));
+								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation)), estate));
 
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
@@ -1323,7 +1329,7 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 	List	   *commands;
 
 	check_settings();
-	ask("import", InvalidOid, InvalidOid, "");
+	ask("import", InvalidOid, InvalidOid, psprintf("\"caller\":%s", json_caller(InvalidOid, server, NULL)));
 	commands = multicorn.ImportForeignSchema(statement, server);
 	answered();
 	return commands;
@@ -1434,7 +1440,7 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
 	check_settings();
 	found = ask_module("ask", psprintf("\"caller\":%s,\"server\":%s,\"mapping\":%s,\"request\":%s",
-										json_caller(InvalidOid, server->serverid), json_options(server->options),
+										json_caller(InvalidOid, server->serverid, NULL), json_options(server->options),
 										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
 										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
 	if (!*found)

@@ -16,7 +16,7 @@ from pipedrive_fdw.options import Options, kept_by_tables
 from pipedrive_fdw.read.field_lookups import imported_fields
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.request_scope import RequestScope, noted
 from pipedrive_fdw.table.binding import no_table
 
 SCHEMA = "pipedrive"
@@ -80,7 +80,7 @@ def account_fields(options: Options) -> Fields:
             return ()
         if entity not in known:
             guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
-            requests = RequestScope(session_for(options), guards)
+            requests = RequestScope(session_for(options), guards, noted=noted(options, table.name))
             try:
                 known[entity] = imported_fields(
                     requests, table, api_version=options.api_version, required=options.require_fields

@@ -23,11 +23,10 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
-from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.session.account_sessions import forget, session_for
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.request_scope import Params, RequestScope
+from pipedrive_fdw.session.request_scope import Params, RequestScope, noted
 from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.values.shapes import Place, check, tidied
 from pipedrive_fdw.write.returning import key_text
@@ -134,9 +133,7 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
 def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
     options = with_session(options, setting)
     guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
-    requests = RequestScope(
-        session_for(options), guards, write_log=write_log() if options.log_writes else None
-    )
+    requests = RequestScope(session_for(options), guards, noted=noted(options))
     try:
         if want == "pages":
             return _every_page(requests, op, params)

@@ -18,23 +18,26 @@ from pipedrive_fdw.postgres.channel import log, question
 # What is known of a request that has left
 DONE, REFUSED, UNKNOWN, NOT_SENT = "done", "refused", "unknown", "not sent"
 _LONGEST = 2_000
+_WHO = ("server", "session_user", "current_user", "mapping")
 
 
 @dataclass(frozen=True)
 class WriteLog:
     """Notes who sends what.
 
-    caller  server, session_user, current_user, and mapping, the user whose mapping it is or PUBLIC
+    caller  who it is as the C part tells: server, session_user, current_user, and mapping, the user whose
+            mapping it is or PUBLIC, are noted
     table   the table of Pipedrive that is written, '' for a request of a function
     """
 
-    caller: Mapping[str, str | None]
+    caller: Mapping[str, Any]
     table: str = ""
 
     def note(self, request: str, outcome: str, data: Any) -> None:
         """*request* is method and path, *data* what the API answered to one that is done. Of the values that
         were sent nothing is noted."""
-        line = {**self.caller, "table": self.table, "request": request, "id": _ids(data), "outcome": outcome}
+        who = {name: self.caller[name] for name in _WHO}
+        line = {**who, "table": self.table, "request": request, "id": _ids(data), "outcome": outcome}
         kept = {name: beginning(value, _LONGEST) for name, value in line.items() if value}
         log(f"pipedrive write: {orjson.dumps(kept).decode()}")
 

@@ -11,7 +11,6 @@ from pipedrive_fdw.plan.paths import ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
-from pipedrive_fdw.postgres.write_log import write_log
 from pipedrive_fdw.read.executor import scan_rows
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups, lookups_for_rows
@@ -19,7 +18,7 @@ from pipedrive_fdw.read.ledger import Use
 from pipedrive_fdw.read.scan_planner import ScanPlanner
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.request_scope import RequestScope, noted
 from pipedrive_fdw.table.binding import has_values
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
@@ -132,9 +131,7 @@ class TableReader:
 
     def begin_requests(self) -> RequestScope:
         """The requests of one write, under the guards of the session's settings."""
-        requests = self._requests(with_session(self._bound.options, setting))
-        requests.write_log = write_log(self._bound.table.name) if self._bound.options.log_writes else None
-        return requests
+        return self._requests(with_session(self._bound.options, setting))
 
     def _requests(
         self, options: Options, advice: str = "", expected: int = 0, ages: tuple[float, float] = (0, 0)
@@ -145,4 +142,4 @@ class TableReader:
             advice=advice,
             expected=expected,
         )
-        return RequestScope(session_for(options), guards, *ages)
+        return RequestScope(session_for(options), guards, *ages, noted(options, self._bound.table.name))

@@ -22,8 +22,10 @@ from pipedrive_fdw.errors import (
     ProtocolError,
     StateError,
 )
+from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Call
-from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog
+from pipedrive_fdw.postgres.usage_log import USAGE_LOG, Spender, spender
+from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog, write_log
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.session import Session
@@ -51,6 +53,21 @@ class Body:
     epoch: int | None = None
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What is noted of requests: who writes, and who spends tokens; None for what is not noted."""
+
+    writes: WriteLog | None = None
+    usage: Spender | None = None
+
+
+def noted(options: Options, table: str = "") -> Noted:
+    """What *options* want noted of the requests for *table*, by whoever the C part's question is of."""
+    return Noted(
+        write_log(table) if options.log_writes else None, spender(table) if options.log_usage else None
+    )
+
+
 def _repeated(call: Call) -> Call:
     """*call* with one parameter for each value of the comma list, where its operation may want it so."""
     name = call.op.repeats if isinstance(call.op, Listing) else ""
@@ -73,8 +90,8 @@ class RequestScope:
 
     A read is looked for in the statement's memory, in the cache of all sessions, and then asked for. Every
     method is for the main thread; the requests run in threads of their own. Reads may be answered by what is
-    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks. Requests that
-    write are noted in *write_log*.
+    not older than *cache_ttl* seconds, or *stale* seconds more while another session asks. *noted* says what
+    is noted of them.
     """
 
     def __init__(
@@ -83,11 +100,11 @@ class RequestScope:
         guards: Guards,
         cache_ttl: float = 0,
         stale: float = 0,
-        write_log: WriteLog | None = None,
+        noted: Noted = Noted(),  # noqa: B008 - frozen
     ) -> None:
         self.session = session
         self.guards = guards
-        self.write_log = write_log
+        self.noted = noted
         self.exchange = Exchange()
         self.spent = Spent()
         # Lists that were read whole, with the number of their records (plan/sizes.py)
@@ -115,6 +132,8 @@ class RequestScope:
         self._tasks.clear()
         self._cached.close()
         self.session.spent.include(self.spent)
+        if self.noted.usage is not None:
+            USAGE_LOG.add(self.noted.usage, self.spent.requests, self.spent.tokens)
 
     def _begin(self, work: Callable[[], T]) -> Task[T]:
         self._tasks = [task for task in self._tasks if task.thread.is_alive()]
@@ -167,8 +186,8 @@ class RequestScope:
             raise
         finally:
             if op.method != "GET":
-                if self.write_log is not None and self.spent.requests > before:
-                    self.write_log.note(f"{op.method} /v{op.version}{path}", outcome, data)
+                if self.noted.writes is not None and self.spent.requests > before:
+                    self.noted.writes.note(f"{op.method} /v{op.version}{path}", outcome, data)
                 with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
                     session.forget()
                     if "Fields" in path:

@@ -62,7 +62,7 @@ class Dispatcher:
 
         def send() -> str:
             allowed = self._allowed_requests()
-            allowed.write_log = requests.write_log  # at COMMIT nobody asks as who wrote the row
+            allowed.noted = requests.noted  # at COMMIT nobody asks as who wrote the row
             try:
                 return key_of(table, write.change, self._sender.send(write, allowed))
             finally:
@@ -76,7 +76,7 @@ class Dispatcher:
             send=send,
             tokens=self._sender.price(write.change),
             level=depth(),
-            bulk=self._sender.bulk(write.change, requests.write_log),
+            bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
         )
 

@@ -16,9 +16,8 @@ from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
-from pipedrive_fdw.postgres.write_log import WriteLog
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.request_scope import Noted, RequestScope
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import BulkPart, RowChange
@@ -46,7 +45,7 @@ class RowWrite:
 
 
 class Sender:
-    """Sends row writes. *parents* explain errors; *begin* gives the scope of a request whose price is allowed."""
+    """Sends row writes. *parents* explain errors; *begin* gives the scope of a request that is allowed."""
 
     def __init__(self, table: Table, parents: Parents, begin: Callable[[], RequestScope]) -> None:
         self.table = table
@@ -84,10 +83,10 @@ class Sender:
             )
         return record
 
-    def bulk(self, change: Change, write_log: WriteLog | None) -> BulkPart | None:
+    def bulk(self, change: Change, noted: Noted) -> BulkPart | None:
         """The part of *change* in a request for several rows, None where the API has none.
 
-        Rows of different callers, as *write_log* tells them, do not share a request.
+        Rows of different callers, as *noted* tells them, do not share a request.
         """
         op, bulk = change.op, change.op.bulk
         if bulk is None:
@@ -97,18 +96,18 @@ class Sender:
         return BulkPart(
             path=path,
             item=change,
-            send=_BulkSend(self, write_log),
+            send=_BulkSend(self, noted),
             least=least,
             most=bulk.most,
             tokens=bulk.tokens,
         )
 
-    def send_bulk(self, path: str, changes: Sequence[Change], write_log: WriteLog | None) -> list[str]:
+    def send_bulk(self, path: str, changes: Sequence[Change], noted: Noted) -> list[str]:
         """One request for all *changes*; the keys of their records."""
         bulk = changes[0].op.bulk
         assert bulk is not None  # noqa: S101 - bulk() asked
         requests = self._begin()
-        requests.write_log = write_log
+        requests.noted = noted
         try:
             body = orjson.dumps({"data": [change.body for change in changes]})
             records = requests.send(bulk, path, body).data
@@ -169,7 +168,7 @@ class _BulkSend:
     """BulkPart.send: equal for writes that may go out together."""
 
     sender: Sender
-    write_log: WriteLog | None
+    noted: Noted
 
     def __call__(self, path: str, changes: Sequence[Change]) -> list[str]:
-        return self.sender.send_bulk(path, changes, self.write_log)
+        return self.sender.send_bulk(path, changes, self.noted)
