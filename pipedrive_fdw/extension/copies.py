@@ -12,13 +12,17 @@ from pipedrive_fdw.catalog.model import Column, Listing, Table, Write
 from pipedrive_fdw.options import Options
 
 
-def declarations(options: Options) -> Iterator[Mapping[str, Any]]:
-    """For each table of the account's API version how its copy is kept, its key, and the price of reading it.
+def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, Any]]:
+    """How the copy of *wanted*, or of each table (None), is kept, its key, and the price of reading it.
 
-    See ``pipedrive_internal.declared_copies``, whose columns have these names.
+    The tables are those of the account's API version. ``pipedrive_internal.declared_copies`` has columns of
+    these names.
     """
     tables = tables_of(options.api_version)
+    parents = {table.name: copying_of(table).parent for table in tables.values()}
     for table in tables.values():
+        if wanted not in (None, table.name):
+            continue
         how = copying_of(table)
         yield {
             "table_name": table.name,
@@ -28,6 +32,7 @@ def declarations(options: Options) -> Iterator[Mapping[str, Any]]:
             "parent": how.parent or None,
             "parent_column": how.parent_column or None,
             "parent_key": how.parent_key or None,
+            "children": [name for name, parent in parents.items() if parent == table.name],
             "step": how.step,
             "walked": how.walked,
             "every": how.every or None,

@@ -44,9 +44,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     """The JSON that answers a function of the extension, '' for NULL.
 
     *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
-    the texts of COMMENTs, with ``copies`` for how copies of the tables are kept, with ``usage`` for what the
-    session has spent, with ``forget`` it removes what is kept of the account, otherwise it is a request as
-    for ``send``. Raises WriteError for a text of another form.
+    the texts of COMMENTs, with ``copies`` for how copies of the named table, or of all (null), are kept, with
+    ``passed_over`` for the parents of the named table whose rows the statement did not get since it asked
+    last, with ``usage`` for what the session has spent, with ``forget`` it removes what is kept of the
+    account, otherwise it is a request as for ``send``. Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -58,7 +59,10 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     if "copies" in request:
-        return orjson.dumps(list(declarations(options))).decode()
+        return orjson.dumps(list(declarations(options, request["copies"]))).decode()
+    if "passed_over" in request:
+        keys = session_for(options).passed_over.current().pop(request["passed_over"], set())
+        return orjson.dumps(sorted(keys)).decode()
     if "usage" in request:
         return orjson.dumps(session_for(options).usage()).decode()
     if "forget" in request:

@@ -112,8 +112,10 @@ class Answers:
             passed = isinstance(answer, ApiError) and not (batched or self._is_whole(answer))
             if isinstance(answer, NotFoundError) and passed:
                 missing = missing or answer
+                self._pass_over(call)
             elif isinstance(answer, AccessError) and passed:
                 refused = refused or answer
+                self._pass_over(call)
             elif isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
             else:
@@ -123,6 +125,11 @@ class Answers:
             refused = refused or missing
         if refused is not None and not answered:
             raise explained(refused, self.table)
+
+    def _pass_over(self, call: Call) -> None:
+        if self.table.parent is not None:
+            key = str(call.echo[self.table.parent.column])
+            self.requests.session.passed_over.current()[self.table.name].add(key)
 
     def _is_whole(self, error: ApiError) -> bool:
         """Whether a refusal is that of the table, whichever record it was asked about."""

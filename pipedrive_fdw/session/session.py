@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -63,6 +64,8 @@ class Session:
         self.parallel = parallel
         # Reads by their keys that a scan has begun and not used yet (session/list_pages.py)
         self.under_way: dict[Any, Pending[Any]] = {}
+        # Parents that refused to show their rows, or were not there: values of the column, by table
+        self.passed_over = StatementScope[dict[str, set[str]]](lambda: defaultdict(set), statement)
         # Paths that want a parameter for each of several values (Listing.repeats)
         self.repeating: set[str] = set()
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}

@@ -42,10 +42,13 @@ COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the wat
 CREATE TABLE pipedrive_internal.pending (
     copy regclass,
     key text,
+    tried timestamptz,
     PRIMARY KEY (copy, key)
 );
 COMMENT ON TABLE pipedrive_internal.pending IS
     'Keys of parents whose rows in a copy are to be read again, because the parent has changed.';
+COMMENT ON COLUMN pipedrive_internal.pending.tried IS
+    'The run that could not read the rows of this parent, because it was refused or told that there is no such parent.';
 
 CREATE TABLE pipedrive_internal.sync_log (
     copy regclass NOT NULL,
@@ -76,25 +79,26 @@ BEGIN
 END
 $policies$;
 
-CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[])
+CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[], wanted text DEFAULT NULL)
 RETURNS TABLE (
     server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
-    parent_key name, step integer, walked boolean, every interval, compared interval, named boolean, because text,
-    custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[], updated name[], lists jsonb
+    parent_key name, children text[], step integer, walked boolean, every interval, compared interval, named boolean,
+    because text, custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[],
+    updated name[], lists jsonb
 )
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT s.server, d.*
       FROM (SELECT DISTINCT unnest(servers)) AS s (server),
-           jsonb_to_recordset(pipedrive_internal.ask(s.server, '{"copies": true}')) AS d (
+           jsonb_to_recordset(pipedrive_internal.ask(s.server, jsonb_build_object('copies', wanted))) AS d (
                table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
-               parent_key name, step integer, walked boolean, every interval, compared interval, named boolean,
-               because text, custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[],
-               updated name[], lists jsonb);
+               parent_key name, children text[], step integer, walked boolean, every interval, compared interval,
+               named boolean, because text, custom_fields boolean, key name[], not_null name[], left_out name[],
+               inserted name[], updated name[], lists jsonb);
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[]) IS
-    'How copies of Pipedrive''s tables are kept, as the catalogue says; no request is sent.';
+COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[], text) IS
+    'How copies of all of Pipedrive''s tables, or of one, are kept, as the catalogue says; no request is sent.';
 
 CREATE VIEW pipedrive_internal.source_columns AS
 SELECT c.relation, c.position, c.name, c.type, c.field, c.kind,

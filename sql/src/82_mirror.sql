@@ -219,13 +219,16 @@ COMMENT ON FUNCTION pipedrive_internal.follow_columns(regclass) IS
     'Gives a copy the columns that its foreign table has got, and renames those that were renamed there. Columns that '
     'are gone stay with their last values. True when columns were added.';
 
-CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT NULL, reconcile interval DEFAULT NULL)
+-- NULL has a meaning of its own here, so that what is left out is a time that cannot be.
+CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT '-1', reconcile interval DEFAULT '-1')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    UPDATE pipedrive_internal.copies c SET every = set_sync.every, compare_every = set_sync.reconcile
+    UPDATE pipedrive_internal.copies c
+       SET every = CASE WHEN set_sync.every < '0' THEN c.every ELSE set_sync.every END,
+           compare_every = CASE WHEN reconcile < '0' THEN c.compare_every ELSE reconcile END
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
     IF NOT FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
@@ -236,29 +239,37 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive.set_sync(regclass, interval, interval) IS
     'How often a copy is brought up to date (NULL: in every run), and how often it is compared with the whole table '
-    '(NULL: only when a run is told to).';
+    '(NULL: only when a run is told to). What is left out stays as it is.';
 
 CREATE FUNCTION pipedrive.replace_copy("table" regclass, new_table regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    history regclass;
 BEGIN
     IF NOT pipedrive_internal.keeps(new_table) THEN
         RAISE EXCEPTION 'pipedrive copy: % does not belong to %', new_table, quote_ident(current_user)
               USING ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE pipedrive_internal.copies c
-       SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL, history = NULL
-     WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
+       SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL
+     WHERE c.copy = "table" AND pipedrive_internal.keeps("table")
+    RETURNING c.history INTO history;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
                     ERRCODE = 'wrong_object_type';
     END IF;
     UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";
+    UPDATE pipedrive_internal.restored r SET copy = new_table WHERE r.copy = "table";
+    IF history IS NOT NULL THEN
+        PERFORM pipedrive_internal.end_history("table", history);
+        PERFORM pipedrive_internal.begin_history(new_table, history);
+    END IF;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.replace_copy(regclass, regclass) IS
     'Lets another table, partitioned for instance, take the place of a copy. It has the same columns and key, and is '
-    'loaded by the next run.';
+    'loaded by the next run. Its history goes on.';

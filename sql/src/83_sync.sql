@@ -27,7 +27,8 @@ AS $function$
                OR copied.compared IS DISTINCT FROM run
                AND coalesce(reconcile, pipedrive_internal.is_due(copied.compared, copied.compare_every), false)
                AS wants_all,
-               EXISTS (SELECT FROM pipedrive_internal.pending p WHERE p.copy = copied.copy) AS is_pending
+               EXISTS (SELECT FROM pipedrive_internal.pending p
+                        WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run) AS is_pending
     )
     SELECT CASE how
         WHEN 'whole' THEN CASE WHEN copied.compared IS DISTINCT FROM run THEN 'whole' END
@@ -135,21 +136,20 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_read(pipedrive_internal.copies, text) IS
     'Reads rows of the foreign table into the temporary table pipedrive_fresh; their number.';
 
-CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, server oid)
+CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, tables text[])
 RETURNS regclass[]
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT coalesce(array_agg(child.copy), '{}')
       FROM pipedrive_internal.known_copies mine
-      JOIN pipedrive_internal.declared_copies(ARRAY[sync_children.server]) d ON d.parent = mine.table_name
       JOIN pipedrive_internal.known_copies child
-           ON child.table_name = d.table_name AND child.server = mine.server AND child.schema = mine.schema
+           ON child.table_name = ANY (tables) AND child.server = mine.server AND child.schema = mine.schema
           AND child.owner = mine.owner
      WHERE mine.copy = sync_children.copy;
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, oid) IS
-    'The copies whose rows are read again when a row of this one changes.';
+COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
+    'The copies of these tables whose rows are read again when a row of this one changes.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]
@@ -302,40 +302,71 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name) IS
     'Reads the whole table and makes the copy equal to it.';
 
+CREATE FUNCTION pipedrive_internal.sync_passed_over("copy" regclass)
+RETURNS text[]
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT ARRAY(SELECT jsonb_array_elements_text(
+               pipedrive_internal.ask(k.server, jsonb_build_object('passed_over', k.table_name))))
+      FROM pipedrive_internal.known_copies k WHERE k.copy = sync_passed_over.copy;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_passed_over(regclass) IS
+    'The parents whose rows could not be read since it was called last: Pipedrive refused them, or told that there is '
+    'no such parent.';
+
 CREATE FUNCTION pipedrive_internal.sync_parents(
-    copied pipedrive_internal.copies, children regclass[], parent_copy regclass, parent_key name, parent_column name,
-    step integer)
+    copied pipedrive_internal.copies, children regclass[], run timestamptz, parent_copy regclass, parent_key name,
+    parent_column name, step integer)
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     parents text[];
+    tried_before text[];
     living text[];
+    passed_over text[];
     hanging name := copied.columns ->> parent_column;
     within text;
     asked name;
     number bigint;
     counts bigint[];
 BEGIN
-    SELECT array_agg(p.key) INTO parents
-      FROM (SELECT p.key FROM pipedrive_internal.pending p WHERE p.copy = copied.copy ORDER BY p.key LIMIT step) p;
+    SELECT array_agg(p.key), coalesce(array_agg(p.key) FILTER (WHERE p.tried IS NOT NULL), '{}')
+      INTO parents, tried_before
+      FROM (SELECT p.key, p.tried FROM pipedrive_internal.pending p
+             WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run
+             ORDER BY p.tried NULLS FIRST, p.key LIMIT step) p;
     EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
-    number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
-                                                   ELSE format('WHERE %I = ANY (%L)', asked, living) END);
-    within := format('c.%I = ANY (%L)', hanging, parents);
+    BEGIN
+        number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                       ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+        passed_over := pipedrive_internal.sync_passed_over(copied.copy);
+    EXCEPTION WHEN insufficient_privilege THEN
+        passed_over := pipedrive_internal.sync_passed_over(copied.copy);
+        -- All were refused: an error, unless that is known of each of them.
+        IF NOT (tried_before @> living AND passed_over @> living) THEN
+            RAISE;
+        END IF;
+        number := pipedrive_internal.sync_read(copied, 'WHERE false');
+    END;
+    within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(passed_over)));
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
                    ELSE pipedrive_internal.sync_store(copied, children, within) END;
-    DELETE FROM pipedrive_internal.pending p WHERE p.copy = copied.copy AND p.key = ANY (parents);
+    DELETE FROM pipedrive_internal.pending p
+     WHERE p.copy = copied.copy AND p.key = ANY (parents) AND (p.key <> ALL (passed_over) OR p.key = ANY (tried_before));
+    UPDATE pipedrive_internal.pending p SET tried = run WHERE p.copy = copied.copy AND p.key = ANY (parents);
     RETURN number || counts;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
-    pipedrive_internal.copies, regclass[], regclass, name, name, integer) IS
-    'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too.';
+    pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
+    'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
+    'What cannot be read of a parent that is there stays as it is, and is tried once more by the next run.';
 
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)
@@ -364,8 +395,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;  -- it was dropped
     END IF;
-    SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server]) d
-     WHERE d.table_name = source.table_name;
+    SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
     IF action IS NULL THEN
@@ -394,7 +424,7 @@ BEGIN
         UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
     END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
-    children := pipedrive_internal.sync_children(copied.copy, source.server);
+    children := pipedrive_internal.sync_children(copied.copy, declared.children);
     IF declared.parent IS NOT NULL THEN
         SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key
           FROM pipedrive_internal.known_copies k
@@ -419,8 +449,8 @@ BEGIN
                        copied.copy, parent_key, parent_copy, copied.columns ->> declared.parent_column);
         UPDATE pipedrive_internal.copies c SET compared = run WHERE c.copy = copied.copy;
     ELSE
-        counts := pipedrive_internal.sync_parents(copied, children, parent_copy, parent_key, declared.parent_column,
-                                                  declared.step);
+        counts := pipedrive_internal.sync_parents(copied, children, run, parent_copy, parent_key,
+                                                  declared.parent_column, declared.step);
     END IF;
     PERFORM pipedrive_internal.sync_log_step(copied.copy, run, action, counts, before, NULL, NULL);
     RETURN true;

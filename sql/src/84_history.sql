@@ -39,6 +39,46 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.keep_versions() IS
     'Ends the versions of rows that a statement changed or deleted in a copy, and begins those that it made.';
 
+CREATE FUNCTION pipedrive_internal.begin_history("copy" regclass, history regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    columns text;
+BEGIN
+    -- What the copy holds already
+    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
+      FROM pg_attribute a
+      JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
+     WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM %3$s', history, columns, "copy");
+    EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
+                   'NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    EXECUTE format('CREATE TRIGGER history_of_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.begin_history(regclass, regclass) IS
+    'Keeps the versions of the rows of a copy from now on.';
+
+CREATE FUNCTION pipedrive_internal.end_history("copy" regclass, history regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    EXECUTE format('DROP TRIGGER history_of_insert ON %s', "copy");
+    EXECUTE format('DROP TRIGGER history_of_update ON %s', "copy");
+    EXECUTE format('DROP TRIGGER history_of_delete ON %s', "copy");
+    EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', history);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.end_history(regclass, regclass) IS
+    'Keeps no further versions of the rows of a table, and ends those that are still valid.';
+
 CREATE FUNCTION pipedrive_internal.make_history("copy" regclass)
 RETURNS void
 LANGUAGE plpgsql
@@ -48,7 +88,6 @@ DECLARE
     copied pipedrive_internal.copies;
     place record;
     made regclass;
-    columns text;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = make_history.copy;
     IF copied.history IS NOT NULL AND EXISTS (SELECT FROM pg_class k WHERE k.oid = copied.history) THEN
@@ -67,16 +106,7 @@ BEGIN
     END IF;
     EXECUTE format('CREATE INDEX ON %s (valid_from)', made);
     UPDATE pipedrive_internal.copies c SET history = made WHERE c.copy = make_history.copy;
-    -- What the copy holds already
-    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
-      FROM pg_attribute a WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped;
-    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM %3$s', made, columns, "copy");
-    EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
-    EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
-                   'NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
-    EXECUTE format('CREATE TRIGGER history_of_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    PERFORM pipedrive_internal.begin_history("copy", made);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.make_history(regclass) IS

@@ -71,9 +71,7 @@ DECLARE
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
     SELECT d.* INTO declared
-      FROM pipedrive_internal.known_copies k
-      JOIN pipedrive_internal.declared_copies(ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o
-                                                     WHERE o.copy = "table")) d ON d.table_name = k.table_name
+      FROM pipedrive_internal.known_copies k, pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d
      WHERE k.copy = "table";
     IF cardinality(copied.key) <> 1 OR declared.inserted = '{}' THEN
         RAISE EXCEPTION 'pipedrive copy: rows of % cannot be brought back', "table"

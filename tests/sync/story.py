@@ -89,6 +89,7 @@ class Story:
         self.quiet: set[tuple[str, str]] = set()
         self.versions: dict[tuple[str, str], set[Any]] = defaultdict(set)
         self._words = 0
+        self._doomed: set[tuple[str, str]] = set()
         for kind in KINDS:
             for record in simulator.account[kind.name]:
                 self._note(kind, self._key(kind, record), record.get(kind.text))
@@ -134,7 +135,7 @@ class Story:
 
     def _change(self, kind: Kind) -> list[Change]:
         table = self.simulator.account[kind.name]
-        rows = list(table)
+        rows = [record for record in table if (kind.name, self._key(kind, record)) not in self._doomed]
         if not rows or self.rng.random() < 0.2:
             return self._added(kind, rows)
         record = self.rng.choice(rows)
@@ -143,6 +144,7 @@ class Story:
         chance = self.rng.random()
         if chance < 0.15:
             self.quiet.add((kind.name, key))
+            self._doomed.add((kind.name, key))
             return [{"method": "DELETE", "path": path}, *self._merged(kind, record)]
         if chance < 0.3 and kind.gone:
             self.quiet.add((kind.name, key))
@@ -178,7 +180,11 @@ class Story:
         if kind.name != "persons":
             return []
         winner = self.rng.choice([r["id"] for r in self.simulator.account["persons"]])
-        deals = [r for r in self.simulator.account["deals"] if r["person_id"] == loser["id"]]
+        deals = [
+            r
+            for r in self.simulator.account["deals"]
+            if r["person_id"] == loser["id"] and ("deals", str(r["id"])) not in self._doomed
+        ]
         return [
             {
                 "method": "PATCH",

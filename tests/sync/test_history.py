@@ -70,6 +70,29 @@ def test_a_history_that_begins_later_begins_with_what_is_there(copied: Copied) -
     assert set(copied.rows("SELECT DISTINCT seen_by FROM crm_history.stages")) == {("sync",)}
 
 
+def test_a_table_that_takes_the_place_of_a_copy_goes_on_with_its_history(copied: Copied) -> None:
+    copied.mirror(["deals"], ", history => true")
+    copied.sync()
+    before = copied.value("SELECT clock_timestamp()")
+    rows = present(copied, "crm.deals")
+    copied.run(
+        "ALTER TABLE crm.deals RENAME TO plain;"
+        "CREATE TABLE crm.deals (LIKE crm.plain, PRIMARY KEY (id)) PARTITION BY HASH (id);"
+        "CREATE TABLE crm.deals_0 PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE crm.deals_1 PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "INSERT INTO crm.deals SELECT * FROM crm.plain;"
+        "SELECT pipedrive.replace_copy('crm.plain', 'crm.deals');"
+        "DELETE FROM crm.plain; DROP TABLE crm.plain"
+    )
+    between = copied.value("SELECT clock_timestamp()")
+    changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
+    copied.simulator.change([{"method": "PATCH", "path": "deals/5", "body": changed}])
+    copied.sync()
+    assert as_of(copied, "crm.deals", before) == as_of(copied, "crm.deals", between) == rows
+    now = copied.value("SELECT clock_timestamp()")
+    assert as_of(copied, "crm.deals", now) == present(copied, "crm.deals") != rows
+
+
 def restored(copied: Copied, table: str, moment: dt.datetime, more: str = "") -> list[dict[str, Any]]:
     return [
         row

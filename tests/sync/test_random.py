@@ -1,6 +1,7 @@
 """Random changes, failures, killed and cancelled runs: in the end the copy is equal to the records.
 
-``SYNC_RUNS`` says how many stories there are (2), ``SYNC_STEPS`` how many steps each has (6).
+``SYNC_RUNS`` says how many stories there are (2), ``SYNC_STEPS`` how many steps each has (6), and
+``SYNC_SEED`` the seed of the first one (0).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tools.engine import Server
 
 RUNS = int(os.environ.get("SYNC_RUNS", "2"))
 STEPS = int(os.environ.get("SYNC_STEPS", "6"))
+SEED = int(os.environ.get("SYNC_SEED", "0"))
 # Read by changes: a record whose update_time has moved is up to date after a run.
 BY_CHANGES = ("deals", "persons", "organizations", "activities", "products", "notes", "leads", "files")
 
@@ -27,6 +29,8 @@ BY_CHANGES = ("deals", "persons", "organizations", "activities", "products", "no
 def copied(server: Server) -> Iterator[Copied]:
     with Copied(server, deals=12) as made:
         made.run("ALTER SERVER pipedrive OPTIONS (ADD page_size '5')")
+        # A run has hundreds of statements of its own, whose plans nobody looks at
+        made.run(f"ALTER DATABASE {made.database.database} SET auto_explain.log_min_duration = -1")
         yield made
 
 
@@ -78,7 +82,7 @@ def late(copied: Copied, story: Story) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
+@pytest.mark.parametrize("seed", range(SEED, SEED + RUNS))
 def test_the_copy_becomes_equal_to_the_records(copied: Copied, seed: int) -> None:
     copied.connect_anew()
     copied.run("DROP SCHEMA IF EXISTS crm CASCADE")

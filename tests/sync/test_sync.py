@@ -267,11 +267,29 @@ def test_how_often_is_set_for_each_table(copied: Copied) -> None:
     copied.sync()
     assert [step[0] for step in steps(copied)] == ["crm.stages", "crm.deals"]
     copied.run("SELECT pipedrive.set_sync('crm.deals', every => '1 hour', reconcile => '0')")
-    copied.run("SELECT pipedrive.set_sync('crm.activity_types')")
+    copied.run("SELECT pipedrive.set_sync('crm.activity_types', every => NULL)")
     copied.sync()
     assert [step[0] for step in steps(copied)] == ["crm.activity_types", "crm.stages"]
     copied.sync("crm.deals")
     assert [step[:2] for step in steps(copied)] == [("crm.deals", "changes"), ("crm.deals", "whole")]
+
+
+def test_what_is_not_named_stays_as_it_is(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    times = (
+        "SELECT every::text, compare_every::text FROM pipedrive_internal.copies "
+        "WHERE copy = 'crm.deals'::regclass"
+    )
+    for given, every, compared in (
+        ("", None, "1 day"),
+        ("every => '1 hour'", "01:00:00", "1 day"),
+        ("reconcile => '7 days'", "01:00:00", "7 days"),
+        ("reconcile => NULL", "01:00:00", None),
+        ("every => NULL", None, None),
+        ("every => '2 days', reconcile => '0'", "2 days", "00:00:00"),
+    ):
+        copied.run(f"SELECT pipedrive.set_sync('crm.deals'{', ' if given else ''}{given})")
+        assert copied.rows(times) == [(every, compared)], given
 
 
 def test_a_partitioned_copy_is_kept_like_any_other(copied: Copied) -> None:

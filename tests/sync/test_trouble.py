@@ -101,6 +101,93 @@ def test_a_failing_table_is_named_and_the_others_go_on(copied: Copied) -> None:
     assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
 
 
+NOW = "2026-09-01T12:00:00Z"
+
+
+def followed(copied: Copied) -> tuple[int, int]:
+    """Two deals that have followers."""
+    first, second = sorted({record["deal_id"] for record in copied.simulator.records("deal_followers")})[:2]
+    return first, second
+
+
+def touch(copied: Copied, *deals: int) -> None:
+    copied.simulator.change(
+        [{"method": "PATCH", "path": f"deals/{deal}", "body": {"update_time": NOW}} for deal in deals]
+    )
+
+
+def followers(copied: Copied, deal: int) -> int:
+    return int(copied.value(f"SELECT count(*) FROM crm.deal_followers WHERE deal_id = {deal}"))
+
+
+def asked(copied: Copied) -> int:
+    """How often followers were asked for since the simulator was reset."""
+    return sum("/followers" in request["path"] for request in copied.simulator.requests())
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_rows_of_a_parent_that_does_not_answer_stay(copied: Copied, status: int) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, other = followed(copied)
+    number = followers(copied, refused)
+    copied.simulator.change(
+        [
+            {"method": "POST", "path": "deal_followers", "body": {"deal_id": deal, "user_id": 4_711}}
+            for deal in (refused, other)
+        ]
+    )
+    touch(copied, refused, other)
+    rule = {"match": f"/deals/{refused}/followers", "action": "status", "status": status}
+    copied.simulator.faults([rule])
+    copied.sync()
+    assert followers(copied, refused) == number
+    assert copied.value(f"SELECT count(*) FROM crm.deal_followers WHERE deal_id = {other} AND user_id = 4711")
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 1
+    copied.simulator.faults([])
+    copied.sync()
+    assert copied.different() == {}
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_parent_that_never_answers_is_tried_twice_and_keeps_its_rows_until_it_is_gone(
+    copied: Copied, status: int
+) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, other = followed(copied)
+    number = followers(copied, refused)
+    touch(copied, refused, other)
+    rule = {"match": f"/deals/{refused}/followers", "action": "status", "status": status}
+    copied.simulator.reset()
+    copied.simulator.faults([rule])
+    requests = []
+    for _ in range(3):
+        copied.sync()
+        requests.append(asked(copied))
+    assert requests == [2, 3, 3]
+    assert followers(copied, refused) == number
+    copied.simulator.change([{"method": "DELETE", "path": f"deals/{refused}"}])
+    copied.sync(more=", reconcile => true")
+    assert followers(copied, refused) == 0
+
+
+def test_a_refusal_of_all_is_an_error_and_loses_nothing(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, other = followed(copied)
+    touch(copied, refused, other)
+    copied.simulator.faults([{"match": "/followers", "action": "status", "status": 403}])
+    for _ in range(2):
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert "deal_followers cannot be read (status 403)" in (told.message_detail or "")
+    assert followers(copied, refused) > 0
+    copied.simulator.faults([])
+    copied.sync()
+    assert copied.different() == {}
+
+
 def test_the_end_of_the_days_budget_ends_the_run(copied: Copied) -> None:
     copied.mirror(["pipelines", "stages", "deals", "persons", "products"])
     copied.simulator.configure({"budget": 10})
