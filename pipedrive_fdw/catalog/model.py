@@ -68,7 +68,7 @@ class Column:
                 the content, and "file.name" the name it is sent under
     sent        how it is written where that is not as its type says: ``flag`` 0 or 1, ``number`` of a
                 text, ``text`` of a number, ``utc`` a time as 2026-01-31 23:59:59, ``list`` an array of the
-                one value
+                one value, ``single`` the one element of an array
     shape       of a jsonb that can be given: what the API takes
     """
 
@@ -241,6 +241,8 @@ class Write(Operation):
               of ``fields``
     array     the row is an element of the array of this name: the array is read afresh, changed and sent
               whole; the element is the one whose key columns have the row's values
+    named_by  the property by which the operation names the record, where no column shows it: the record is
+              read afresh, and this fills the last placeholder of the path
     batch     the body is a list of such objects and ``data`` a list of records; one of each is used
     answer    dotted path of the record under ``data``
     bulk      the operation that does the same for many rows of one path, where these wait for COMMIT
@@ -253,8 +255,14 @@ class Write(Operation):
     takes: tuple[str, ...] = ()
     otherwise: Write | None = None
     array: str = ""
+    named_by: str = ""
     batch: bool = False
     bulk: Bulk | None = None
+
+    @property
+    def reads(self) -> bool:
+        """True if the record is read before it is written."""
+        return bool(self.array or self.named_by)
 
 
 @dataclass(frozen=True)

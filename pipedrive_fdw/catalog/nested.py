@@ -209,7 +209,7 @@ def in_activities(
     )
 
 
-def _options(what: str, fields: Table) -> Table:
+def field_options(what: str, fields: Table) -> Table:
     """The options of choices among *what*'s fields; where they are written, by operations of their own."""
     editable = fields.insert is not None
     path = f"{fields.listings[0].path}/{{field_code}}/options"
@@ -276,10 +276,10 @@ TABLES = (
     product_prices(PRODUCTS, PRICE),
     PRODUCT_VARIATION_PRICES,
     *in_activities(ACTIVITIES),
-    _options("deal", DEAL_FIELDS),
-    _options("person", PERSON_FIELDS),
-    _options("organization", ORGANIZATION_FIELDS),
-    _options("product", PRODUCT_FIELDS),
-    _options("project", PROJECT_FIELDS),
-    _options("activity", ACTIVITY_FIELDS),
+    field_options("deal", DEAL_FIELDS),
+    field_options("person", PERSON_FIELDS),
+    field_options("organization", ORGANIZATION_FIELDS),
+    field_options("product", PRODUCT_FIELDS),
+    field_options("project", PROJECT_FIELDS),
+    field_options("activity", ACTIVITY_FIELDS),
 )

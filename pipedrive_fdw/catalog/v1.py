@@ -7,97 +7,31 @@ or never had them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from pipedrive_fdw.catalog.activities import ACTIVITIES
-from pipedrive_fdw.catalog.common import BY_FILTER, CUSTOM_FIELDS, add, change, remove
+from pipedrive_fdw.catalog.common import BY_FILTER, add, change, remove
 from pipedrive_fdw.catalog.contacts import ORGANIZATIONS, PERSONS
 from pipedrive_fdw.catalog.deal_items import DEAL_PRODUCTS
 from pipedrive_fdw.catalog.deals import DEALS, DELETED_DEALS, PIPELINES, STAGES
 from pipedrive_fdw.catalog.links import DEAL_PERSONS, ORGANIZATION_PERSONS
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Get, Listing, Table, read_source
+from pipedrive_fdw.catalog.model import NONE, Filter, Table
 from pipedrive_fdw.catalog.nested import PRICE, contact, in_activities, product_prices
 from pipedrive_fdw.catalog.products import PRODUCTS
+from pipedrive_fdw.catalog.v1_common import absent, dropped, old_column, old_list, old_table
+from pipedrive_fdw.catalog.v1_fields import V1_FIELDS
+from pipedrive_fdw.catalog.v1_followers import V1_FOLLOWERS
+from pipedrive_fdw.catalog.v1_projects import V1_OF_PROJECTS
 from pipedrive_fdw.values.shapes import BOOLEAN, INTEGER, NUMBER, SCALAR, TEXT, list_of, object_of
 
-_TEXT = ("visible_to", "value")  # v1 takes these numbers as text
-
-
-def _column(column: Column, source: str, fixed: bool) -> Column:
-    """*column* as v1 has it: read from *source* ('' when the name is the same), *fixed* when not settable."""
-    settable = not fixed and (column.insert or column.update)
-    body = column.body
-    if source and source != "-":
-        body = read_source(source)[1][0]
-    sent = column.sent
-    if settable and column.type == "timestamptz":
-        sent = "utc"
-    elif settable and column.name in _TEXT:
-        sent = "text"
-    return replace(
-        column,
-        source=source or column.source,
-        body=body if settable else column.body,
-        sent=sent if settable else "",
-        include=False,
-        insert=column.insert and not fixed,
-        update=column.update and not fixed,
-        required=column.required and not fixed,
-    )
-
-
-def _old(
-    table: Table, path: str, sources: Mapping[str, str], fixed: str, listings: tuple[Listing, ...]
-) -> Table:
-    """*table* by the operations of v1 at *path*; *fixed* names the columns that v1 cannot set."""
-    if table.custom_fields:
-        sources = {**sources, CUSTOM_FIELDS.name: "#"}
-    unset = fixed.split()
-    one = path + "/{id}"
-    writes = {"insert": add(path, 1), "update": change(one, 1), "delete": remove(one, 1)}
-    return replace(
-        table,
-        columns=tuple(_column(c, sources.get(c.name, ""), c.name in unset) for c in table.columns),
-        listings=listings,
-        get=Get(one, tokens=2, version=1),
-        insert=writes["insert"],
-        update=writes["update"],
-        delete=writes["delete"],
-    )
-
-
-def _list(
-    path: str, tokens: int = 20, sorts: str = "", paging: str = OFFSET, filters: tuple[Filter, ...] = ()
-) -> Listing:
-    return Listing(
-        path,
-        tokens=tokens,
-        version=1,
-        paging=paging,
-        filters=filters,
-        sorts=tuple(sorts.split()),
-        null_is_empty=paging == OFFSET,
-    )
-
-
-def _absent(names: str) -> dict[str, str]:
-    return dict.fromkeys(names.split(), "-")
-
-
-def _dropped(names: str) -> dict[str, str]:
-    """The properties that version 2 has no more; attrs shows them."""
-    return dict.fromkeys(names.split(), "version 2 has it no more; it stands in attrs")
-
-
-_DEAL_DROPPED = _dropped(
+_DEAL_DROPPED = dropped(
     "active acv_currency arr_currency mrr_currency creator_user_id formatted_value formatted_weighted_value "
     "last_activity_date next_activity_date next_activity_duration next_activity_note next_activity_subject "
     "next_activity_time next_activity_type org_hidden org_name owner_name person_hidden person_name "
     "rotten_time stage_order_nr weighted_value weighted_value_currency"
 )
 _CONTACT = "company_id first_char label last_activity_date next_activity_date next_activity_time owner_name"
-_PERSON_DROPPED = _dropped(f"{_CONTACT} org_name")
+_PERSON_DROPPED = dropped(f"{_CONTACT} org_name")
 _BY_OWNER = Filter("owner_id", "user_id", share=0.1)
 _COUNTS = (
     "email_messages_count activities_count done_activities_count undone_activities_count files_count "
@@ -106,7 +40,7 @@ _COUNTS = (
 _CONTACT_SORTS = f"id name add_time update_time {_COUNTS} open_deals_count closed_deals_count"
 
 _DEAL_LIST = replace(
-    _list(
+    old_list(
         "/deals",
         sorts="id title value currency status stage_id pipeline_id add_time update_time stage_change_time "
         f"probability lost_reason close_time won_time lost_time expected_close_date {_COUNTS}",
@@ -127,11 +61,11 @@ _DEAL_SOURCES = {
     "is_deleted": "deleted",
     "label_ids": "list:label",
     "smart_bcc_email": "cc_email",
-    **_absent("archive_time source_lead_id"),
+    **absent("archive_time source_lead_id"),
 }
 
 V1_DEALS = replace(
-    _old(
+    old_table(
         DEALS,
         "/deals",
         _DEAL_SOURCES,
@@ -163,7 +97,7 @@ V1_DEALS = V1_DEALS.with_changes(
 V1_DELETED_DEALS = replace(
     DELETED_DEALS,
     columns=tuple(
-        _column(c, {**_DEAL_SOURCES, "custom_fields": "#"}.get(c.name, ""), True)
+        old_column(c, {**_DEAL_SOURCES, "custom_fields": "#"}.get(c.name, ""), True)
         for c in DELETED_DEALS.columns
     ),
     listings=tuple(
@@ -186,26 +120,26 @@ _PERSON_SOURCES = {
     "is_deleted": "not:active_flag",
     "picture_id": "id:picture_id",
     "smart_bcc_email": "cc_email",
-    **_absent(
+    **absent(
         "postal_address notes im birthday job_title participant_open_deals_count "
         "participant_closed_deals_count marketing_status doi_status"
     ),
 }
 
 V1_PERSONS = replace(
-    _old(
+    old_table(
         PERSONS,
         "/persons",
         _PERSON_SOURCES,
         "postal_address notes im birthday job_title",
-        (_list("/persons", sorts=_CONTACT_SORTS, filters=(BY_FILTER, _BY_OWNER)),),
+        (old_list("/persons", sorts=_CONTACT_SORTS, filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
     left_out=_PERSON_DROPPED,
 )
 
 V1_ORGANIZATIONS = replace(
-    _old(
+    old_table(
         ORGANIZATIONS,
         "/organizations",
         {
@@ -213,17 +147,17 @@ V1_ORGANIZATIONS = replace(
             "is_deleted": "not:active_flag",
             "address": "parts:address",
             "smart_bcc_email": "cc_email",
-            **_absent("website linkedin industry annual_revenue employee_count"),
+            **absent("website linkedin industry annual_revenue employee_count"),
         },
         "address website linkedin industry annual_revenue employee_count",
-        (_list("/organizations", sorts=f"{_CONTACT_SORTS} people_count", filters=(BY_FILTER, _BY_OWNER)),),
+        (old_list("/organizations", sorts=f"{_CONTACT_SORTS} people_count", filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
-    left_out=_dropped(f"{_CONTACT} country_code picture_id"),
+    left_out=dropped(f"{_CONTACT} country_code picture_id"),
 )
 
 V1_ACTIVITIES = replace(
-    _old(
+    old_table(
         ACTIVITIES,
         "/activities",
         {
@@ -232,12 +166,12 @@ V1_ACTIVITIES = replace(
             "is_deleted": "not:active_flag",
             "busy": "busy_flag",
             "location": "parts:location",
-            **_absent("priority outcome"),
+            **absent("priority outcome"),
         },
         "location priority outcome",
         (
             replace(
-                _list(
+                old_list(
                     "/activities",
                     filters=(BY_FILTER, Filter("type", share=0.2), Filter("done", shape="flag", share=0.5)),
                 ),
@@ -246,7 +180,7 @@ V1_ACTIVITIES = replace(
         ),
     ),
     hidden=(("active_flag", False),),
-    left_out=_dropped(
+    left_out=dropped(
         "assigned_to_user_id calendar_sync_include_context company_id deal_dropbox_bcc deal_title file "
         "gcal_event_id google_calendar_etag google_calendar_id last_notification_time "
         "last_notification_user_id notification_language_id org_name owner_name person_dropbox_bcc "
@@ -275,12 +209,12 @@ V1_ACTIVITIES = V1_ACTIVITIES.with_changes(
 )
 
 V1_PRODUCTS = replace(
-    _old(
+    old_table(
         PRODUCTS,
         "/products",
         {"is_deleted": "not:active_flag", "is_linkable": "selectable", "owner_id": "id:owner_id"},
         "category",
-        (_list("/products", filters=(BY_FILTER, _BY_OWNER)),),
+        (old_list("/products", filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
 )
@@ -292,15 +226,15 @@ V1_PRODUCTS = V1_PRODUCTS.with_changes(
 )
 
 V1_PIPELINES = replace(
-    _old(
+    old_table(
         PIPELINES,
         "/pipelines",
         {"is_deleted": "not:active", "is_deal_probability_enabled": "deal_probability"},
         "",
-        (_list("/pipelines", tokens=10, paging=NONE),),
+        (old_list("/pipelines", tokens=10, paging=NONE),),
     ),
     hidden=(("active", False),),
-    left_out=_dropped("selected url_title"),
+    left_out=dropped("selected url_title"),
 )
 V1_PIPELINES = V1_PIPELINES.with_changes(
     columns=tuple(
@@ -310,7 +244,7 @@ V1_PIPELINES = V1_PIPELINES.with_changes(
 )
 
 V1_STAGES = replace(
-    _old(
+    old_table(
         STAGES,
         "/stages",
         {
@@ -319,21 +253,21 @@ V1_STAGES = replace(
             "days_to_rotten": "rotten_days",
         },
         "",
-        (_list("/stages", tokens=10, filters=(Filter("pipeline_id", share=0.3),)),),
+        (old_list("/stages", tokens=10, filters=(Filter("pipeline_id", share=0.3),)),),
     ),
     hidden=(("active_flag", False),),
-    left_out=_dropped("pipeline_deal_probability pipeline_name"),
+    left_out=dropped("pipeline_deal_probability pipeline_name"),
 )
 
 V1_DEAL_PRODUCTS = replace(
     DEAL_PRODUCTS,
     columns=tuple(
-        _column(c, {"is_enabled": "enabled_flag", "update_time": "last_edit"}.get(c.name, ""), False)
+        old_column(c, {"is_enabled": "enabled_flag", "update_time": "last_edit"}.get(c.name, ""), False)
         for c in DEAL_PRODUCTS.columns
     ),
-    listings=(_list("/deals/{deal_id}/products"),),
+    listings=(old_list("/deals/{deal_id}/products"),),
     hidden=(("active_flag", False),),
-    left_out=_dropped("active_flag product quantity_formatted sum_formatted"),
+    left_out=dropped("active_flag product quantity_formatted sum_formatted"),
     insert=add("/deals/{deal_id}/products", 1),
     update=change("/deals/{deal_id}/products/{id}", 1),
     delete=remove("/deals/{deal_id}/products/{id}", 1),
@@ -347,7 +281,7 @@ _PERSONS_READ = {
 V1_DEAL_PERSONS = replace(
     DEAL_PERSONS,
     columns=tuple(_PERSONS_READ.get(c.name, c) for c in DEAL_PERSONS.columns),
-    listings=(_list("/deals/{deal_id}/persons"),),
+    listings=(old_list("/deals/{deal_id}/persons"),),
     hidden=V1_PERSONS.hidden,
     left_out=_PERSON_DROPPED,
 )
@@ -384,5 +318,8 @@ _CHANGED = (
         version=1,
     ),
     *in_activities(V1_ACTIVITIES, {"primary": "primary_flag", "email": "email_address"}, version=1),
+    *V1_FIELDS,
+    *V1_FOLLOWERS,
+    *V1_OF_PROJECTS,
 )
 CHANGED: dict[str, Table] = {table.name: table for table in _CHANGED}

@@ -29,7 +29,7 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
             faults.append(f"{where}: type {column.type} has no codec")
         if column.reader not in ("", *READERS):
             faults.append(f"{where}: has an unknown reader")
-        if column.sent not in ("", "flag", "number", "text", "utc", "list"):
+        if column.sent not in ("", "flag", "number", "text", "utc", "list", "single"):
             faults.append(f"{where}: is sent in an unknown form")
         if column.required and not column.insert:
             faults.append(f"{where}: is required but cannot be given")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipedrive_fdw.catalog.model import Operation, Table
+from pipedrive_fdw.catalog.model import Operation, Table, Write
 from pipedrive_fdw.plan.paths import Batches, Children, Gets, Lists, ScanPlan, Step
 
 _SHOWN_CALLS = 5
@@ -87,13 +87,20 @@ def explain_write(table: Table, verb: str) -> Iterator[str]:
     """What a write of *table* sends for each row, and what that costs."""
     op = {"INSERT": table.insert, "UPDATE": table.update, "DELETE": table.delete}[verb]
     sent: list[Operation] = [] if op is None else [op]
-    if op is not None and op.array:
+    if op is not None and op.reads:
         sent.insert(0, table.get or table.listings[0])
     for one in sent:
-        yield f"For each row: {one.method} /api/v{one.version}{one.path}"
+        yield f"For each row: {one.method} /api/v{one.version}{_named_path(one)}"
     for column, instead in table.instead.items() if verb == "UPDATE" else ():
         yield f"For each row that sets {column}: {instead.method} /api/v{instead.version}{instead.path}"
     yield f"Tokens: {sum(one.tokens for one in sent)} a row"
+
+
+def _named_path(op: Operation) -> str:
+    """The path of *op* with the property in it by which the operation names the record."""
+    if not isinstance(op, Write) or not op.named_by:
+        return op.path
+    return op.path.replace("{" + op.placeholders[-1] + "}", "{" + op.named_by + "}")
 
 
 def _prices(step: Step) -> Iterator[str]:

@@ -221,11 +221,20 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             return utc_text(value)
         if column.sent == "list":
             return [CODECS[column.type].dump(value)]
+        if column.sent == "single":
+            return _single(CODECS[column.type].dump(value))
         return CODECS[column.type].dump(value)
     except (ValueError, TypeError, AttributeError) as error:
         raise WriteError(
             f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))
         ) from None
+
+
+def _single(values: list[Any]) -> Any:
+    """The one element of *values*, None where there is none. Raises ValueError for several."""
+    if len(values) > 1:
+        raise ValueError("this version of the API takes one element alone")
+    return values[0] if values else None
 
 
 def encoded(change: Change) -> tuple[bytes | None, str]:

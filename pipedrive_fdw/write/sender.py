@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 import orjson
@@ -55,7 +55,7 @@ class Sender:
     def price(self, change: Change) -> int:
         """The tokens of *change*, the read before it included."""
         table = self.table
-        read = (table.get or table.listings[0]).tokens if change.op.array else 0
+        read = (table.get or table.listings[0]).tokens if change.op.reads else 0
         return change.op.tokens + read
 
     def send(self, write: RowWrite, requests: RequestScope) -> Values:
@@ -67,6 +67,8 @@ class Sender:
         try:
             if change.op.array:
                 change = self._with_array(write, requests)
+            if change.op.named_by:
+                change = self._with_name(write, requests)
             body, content_type = encoded(change)
             answer = requests.send(change.op, change.path, body, content_type)
         except PipedriveError as error:
@@ -141,6 +143,17 @@ class Sender:
         else:
             array = arrays.removed(table, elements, old)
         return Change(change.op, change.path, {change.op.array: array}, key=change.key)
+
+    def _with_name(self, write: RowWrite, requests: RequestScope) -> Change:
+        """The change at the path that names the record, which is read for it."""
+        change, op = write.change, write.change.op
+        name = self._record(op, write.row, requests).get(op.named_by)
+        if not isinstance(name, (int, str)):
+            raise WriteError(
+                f"this row of {self.table.name} cannot be changed",
+                detail=f"Pipedrive names it by {op.named_by}, and does not show that.",
+            )
+        return replace(change, path=fill(op.path, {**write.row, op.placeholders[-1]: name}))
 
     def _record(self, op: Write, row: Values, requests: RequestScope) -> Mapping[str, Any]:
         """The record that *op* changes, read now: by its get, or else from its list.

@@ -65,6 +65,7 @@ def check(account: LiveAccount, table: str, unknown: frozenset[str] = frozenset(
 
 # What version 1 shows in another form (jsonb as it came, as custom_fields everywhere), and what its schemas
 # leave out, so that the simulator does too, although their examples have it.
+_FIELDS = ("deal", "person", "organization", "product", "activity")
 OLD_DIFFERS = {
     "products": {"description", "category", "add_time", "update_time", "prices"},
     "deal_products": {
@@ -74,6 +75,8 @@ OLD_DIFFERS = {
         "billing_start_date",
     },
     "activities": {"participants", "attendees"},
+    **{f"{what}_field_options": {"color"} for what in _FIELDS},
+    **{f"{what}_fields": {"field_type", "options", "subfields"} for what in _FIELDS},
 }
 
 ALL = sorted(name for name, table in TABLES.items() if not table.local)

@@ -330,6 +330,8 @@ def _write_faults(table: Table, verb: str, write: Write) -> list[str]:
         return [*faults, f"{where} takes {encoding or 'no body'}, not {write.encoding or 'no body'}"]
     if write.answer and _answer(found, write) is None:
         faults.append(f"{where} does not answer with data.{write.answer}")
+    if write.named_by:
+        faults += _name_faults(table, where, write)
     if body is None:
         return faults
     schema = flat(found.root, body)
@@ -344,6 +346,16 @@ def _write_faults(table: Table, verb: str, write: Write) -> list[str]:
         if not schema["properties"]:
             return faults
     return [*faults, *_body_faults(table, verb, write, found, schema)]
+
+
+def _name_faults(table: Table, where: str, write: Write) -> list[str]:
+    """Whether the records that are read for it have the property that names them."""
+    for op in (table.get,) if table.get is not None else table.listings:
+        listed = find(op)
+        record = None if listed is None else record_schema(listed, getattr(op, "rows", "*"))
+        if record is None or write.named_by not in record["properties"]:
+            return [f"{where}: GET {op.path} does not show {write.named_by}"]
+    return []
 
 
 def _answer(found: Found, write: Write) -> Any:
@@ -389,6 +401,8 @@ def _form_faults(where: str, column: Column, schema: Any) -> list[str]:
     form = ""
     if kind == "array" and not column.is_list:
         form = "list"
+    elif column.is_list and kind in ("integer", "number"):
+        form = "single"
     elif column.type == "boolean" and kind in ("integer", "number"):
         form = "flag"
     elif column.type == "text" and kind in ("integer", "number"):

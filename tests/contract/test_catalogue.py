@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
 import pytest
 
-from pipedrive_fdw.catalog import FAMILIES, TABLES
+from pipedrive_fdw.catalog import FAMILIES, TABLES, tables_of
 from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Table
+from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
 from tests.contract.catalogue import EXTRA, operation_faults, table_faults
+from tests.contract.found import find, operations
 from tests.contract.openapi import folder
 from tests.contract.structure import argument_faults
 
@@ -49,6 +51,23 @@ def test_the_catalogue_of_version_1_is_sound_and_shows_the_same_columns() -> Non
 @pytest.mark.parametrize("table", CHANGED.values(), ids=lambda table: table.name)
 def test_the_declaration_of_version_1_is_that_of_the_files(table: Table) -> None:
     assert table_faults(table, core_v1=True) == []
+
+
+def _known_to_version_1(tables: Mapping[str, Table]) -> set[str]:
+    """The operations of version 2 in *tables* that version 1 has at the same path."""
+    found = set()
+    for table in tables.values():
+        for op in operations(table):
+            method = "PUT" if op.method == "PATCH" else op.method
+            if op.version == 2 and find(Operation(op.path, 0, 1, method)) is not None:
+                found.add(f"{table.name}: {op.method} {op.path}")
+    return found
+
+
+@needs_files
+def test_api_version_1_uses_version_1_for_all_that_it_ever_had() -> None:
+    assert _known_to_version_1(tables_of("v1")) == set()
+    assert "deals: GET /deals" in _known_to_version_1(TABLES)
 
 
 @needs_files
@@ -289,6 +308,23 @@ WRONG: dict[str, tuple[Table, str]] = {
     "key that only answers have": (
         _column(TABLES["deal_fields"], "options", shape=list_of(object_of(label=TEXT).requiring("label"))),
         "deal_fields: POST /dealFields: options[] shows color",
+    ),
+    "name of the record": (
+        replace(
+            TABLES["deal_followers"],
+            delete=replace(CHANGED["deal_followers"].delete, named_by="number"),
+            listings=CHANGED["deal_followers"].listings,
+        ),
+        "deal_followers: DELETE /deals/{deal_id}/followers/{user_id}: GET /deals/{deal_id}/followers does not "
+        "show number",
+    ),
+    "single element": (
+        replace(
+            TABLES["projects"],
+            columns=tuple(replace(c, sent="") for c in CHANGED["projects"].columns),
+            insert=CHANGED["projects"].insert,
+        ),
+        "projects: POST /projects wants org_ids as single, not as bigint[]",
     ),
     "answer": (
         _write(GOALS, "insert", answer="target"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipedrive_fdw.catalog.left_out import COMMANDS, LEFT_OUT, SUPERSEDED
+from pipedrive_fdw.catalog.left_out import COMMANDS, LEFT_OUT
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.catalog.operations import METHODS, documented, known_as, price
 from tests.contract.catalogue import operation_faults
@@ -45,10 +45,6 @@ def test_the_documented_operations_are_those_of_the_files() -> None:
 def test_at_most_forty_operations_are_left_out_each_with_a_reason() -> None:
     assert len(LEFT_OUT) <= 40
     assert all(len(reason) > 20 for reason in LEFT_OUT.values())
-
-
-def test_what_is_superseded_is_of_version_1_and_its_successor_of_version_2() -> None:
-    assert all(old.startswith("v1 ") and new.startswith("v2 ") for old, new in SUPERSEDED.items())
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES, tables_of
-from pipedrive_fdw.catalog.left_out import COMMANDS, LEFT_OUT, SUPERSEDED
+from pipedrive_fdw.catalog.left_out import COMMANDS, LEFT_OUT
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.catalog.operations import documented, known_as, tokens
 from tests.contract.found import operations
@@ -53,13 +53,11 @@ def ways() -> Mapping[str, list[str]]:
 
 
 def faults() -> list[str]:
-    """Each operation that nothing reaches, and each that is said to be left out or superseded and is not."""
-    known, named = ways(), (*LEFT_OUT, *SUPERSEDED)
-    wrong = [f"{name} is reached by nothing" for name, by in known.items() if not by and name not in named]
-    wrong += [f"{name} is left out, and reached by {known[name][0]}" for name in named if known.get(name)]
-    wrong += [f"{name} is left out twice" for name in LEFT_OUT if name in SUPERSEDED]
-    wrong += [f"{name} is reached by nothing" for name in SUPERSEDED.values() if not known.get(name)]
-    return wrong + [f"{name} is no operation of the API" for name in named if name not in known]
+    """Each operation that nothing reaches, and each that is said to be left out and is not."""
+    known = ways()
+    wrong = [f"{name} is reached by nothing" for name, by in known.items() if not by and name not in LEFT_OUT]
+    wrong += [f"{name} is left out, and reached by {known[name][0]}" for name in LEFT_OUT if known.get(name)]
+    return wrong + [f"{name} is no operation of the API" for name in LEFT_OUT if name not in known]
 
 
 def coverage_page() -> str:
@@ -74,26 +72,15 @@ def coverage_page() -> str:
             "# The whole API",
             "",
             f"Pipedrive documents {len(by)} operations. {len(reached)} of them are reached by a table, a",
-            f"function or a command. Of {len(SUPERSEDED)} the newer version is. {len(left)} are left out,",
-            "with the reason. A test holds this page against Pipedrive's OpenAPI files. The function",
-            "[`request()`](procedures.md) sends any operation that answers JSON, also one that is left out.",
+            f"function or a command. {len(left)} are left out, with the reason. A test holds this page",
+            "against Pipedrive's OpenAPI files. The function [`request()`](procedures.md) sends any",
+            "operation, also one that is left out.",
             "",
             "## Reached",
             "",
             "| operation | tokens | reached by |",
             "| --- | --- | --- |",
             *(f"| {_shown(name)} | {tokens(name)} | {', '.join(way)} |" for name, way in reached.items()),
-            "",
-            "## Superseded",
-            "",
-            "Version 2 does the same, and the tables use that one.",
-            "",
-            "| operation | tokens | version 2 |",
-            "| --- | --- | --- |",
-            *(
-                f"| {_shown(old)} | {tokens(old)} | {_shown(SUPERSEDED[old])} |"
-                for old in sorted(SUPERSEDED, key=_place)
-            ),
             "",
             "## Left out",
             "",

@@ -22,5 +22,6 @@ from tests.simulator.families import (  # noqa: F401 - importing registers them
     teams,
     users,
     v1_core,
+    v1_projects,
     work,
 )

@@ -6,10 +6,12 @@ v2 has neither times nor numbers of fields; v1's rows of subfields have no id.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from tests.simulator.account import Account
 from tests.simulator.custom import ENTITIES
+from tests.simulator.listing import list_page
 from tests.simulator.model import Collection, Record, always
 from tests.simulator.refusal import Refusal, invalid, missing
 from tests.simulator.routes import Call, Reply, done, serves
@@ -254,6 +256,22 @@ _V1_TYPES = {
 }  # fmt: skip
 
 
+def _keyed_parts(field: Record) -> list[tuple[str, Record]]:
+    """The parts of a field by the keys that records have for them."""
+    return [(f"{field['field_code']}_{part['field_code']}", part) for part in field["subfields"] or ()]
+
+
+def _with_parts(fields: Iterable[Record]) -> list[Record]:
+    """The fields, and the parts of each, which are fields of their own in the lists of v1."""
+    out = []
+    for field in fields:
+        out.append(field)
+        for key, part in _keyed_parts(field):
+            own = {n: v for n, v in part.items() if n != "field_code"}
+            out.append({**field, **own, "field_code": key, "subfields": None, "_id": None, "_is_part": True})
+    return out
+
+
 def as_v1(field: Record, entity: str) -> Record:
     custom = field["is_custom_field"]
     options = [{"id": o["id"], "label": o["label"]} for o in field["options"] or ()]
@@ -282,10 +300,14 @@ def as_v1(field: Record, entity: str) -> Record:
     }
     if options:
         out["options"] = options
+    if field["subfields"]:
+        out["subfields"] = [{"key": key, "name": part["field_name"]} for key, part in _keyed_parts(field)]
+    if field.get("_is_part"):
+        out.update(id=None, is_subfield=True)
     if entity == "product":
         out["field_type"] = "varchar" if kind == "visible_to" else kind
-        for name in ("index_visible_flag", "details_visible_flag"):
-            out.pop(name)
+        for name in ("index_visible_flag", "details_visible_flag", "subfields"):
+            out.pop(name, None)
     elif entity == "note":
         names = [
             "id",
@@ -329,6 +351,14 @@ _KEYED = ("deal", "person", "organization", "product")
 
 def _v1(verb: str, tail: str = "") -> list[str]:
     return [f"{verb} /{entity}Fields{tail}" for entity in _KEYED]
+
+
+@serves(1, *_v1("GET"))
+def v1_list(call: Call) -> Reply:
+    collection = V1[_entity(call)]
+    fields = call.account[collection.table]
+    # The schema of products' fields alone has no parts
+    return list_page(call, collection, list(fields) if _entity(call) == "product" else _with_parts(fields))
 
 
 @serves(1, *_v1("GET", "/{id}"))

@@ -110,6 +110,38 @@ PROJECTS = Collection(
         "custom_fields": None,
     },
 )
+TASKS = Collection(
+    "tasks",
+    "/tasks",
+    bare_end=True,
+    filters={
+        "is_done": flag("is_done"),
+        "is_milestone": flag("is_milestone"),
+        "assignee_id": holds("assignee_ids"),
+        **numbers("project_id"),
+        "parent_task_id": _parent_task,
+    },
+    references={"project_id": "projects", "parent_task_id": "tasks"},
+    soft=None,
+    settle=_settle_task,
+    blank={
+        "id": None,
+        "title": None,
+        "creator_id": None,
+        "description": None,
+        "project_id": None,
+        "is_done": False,
+        "is_milestone": False,
+        "due_date": None,
+        "start_date": None,
+        "parent_task_id": None,
+        "assignee_ids": [],
+        "priority": None,
+        "add_time": None,
+        "update_time": None,
+        "marked_as_done_time": None,
+    },
+)
 declare(
     PROJECTS,
     Collection(
@@ -121,38 +153,7 @@ declare(
         filters=_FILTERS,
         entity="project",
     ),
-    Collection(
-        "tasks",
-        "/tasks",
-        bare_end=True,
-        filters={
-            "is_done": flag("is_done"),
-            "is_milestone": flag("is_milestone"),
-            "assignee_id": holds("assignee_ids"),
-            **numbers("project_id"),
-            "parent_task_id": _parent_task,
-        },
-        references={"project_id": "projects", "parent_task_id": "tasks"},
-        soft=None,
-        settle=_settle_task,
-        blank={
-            "id": None,
-            "title": None,
-            "creator_id": None,
-            "description": None,
-            "project_id": None,
-            "is_done": False,
-            "is_milestone": False,
-            "due_date": None,
-            "start_date": None,
-            "parent_task_id": None,
-            "assignee_ids": [],
-            "priority": None,
-            "add_time": None,
-            "update_time": None,
-            "marked_as_done_time": None,
-        },
-    ),
+    TASKS,
     Collection("boards", "/boards", visible=always, soft=None, order=(("order_nr", False),), blank=_NAMED),
     Collection(
         "phases",
@@ -177,12 +178,16 @@ declare(
 )
 
 
-@serves(2, "POST /projects/{id}/archive")
-def archive(call: Call) -> Reply:
+def archive_project(call: Call) -> Record:
     project = call.account.get("projects", call.key())
     project["archive_time"] = project["update_time"] = call.account.now("v2", project["update_time"])
     call.account["projects"].put(project)
-    return done(project)
+    return project
+
+
+@serves(2, "POST /projects/{id}/archive")
+def archive(call: Call) -> Reply:
+    return done(archive_project(call))
 
 
 # ---- plans: what stands in which phase and group

