@@ -315,8 +315,8 @@ WRONG: dict[str, tuple[Table, str]] = {
             delete=replace(CHANGED["deal_followers"].delete, named_by="number"),
             listings=CHANGED["deal_followers"].listings,
         ),
-        "deal_followers: DELETE /deals/{deal_id}/followers/{user_id}: GET /deals/{deal_id}/followers does not "
-        "show number",
+        "deal_followers: DELETE /deals/{deal_id}/followers/{user_id}: GET /deals/{deal_id}/followers does "
+        "not show number",
     ),
     "single element": (
         replace(
