@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import encodings.aliases
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
@@ -33,6 +34,7 @@ from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
+from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
 from pipedrive_fdw.write.writable import check_writable, writable_verbs
@@ -222,7 +224,14 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
     request = read_request(asked["plan"], asked["values"])
     request = replace(request, reads=Reads(asked["reads"]))
-    return table.scan(request, asked["scan"], asked["command"])
+    rows = table.scan(request, asked["scan"], asked["command"])
+    places = table.bound.bytea_places
+    return map(partial(_with_bytes, places), rows) if places else rows
+
+
+def _with_bytes(places: Collection[int], row: Row) -> Row:
+    """*row* with bytes at *places*: Multicorn hands a bytea over as it is, past the type's input function."""
+    return [bytes.fromhex(v[2:]) if n in places and v is not None else v for n, v in enumerate(row)]
 
 
 # ---- questions about none

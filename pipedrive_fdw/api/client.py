@@ -185,6 +185,31 @@ class Client:
             spent.wait(wait)
             self._sleep(wait, exchange)
 
+    def download(self, address: str, *, exchange: Exchange, spent: Spent) -> Answer:
+        """The file at *address*, which an answer has named. No credential goes there, and no token is spent.
+
+        Raises ProtocolError for an address that is neither encrypted nor the API's own, ApiError where the
+        storage refuses, ConnectError when no answer came.
+        """
+        here = Request("GET", self.credential.sign(exchange).base_url)
+        request, attempt = _elsewhere(here, address), 0
+        while True:
+            attempt += 1
+            spent.add(0)
+            try:
+                content = self._transport.send(request, exchange)
+            except ConnectError as error:
+                failure = Failure("GET", 0, {}, arrived=error.arrived, lasting=error.lasting)
+                wait = None if exchange.aborted else next_wait(failure, attempt)
+                if wait is None:
+                    raise
+                spent.wait(wait)
+                self._sleep(wait, exchange)
+                continue
+            if content.status >= 300:
+                raise _refused(request, content)[1]
+            return Answer({}, content.headers, content.body)
+
     def _turn(self, request: Request, exchange: Exchange, spent: Spent) -> Turn:
         """Waits until the request may leave. Raises Cancelled when its exchange is given up before."""
         turn = self.limits.take(_is_search(request), exchange)
@@ -203,7 +228,8 @@ class Client:
         try:
             response = content = self._transport.send(request, exchange)
             if file and response.status in _ELSEWHERE:
-                content = self._transport.send(_elsewhere(request, response), exchange)
+                location = response.headers.get("location", "")
+                content = self._transport.send(_elsewhere(request, location), exchange)
         except ConnectError as error:
             failure = Failure(request.method, 0, {}, arrived=error.arrived, lasting=error.lasting)
             if not error.arrived:
@@ -228,12 +254,12 @@ class Client:
         return Answer({}, content.headers, content.body)
 
 
-def _elsewhere(request: Request, response: Response) -> Request:
-    """The request for the file that *response* says is elsewhere, without anything that signs *request*.
+def _elsewhere(request: Request, location: str) -> Request:
+    """The request for the file at *location*, as *request* has answered, without anything that signs it.
 
     Raises ProtocolError for an address that is neither encrypted nor the API's own.
     """
-    url = urljoin(request.url, response.headers.get("location", ""))
+    url = urljoin(request.url, location)
     there, here = urlsplit(url), urlsplit(request.url)
     own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, add, change, parent, ref, remove
-from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Parent, Table, Write
+from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Download, Get, Listing, Parent, Table, Write
 
 _LINKS = (
     ref("deal_id", "deals", "The deal.", insert=True),
@@ -21,6 +21,7 @@ _LINKED = (
     ref("project_id", "projects", "The project.", insert=True),
 )
 
+_DOWNLOAD = Download("/files/{id}/download", tokens=20, version=1)
 FILES = Table(
     name="files",
     doc="Files, uploaded or linked. An INSERT gives content, or item_type, item_id, remote_id and "
@@ -59,7 +60,14 @@ FILES = Table(
             source="-",
         ),
         Column("item_id", "bigint", "For a link: id of that record; only written.", insert=True, source="-"),
-        Column("content", "bytea", "What is uploaded; only written.", insert=True, source="-", body="file"),
+        Column(
+            "content",
+            "bytea",
+            "The bytes of the file: a download for each row that shows them, NULL of a linked one.",
+            insert=True,
+            extended=True,
+            body="file",
+        ),
     ),
     listings=(
         Listing(
@@ -73,6 +81,7 @@ FILES = Table(
         ),
     ),
     get=Get("/files/{id}", tokens=2, version=1),
+    download=_DOWNLOAD,
     hidden=(("active_flag", False),),
     insert=add(
         "/files/remoteLink",
@@ -118,6 +127,7 @@ def _files_of(what: str, column: str, table: str, names: str = "") -> Table:
             ),
         ),
         key=(column, "id"),
+        download=_DOWNLOAD,
         parent=Parent(table, column),
         hidden=FILES.hidden,
         rows=2_000,
@@ -140,11 +150,19 @@ PRODUCT_IMAGES = Table(
         ADD_TIME,
         Column("mime_type", "text", "Type of the image, like image/png."),
         Column("name", "text", "Name of the file."),
-        replace(
-            _only_written(Column("content", "bytea", "The image", body="data", required=True)), update=True
+        Column(
+            "content",
+            "bytea",
+            "The image, read from public_url.",
+            insert=True,
+            update=True,
+            required=True,
+            extended=True,
+            body="data",
         ),
     ),
     listings=(Listing(_PRODUCT_IMAGE, tokens=10, paging=NONE, rows="*", null_is_empty=True),),
+    download=Download("", tokens=0, address="public_url"),
     key=("product_id",),
     parent=Parent("products", "product_id"),
     present=("id",),
@@ -166,7 +184,15 @@ PERSON_PICTURES = Table(
         Column("active_flag", "boolean", "Whether it is active."),
         Column("file_size", "bigint", "Size in bytes."),
         Column("pictures", "jsonb", "Addresses by size: {128: …, 512: …}."),
-        _only_written(Column("content", "bytea", "The picture", body="file", required=True)),
+        Column(
+            "content",
+            "bytea",
+            "The picture, 512 pixels wide, read from its address in pictures.",
+            insert=True,
+            required=True,
+            extended=True,
+            body="file",
+        ),
         *(
             _only_written(Column(f"crop_{part}", "bigint", f"Pixels: {meaning}"))
             for part, meaning in (
@@ -178,6 +204,7 @@ PERSON_PICTURES = Table(
         ),
     ),
     listings=(Listing("/persons/{person_id}/picture", tokens=1, paging=NONE, rows="*", null_is_empty=True),),
+    download=Download("", tokens=0, address="pictures.512"),
     key=("person_id",),
     parent=Parent("persons", "person_id"),
     present=("id",),
@@ -231,7 +258,7 @@ TABLES = (
         "product_id",
         "products",
         "id add_time update_time file_name file_size active_flag inline_flag remote_location remote_id "
-        "s3_bucket product_name url name description",
+        "s3_bucket product_name url name description content",
     ),
     PRODUCT_IMAGES,
     PERSON_PICTURES,

@@ -58,7 +58,8 @@ class Column:
     held        on a row of a listing the value is what the listing holds; ``source`` is for the get
     echo        the value is that of the request (a parent's id, filter_id), not of the record
     include     the list returns it only when ``include_fields`` asks for it
-    extended    only the get operation returns it: one more request a row, made when it is named
+    extended    only the get operation or the download returns it: one more request a row, made when it is
+                named
     not_null    the API never leaves it empty (ids)
     references  "table.column" that it points to
     same_as     the column that has the same value in every row
@@ -226,6 +227,19 @@ class Get(Operation):
 
 
 @dataclass(frozen=True)
+class Download(Operation):
+    """An operation that answers with the bytes of a file, which an extended column shows.
+
+    column   the column, a bytea
+    address  dotted path in the record to the address of the file, which costs no tokens and takes no
+             credential; '' where the operation answers with the file, or leads to its address
+    """
+
+    column: str = "content"
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class Write(Operation):
     """An operation that creates, changes or deletes one record.
 
@@ -297,6 +311,7 @@ class Table:
     key       the columns that identify a row; when there are two, ``row_id`` text carries both
     listings  together they hold every row, and no row twice
     get       the look-up by key
+    download  the file that a record stands for
     hidden    (path, value): a record with this value is not a row (a deleted one found by its id)
     present   columns that a record must have to be a row (persons of an organization)
     nested    dotted path of the array in the record whose elements are the rows
@@ -321,6 +336,7 @@ class Table:
     columns: tuple[Column, ...]
     listings: tuple[Listing, ...]
     get: Get | None = None
+    download: Download | None = None
     key: tuple[str, ...] = ("id",)
     parent: Parent | None = None
     hidden: tuple[tuple[str, Any], ...] = ()

@@ -41,7 +41,9 @@ def _column_faults(table: Table, tables: Mapping[str, Table], types: frozenset[s
         elif target and tables[target].column(key) is None:
             faults.append(f"{where}: references {target}.{key}, which is no column")
         included = column.include and any(listing.include for listing in table.listings)
-        if (column.extended or (column.include and not included)) and table.get is None:
+        downloaded = table.download is not None and table.download.column == column.name
+        lacking = (column.extended and not downloaded) or (column.include and not included)
+        if lacking and table.get is None:
             faults.append(f"{where}: needs a get operation")
     return faults
 

@@ -18,7 +18,7 @@ from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import ApiError, ProtocolError
 from pipedrive_fdw.plan.paths import Gets, Lists, ScanPlan, Step, Target, meets_twice
 from pipedrive_fdw.read.answers import Answers, Batch
-from pipedrive_fdw.read.extended_columns import Extender, Extension
+from pipedrive_fdw.read.extended_columns import Downloader, Extender, Extension
 from pipedrive_fdw.read.field_lookups import FieldLookups
 from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.read.steps import Steps, column_of
@@ -90,7 +90,9 @@ class _Scan:
         self.table = plan.table
         self.requests = requests
         self._prefetch = prefetch
-        self._extender = Extender(self.table, extension, requests, prefetch) if extension.names else None
+        fetched, download = extension.parted(self.table)
+        self._extender = Extender(self.table, fetched, requests, prefetch) if fetched.names else None
+        self._downloader = None if download is None else Downloader(self.table, download, requests, prefetch)
         self._hidden = [(path.split("."), value) for path, value in self.table.hidden]
         self._where = [(column_of(self.table, name), value) for name, value in plan.where]
         self._present = [column_of(self.table, name) for name in self.table.present]
@@ -142,16 +144,26 @@ class _Scan:
             yield from self._complete(kept, echo, has_all)
         if self._extender is not None and not has_all:
             self._extender.end()
+        if self._downloader is not None:
+            self._downloader.end()
 
     def _complete(
         self, kept: list[Record], echo: Mapping[str, Any], has_all: bool = False
     ) -> Iterator[Batch]:
         """*kept* with what they show beyond their records."""
-        extender = None if has_all else self._extender
-        for part in (kept,) if extender is None else ([r] for r in extender.extend(kept, echo)):
+        for part in self._extended(kept, echo, has_all):
             if self.look is not None:
                 self.look.prepare(part, keep=bool(self.plan.order))
             yield part, echo
+
+    def _extended(self, kept: list[Record], echo: Mapping[str, Any], has_all: bool) -> Iterator[list[Record]]:
+        """*kept* with what further requests fill, one by one where there are such; *has_all*: records come
+        from the operation that has all but files."""
+        extenders = [e for e in (None if has_all else self._extender, self._downloader) if e is not None]
+        parts: Iterator[list[Record]] = iter((kept,))
+        for extender in extenders:
+            parts = _one_by_one(extender, parts, echo)
+        return parts
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
         if self._key and not self._seen.add(dig(record, self._key)):
@@ -163,3 +175,10 @@ class _Scan:
             if column_value(column, record, echo) != value:
                 return False
         return all(column_value(column, record, echo) is not None for column in self._present)
+
+
+def _one_by_one(
+    extender: Extender | Downloader, parts: Iterable[list[Record]], echo: Mapping[str, Any]
+) -> Iterator[list[Record]]:
+    for part in parts:
+        yield from ([record] for record in extender.extend(part, echo))

@@ -48,12 +48,16 @@ def row_requests(
     if not plan.steps:
         return
     one_by_one = all(isinstance(step, Gets) for step in plan.steps)
-    get = plan.table.get
-    if plan.extended and get is not None and not one_by_one:  # a get has them already
+    get, download = plan.table.get, plan.table.download
+    fetched = [name for name in plan.extended if download is None or name != download.column]
+    if fetched and get is not None and not one_by_one:  # a get has them already
         request = Call(get, get.path, tuple(get.params.items())).text()
         yield RowRequests(
             f"For each row, unless remembered: {request}", f"{get.tokens} a row", rows * get.tokens
         )
+    if download is not None and len(fetched) < len(plan.extended):
+        text = f"the file at {download.address}" if download.address else Call(download, download.path).text()
+        yield RowRequests(f"For each row: {text}", f"{download.tokens} a file", rows * download.tokens)
     for kind in LINKS:
         named = rows * sum(kind == found for _, found in fields)
         if named:

@@ -12,7 +12,7 @@ from pipedrive_fdw.api.cache import pack, unpack
 from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
-from pipedrive_fdw.catalog.model import Listing, Operation
+from pipedrive_fdw.catalog.model import Download, Listing, Operation
 from pipedrive_fdw.errors import (
     ApiError,
     Cancelled,
@@ -245,22 +245,30 @@ class RequestScope:
     def _fetch(self, call: Call, packs: bool, epoch: int) -> Body | ApiError:
         """In a thread, where packing holds nobody up."""
         try:
-            answer = self.session.client.call(
-                call.op.method,
-                call.op.version,
-                call.path,
-                call.params,
-                tokens=call.op.tokens,
-                exchange=self.exchange,
-                spent=self.spent,
-            )
+            answer = self._answer_of(call)
         except ApiError as error:
             return error.detached()
         self.exchange.hold(len(answer.body))
         return Body(answer.body, answer.payload, pack(answer.body) if packs else b"", epoch)
 
+    def _answer_of(self, call: Call) -> Answer:
+        client, op = self.session.client, call.op
+        file = isinstance(op, Download)
+        if isinstance(op, Download) and op.address:
+            return client.download(call.path, exchange=self.exchange, spent=self.spent)
+        return client.call(
+            op.method,
+            op.version,
+            call.path,
+            call.params,
+            tokens=op.tokens,
+            exchange=self.exchange,
+            spent=self.spent,
+            file=file,
+        )
+
     def finish(self, call: Call, result: Body | ApiError | None) -> Any:
-        """The envelope of a read that has ended, or its error as a value."""
+        """The envelope of a read that has ended, or its error as a value; of a download the bytes."""
         result = self._asked(call) if result is None else result
         if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:
             result = self._otherwise(call)
@@ -268,7 +276,7 @@ class RequestScope:
             self._cached.end(call.key)
             return result
         self.exchange.release(len(result.body))
-        envelope = result.envelope
+        envelope = result.body if isinstance(call.op, Download) else result.envelope
         if envelope is None:
             try:
                 envelope = parse_json(result.body)

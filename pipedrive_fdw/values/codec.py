@@ -153,6 +153,11 @@ def _parse_boolean(value: Any) -> bool:
 # ---- dates and times
 
 
+def bytea_text(content: bytes) -> str:
+    """*content* as PostgreSQL reads a bytea."""
+    return f"\\x{content.hex()}"
+
+
 def _parse_bytea(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -267,7 +272,7 @@ _SCALARS = (
     Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
     Codec("date", date_text, parse_date, _dump_date, _dump_date),
     Codec("time", clock_text, parse_clock, _dump_time, dt.time.isoformat),
-    Codec("bytea", _load_text, _parse_bytea, bytes.hex, bytes.hex),
+    Codec("bytea", _load_text, _parse_bytea, bytea_text, bytea_text),
     Codec("interval", duration_text, parse_duration, _dump_interval, _dump_interval),
 )
 

@@ -89,6 +89,7 @@ CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "interval": duration,
     "uuid": lambda v: uuid.UUID(v) if v else None,
     "jsonb": jsonb,
+    "bytea": lambda v: v.encode("latin-1"),
     "uuid[]": lambda v: [uuid.UUID(x) for x in v],
     "text[]": lambda v: [text(x) for x in v],
     "bigint[]": lambda v: [int(x) for x in v],

@@ -14,6 +14,7 @@ from pipedrive_fdw.catalog.model import (
     NONE,
     OFFSET,
     Column,
+    Download,
     Filter,
     Get,
     Listing,
@@ -85,6 +86,8 @@ def table_faults(table: Table, core_v1: bool = False) -> list[str]:
         faults += _list_faults(table, listing)
     if table.get is not None:
         faults += _get_faults(table, table.get)
+    if table.download is not None:
+        faults += _download_faults(table, table.download)
     for verb in ("insert", "update", "delete"):
         write: Write | None = getattr(table, verb)
         while write is not None:
@@ -155,8 +158,22 @@ def _get_faults(table: Table, get: Get) -> list[str]:
     outer = record_schema(found, "*")
     if outer is None:
         return [*faults, f"{where} has no record"]
-    wanted = [c for c in table.columns if c.extended or get.lookup]
+    downloaded = "" if table.download is None else table.download.column
+    wanted = [c for c in table.columns if (c.extended or get.lookup) and c.name != downloaded]
     return [*faults, *_column_faults(table, found, where, outer, wanted, get.include)]
+
+
+def _download_faults(table: Table, download: Download) -> list[str]:
+    """Whether the operation is there, or the address in each record that a list shows."""
+    if not download.address:
+        return operation_faults(download)
+    faults = []
+    for listing in table.listings:
+        found = find(listing)
+        outer = None if found is None else record_schema(found, listing.rows)
+        if found is None or outer is None or element(found, outer, download.address.split(".")) is None:
+            faults.append(f"GET {listing.path} shows no address at {download.address}")
+    return faults
 
 
 def _sent_faults(found: Found, where: str, name: str, values: Sequence[str]) -> list[str]:

@@ -39,6 +39,8 @@ def operations(table: Table) -> list[Operation]:
     found: list[Operation] = [*table.listings, *table.instead.values()]
     if table.get is not None:
         found.append(table.get)
+    if table.download is not None and not table.download.address:
+        found.append(table.download)
     for write in (table.insert, table.update, table.delete):
         while write is not None:
             found.append(write)

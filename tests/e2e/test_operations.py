@@ -158,7 +158,7 @@ def test_a_picture_is_uploaded_byte_for_byte_and_taken_away(account: LiveAccount
     )
     assert kept(account, "persons", "_picture", 4) == CONTENT
     assert account.value("SELECT pictures ->> '128' FROM person_pictures WHERE person_id = 4") is not None
-    assert account.rows("SELECT content FROM person_pictures WHERE person_id = 4") == [(None,)]
+    assert account.rows("SELECT content FROM person_pictures WHERE person_id = 4") == [(CONTENT,)]
     account.run("DELETE FROM person_pictures WHERE person_id = 4")
     assert account.rows("SELECT id FROM person_pictures WHERE person_id = 4") == []
 
@@ -166,7 +166,9 @@ def test_a_picture_is_uploaded_byte_for_byte_and_taken_away(account: LiveAccount
 def test_an_image_is_uploaded_replaced_and_taken_away(account: LiveAccount) -> None:
     account.run(f"INSERT INTO product_images (product_id, content) VALUES (3, '\\x{CONTENT.hex()}')")
     assert kept(account, "product_images", "_content", 3) == CONTENT
+    assert account.rows("SELECT content FROM product_images WHERE product_id = 3") == [(CONTENT,)]
     account.run("UPDATE product_images SET content = 'other'::bytea WHERE product_id = 3")
+    assert account.rows("SELECT content FROM product_images WHERE product_id = 3") == [(b"other",)]
     assert kept(account, "product_images", "_content", 3) == b"other"
     account.run("DELETE FROM product_images WHERE product_id = 3")
     assert account.rows("SELECT id FROM product_images WHERE product_id = 3") == []

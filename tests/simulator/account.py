@@ -77,6 +77,7 @@ class Account:
     def __init__(self, world: World) -> None:
         self.lock = threading.RLock()
         self.settings: dict[str, Any] = {"contact_sync": True, "nulls": "low"}
+        self.address = ""  # of the server that shows it
         self.begin({name: Table(rows, key) for name, (key, rows) in world.collections().items()})
 
     def begin(self, tables: dict[str, Table]) -> None:
@@ -95,6 +96,10 @@ class Account:
         if record is None:
             raise missing(table, key)
         return record
+
+    def public(self, name: str) -> str:
+        """The address of a picture, which everybody may read."""
+        return f"{self.address}/public/{name}"
 
     # ---- time: starts at the company's now and goes on
 

@@ -80,7 +80,7 @@ class Simulator:
         self.log: list[dict[str, Any]] = []
         self._server = Server((host, port), self)
         self.address = (host, int(self._server.server_address[1]))
-        self.url = f"http://{host}:{self.address[1]}"
+        self.url = self.account.address = f"http://{host}:{self.address[1]}"
         self._thread: threading.Thread | None = None
         self._listens = threading.Lock()
         self._stopped = False
@@ -179,6 +179,8 @@ class Simulator:
                 return Answer(302, b"", 0, {"location": self.oauth.authorize(method, query)})
             if path == "/oauth/token":
                 return Answer(200, orjson.dumps(self.oauth.token(method, headers, body, self.url)))
+            if path.startswith("/public/"):
+                return self._public(path, headers)
             if path.startswith("/storage/"):
                 return self._stored(path, query, headers)
             version, rest = _version(path)
@@ -211,6 +213,19 @@ class Simulator:
             return Answer(403, b"<Error>AccessDenied</Error>", 0, {}, "application/xml")
         found = self.account.get("files", int(path.rsplit("/", 1)[-1]))
         return Answer(200, str(found["_content"]).encode("latin-1"), 0, {}, "application/octet-stream")
+
+    def _public(self, path: str, headers: Mapping[str, str]) -> Answer:
+        """A picture at the address that everybody may read; credentials do not belong there."""
+        found = re.fullmatch(r"/public/(persons|products)/(\d+)(?:_(\d+))?\.(?:jpg|png)", path)
+        if found is None or headers.get("x-api-token") or headers.get("authorization"):
+            return Answer(403, b"<Error>AccessDenied</Error>", 0, {}, "application/xml")
+        table, key, size = found.groups()
+        if table == "products":
+            content = self.account.get("product_images", int(key))["_content"]
+        else:
+            person = self.account.get("persons", int(key))
+            content = person.get("_picture", f"picture of person {key}") if size == "512" else "small"
+        return Answer(200, str(content).encode("latin-1"), 0, {}, "image/png")
 
     def _credential(self, headers: Mapping[str, str]) -> tuple[str, int]:
         """(credential, user id) of an API token in its header or an access token as Bearer, never mixed."""

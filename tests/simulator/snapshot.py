@@ -88,6 +88,10 @@ def _shown(account: Account, declared: list[Collection], name: str, record: Reco
         out = {**out, "conditions": record["conditions"]}
     if name == "permission_sets":
         out = {**out, "contents": record["_contents"]}
+    if name == "product_images":
+        out = {**out, "public_url": account.public(f"products/{record['product_id']}.png")}
+    if name in ("files", "product_images"):
+        out = {**out, "content": record["_content"]}
     if name in ("mail_messages", *_MAIL_PARENT):
         out = {**out, "body": record["_body"], "draft_flag": record["_draft_flag"]}
     shown, stored = _SHOWN_PARENT.get(name) or _MAIL_PARENT.get(name) or ("", "")

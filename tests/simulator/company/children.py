@@ -232,11 +232,10 @@ def product_images(world: World) -> list[Record]:
             "id": 500 + p["id"],
             "product_id": p["id"],
             "company_id": "99",
-            "public_url": f"https://img.example/product/{p['id']}.png",
             "add_time": "2026-02-03T04:05:06Z",
             "mime_type": "image/png",
             "name": f"Image {p['id']}.png",
-            "_content": "made up",
+            "_content": f"image of product {p['id']}",
         }
         for p in world.made["products"][3::4]
     ]

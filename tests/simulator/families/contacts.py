@@ -146,9 +146,8 @@ ORGANIZATIONS = Collection(
 declare(PERSONS, ORGANIZATIONS)
 
 
-def _pictures(person: Record) -> Record:
-    url = f"https://img.example/{person['picture_id']}"
-    return {"128": f"{url}_128.jpg", "512": f"{url}_512.jpg"}
+def _pictures(call: Call, person: Record) -> Record:
+    return {size: call.account.public(f"persons/{person['id']}_{size}.jpg") for size in ("128", "512")}
 
 
 @serves(2, "GET /persons/{id}/picture")
@@ -164,7 +163,7 @@ def picture(call: Call) -> Reply:
             "added_by_user_id": 1,
             "active_flag": True,
             "file_size": 1234,
-            "pictures": _pictures(person),
+            "pictures": _pictures(call, person),
         }
     )
 
@@ -188,7 +187,7 @@ def add_picture(call: Call) -> Reply:
         "add_time": now,
         "update_time": now,
         "added_by_user_id": call.user,
-        "pictures": _pictures(person),
+        "pictures": _pictures(call, person),
     }
     return call.op.status, done({str(person["picture_id"]): made})
 

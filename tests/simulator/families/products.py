@@ -127,7 +127,9 @@ def _sent(call: Call) -> Form:
 
 @serves(2, "GET /products/{id}/images")
 def image(call: Call) -> Reply:
-    return done({n: v for n, v in _image(call).items() if n[0] != "_"})
+    found = _image(call)
+    shown = {n: v for n, v in found.items() if n[0] != "_"}
+    return done({**shown, "public_url": call.account.public(f"products/{found['product_id']}.png")})
 
 
 @serves(2, "POST /products/{id}/images", "PUT /products/{id}/images")
@@ -141,7 +143,6 @@ def upload_image(call: Call) -> Reply:
         "id": 5_000 + key,
         "product_id": key,
         "company_id": "99",
-        "public_url": f"https://img.example/product/{key}.png",
         "add_time": call.account.now(),
         "mime_type": "image/png",
         "name": form.filenames["data"],
