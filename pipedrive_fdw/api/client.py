@@ -308,8 +308,8 @@ def _outcome(request: Request, response: Response) -> Any:
         try:
             payload = _envelope(request, response)
         except ProtocolError as unreadable:
-            # A cut or malformed answer of a read is asked for again, like a broken connection
-            return Failure(request.method, 0, {}), unknown(request, unreadable.detached())
+            failure = Failure(request.method, 0, {}, lasting=not _may_be_damaged(response.body))
+            return failure, unknown(request, unreadable.detached())
         if payload.get("success", True) is True:
             return Answer(payload, response.headers, response.body)
         where = f"{request.method} {urlsplit(request.url).path}"
@@ -320,6 +320,13 @@ def _outcome(request: Request, response: Response) -> Any:
     if not 400 <= response.status < 500:  # nothing but these says that a write was refused
         error = unknown(request, error)
     return Failure(request.method, response.status, response.headers, response.body), error
+
+
+def _may_be_damaged(body: bytes) -> bool:
+    """True for an unreadable *body* that may be whole next time: it begins as JSON does, or is empty, as some
+    answers were seen to be. What is something else, a file or a page of HTML, comes again as it is."""
+    start = body[:_START].lstrip()
+    return start[:1] == b"{" or start in (b"", b"null")
 
 
 def _is_search(request: Request) -> bool:

@@ -267,5 +267,26 @@ def test_a_file_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, loca
 def test_a_file_that_there_is_not_is_an_error(account: LiveAccount) -> None:
     with pytest.raises(psycopg.Error, match="404"):
         call(account, "file_content(999999)")
-    with pytest.raises(psycopg.Error, match="whole JSON"):
+
+
+@pytest.mark.parametrize(
+    ("body", "times"),
+    [
+        (b"a file, and no JSON", 1),
+        (b"\x00\xff\x89PNG", 1),
+        (b"<html>a page</html>", 1),
+        (b"[1, 2]", 1),
+        (b'{"success": true, "da', 4),
+        (b"null", 4),
+    ],
+)
+def test_a_whole_answer_that_is_no_json_is_asked_for_once(
+    account: LiveAccount, body: bytes, times: int
+) -> None:
+    """What begins as JSON, or is empty, may have been cut on its way."""
+    account.simulator.reset()
+    account.simulator.account["files"].get(5)["_content"] = body.decode("latin-1")
+    with pytest.raises(psycopg.Error, match="pipedrive protocol: "):
         call(account, "request('GET', '/v1/files/5/download')")
+    assert [(r["status"], r["tokens"]) for r in account.requests()] == [(200, 20)] * times
+    assert bytes(call(account, "request_bytes('GET', '/v1/files/5/download')")) == body
