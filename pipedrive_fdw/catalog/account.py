@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove, writable
-from pipedrive_fdw.catalog.model import NONE, Column, Filter, Get, Listing, Table
+from pipedrive_fdw.catalog.model import NONE, Bulk, Column, Filter, Get, Listing, Table
 from pipedrive_fdw.values.shapes import INTEGER, SCALAR, TEXT, list_of, nullable, object_of
 
 _CONDITION = (
@@ -89,7 +89,7 @@ FILTERS = Table(
     hidden=(("active_flag", False),),
     insert=add("/filters", 1),
     update=change("/filters/{id}", 1, fields=("conditions",)),
-    delete=remove("/filters/{id}", 1),
+    delete=remove("/filters/{id}", 1, bulk=Bulk("/filters", 10, 1, method="DELETE", ids="ids", answer="id")),
     rows=100,
 )
 

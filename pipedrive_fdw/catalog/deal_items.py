@@ -66,7 +66,10 @@ DEAL_PRODUCTS = Table(
     parent=Parent("deals", "deal_id", count="products_count"),
     insert=add("/deals/{deal_id}/products", bulk=Bulk("/deals/{deal_id}/products/bulk", 25)),
     update=change("/deals/{deal_id}/products/{id}"),
-    delete=remove("/deals/{deal_id}/products/{id}"),
+    delete=remove(
+        "/deals/{deal_id}/products/{id}",
+        bulk=Bulk("/deals/{deal_id}/products", 15, method="DELETE", ids="ids", answer="ids"),
+    ),
     needs="billing frequencies other than one-time need the plan Growth or above",
 )
 

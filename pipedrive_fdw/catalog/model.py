@@ -259,7 +259,7 @@ class Write(Operation):
               read afresh, and this fills the last placeholder of the path
     batch     the body is a list of such objects and ``data`` a list of records; one of each is used
     answer    dotted path of the record under ``data``
-    bulk      the operation that does the same for many rows of one path, where these wait for COMMIT
+    bulk      the operation that does the same for many rows of one path, where these go out together
     """
 
     method: str = "POST"
@@ -282,10 +282,16 @@ class Write(Operation):
 @dataclass(frozen=True)
 class Bulk(Operation):
     """An operation that takes up to ``most`` bodies in the array ``data`` and answers with as many records,
-    in their order. All are written, or none."""
+    in their order. All are written, or none.
+
+    ids     the parameter of the keys, a comma list, where it takes no bodies but deletes records
+    answer  dotted path of the keys of the deleted ones under ``data``
+    """
 
     method: str = "POST"
     most: int = 100
+    ids: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Callable
 import orjson
 
 from pipedrive_fdw.api.paging import record_of
-from pipedrive_fdw.catalog.model import NONE, Table, Write
+from pipedrive_fdw.catalog.model import NONE, Bulk, Table, Write
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
@@ -111,15 +111,35 @@ class Sender:
         requests = self._begin()
         requests.noted = noted
         try:
+            if bulk.ids:
+                return self._delete_together(bulk, path, changes, requests)
             body = orjson.dumps({"data": [change.body for change in changes]})
             records = requests.send(bulk, path, body).data
         except PipedriveError as error:
-            raise self._parents.explained(error, "INSERT", changes[0].key) from None
+            verb = "DELETE" if bulk.ids else "INSERT"
+            raise self._parents.explained(error, verb, changes[0].key) from None
         finally:
             requests.close()
         found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
         found += [{}] * (len(changes) - len(found))
         return [key_of(self.table, change, record) for change, record in zip(changes, found)]
+
+    def _delete_together(
+        self, bulk: Bulk, path: str, changes: Sequence[Change], requests: RequestScope
+    ) -> list[str]:
+        """Deletes the records of *changes*; their keys. Raises WriteError where the answer lacks some."""
+        ids = [str(change.key[change.op.placeholders[-1]]) for change in changes]
+        answer = requests.send(bulk, path, params=((bulk.ids, ",".join(ids)),))
+        found = dig(answer.data, bulk.answer.split("."))
+        gone = set(map(str, found)) if isinstance(found, list) else set()
+        left = [key for key in ids if key not in gone]
+        if left:
+            raise WriteError(
+                f"rows of {self.table.name} were not deleted: {', '.join(left)}",
+                detail=f"Deleted with the same request: {', '.join(k for k in ids if k in gone) or 'none'}.",
+                hint="Look whether they are still there.",
+            )
+        return [key_of(self.table, change, {}) for change in changes]
 
     def _with_array(self, write: RowWrite, requests: RequestScope) -> Change:
         """The change with the whole array, read afresh, where one element is added, changed or left out."""

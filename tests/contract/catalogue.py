@@ -13,6 +13,7 @@ from pipedrive_fdw.catalog.model import (
     CURSOR,
     NONE,
     OFFSET,
+    Bulk,
     Column,
     Download,
     Filter,
@@ -93,7 +94,7 @@ def table_faults(table: Table, core_v1: bool = False) -> list[str]:
         while write is not None:
             faults += _write_faults(table, verb, write)
             if write.bulk is not None:
-                faults += operation_faults(write.bulk)
+                faults += _bulk_faults(write.bulk)
             write = write.otherwise
     for write in table.instead.values():
         faults += operation_faults(write)
@@ -161,6 +162,20 @@ def _get_faults(table: Table, get: Get) -> list[str]:
     downloaded = "" if table.download is None else table.download.column
     wanted = [c for c in table.columns if (c.extended or get.lookup) and c.name != downloaded]
     return [*faults, *_column_faults(table, found, where, outer, wanted, get.include)]
+
+
+def _bulk_faults(bulk: Bulk) -> list[str]:
+    """Whether the operation is there, takes the keys, and answers with those of what it has deleted."""
+    found = find(bulk)
+    faults = operation_faults(bulk)
+    if found is None or not bulk.ids:
+        return faults
+    where = f"{bulk.method} {bulk.path}"
+    faults += _sent_faults(found, where, bulk.ids, ())
+    record = record_schema(found, "*")
+    if record is None or element(found, record, bulk.answer.split(".")) is None:
+        faults.append(f"{where} does not answer with data.{bulk.answer}")
+    return faults
 
 
 def _download_faults(table: Table, download: Download) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from pipedrive_fdw.catalog import FAMILIES, TABLES, tables_of
 from pipedrive_fdw.catalog.functions import ARGUMENTS, Argument
-from pipedrive_fdw.catalog.model import Column, Filter, Listing, Operation, Table
+from pipedrive_fdw.catalog.model import Bulk, Column, Filter, Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import price
 from pipedrive_fdw.catalog.v1 import CHANGED
 from pipedrive_fdw.catalog.validation import validate
@@ -308,6 +308,14 @@ WRONG: dict[str, tuple[Table, str]] = {
     "key that only answers have": (
         _column(TABLES["deal_fields"], "options", shape=list_of(object_of(label=TEXT).requiring("label"))),
         "deal_fields: POST /dealFields: options[] shows color",
+    ),
+    "keys of a bulk deletion": (
+        _write(TABLES["filters"], "delete", bulk=Bulk("/filters", 10, 1, "DELETE", ids="ids", answer="ids")),
+        "filters: DELETE /filters does not answer with data.ids",
+    ),
+    "address of a download": (
+        replace(TABLES["product_images"], download=replace(TABLES["product_images"].download, address="at")),
+        "product_images: GET /products/{product_id}/images shows no address at at",
     ),
     "name of the record": (
         replace(

@@ -12,7 +12,7 @@ from tests.e2e.test_writes import cancelled_after, sent
 from tests.live import LiveAccount
 from tools.engine import Server
 
-TABLES = ("deals", "deal_products", "persons", "person_emails", "notes")
+TABLES = ("deals", "deal_products", "persons", "person_emails", "notes", "filters")
 
 
 @pytest.fixture
@@ -262,6 +262,46 @@ def test_products_of_a_deal_go_out_together(waiting: LiveAccount, count: int, re
     assert prices == list(range(1, count + 1))
     found = waiting.rows("SELECT item_price FROM deal_products WHERE deal_id = 1 ORDER BY id")
     assert [int(price) for (price,) in found[-count:]] == prices
+
+
+@pytest.mark.parametrize(("count", "requests"), [(4, 4), (5, 1), (101, 2)])
+def test_products_of_a_deal_are_deleted_together(waiting: LiveAccount, count: int, requests: int) -> None:
+    waiting.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        f"SELECT 1, 1, 777, 2 FROM generate_series(1, {count}) i"
+    )
+    before = waiting.rows("SELECT id FROM deal_products WHERE item_price <> 777")
+    waiting.simulator.reset()
+    waiting.run("DELETE FROM deal_products WHERE deal_id = 1 AND item_price = 777")
+    written = [r for r in waiting.requests() if r["method"] == "DELETE"]
+    assert len(written) == requests
+    assert sum(r["tokens"] for r in written) == {4: 12, 5: 15, 101: 18}[count]
+    assert waiting.rows("SELECT id FROM deal_products WHERE item_price <> 777") == before
+    assert waiting.value("SELECT count(*) FROM deal_products WHERE item_price = 777") == 0
+
+
+def test_filters_are_deleted_together(account: LiveAccount) -> None:
+    keys = [key for (key,) in account.rows("SELECT id FROM filters ORDER BY id LIMIT 3")]
+    account.simulator.reset()
+    account.run(f"DELETE FROM filters WHERE id IN ({', '.join(map(str, keys))})")
+    (request,) = [r for r in account.requests() if r["method"] == "DELETE"]
+    assert (request["path"], request["tokens"]) == ("/api/v1/filters", 10)
+    assert sorted(request["query"]["ids"].split(",")) == sorted(map(str, keys))
+    assert account.rows(f"SELECT id FROM filters WHERE id IN ({', '.join(map(str, keys))})") == []
+
+
+def test_a_row_that_was_not_deleted_with_the_others_is_named(waiting: LiveAccount) -> None:
+    waiting.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        "SELECT 1, 1, 777, 2 FROM generate_series(1, 6) i"
+    )
+    keys = [k for (k,) in waiting.rows("SELECT id FROM deal_products WHERE item_price = 777 ORDER BY id")]
+    body = '{"success": true, "data": {"ids": [' + ", ".join(map(str, keys[1:])) + "]}}"
+    fault = {"match": "/deals/1/products$", "method": "DELETE", "action": "status", "status": 200}
+    waiting.simulator.faults([{**fault, "body": body}])
+    with pytest.raises(psycopg.Error, match=f"rows of deal_products were not deleted: {keys[0]}") as caught:
+        waiting.run("DELETE FROM deal_products WHERE deal_id = 1 AND item_price = 777")
+    assert ", ".join(map(str, keys[1:])) in str(caught.value.diag.message_detail)
 
 
 def test_what_a_bulk_request_wrote_is_named_when_a_later_one_fails(waiting: LiveAccount) -> None:

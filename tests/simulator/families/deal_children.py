@@ -180,7 +180,7 @@ def remove_products(call: Call) -> Reply:
     for row in gone:
         delete(call, PRODUCTS, row)
     more = len(rows) > len(gone)
-    return done([{"id": r["id"]} for r in gone], additional_data={"more_items_in_collection": more})
+    return done({"ids": [r["id"] for r in gone]}, additional_data={"more_items_in_collection": more})
 
 
 # ---- participants
