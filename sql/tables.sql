@@ -673,6 +673,7 @@ CREATE FOREIGN TABLE pipedrive.deal_files (
     "url" text,
     "name" text,
     "description" text,
+    "content" bytea,
     "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'deal_files');
@@ -706,6 +707,7 @@ CREATE FOREIGN TABLE pipedrive.person_files (
     "url" text,
     "name" text,
     "description" text,
+    "content" bytea,
     "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'person_files');
@@ -739,6 +741,7 @@ CREATE FOREIGN TABLE pipedrive.organization_files (
     "url" text,
     "name" text,
     "description" text,
+    "content" bytea,
     "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'organization_files');
@@ -759,6 +762,7 @@ CREATE FOREIGN TABLE pipedrive.product_files (
     "url" text,
     "name" text,
     "description" text,
+    "content" bytea,
     "row_id" text NOT NULL,
     "attrs" jsonb
 ) SERVER pipedrive OPTIONS (table 'product_files');
