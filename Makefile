@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 ENGINE = $(PYTHON) -m tools.engine
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
-SOURCES := pipedrive_fdw tests tools setup.py
+SOURCES := pipedrive_fdw tests tools examples setup.py
 # Tests are full of words that only look like secrets.
 MADE_UP := KeywordDetector Base64HighEntropyString HexHighEntropyString BasicAuthDetector
 LOCKED := --quiet --generate-hashes --no-annotate --allow-unsafe --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up reset down status psql dsn simulator-url test check fmt lint types unit e2e fuzz golden docs bench lock audit sbom dist extension install uninstall clean
+.PHONY: help demo up reset down status psql dsn simulator-url test check fmt lint types unit e2e fuzz golden docs examples bench lock audit sbom dist extension install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,8 @@ docs: $(READY) ## write the generated parts of docs anew, and build the site in 
 	$(BIN)/python -m tests.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo build/site/index.html
+examples: $(READY) .venv-dbt/.ready .venv-superset/.ready ## the dbt project and the Superset dashboard, in the real tools
+	$(PYTEST) -q examples
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server: requirements/
@@ -94,7 +96,7 @@ uninstall: $(VENV)/.made ## take both away again
 	@$(BIN)/python -m tools.engine uninstall
 clean: ## stop what runs, and remove what was made in this checkout
 	@$(ENGINE) clean
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-dbt .venv-superset build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || \
@@ -113,4 +115,10 @@ $(VENV)/.audit: $(READY)
 $(READY): setup.py $(VENV)/.made
 	@echo "installing the package and its tools into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv-%/.ready: examples/requirements/%.txt
+	@echo "installing $* into .venv-$*" >&2
+	@$(PYTHON) -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
 	@touch $@

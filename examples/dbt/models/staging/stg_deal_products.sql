@@ -1,0 +1,25 @@
+-- Written by make docs from the catalogue of tables. Add your custom fields in a model of your own.
+select
+    id,
+    deal_id,
+    sum,
+    tax,
+    name,
+    product_id,
+    product_variation_id,
+    order_nr,
+    add_time,
+    update_time,
+    comments,
+    currency,
+    discount,
+    discount_type,
+    quantity,
+    item_price,
+    tax_method,
+    is_enabled,
+    billing_frequency,
+    billing_frequency_cycles,
+    billing_start_date,
+    row_id
+from {{ source('pipedrive', 'deal_products') }}
