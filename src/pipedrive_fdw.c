@@ -96,9 +96,9 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 #define STOPS_EARLY(window) (((WindowAgg *) (window))->runCondition != NIL)
 #endif
 #if PG_VERSION_NUM < 140000
-#define MODIFIED_ROWS(modify) ((Plan *) linitial(((ModifyTable *) (modify))->plans))
+#define MODIFIED_ROWS(modify, number) ((Plan *) list_nth(((ModifyTable *) (modify))->plans, number))
 #else
-#define MODIFIED_ROWS(modify) outerPlan(modify)
+#define MODIFIED_ROWS(modify, number) outerPlan(modify)
 #endif
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_READ_SERVER_FILES DEFAULT_ROLE_READ_SERVER_FILES
@@ -126,7 +126,11 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 #endif
 #if PG_VERSION_NUM < 180000
 #define IS_DESCENDING(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#define RUN_ONCE , bool once
+#define AND_ONCE , once
 #else
+#define RUN_ONCE
+#define AND_ONCE
 #define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #endif
 
@@ -154,7 +158,6 @@ static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
 static char *settings;			/* the names of ours */
 static ExecutorRun_hook_type run_before;
-static bool runs_to_end;		/* the query that runs now is to give all of its rows */
 
 /* What Python makes of a scan */
 typedef struct Estimate
@@ -193,6 +196,7 @@ typedef struct RunningScan
 	List	   *parameters;		/* of ExprState */
 	bool		drops;			/* the table has dropped columns */
 	bool		asked;			/* Python knows what to scan */
+	Reads		reads;
 	MemoryContextCallback forget;
 } RunningScan;
 
@@ -202,6 +206,7 @@ typedef struct RunningWrite
 	int64		number;
 	CmdType		operation;
 	AttrNumber	row;			/* where the plan carries the scanned row */
+	TupleTableSlot *scanned;	/* takes that row */
 	FmgrInfo	populate;		/* json_populate_record() for rows of the table */
 } RunningWrite;
 
@@ -875,113 +880,6 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 }
 
 /*
- * Scans that are read to their end
- *
- * Python may ask for a page before it is used where each row will be taken.  What a
- * client takes (a cursor in pieces, a loop of PL/pgSQL) is known only when a query
- * runs; what its plan takes of a scan, from the nodes above it.
- */
-
-#if PG_VERSION_NUM < 180000
-#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
-#define RUN_ARGUMENTS query, direction, count, once
-#else
-#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
-#define RUN_ARGUMENTS query, direction, count
-#endif
-
-static void
-run_query(RUN_PARAMETERS)
-{
-	bool		before = runs_to_end;
-
-	runs_to_end = count == 0 && ScanDirectionIsForward(direction);
-	PG_TRY();
-	{
-		if (run_before)
-			run_before(RUN_ARGUMENTS);
-		else
-			standard_ExecutorRun(RUN_ARGUMENTS);
-	}
-	PG_FINALLY();
-	{
-		runs_to_end = before;
-	}
-	PG_END_TRY();
-}
-
-/*
- * How many rows of the scan with this number does "plan" take, of which itself
- * "reads" are taken?  A node that is not named here may stop anywhere.
- */
-static Reads
-rows_read(Plan *plan, int scan, Reads reads)
-{
-	List	   *parts = NIL;
-	ListCell   *cell;
-
-	check_stack_depth();
-	if (plan == NULL)
-		return READS_SOME;
-	switch (nodeTag(plan))
-	{
-		case T_ForeignScan:
-			return plan->plan_node_id == scan ? reads : READS_SOME;
-		case T_Sort:
-		case T_Hash:
-			reads = READS_ALL;
-			break;
-		case T_Agg:
-			if (((Agg *) plan)->aggstrategy == AGG_PLAIN || ((Agg *) plan)->aggstrategy == AGG_HASHED)
-				reads = READS_ALL;
-			break;
-		case T_HashJoin:
-			/* One row of the outer side may be taken before the other turns out to be empty */
-			return Max(rows_read(outerPlan(plan), scan, Min(reads, READS_MORE)),
-					   rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_NestLoop:
-			return Max(rows_read(outerPlan(plan), scan, reads), rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_MergeJoin:
-			return Max(rows_read(outerPlan(plan), scan, READS_SOME), rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_WindowAgg:
-			reads = STOPS_EARLY(plan) ? READS_SOME : reads;
-			break;
-		case T_Limit:
-			reads = READS_SOME;
-			break;
-		case T_Result:
-		case T_ProjectSet:
-		case T_Material:
-		case T_Group:
-		case T_Unique:
-		case T_SetOp:
-		case T_LockRows:
-		case T_IncrementalSort:
-			break;
-		case T_SubqueryScan:
-			return rows_read(((SubqueryScan *) plan)->subplan, scan, reads);
-		case T_ModifyTable:
-			return rows_read(MODIFIED_ROWS(plan), scan, reads);
-		case T_Append:
-			parts = ((Append *) plan)->appendplans;
-			break;
-		case T_MergeAppend:
-			parts = ((MergeAppend *) plan)->mergeplans;
-			break;
-		default:
-			return READS_SOME;
-	}
-	foreach(cell, parts)
-	{
-		Reads		found = rows_read(lfirst(cell), scan, reads);
-
-		if (found != READS_SOME)
-			return found;
-	}
-	return rows_read(outerPlan(plan), scan, reads);
-}
-
-/*
  * BeginForeignScan, IterateForeignScan, ReScanForeignScan, EndForeignScan
  *
  * Multicorn's own state is kept apart, and takes the place of ours for its calls.
@@ -1035,8 +933,8 @@ pipedrive_begin_scan(ForeignScanState *node, int eflags)
 static char *
 scan_members(RunningScan *scan)
 {
-	PlanState  *state = &scan->node->ss.ps;
 	static const char *const words[] = {[READS_SOME] = "some", [READS_MORE] = "more", [READS_ALL] = "all"};
+	PlanState  *state = &scan->node->ss.ps;
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -1052,8 +950,7 @@ scan_members(RunningScan *scan)
 					"\"values\":%s", scan->number, state->state->es_snapshot->curcid,
 					json_caller(SCAN_USER(scan->node), GetForeignServerIdByRelId(
 													RelationGetRelid(scan->node->ss.ss_currentRelation)), state->state),
-					words[rows_read(state->state->es_plannedstmt->planTree, state->plan->plan_node_id,
-									runs_to_end ? READS_ALL : READS_SOME)],
+					words[scan->reads],
 					strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)), joined(values, '[', ']'));
 }
 
@@ -1096,6 +993,79 @@ pipedrive_end_scan(ForeignScanState *node)
 {
 	if (node->fdw_state)		/* none for EXPLAIN alone */
 		end_scan(node->fdw_state);
+}
+
+/*
+ * ExecutorRun_hook
+ *
+ * Python may ask for a page before it is used where each row will be taken.  What a client
+ * takes (a cursor in pieces, a loop of PL/pgSQL) is known only when a query runs; what its
+ * plan takes of a scan, from the nodes above it.
+ */
+
+/* Of the rows of "state" *reads are taken: note how many that are of each scan below. */
+static bool
+note_reads(PlanState *state, void *reads)
+{
+	Reads		taken = *(Reads *) reads,
+				some = READS_SOME;
+
+	if (state == NULL)
+		return false;
+	switch (nodeTag(state))
+	{
+		case T_ForeignScanState:
+			if (((ForeignScanState *) state)->fdwroutine->EndForeignScan == pipedrive_end_scan)
+				((RunningScan *) ((ForeignScanState *) state)->fdw_state)->reads = taken;
+			break;
+		case T_SortState:
+		case T_HashState:
+			taken = READS_ALL;
+			break;
+		case T_AggState:
+			if (((Agg *) state->plan)->aggstrategy == AGG_PLAIN || ((Agg *) state->plan)->aggstrategy == AGG_HASHED)
+				taken = READS_ALL;
+			break;
+		case T_WindowAggState:
+			taken = STOPS_EARLY(state->plan) ? READS_SOME : taken;
+			break;
+		case T_HashJoinState:
+			/* One row of the outer side may be taken before the other turns out to be empty */
+			taken = Min(taken, READS_MORE);
+			/* FALLTHROUGH */
+		case T_NestLoopState:
+			return note_reads(outerPlanState(state), &taken) || note_reads(innerPlanState(state), &some);
+		case T_AppendState:
+		case T_MergeAppendState:
+		case T_SubqueryScanState:
+		case T_ModifyTableState:
+		case T_ResultState:
+		case T_ProjectSetState:
+		case T_MaterialState:
+		case T_GroupState:
+		case T_UniqueState:
+		case T_SetOpState:
+		case T_LockRowsState:
+		case T_IncrementalSortState:
+			break;
+		default:				/* may stop anywhere */
+			taken = READS_SOME;
+	}
+	return planstate_tree_walker(state, note_reads, &taken);
+}
+
+static void
+run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
+{
+	Reads		reads = count == 0 && ScanDirectionIsForward(direction) ? READS_ALL : READS_SOME;
+	List	   *subplans = query->estate->es_subplanstates;
+
+	note_reads(query->planstate, &reads);
+	/* A subplan may stop anywhere.  It stands behind those that it contains. */
+	reads = READS_SOME;
+	for (int i = list_length(subplans) - 1; i >= 0; i--)
+		note_reads(list_nth(subplans, i), &reads);
+	(run_before ? run_before : standard_ExecutorRun) (query, direction, count AND_ONCE);
 }
 
 /*
@@ -1176,12 +1146,16 @@ pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int su
 	return list_make2(makeString(pstrdup(lines)), makeString(columns));
 }
 
-/* Have Python send what waits for the end of the statement. */
-static void
-flush(EState *estate, ResultRelInfo *target)
+/* A question about a write, which also says who writes. */
+static const char *
+ask_write(EState *estate, ResultRelInfo *target, const char *kind, const char *members)
 {
-	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, estate), "flush",
-			  psprintf("\"write\":" INT64_FORMAT, ((RunningWrite *) target->ri_FdwState)->number), NULL);
+	Oid			relation = RelationGetRelid(target->ri_RelationDesc);
+	Oid			user = WRITE_USER(target, estate);
+
+	return ask_table(relation, user, kind,
+					 psprintf("\"write\":" INT64_FORMAT ",\"caller\":%s%s", ((RunningWrite *) target->ri_FdwState)->number,
+							  json_caller(user, GetForeignServerIdByRelId(relation), estate), members), NULL);
 }
 
 static void
@@ -1189,7 +1163,7 @@ pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *p
 						 ExplainState *es)
 {
 	if (target->ri_FdwState)
-		flush(state->ps.state, target);
+		ask_write(state->ps.state, target, "flush", "");
 	explain_lines(strVal(linitial(private)), es);
 }
 
@@ -1207,39 +1181,37 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	Relation	relation = target->ri_RelationDesc;
 	TriggerDesc *triggers = target->ri_TrigDesc;
 	Oid			type = relation->rd_rel->reltype;
+	ModifyTable *plan = (ModifyTable *) state->ps.plan;
 	bool		deferred;
-#if PG_VERSION_NUM >= 140000
-	List	   *columns = outerPlanState(state)->plan->targetlist;
-#else
-	List	   *columns = state->mt_plans[subplan]->plan->targetlist;
-#endif
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	/* Does nobody wait for the rows as Pipedrive answers them? */
-	deferred = ((ModifyTable *) state->ps.plan)->returningLists == NIL
+	deferred = plan->returningLists == NIL
 		&& !(triggers && (triggers->trig_insert_after_row || triggers->trig_update_after_row
 						  || triggers->trig_delete_after_row));
 	write->number = ++last_number;
 	write->operation = state->operation;
-	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
+	write->row = ExecFindJunkAttributeInTlist(MODIFIED_ROWS(plan, subplan)->targetlist, SCANNED_ROW);
+	write->scanned = ExecInitExtraTupleSlot(state->ps.state, RelationGetDescr(relation), &TTSOpsVirtual);
 	fmgr_info(F_JSON_POPULATE_RECORD, &write->populate);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSON_POPULATE_RECORD, type,
-											 list_make2(makeNullConst(type, -1, InvalidOid),
-														makeNullConst(JSONOID, -1, InvalidOid)),
+											 list_make1(makeNullConst(type, -1, InvalidOid)),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &write->populate);
-	ask_table(RelationGetRelid(relation), WRITE_USER(target, state->ps.state), "begin write",
-			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s,\"deferred\":%s", write->number,
-					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private)), JSON_BOOL(deferred)), NULL);
 	target->ri_FdwState = write;
+	ask_write(state->ps.state, target, "begin write",
+			  psprintf(",\"command\":%u,\"columns\":%s,\"deferred\":%s", state->ps.state->es_snapshot->curcid,
+					   strVal(lsecond(private)), JSON_BOOL(deferred)));
 }
 
-/* A row of the relation, which becomes one more member of JSON under the names that its columns have now. */
+/* A row as one more member of JSON, under the names that the columns of its table have now. */
 static Datum
-add_row(char **members, const char *name, Relation relation, Datum *values, bool *nulls)
+add_row(char **members, const char *name, Relation relation, TupleTableSlot *slot)
 {
-	Datum		row = HeapTupleGetDatum(heap_form_tuple(RelationGetDescr(relation), values, nulls));
+	Datum		row;
 
+	slot_getallattrs(slot);
+	row = HeapTupleGetDatum(heap_form_tuple(RelationGetDescr(relation), slot->tts_values, slot->tts_isnull));
 	*members = psprintf("%s,\"%s\":%s", *members, name, json_value(RECORDOID, row, false));
 	return row;
 }
@@ -1248,43 +1220,24 @@ static TupleTableSlot *
 pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	RunningWrite *write = target->ri_FdwState;
-	Relation	relation = target->ri_RelationDesc;
-	TupleDesc	desc = RelationGetDescr(relation);
 	MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-	HeapTuple	tuple = palloc0(sizeof(HeapTupleData));	/* outlives this call in the slot */
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	const char *answer;
-	Oid			user = WRITE_USER(target, estate);
-	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\",\"caller\":%s", write->number,
-								   VERB(write->operation),
-								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation)), estate));
+	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
 	if (!isnull)
 	{
-		Datum	   *values = palloc(desc->natts * sizeof(Datum));
-		bool	   *nulls = palloc(desc->natts * sizeof(bool));
-
-		tuple->t_data = DatumGetHeapTupleHeader(row);
-		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
-		heap_deform_tuple(tuple, desc, values, nulls);
-		row = add_row(&members, "old", relation, values, nulls);
+		ExecStoreHeapTupleDatum(row, write->scanned);
+		row = add_row(&members, "old", target->ri_RelationDesc, write->scanned);
 	}
 	if (write->operation != CMD_DELETE)
-	{
-		slot_getallattrs(slot);
-		row = add_row(&members, "new", relation, slot->tts_values, slot->tts_isnull);
-	}
-	answer = ask_table(RelationGetRelid(relation), user, "write", members, NULL);
-	if (*answer)
-	{
-		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
-		tuple->t_data = DatumGetHeapTupleHeader(row);
-		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
-		ExecForceStoreHeapTuple(tuple, slot, false);
-	}
+		row = add_row(&members, "new", target->ri_RelationDesc, slot);
+	answer = ask_write(estate, target, "write", members);
+	if (*answer)				/* else the row was written before */
+		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
 	MemoryContextSwitchTo(before);
 	return *answer ? slot : NULL;
 }
@@ -1293,7 +1246,7 @@ static void
 pipedrive_end_modify(EState *estate, ResultRelInfo *target)
 {
 	if (target->ri_FdwState)	/* none for EXPLAIN alone */
-		flush(estate, target);
+		ask_write(estate, target, "flush", "");
 }
 
 /*
