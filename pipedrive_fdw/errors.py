@@ -2,6 +2,7 @@
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
+    │   ├── SettingError      the session has a setting that there is not
     │   ├── RightError        who gives it has not the right to
     │   └── CredentialError   there is nothing to sign in with
     ├── CatalogError          a declaration of this package is wrong (a programming error)
@@ -122,6 +123,10 @@ class PipedriveError(Exception):
 class OptionError(PipedriveError):
     word = "option"
     sqlstate = "HV00D"
+
+
+class SettingError(OptionError):
+    sqlstate = "42704"
 
 
 class RightError(OptionError):

@@ -68,7 +68,6 @@
 #include "optimizer/tlist.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
-#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -76,18 +75,19 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
-PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 
 /* What the versions of PostgreSQL call by different names */
 #if PG_VERSION_NUM < 150000
@@ -108,7 +108,6 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 #define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
 #endif
 #if PG_VERSION_NUM < 160000
-#define object_aclcheck(class, id, role, mode) pg_foreign_server_aclcheck(id, role, mode)
 #define get_guc_variables(number) (*(number) = GetNumConfigOptions(), get_guc_variables())
 #define SCAN_USER(node) \
 	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
@@ -118,11 +117,6 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 #define SCAN_USER(node) (((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
 #define WRITE_USER(target, estate) ExecGetResultRelCheckAsUser(target, estate)
 #define UPDATED_COLUMNS(root, target) get_rel_all_updated_cols(root, find_base_rel(root, target))
-#endif
-#if PG_VERSION_NUM < 170000
-#define LOCAL_TRANSACTION (MyProc->lxid)
-#else
-#define LOCAL_TRANSACTION (MyProc->vxid.lxid)
 #endif
 #if PG_VERSION_NUM < 180000
 #define IS_DESCENDING(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
@@ -156,7 +150,6 @@ static Oid	asking_user;
 static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
-static char *settings;			/* the names of ours */
 static ExecutorRun_hook_type run_before;
 
 /* What Python makes of a scan */
@@ -218,7 +211,6 @@ extern PGDLLEXPORT void _PG_init(void);
 extern PGDLLEXPORT const char *pipedrive_fdw_question;
 extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail,
 											 const char *hint, int cancelled);
-extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
 extern PGDLLEXPORT void pipedrive_fdw_log(const char *text);
 
@@ -237,21 +229,6 @@ pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail,
 		reply.words[i] = strdup(words[i]);
 	}
 	reply.cancelled = cancelled;
-}
-
-/* Changes with each statement of the client, and within one at each COMMIT. */
-int64
-pipedrive_fdw_statement(void)
-{
-	static int64 number = 0;
-	static TimestampTz started = 0;
-	static LocalTransactionId transaction = InvalidLocalTransactionId;
-
-	if (started != GetCurrentStatementStartTimestamp() || transaction != LOCAL_TRANSACTION)
-		number++;
-	started = GetCurrentStatementStartTimestamp();
-	transaction = LOCAL_TRANSACTION;
-	return number;
 }
 
 /* Does a cancel wait, a timeout, the end of the session?  Is the client gone? */
@@ -291,11 +268,14 @@ pipedrive_fdw_log(const char *text)
  * Writing JSON
  */
 
+/* A string; null for NULL, as the name of a role that another session has dropped. */
 static char *
 quoted(const char *text)
 {
 	StringInfoData out;
 
+	if (text == NULL)
+		return "null";
 	initStringInfo(&out);
 	escape_json(&out, text);
 	return out.data;
@@ -360,21 +340,13 @@ json_value(Oid type, Datum value, bool isnull)
 	return json;
 }
 
-static char *
-json_role(Oid role)
-{
-	char	   *name = GetUserNameFromId(role, true);
-
-	return name ? quoted(name) : "null";	/* another session has dropped it */
-}
-
 static bool
 has_mapping(Oid user, Oid server)
 {
 	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
 }
 
-/* Who asks a server for something, with whose user mapping, in which query where that is known. */
+/* Members that say who asks a server, with whose user mapping, and in which query where that is known. */
 static char *
 json_caller(Oid user, Oid server, EState *state)
 {
@@ -383,16 +355,56 @@ json_caller(Oid user, Oid server, EState *state)
 
 	if (!OidIsValid(user))
 		user = current;
-	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
+	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
 					"\"database\":%s,\"query_id\":" INT64_FORMAT "}",
-					quoted(GetForeignServer(server)->servername), json_role(GetSessionUserId()), json_role(current),
-					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"",
+					quoted(GetForeignServer(server)->servername),
+					quoted(GetUserNameFromId(GetSessionUserId(), true)), quoted(GetUserNameFromId(current, true)),
+					quoted(has_mapping(user, server) ? GetUserNameFromId(user, true) : "PUBLIC"),
 					quoted(get_database_name(MyDatabaseId)), query ? (int64) query->queryId : 0);
+}
+
+/* Members that have the options of a server and of a user's mapping to it, if there is one. */
+static char *
+json_account(Oid user, ForeignServer *server)
+{
+	bool		mapped = has_mapping(user, server->serverid) || has_mapping(InvalidOid, server->serverid);
+
+	return psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
+					json_options(mapped ? GetUserMapping(user, server->serverid)->options : NIL));
 }
 
 /*
  * Asking Python
  */
+
+/*
+ * The name of a setting under our prefix that is none of ours, NULL for none.  SET
+ * takes it before PostgreSQL 15, and in every version before this library is loaded.
+ */
+static const char *
+unknown_setting(void)
+{
+	static bool reserved = false;
+	int			number = 0;
+	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
+
+	for (int i = 0; known && i < number; i++)
+	{
+		const char *name = known[i]->name;
+		const char *value = NULL;
+
+		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER) && pg_strncasecmp(name, "pipedrive.", 10) == 0)
+			value = GetConfigOption(name, false, false);
+		if (value && *value)
+			return name;
+	}
+#if PG_VERSION_NUM >= 150000
+	if (!reserved)
+		MarkGUCPrefixReserved("pipedrive");
+	reserved = true;
+#endif
+	return NULL;
+}
 
 /*
  * Python is about to be called.  Until it has answered() the user mapping is that of
@@ -414,9 +426,9 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 {
 	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
 
-	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind,
-									  GetCurrentTransactionNestLevel(), json_options(options),
-									  *members ? "," : "", members);
+	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"unknown_setting\":%s,\"options\":%s%s%s}", kind,
+									  GetCurrentTransactionNestLevel(), quoted(unknown_setting()),
+									  json_options(options), *members ? "," : "", members);
 	enter(user);
 }
 
@@ -477,36 +489,6 @@ has_columns(Oid relation)
 }
 
 /*
- * A setting under our prefix that is none of ours.  SET takes it before PostgreSQL 15,
- * and in every version before this library is loaded.
- */
-static void
-check_settings(void)
-{
-	static bool reserved = false;
-	int			number;
-	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
-
-	for (int i = 0; known && i < number; i++)
-	{
-		const char *name = known[i]->name;
-		const char *value = NULL;
-
-		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER) && pg_strncasecmp(name, "pipedrive.", 10) == 0)
-			value = GetConfigOption(name, false, false);
-		if (value && *value)
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipedrive option: there is no setting %s", name),
-							errdetail("The settings are %s.", settings),
-							errhint("RESET %s. If ALTER ROLE or ALTER DATABASE has set it, RESET it there.", name)));
-	}
-#if PG_VERSION_NUM >= 150000
-	if (!reserved)
-		MarkGUCPrefixReserved("pipedrive");
-	reserved = true;
-#endif
-}
-
-/*
  * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is
  * asked for the size of a relation, so it gets one that has no conditions.  That
  * gives what Multicorn puts into a plan, too.
@@ -521,7 +503,6 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
 						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.")));
-	check_settings();
 	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
@@ -946,7 +927,7 @@ scan_members(RunningScan *scan)
 
 		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
 	}
-	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"caller\":%s,\"reads\":\"%s\",\"plan\":%s,"
+	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,%s,\"reads\":\"%s\",\"plan\":%s,"
 					"\"values\":%s", scan->number, state->state->es_snapshot->curcid,
 					json_caller(SCAN_USER(scan->node), GetForeignServerIdByRelId(
 													RelationGetRelid(scan->node->ss.ss_currentRelation)), state->state),
@@ -1154,7 +1135,7 @@ ask_write(EState *estate, ResultRelInfo *target, const char *kind, const char *m
 	Oid			user = WRITE_USER(target, estate);
 
 	return ask_table(relation, user, kind,
-					 psprintf("\"write\":" INT64_FORMAT ",\"caller\":%s%s", ((RunningWrite *) target->ri_FdwState)->number,
+					 psprintf("\"write\":" INT64_FORMAT ",%s%s", ((RunningWrite *) target->ri_FdwState)->number,
 							  json_caller(user, GetForeignServerIdByRelId(relation), estate), members), NULL);
 }
 
@@ -1281,8 +1262,7 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 {
 	List	   *commands;
 
-	check_settings();
-	ask("import", InvalidOid, InvalidOid, psprintf("\"caller\":%s", json_caller(InvalidOid, server, NULL)));
+	ask("import", InvalidOid, InvalidOid, json_caller(InvalidOid, server, NULL));
 	commands = multicorn.ImportForeignSchema(statement, server);
 	answered();
 	return commands;
@@ -1330,28 +1310,23 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
  * Python notes them, and removes at COMMIT what the files of the server keep of it.
  */
 static void
-note_dropped(Oid mapping)
-{
-	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(mapping));
-	ForeignServer *server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
-	Oid			handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
-	bool		isnull;
-	Datum		options = SysCacheGetAttr(USERMAPPINGOID, tuple, Anum_pg_user_mapping_umoptions, &isnull);
-
-	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
-	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
-		ask_module("dropped", psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
-									   json_options(isnull ? NIL : untransformRelOptions(options))));
-	ReleaseSysCache(tuple);
-}
-
-static void
 pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part, void *argument)
 {
+	HeapTuple	tuple;
+	ForeignServer *server;
+	Oid			handler;
+
 	if (next_access_hook)
 		next_access_hook(access, class, object, part, argument);
-	if (access == OAT_DROP && class == UserMappingRelationId)
-		note_dropped(object);
+	if (access != OAT_DROP || class != UserMappingRelationId)
+		return;
+	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(object));
+	server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
+	handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
+	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
+	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
+		ask_module("dropped", json_account(((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser, server));
+	ReleaseSysCache(tuple);
 }
 
 /*
@@ -1379,33 +1354,23 @@ pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 Datum
 pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
-	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
-	bool		mapped = has_mapping(GetUserId(), server->serverid) || has_mapping(InvalidOid, server->serverid);
+	Oid			id = PG_GETARG_OID(0);
+	ForeignServer *server = GetForeignServer(id);
 	const char *found;
 
-	if (right != ACLCHECK_OK)
-		aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
+	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id, id, CStringGetTextDatum("USAGE"))))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, server->servername);
 	/* To a server of another wrapper its secrets must not be sent */
-	if (GetFdwRoutineByServerId(server->serverid)->ImportForeignSchema != pipedrive_import)
+	if (GetFdwRoutineByServerId(id)->ImportForeignSchema != pipedrive_import)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
-	check_settings();
-	found = ask_module("ask", psprintf("\"caller\":%s,\"server\":%s,\"mapping\":%s,\"request\":%s",
-										json_caller(InvalidOid, server->serverid, NULL), json_options(server->options),
-										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
-										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
+	found = ask_module("ask", psprintf("%s,%s,\"request\":%s", json_caller(InvalidOid, id, NULL),
+									   json_account(GetUserId(), server),
+									   quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));
 	if (!*found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));
-}
-
-/* load(): nothing.  But who calls it has loaded this library, and its hooks with it. */
-Datum
-pipedrive_fdw_load(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_VOID();
 }
 
 void
@@ -1413,14 +1378,9 @@ _PG_init(void)
 {
 	void	   *library;
 	PGFunction	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
-	char	   *names,
-			   *name;
+	List	   *names;
+	ListCell   *cell;
 
-	if (GetDatabaseEncoding() != PG_UTF8)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("pipedrive option: the encoding of this database is %s, and must be UTF8",
-							   GetDatabaseEncodingName()),
-						errhint("CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")));
 	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library, "PyRun_SimpleString");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
@@ -1429,12 +1389,10 @@ _PG_init(void)
 	object_access_hook = pipedrive_object_access;
 	run_before = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
-	/* The settings are defined so that others are an error; Python reads them */
-	settings = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
-	names = pstrdup(settings);
-	while ((name = strsep(&names, ", ")) != NULL)
-		if (*name)
-			DefineCustomStringVariable(name, "Overrides the option of server or table for the session.", NULL,
+	/* Settings are defined so that others are an error; Python reads them */
+	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
+	foreach(cell, names)
+		DefineCustomStringVariable(lfirst(cell), "Overrides the option of server or table for the session.", NULL,
 								   MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL, PGC_USERSET, 0,
 								   NULL, NULL, NULL);
 }

@@ -18,8 +18,10 @@ from typing import Any
 import orjson
 
 from pipedrive_fdw.errors import Cancelled, PipedriveError
+from pipedrive_fdw.postgres.settings import statement_start
 
 _outside = itertools.count()
+_transactions = 0  # that have ended
 
 
 @cache
@@ -88,8 +90,14 @@ def depth() -> int:
 
 def statement() -> Any:
     """A value that changes with each statement of the client, and within one at each COMMIT."""
-    number = _function("statement", ctypes.c_int64)
-    return next(_outside) if number is None else (os.getpid(), number())
+    started = statement_start()
+    return next(_outside) if started is None else (os.getpid(), started, _transactions)
+
+
+def transaction_ended() -> None:
+    """A COMMIT or ROLLBACK has been made: statement() changes, also within a procedure."""
+    global _transactions
+    _transactions += 1
 
 
 def log(text: str) -> None:
