@@ -10,6 +10,7 @@
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
     ├── DataError             a value cannot be converted between Pipedrive and PostgreSQL
     ├── WriteError            a write that was refused before any request
+    │   └── IdentityError     it does not name the rows by their key
     ├── ApiError              the API answered with an error; ``status`` is set
     │   ├── AuthError         401: the credential is not accepted
     │   ├── AccessError       402, 403, 410, 415: plan, add-on, scope or right is missing, or the API is gone
@@ -160,6 +161,12 @@ class DataError(PipedriveError):
 class WriteError(PipedriveError):
     word = "write"
     sqlstate = "22000"
+
+
+class IdentityError(WriteError):
+    """The statement finds the rows that it changes by what is the same for all rows."""
+
+    sqlstate = "0A000"
 
 
 class ApiError(PipedriveError):

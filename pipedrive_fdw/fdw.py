@@ -24,6 +24,7 @@ from pipedrive_fdw.options import (
     MAPPING,
     SERVER,
     SETTINGS,
+    TABLE,
     check_given,
     check_server,
     check_setting,
@@ -36,12 +37,13 @@ from pipedrive_fdw.postgres.channel import Question, answer, fail, question, tra
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
-from pipedrive_fdw.write.writable import check_writable, writable_verbs
+from pipedrive_fdw.write.writable import check_identity, check_writable, writable_verbs
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _STARTUP_COST = 20
+_PLACES = {"pg_foreign_server": SERVER, "pg_user_mapping": MAPPING, "pg_foreign_table": TABLE}
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 
@@ -169,6 +171,7 @@ def _fault(error: Exception) -> PipedriveError:
 
 
 def _plan(table: ForeignTable, asked: Question) -> str:
+    check_identity(asked["table"], asked["identity"])
     request = read_request(asked.members, None)
     joins = read_conditions(asked["joins"], None)
     estimates = table.estimates
@@ -246,7 +249,8 @@ def _settings(asked: Question) -> str:
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], role=asked["role"], reads_files=asked["reads_files"])
+    place = _PLACES.get(asked["catalog"], "")
+    check_given(place, asked["given"], role=asked["role"], reads_files=asked["reads_files"])
     return ""
 
 

@@ -21,6 +21,7 @@ from pipedrive_fdw.errors import Cancelled, PipedriveError
 from pipedrive_fdw.postgres.settings import statement_start
 
 _outside = itertools.count()
+_answered: list[bytes] = []  # the words of the last answer, which the C part does not copy
 _transactions = 0  # that have ended
 
 
@@ -79,7 +80,8 @@ def _answer(sqlstate: str, text: str, detail: str, hint: str, cancelled: bool) -
     give = _function("answer", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
     if give is not None:
         words = (sqlstate, text, detail, hint)
-        give(*(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words), cancelled)
+        _answered[:] = (word.encode("utf-8", "replace").replace(b"\0", b"") for word in words)
+        give(*_answered, cancelled)
 
 
 def depth() -> int:
