@@ -21,7 +21,6 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
@@ -50,17 +49,14 @@
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -74,7 +70,6 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 
 /* What the versions of PostgreSQL call by different names */
 #if PG_VERSION_NUM < 140000
-#define ROLE_PG_READ_SERVER_FILES DEFAULT_ROLE_READ_SERVER_FILES
 #define pull_varnos(root, node) pull_varnos(node)
 #define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
 #define MODIFIED_ROWS(modify, number) ((Plan *) list_nth((modify)->plans, number))
@@ -452,7 +447,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
 						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its "
 								"columns.")));
-	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
+	plain->reltarget = path->path.pathtarget = makeNode(PathTarget);
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
 	if (plan)
@@ -1045,13 +1040,20 @@ ask_write(EState *estate, ResultRelInfo *target, const char *kind, const char *m
 	return ask_table(relation, user, kind, members, NULL);
 }
 
-/* ExplainForeignModify: under EXPLAIN ANALYZE everything has been sent before it is shown. */
+/* EndForeignModify: what waits for the end of the statement is sent. */
+static void
+pipedrive_end_modify(EState *estate, ResultRelInfo *target)
+{
+	if (target->ri_FdwState)	/* none for EXPLAIN alone */
+		ask_write(estate, target, "flush", "");
+}
+
+/* ExplainForeignModify: what EXPLAIN ANALYZE shows has been sent. */
 static void
 pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan,
 						 ExplainState *es)
 {
-	if (target->ri_FdwState)
-		ask_write(state->ps.state, target, "flush", "");
+	pipedrive_end_modify(state->ps.state, target);
 	explain_lines(strVal(linitial(private)), es);
 }
 
@@ -1128,14 +1130,6 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
 	MemoryContextSwitchTo(before);
 	return written ? slot : NULL;
-}
-
-/* EndForeignModify: what waits for the end of the statement is sent. */
-static void
-pipedrive_end_modify(EState *estate, ResultRelInfo *target)
-{
-	if (target->ri_FdwState)	/* none for EXPLAIN alone */
-		ask_write(estate, target, "flush", "");
 }
 
 /* BeginForeignInsert: rows of COPY and of a partitioned table have no plan, and Multicorn crashes at them. */
@@ -1232,10 +1226,12 @@ pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part
 Datum
 pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 {
+	Oid			user = GetUserId();
+	bool		reads_files = has_privs_of_role(user, get_role_oid("pg_read_server_files", false));
+
 	ask_module("validate", psprintf("\"catalog\":%s,\"role\":%s,\"reads_files\":%s,\"given\":%s",
 									quoted(get_rel_name(PG_GETARG_OID(1))),
-									quoted(GetUserNameFromId(GetUserId(), false)),
-									JSON_BOOL(has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES)),
+									quoted(GetUserNameFromId(user, false)), JSON_BOOL(reads_files),
 									json_options(untransformRelOptions(PG_GETARG_DATUM(0)))));
 	PG_RETURN_VOID();
 }
