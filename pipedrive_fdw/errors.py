@@ -2,6 +2,7 @@
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
+    │   ├── SettingError      the session has a setting that there is not
     │   ├── RightError        who gives it has not the right to
     │   └── CredentialError   there is nothing to sign in with
     ├── CatalogError          a declaration of this package is wrong (a programming error)
@@ -9,6 +10,7 @@
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
     ├── DataError             a value cannot be converted between Pipedrive and PostgreSQL
     ├── WriteError            a write that was refused before any request
+    │   └── IdentityError     it does not name the rows by their key
     ├── ApiError              the API answered with an error; ``status`` is set
     │   ├── AuthError         401: the credential is not accepted
     │   ├── AccessError       402, 403, 410, 415: plan, add-on, scope or right is missing, or the API is gone
@@ -124,6 +126,10 @@ class OptionError(PipedriveError):
     sqlstate = "HV00D"
 
 
+class SettingError(OptionError):
+    sqlstate = "42704"
+
+
 class RightError(OptionError):
     sqlstate = "42501"
 
@@ -155,6 +161,12 @@ class DataError(PipedriveError):
 class WriteError(PipedriveError):
     word = "write"
     sqlstate = "22000"
+
+
+class IdentityError(WriteError):
+    """The statement finds the rows that it changes by what is the same for all rows."""
+
+    sqlstate = "0A000"
 
 
 class ApiError(PipedriveError):

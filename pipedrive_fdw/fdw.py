@@ -24,25 +24,28 @@ from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
     SERVER,
-    SESSION,
+    SETTINGS,
+    TABLE,
     check_given,
     check_server,
+    check_setting,
     read_options,
     table_options,
 )
 from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
-from pipedrive_fdw.postgres.channel import Question, answer, fail, question
+from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
-from pipedrive_fdw.write.writable import check_writable, writable_verbs
+from pipedrive_fdw.write.writable import check_identity, check_writable, writable_verbs
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _STARTUP_COST = 20
+_PLACES = {"pg_foreign_server": SERVER, "pg_user_mapping": MAPPING, "pg_foreign_table": TABLE}
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 
@@ -94,8 +97,12 @@ class PipedriveFdw(ForeignDataWrapper):
         if asked.call == "updatable" and self._table is None:
             answer("0")  # else no query could look at what tables there are
         else:
-            without_raising(lambda: answer(_ANSWERS[asked.call](self.table, asked)), None)
+            without_raising(lambda: answer(self._answer(asked)), None)
         return 1, 1
+
+    def _answer(self, asked: Question) -> str:
+        check_setting(asked["unknown_setting"])
+        return _ANSWERS[asked.call](self.table, asked)
 
     def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
         asked = _asked()
@@ -117,6 +124,7 @@ class PipedriveFdw(ForeignDataWrapper):
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
         def tables() -> list[TableDefinition]:
+            check_setting(asked["unknown_setting"])
             check_server(read_options(srv_options, (SERVER, MAPPING)))
             read_options(options, (IMPORT,))
             merged = read_options({**srv_options, **options}, (SERVER, MAPPING, IMPORT))
@@ -131,7 +139,7 @@ class PipedriveFdw(ForeignDataWrapper):
             )
             return [_definition(table) for table in found]
 
-        _asked()
+        asked = _asked()
         return without_raising(tables, [])
 
 
@@ -165,6 +173,7 @@ def _fault(error: Exception) -> PipedriveError:
 
 
 def _plan(table: ForeignTable, asked: Question) -> str:
+    check_identity(asked["table"], asked["identity"])
     request = read_request(asked.members, None)
     joins = read_conditions(asked["joins"], None)
     estimates = table.estimates
@@ -245,12 +254,18 @@ def serve() -> None:
 
 
 def _settings(asked: Question) -> str:
-    return ", ".join(f"pipedrive.{name}" for name in SESSION)
+    return ", ".join(SETTINGS)
 
 
 def _validate(asked: Question) -> str:
-    check_given(asked["place"], asked["given"], role=asked["role"], reads_files=asked["reads_files"])
+    place = _PLACES.get(asked["catalog"], "")
+    check_given(place, asked["given"], role=asked["role"], reads_files=asked["reads_files"])
     return ""
+
+
+def _ask(asked: Question) -> str:
+    check_setting(asked["unknown_setting"])
+    return answered(asked["server"], asked["mapping"], asked["request"])
 
 
 def _dropped(asked: Question) -> str:
@@ -264,6 +279,7 @@ def _pre_commit(asked: Question) -> str:
 
 
 def _commit(asked: Question) -> str:
+    transaction_ended()
     TRANSACTION.ended()
     DROPPED.committed()
     USAGE_LOG.transaction_ended()
@@ -271,6 +287,7 @@ def _commit(asked: Question) -> str:
 
 
 def _rollback(asked: Question) -> str:
+    transaction_ended()
     DROPPED.rolled_back()
     USAGE_LOG.transaction_ended()
     return _warning(TRANSACTION.rolled_back())
@@ -294,7 +311,7 @@ def _warning(report: str) -> str:
 _SERVICES: Mapping[str, Callable[[Question], str]] = {
     "settings": _settings,
     "validate": _validate,
-    "ask": lambda asked: answered(asked["server"], asked["mapping"], asked["request"]),
+    "ask": _ask,
     "dropped": _dropped,
     "pre commit": _pre_commit,
     "commit": _commit,

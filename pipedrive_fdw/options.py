@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Callable
 
 from pipedrive_fdw.addresses import ANY_COMPANY, read_address
-from pipedrive_fdw.errors import CredentialError, OptionError, RightError, did_you_mean, sentences
+from pipedrive_fdw.errors import (
+    CredentialError,
+    OptionError,
+    RightError,
+    SettingError,
+    did_you_mean,
+    sentences,
+)
 from pipedrive_fdw.masking import read_secret
 from pipedrive_fdw.option_values import api_address, boolean, choice, domain, number, path, text
 
@@ -194,6 +201,7 @@ SESSION: Mapping[str, Callable[[Any, Any], Any]] = {
     "reserve_tokens": max,
     "suppress_extended_requests": max,
 }
+SETTINGS = [f"pipedrive.{name}" for name in SESSION]
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -281,6 +289,16 @@ def with_session(options: Options, setting: Callable[[str], str | None]) -> Opti
                     hint=sentences(f"SET pipedrive.{name}: {error}"),
                 ) from None
     return replace(options, **changed)
+
+
+def check_setting(unknown: str | None) -> None:
+    """Raises SettingError for a setting of ours that is *unknown*."""
+    if unknown:
+        raise SettingError(
+            f"there is no setting {unknown}",
+            detail=f"The settings are {', '.join(SETTINGS)}.",
+            hint=f"RESET {unknown}. If ALTER ROLE or ALTER DATABASE has set it, RESET it there.",
+        )
 
 
 def _refused(name: str, where: tuple[str, ...]) -> OptionError:

@@ -3,18 +3,12 @@
  * pipedrive_fdw.c
  *	  What stands between PostgreSQL and Multicorn.
  *
- * Multicorn embeds Python and turns rows of Python into tuples.  It also plans
- * scans, reads conditions, carries out writes and follows transactions, and makes
- * mistakes there that end in wrong rows, wrong writes and dead servers
- * (docs/decisions/own-handler.md).  So this library uses of Multicorn what is
- * sound: the interpreter, one Python object for each foreign table, the rows of a
- * scan, the row that a write returns, IMPORT.  All that looks at a plan, a
- * condition, a value that is written, a transaction or an error is done here.
- *
- * Python sees one contract.  Before it is called, a question is laid down as JSON.
- * Python fetches it and answers with a text, with rows, or with the words of an
- * error.  It raises nothing through Multicorn, and calls nothing of the server
- * that could raise.
+ * Of Multicorn, which embeds Python, this library uses what is sound: the interpreter,
+ * one Python object for each foreign table, the rows of a scan, and IMPORT.  All that
+ * looks at a plan, a condition, a written value, a transaction or an error is done here.
+ * docs/decisions/own-handler.md has the reasons, and the contract with Python: it is
+ * asked by JSON, answers by a text, by rows or by the words of an error, and raises
+ * nothing through Multicorn's frames or the server's.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,19 +16,12 @@
 
 #include <poll.h>
 
-#include "access/htup_details.h"
 #include "access/reloptions.h"
-#include "access/sysattr.h"
 #include "access/xact.h"
-#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_foreign_server.h"
-#include "catalog/pg_foreign_table.h"
-#include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -43,7 +30,6 @@
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
-#include "executor/executor.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -52,84 +38,70 @@
 #undef USE_OPENSSL
 #undef ENABLE_GSS
 #include "libpq/libpq-be.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
-#include "optimizer/cost.h"
 #include "optimizer/inherit.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "optimizer/tlist.h"
-#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
-#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(pipedrive_fdw_handler);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_validator);
 PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
-PG_FUNCTION_INFO_V1(pipedrive_fdw_load);
 
 /* What the versions of PostgreSQL call by different names */
+#if PG_VERSION_NUM < 140000
+#define pull_varnos(root, node) pull_varnos(node)
+#define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
+#define MODIFIED_ROWS(modify, number) ((Plan *) list_nth((modify)->plans, number))
+#else
+#define MODIFIED_ROWS(modify, number) outerPlan(modify)
+#define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
+#endif
 #if PG_VERSION_NUM < 150000
 #define STOPS_EARLY(window) false
 #else
 #define STOPS_EARLY(window) (((WindowAgg *) (window))->runCondition != NIL)
 #endif
-#if PG_VERSION_NUM < 140000
-#define MODIFIED_ROWS(modify) ((Plan *) linitial(((ModifyTable *) (modify))->plans))
-#else
-#define MODIFIED_ROWS(modify) outerPlan(modify)
-#endif
-#if PG_VERSION_NUM < 140000
-#define ROLE_PG_READ_SERVER_FILES DEFAULT_ROLE_READ_SERVER_FILES
-#define pull_varnos(root, node) pull_varnos(node)
-#define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
-#else
-#define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
-#endif
 #if PG_VERSION_NUM < 160000
-#define object_aclcheck(class, id, role, mode) pg_foreign_server_aclcheck(id, role, mode)
 #define get_guc_variables(number) (*(number) = GetNumConfigOptions(), get_guc_variables())
-#define SCAN_USER(node) \
-	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
 #define WRITE_USER(target, estate) (exec_rt_fetch((target)->ri_RangeTableIndex, estate)->checkAsUser)
 #define UPDATED_COLUMNS(root, target) (planner_rt_fetch(target, root)->updatedCols)
 #else
-#define SCAN_USER(node) (((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
 #define WRITE_USER(target, estate) ExecGetResultRelCheckAsUser(target, estate)
 #define UPDATED_COLUMNS(root, target) get_rel_all_updated_cols(root, find_base_rel(root, target))
 #endif
-#if PG_VERSION_NUM < 170000
-#define LOCAL_TRANSACTION (MyProc->lxid)
-#else
-#define LOCAL_TRANSACTION (MyProc->vxid.lxid)
-#endif
 #if PG_VERSION_NUM < 180000
 #define IS_DESCENDING(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#define RUN_ONCE , bool once
+#define AND_ONCE , once
 #else
+#define RUN_ONCE
+#define AND_ONCE
 #define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #endif
 
+#define SCAN_REQUEST(plan) strVal(lsecond((plan)->fdw_private))
+#define SCAN_USER(plan) ((Oid) intVal(lthird((plan)->fdw_private)))
 #define JSON_BOOL(value) ((value) ? "true" : "false")
 #define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
 #define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
@@ -141,32 +113,24 @@ static int	(*run_python) (const char *code);
 
 static object_access_hook_type next_access_hook;
 
-/* What Python answered: an SQLSTATE and message, detail and hint, or just a text */
-static struct
+/* What Python answered, and keeps: an SQLSTATE, message, detail and hint, or with no SQLSTATE a text */
+typedef struct Reply
 {
-	char		sqlstate[6];
-	char	   *words[3];
-	bool		cancelled;
-}			reply;
+	const char *sqlstate;
+	const char *text;
+	const char *detail;
+	const char *hint;
+	bool		cancelled;		/* pipedrive_fdw_interrupted() said so */
+} Reply;
+
+static Reply reply;
 static Oid	asking_user;
 static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
-static char *settings;			/* the names of ours */
 static ExecutorRun_hook_type run_before;
-static bool runs_to_end;		/* the query that runs now is to give all of its rows */
 
-/* What Python makes of a scan */
-typedef struct Estimate
-{
-	double		rows;			/* 0: the scan is of no use */
-	int			width;			/* of a row, in bytes */
-	Cost		startup;
-	Cost		total;
-	int			ordered;		/* how many keys of the order can be given */
-} Estimate;
-
-/* How many of a scan's rows will be taken */
+/* How many of a scan's rows will be taken; Python knows the numbers */
 typedef enum Reads
 {
 	READS_SOME,					/* perhaps not all */
@@ -177,22 +141,27 @@ typedef enum Reads
 /* What is known of a relation while it is planned; RelOptInfo.fdw_private */
 typedef struct PlannedScan
 {
+	PlannerInfo *root;
+	RelOptInfo *rel;
+	Oid			relation;
 	List	   *multicorn;		/* fdw_private of its plan */
 	char	   *needs;			/* JSON members: what the query uses of a row */
 	char	   *order;			/* JSON list: the order that the query wants */
 	List	   *pathkeys;		/* as much of it as can be given */
-	Estimate	estimate;
+	List	   *parameters;		/* operands whose values are known only when the scan runs */
+	const char *estimate;		/* Python's answer to ask_plan() */
 } PlannedScan;
 
 /* A scan that runs; ForeignScanState.fdw_state */
 typedef struct RunningScan
 {
-	ForeignScanState *node;
-	void	   *multicorn;		/* its own fdw_state */
+	ForeignScanState inner;		/* what Multicorn sees, with its own fdw_state */
+	ForeignScan plan;			/* which has no expressions */
 	int64		number;
 	List	   *parameters;		/* of ExprState */
 	bool		drops;			/* the table has dropped columns */
 	bool		asked;			/* Python knows what to scan */
+	Reads		reads;
 	MemoryContextCallback forget;
 } RunningScan;
 
@@ -202,51 +171,25 @@ typedef struct RunningWrite
 	int64		number;
 	CmdType		operation;
 	AttrNumber	row;			/* where the plan carries the scanned row */
+	TupleTableSlot *scanned;	/* takes that row */
 	FmgrInfo	populate;		/* json_populate_record() for rows of the table */
 } RunningWrite;
 
-/*
- * What Python finds by ctypes.  None of the functions can raise.
- */
-
+/* What Python finds by ctypes.  None of the functions can raise. */
 extern PGDLLEXPORT void _PG_init(void);
 extern PGDLLEXPORT const char *pipedrive_fdw_question;
 extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail,
 											 const char *hint, int cancelled);
-extern PGDLLEXPORT int64 pipedrive_fdw_statement(void);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
 extern PGDLLEXPORT void pipedrive_fdw_log(const char *text);
 
 const char *pipedrive_fdw_question = NULL;
 
-/* An error, or with no SQLSTATE a text.  Cancelled: pipedrive_fdw_interrupted() said so. */
 void
-pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail, const char *hint, int cancelled)
+pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail, const char *hint,
+					 int cancelled)
 {
-	const char *const words[] = {text, detail, hint};
-
-	strlcpy(reply.sqlstate, sqlstate, sizeof(reply.sqlstate));
-	for (int i = 0; i < 3; i++)
-	{
-		free(reply.words[i]);
-		reply.words[i] = strdup(words[i]);
-	}
-	reply.cancelled = cancelled;
-}
-
-/* Changes with each statement of the client, and within one at each COMMIT. */
-int64
-pipedrive_fdw_statement(void)
-{
-	static int64 number = 0;
-	static TimestampTz started = 0;
-	static LocalTransactionId transaction = InvalidLocalTransactionId;
-
-	if (started != GetCurrentStatementStartTimestamp() || transaction != LOCAL_TRANSACTION)
-		number++;
-	started = GetCurrentStatementStartTimestamp();
-	transaction = LOCAL_TRANSACTION;
-	return number;
+	reply = (Reply) {sqlstate, text, detail, hint, cancelled};
 }
 
 /* Does a cancel wait, a timeout, the end of the session?  Is the client gone? */
@@ -266,10 +209,7 @@ pipedrive_fdw_interrupted(void)
 	return QueryCancelPending || ProcDiePending || ClientConnectionLost;
 }
 
-/*
- * A line in the server's log.  It is sent to no client, and neither the statement nor
- * its context follows, which hold values.
- */
+/* A line in the server's log alone, without the statement and the context, which hold values. */
 void
 pipedrive_fdw_log(const char *text)
 {
@@ -282,15 +222,14 @@ pipedrive_fdw_log(const char *text)
 	RESUME_INTERRUPTS();
 }
 
-/*
- * Writing JSON
- */
-
+/* A string as JSON; null for NULL, as the name of a role that another session has dropped. */
 static char *
 quoted(const char *text)
 {
 	StringInfoData out;
 
+	if (text == NULL)
+		return "null";
 	initStringInfo(&out);
 	escape_json(&out, text);
 	return out.data;
@@ -340,27 +279,22 @@ json_value(Oid type, Datum value, bool isnull)
 {
 	static const char *const forms[][2] = {{"datestyle", "ISO"}, {"intervalstyle", "postgres"},
 	{"timezone", "UTC"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"}};
-	int			nest = NewGUCNestLevel();
+	int			nest;
 	Oid			function;
 	bool		varlena;
-	char	   *json;
+	char	   *shown;
 
+	if (isnull)
+		return "null";
+	nest = NewGUCNestLevel();
 	for (size_t i = 0; i < lengthof(forms); i++)
 		(void) set_config_option(forms[i][0], forms[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
 	getTypeOutputInfo(type, &function, &varlena);
-	json = isnull ? "null" : quoted(type == RECORDOID ? TextDatumGetCString(DirectFunctionCall1(row_to_json, value))
-									: OidOutputFunctionCall(function, value));
+	shown = type == RECORDOID ? TextDatumGetCString(DirectFunctionCall1(row_to_json, value))
+		: OidOutputFunctionCall(function, value);
 	AtEOXact_GUC(true, nest);
-	return json;
-}
-
-static char *
-json_role(Oid role)
-{
-	char	   *name = GetUserNameFromId(role, true);
-
-	return name ? quoted(name) : "null";	/* another session has dropped it */
+	return quoted(shown);
 }
 
 static bool
@@ -369,49 +303,78 @@ has_mapping(Oid user, Oid server)
 	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
 }
 
-/* Who asks a server for something, with whose user mapping, in which query where that is known. */
+/* Members that say who asks a server, with whose user mapping, and in which query where that is known. */
 static char *
 json_caller(Oid user, Oid server, EState *state)
 {
-	Oid			current = GetUserId();
-	PlannedStmt *query = state ? state->es_plannedstmt : NULL;
-
 	if (!OidIsValid(user))
-		user = current;
-	return psprintf("{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
+		user = GetUserId();
+	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
 					"\"database\":%s,\"query_id\":" INT64_FORMAT "}",
-					quoted(GetForeignServer(server)->servername), json_role(GetSessionUserId()), json_role(current),
-					has_mapping(user, server) ? json_role(user) : "\"PUBLIC\"",
-					quoted(get_database_name(MyDatabaseId)), query ? (int64) query->queryId : 0);
+					quoted(GetForeignServer(server)->servername),
+					quoted(GetUserNameFromId(GetSessionUserId(), true)),
+					quoted(GetUserNameFromId(GetUserId(), true)),
+					quoted(has_mapping(user, server) ? GetUserNameFromId(user, true) : "PUBLIC"),
+					quoted(get_database_name(MyDatabaseId)),
+					state ? (int64) state->es_plannedstmt->queryId : 0);
+}
+
+/* Members that have the options of a server and of a user's mapping to it, if there is one. */
+static char *
+json_account(Oid user, ForeignServer *server)
+{
+	bool		mapped = has_mapping(user, server->serverid) || has_mapping(InvalidOid, server->serverid);
+
+	return psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
+					json_options(mapped ? GetUserMapping(user, server->serverid)->options : NIL));
 }
 
 /*
- * Asking Python
+ * The name of a setting under our prefix that is none of ours, NULL for none.  SET
+ * takes it before PostgreSQL 15, and in every version before this library is loaded.
  */
+static const char *
+unknown_setting(void)
+{
+	static bool reserved = false;
+	int			number = 0;
+	const char *value;
+	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
 
-/*
- * Python is about to be called.  Until it has answered() the user mapping is that of
- * "user": of a view's owner, say.
- */
+	for (int i = 0; i < number; i++)
+		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER)
+			&& pg_strncasecmp(known[i]->name, "pipedrive.", 10) == 0
+			&& (value = GetConfigOption(known[i]->name, false, false)) != NULL && *value)
+			return known[i]->name;
+#if PG_VERSION_NUM >= 150000
+	if (!reserved)
+		MarkGUCPrefixReserved("pipedrive");
+	reserved = true;
+#endif
+	return NULL;
+}
+
+/* Python is about to be called.  Until it has answered() the user mapping is that of "user", if given. */
 static void
 enter(Oid user)
 {
-	pipedrive_fdw_answer("", "", "", "", false);
+	reply = (Reply) {"", "", "", "", false};
 	asked_in_transaction = true;
 	GetUserIdAndSecContext(&asking_user, &asking_context);
 	if (OidIsValid(user) && user != asking_user)
 		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
-/* The same, with a question about a foreign table or about none. */
+/* The same, with a question, about a foreign table or about none. */
 static void
 ask(const char *kind, Oid relation, Oid user, const char *members)
 {
 	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
 
-	pipedrive_fdw_question = psprintf("{\"call\":\"%s\",\"depth\":%d,\"options\":%s%s%s}", kind,
-									  GetCurrentTransactionNestLevel(), json_options(options),
-									  *members ? "," : "", members);
+	pipedrive_fdw_question =
+		psprintf("{\"call\":\"%s\",\"depth\":%d,\"unknown_setting\":%s,\"options\":%s%s%s}", kind,
+				 GetCurrentTransactionNestLevel(), quoted(unknown_setting()), json_options(options),
+				 *members ? "," : "", members);
 	enter(user);
 }
 
@@ -419,8 +382,8 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 static void
 add_detail(void *argument)
 {
-	if (*reply.words[1])
-		errdetail_internal("%s", reply.words[1]);
+	if (*reply.detail)
+		errdetail_internal("%s", reply.detail);
 }
 
 static const char *
@@ -439,10 +402,10 @@ answered(void)
 	}
 	if (*state)
 		ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
-						errmsg_internal("%s", reply.words[0]),
-						*reply.words[1] ? errdetail_internal("%s", reply.words[1]) : 0,
-						*reply.words[2] ? errhint("%s", reply.words[2]) : 0));
-	return reply.words[0];
+						errmsg_internal("%s", reply.text),
+						*reply.detail ? errdetail_internal("%s", reply.detail) : 0,
+						*reply.hint ? errhint("%s", reply.hint) : 0));
+	return reply.text;
 }
 
 /* Ask what belongs to no foreign table. */
@@ -458,53 +421,20 @@ ask_module(const char *kind, const char *members)
 	return answered();
 }
 
-/* Multicorn crashes at a table that has none, or none any more. */
+/* Multicorn crashes at a table that has none. */
 static bool
 has_columns(Oid relation)
 {
-	AttrNumber	number = 1;
-
 	/* Of a dropped one there is a name, but no type */
-	while (!OidIsValid(get_atttype(relation, number)))
-		if (get_attname(relation, number++, true) == NULL)
-			return false;
-	return true;
+	for (AttrNumber number = 1; get_attname(relation, number, true); number++)
+		if (OidIsValid(get_atttype(relation, number)))
+			return true;
+	return false;
 }
 
 /*
- * A setting under our prefix that is none of ours.  SET takes it before PostgreSQL 15,
- * and in every version before this library is loaded.
- */
-static void
-check_settings(void)
-{
-	static bool reserved = false;
-	int			number;
-	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
-
-	for (int i = 0; known && i < number; i++)
-	{
-		const char *name = known[i]->name;
-		const char *value = NULL;
-
-		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER) && pg_strncasecmp(name, "pipedrive.", 10) == 0)
-			value = GetConfigOption(name, false, false);
-		if (value && *value)
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipedrive option: there is no setting %s", name),
-							errdetail("The settings are %s.", settings),
-							errhint("RESET %s. If ALTER ROLE or ALTER DATABASE has set it, RESET it there.", name)));
-	}
-#if PG_VERSION_NUM >= 150000
-	if (!reserved)
-		MarkGUCPrefixReserved("pipedrive");
-	reserved = true;
-#endif
-}
-
-/*
- * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is
- * asked for the size of a relation, so it gets one that has no conditions.  That
- * gives what Multicorn puts into a plan, too.
+ * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is asked for the
+ * size of a relation, so it gets one without conditions, and makes of it what it needs in a plan.
  */
 static const char *
 ask_table(Oid relation, Oid user, const char *kind, const char *members, List **plan)
@@ -515,9 +445,9 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	if (!has_columns(relation))
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
-						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its columns.")));
-	check_settings();
-	plain->reltarget = path->path.pathtarget = create_empty_pathtarget();
+						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its "
+								"columns.")));
+	plain->reltarget = path->path.pathtarget = makeNode(PathTarget);
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
 	if (plan)
@@ -525,22 +455,15 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	return answered();
 }
 
-/*
- * Conditions
- *
- * PostgreSQL checks each of them on each row, whatever becomes of it here, so one
- * that is not understood is only left out.
- */
-
-static char *json_expressions(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *nodes, List **parameters);
+static char *json_expressions(PlannedScan *scan, List *nodes);
 
 /*
- * An expression over one relation as JSON; null for what Python is not told.  What
- * does not depend on the relation is an operand: Python gets its value, or where
- * that is known only when the scan runs, its place in *parameters.
+ * A condition or a part of one as JSON; null for what Python is not told, which does no harm, since
+ * PostgreSQL checks all conditions on each row.  What does not depend on the relation is an operand: a
+ * value, or where that is known only when the scan runs, its number among the parameters.
  */
 static char *
-json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, List **parameters)
+json_expression(PlannedScan *scan, Node *node)
 {
 	static const char *const tests[] = {[IS_TRUE] = "IS TRUE", [IS_FALSE] = "IS FALSE",
 	[IS_NOT_TRUE] = "IS NOT TRUE", [IS_NOT_FALSE] = "IS NOT FALSE", [IS_UNKNOWN] = "IS NULL",
@@ -549,30 +472,33 @@ json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, Li
 	Oid			function = InvalidOid;
 	const char *name;
 
-	if (!bms_is_member(rel->relid, pull_varnos(root, node)))
+	if (IsA(node, RestrictInfo))
+		node = (Node *) ((RestrictInfo *) node)->clause;
+	if (!bms_is_member(scan->rel->relid, pull_varnos(scan->root, node)))
 	{
-		Const	   *operand = (Const *) node;
+		const char *type = quoted(format_type_be(exprType(node)));
 
 		if (IsA(node, Const))
-			return psprintf("{\"type\":%s,\"value\":%s}", quoted(format_type_be(operand->consttype)),
-							json_value(operand->consttype, operand->constvalue, operand->constisnull));
+			return psprintf("{\"type\":%s,\"value\":%s}", type, json_value(exprType(node),
+							((Const *) node)->constvalue, ((Const *) node)->constisnull));
 		if (contain_volatile_functions(node) || contain_subplans(node))
 			return "null";
-		*parameters = lappend(*parameters, node);
-		return psprintf("{\"type\":%s,\"parameter\":%d}", quoted(format_type_be(exprType(node))),
-						list_length(*parameters) - 1);
+		scan->parameters = lappend(scan->parameters, node);
+		return psprintf("{\"type\":%s,\"parameter\":%d}", type, list_length(scan->parameters) - 1);
 	}
 	switch (nodeTag(node))
 	{
 		case T_Var:
-			return ((Var *) node)->varattno <= 0 ? "null"
-				: psprintf("{\"column\":%s}", quoted(get_attname(relation, ((Var *) node)->varattno, false)));
+			if (((Var *) node)->varattno <= 0)
+				return "null";
+			name = get_attname(scan->relation, ((Var *) node)->varattno, false);
+			return psprintf("{\"column\":%s}", quoted(name));
 		case T_PlaceHolderVar:
-			return json_expression(root, rel, relation, (Node *) ((PlaceHolderVar *) node)->phexpr, parameters);
+			return json_expression(scan, (Node *) ((PlaceHolderVar *) node)->phexpr);
 		case T_RelabelType:
 			/* To another type than text it may go with another comparison */
-			return ((RelabelType *) node)->resulttype != TEXTOID ? "null"
-				: json_expression(root, rel, relation, (Node *) ((RelabelType *) node)->arg, parameters);
+			return exprType(node) != TEXTOID ? "null"
+				: json_expression(scan, (Node *) ((RelabelType *) node)->arg);
 		case T_FuncExpr:
 			function = ((FuncExpr *) node)->funcid;
 			name = get_func_name(function);
@@ -585,7 +511,7 @@ json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, Li
 			break;
 		case T_ScalarArrayOpExpr:
 			function = ((ScalarArrayOpExpr *) node)->opno;
-			name = psprintf("%s %s", get_opname(function), ((ScalarArrayOpExpr *) node)->useOr ? "ANY" : "ALL");
+			name = psprintf(((ScalarArrayOpExpr *) node)->useOr ? "%s ANY" : "%s ALL", get_opname(function));
 			arguments = ((ScalarArrayOpExpr *) node)->args;
 			break;
 		case T_NullTest:
@@ -597,7 +523,7 @@ json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, Li
 			arguments = list_make1(((BooleanTest *) node)->arg);
 			break;
 		case T_BoolExpr:
-			name = ((BoolExpr *) node)->boolop == NOT_EXPR ? "NOT" : NULL;
+			name = is_notclause(node) ? "NOT" : NULL;
 			arguments = ((BoolExpr *) node)->args;
 			break;
 		default:
@@ -606,45 +532,32 @@ json_expression(PlannerInfo *root, RelOptInfo *rel, Oid relation, Node *node, Li
 	/* What the user's own functions and collations find equal need not be */
 	if (name == NULL || function >= FirstNormalObjectId || exprInputCollation(node) >= FirstNormalObjectId)
 		return "null";
-	return psprintf("{\"%s\":%s,\"arguments\":%s}", IsA(node, FuncExpr) ? "function" : "operator", quoted(name),
-					json_expressions(root, rel, relation, arguments, parameters));
+	return psprintf("{\"%s\":%s,\"arguments\":%s}", IsA(node, FuncExpr) ? "function" : "operator",
+					quoted(name), json_expressions(scan, arguments));
 }
 
-/* Expressions or RestrictInfos. */
 static char *
-json_expressions(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *nodes, List **parameters)
+json_expressions(PlannedScan *scan, List *nodes)
 {
 	List	   *texts = NIL;
 	ListCell   *cell;
 
 	foreach(cell, nodes)
-	{
-		Node	   *node = lfirst(cell);
-
-		if (IsA(node, RestrictInfo))
-			node = (Node *) ((RestrictInfo *) node)->clause;
-		texts = lappend(texts, json_expression(root, rel, relation, node, parameters));
-	}
+		texts = lappend(texts, json_expression(scan, lfirst(cell)));
 	return joined(texts, '[', ']');
 }
 
-/*
- * GetForeignRelSize
- *
- * Multicorn asks for columns by name and forgets whole rows, and hands conditions
- * over by the first bytes of a node.  Python is told both exactly.
- */
-
-/* What the query uses of a row, as members of an object. */
+/* What the query uses of a row, as members of JSON. */
 static char *
 json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	bool		target = IS_TARGET(root, rel->relid),
 				carried = (target || root->rowMarks) && rel->reloptkind == RELOPT_BASEREL;
 	Index		statement = rel->relid;
+	int			number;
 	Bitmapset  *columns = NULL,
 			   *named = NULL;
-	const char *identity = NULL;
+	const char *identity = NULL;	/* by which a write finds rows without naming their key */
 	ListCell   *cell;
 
 	/* Writes and locks carry rows along to the list of results: of that counts what the statement names */
@@ -669,9 +582,9 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 	while (root->append_rel_array && root->append_rel_array[statement])
 		statement = root->append_rel_array[statement]->parent_relid;
 	pull_varattnos((Node *) root->parse->jointree, statement, &named);
-	for (int number = TableOidAttributeNumber + 1; number < 0; number++)
-		if (target && bms_is_member(number + WHOLE_ROW, named))
-			identity = NameStr(SystemAttributeDefinition(number)->attname);
+	number = bms_next_member(named, TableOidAttributeNumber + WHOLE_ROW) - WHOLE_ROW;
+	if (target && number > TableOidAttributeNumber && number < 0)
+		identity = get_attname(relation, number, false);
 	foreach(cell, rel->baserestrictinfo)
 	{
 		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
@@ -680,33 +593,29 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		if (IsA(clause, CurrentOfExpr))
 			identity = "WHERE CURRENT OF";
 	}
-	if (identity)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("pipedrive write: rows of %s cannot be found by %s", get_rel_name(relation), identity),
-						errdetail("It is the same for all rows of a foreign table."),
-						errhint("Name the rows by their key.")));
-	return psprintf("\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s", json_columns(relation, columns),
+	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s",
+					quoted(get_rel_name(relation)), quoted(identity), json_columns(relation, columns),
 					JSON_BOOL(bms_is_member(WHOLE_ROW, columns)), JSON_BOOL(target),
 					JSON_BOOL(root->tuple_fraction <= 0 && root->limit_tuples < 0));
 }
 
 /*
- * The column of the relation that a PathKey sorts by in PostgreSQL's default way.
- * Pipedrive lets texts that it finds equal stand apart, so that their order may be
- * shown, but nothing else may go by it.
+ * A PathKey as JSON, if it sorts by a column of the relation in PostgreSQL's default way.  Pipedrive lets
+ * texts that it finds equal stand apart, so that their order may be shown, but nothing else may go by it.
  */
-static Var *
-sort_column(PlannerInfo *root, PathKey *key, RelOptInfo *rel)
+static char *
+json_sort_key(PlannedScan *scan, PathKey *key)
 {
 	EquivalenceClass *class = key->pk_eclass;
+	PlannerInfo *root = scan->root;
 	Query	   *parse = root->parse;
 	ListCell   *cell;
 
 	if (OidIsValid(class->ec_collation)
 		&& (class->ec_collation != DEFAULT_COLLATION_OID || root->parent_root
-			|| bms_membership(root->all_baserels) != BMS_SINGLETON || parse->groupClause || parse->groupingSets
-			|| parse->distinctClause || parse->windowClause || parse->setOperations || parse->hasAggs
-			|| parse->limitOption == LIMIT_OPTION_WITH_TIES))
+			|| bms_membership(root->all_baserels) != BMS_SINGLETON || parse->groupClause
+			|| parse->groupingSets || parse->distinctClause || parse->windowClause || parse->setOperations
+			|| parse->hasAggs || parse->limitOption == LIMIT_OPTION_WITH_TIES))
 		return NULL;
 	foreach(cell, class->ec_members)
 	{
@@ -715,118 +624,129 @@ sort_column(PlannerInfo *root, PathKey *key, RelOptInfo *rel)
 
 		if (IsA(column, RelabelType))
 			column = (Var *) ((RelabelType *) column)->arg;
-		if (bms_equal(member->em_relids, rel->relids) && IsA(column, Var) && column->varattno > 0
+		if (bms_equal(member->em_relids, scan->rel->relids) && IsA(column, Var) && column->varattno > 0
 			&& key->pk_opfamily == get_opclass_family(GetDefaultOpClass(member->em_datatype, BTREE_AM_OID)))
-			return column;
+			return psprintf("{\"column\":%s,\"descending\":%s,\"nulls_first\":%s}",
+							quoted(get_attname(scan->relation, column->varattno, false)),
+							JSON_BOOL(IS_DESCENDING(key)), JSON_BOOL(key->pk_nulls_first));
 	}
 	return NULL;
 }
 
-/* By the conditions of the relation and those of joins. */
-static Estimate
-ask_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
+/*
+ * What Python makes of a scan with the conditions of the relation and those of joins: rows, bytes of a row,
+ * costs of the first and of all rows, how many keys of the order it gives; nothing where it is of no use.
+ */
+static const char *
+ask_plan(PlannedScan *scan, List *joins)
 {
-	PlannedScan *planned = rel->fdw_private;
-	Estimate	found = {0};
-	List	   *parameters = NIL;
-	char	   *conditions = json_expressions(root, rel, relation, rel->baserestrictinfo, &parameters);
-	const char *answer = ask_table(relation, rel->userid, "plan",
-								   psprintf("%s,\"order\":%s,\"limit\":%.0f,\"conditions\":%s,\"joins\":%s",
-											planned->needs, planned->order, Max(root->limit_tuples, 0), conditions,
-											json_expressions(root, rel, relation, joins, &parameters)),
-								   &planned->multicorn);
+	char	   *conditions,
+			   *members;
 
-	(void) sscanf(answer, "%lf %d %lf %lf %d", &found.rows, &found.width, &found.startup, &found.total,
-				  &found.ordered);
-	return found;
+	scan->parameters = NIL;
+	conditions = json_expressions(scan, scan->rel->baserestrictinfo);
+	members = psprintf("%s,\"order\":%s,\"limit\":%.0f,\"conditions\":%s,\"joins\":%s", scan->needs,
+					   scan->order, Max(scan->root->limit_tuples, 0), conditions,
+					   json_expressions(scan, joins));
+	return pstrdup(ask_table(scan->relation, scan->rel->userid, "plan", members, &scan->multicorn));
 }
 
+/*
+ * GetForeignRelSize: Multicorn forgets that whole rows are used, and takes conditions by the first bytes of
+ * a node.  Python is told both exactly.
+ */
 static void
 pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
-	PlannedScan *planned = palloc0(sizeof(PlannedScan));
+	PlannedScan *scan = palloc0(sizeof(PlannedScan));
 	List	   *order = NIL;
 	ListCell   *cell;
+	char	   *key;
+	int			ordered = 0;
 
+	scan->root = root;
+	scan->rel = rel;
+	scan->relation = relation;
 	/* Compiling a scan anew for each key of a join takes longer than the scans */
 	if (jit_enabled)
 		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	foreach(cell, root->query_pathkeys)
 	{
-		PathKey    *key = lfirst(cell);
-		Var		   *column = sort_column(root, key, rel);
-
-		if (column == NULL)
+		if ((key = json_sort_key(scan, lfirst(cell))) == NULL)
 			break;
-		planned->pathkeys = lappend(planned->pathkeys, key);
-		order = lappend(order, psprintf("{\"column\":%s,\"descending\":%s,\"nulls_first\":%s}",
-										quoted(get_attname(relation, column->varattno, false)),
-										JSON_BOOL(IS_DESCENDING(key)), JSON_BOOL(key->pk_nulls_first)));
+		scan->pathkeys = lappend(scan->pathkeys, lfirst(cell));
+		order = lappend(order, key);
 	}
-	planned->order = joined(order, '[', ']');
-	planned->needs = json_needs(root, rel, relation);
-	rel->fdw_private = planned;
-	planned->estimate = ask_plan(root, rel, relation, NIL);
-	planned->pathkeys = list_truncate(planned->pathkeys, planned->estimate.ordered);
-	rel->rows = clamp_row_est(planned->estimate.rows);
-	rel->reltarget->width = planned->estimate.width;
-}
-
-/*
- * GetForeignPaths
- *
- * Multicorn makes look-ups of whatever condition names a key, also where it does
- * not belong to the relation, forgets what is lateral, and crashes at some sorts.
- * Here paths are made by PostgreSQL's own rules: whatever relations give a value to
- * compare with, Python is asked whether a scan for each such value is worth it.
- */
-
-/* "sets" with one more set of relations, unless it is there. */
-static List *
-add_relids(List *sets, Relids more)
-{
-	ListCell   *cell;
-
-	foreach(cell, sets)
-		if (bms_equal(lfirst(cell), more))
-			return sets;
-	return lappend(sets, more);
+	scan->order = joined(order, '[', ']');
+	scan->needs = json_needs(root, rel, relation);
+	scan->estimate = ask_plan(scan, NIL);
+	(void) sscanf(scan->estimate, "%lf %d %*f %*f %d", &rel->rows, &rel->reltarget->width, &ordered);
+	scan->pathkeys = list_truncate(scan->pathkeys, ordered);
+	rel->fdw_private = scan;
+	rel->rows = clamp_row_est(rel->rows);
 }
 
 static void
-add_scan(PlannerInfo *root, RelOptInfo *rel, Estimate estimate, List *pathkeys, Relids outer)
+add_scan(PlannedScan *scan, const char *estimate, List *pathkeys, Relids outer)
 {
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, clamp_row_est(estimate.rows),
+	double		rows;
+	Cost		startup,
+				total;
+
+	if (sscanf(estimate, "%lf %*d %lf %lf", &rows, &startup, &total) == 3)
+		add_path(scan->rel, (Path *) create_foreignscan_path(scan->root, scan->rel, NULL, clamp_row_est(rows),
 #if PG_VERSION_NUM >= 180000
-												   0,	/* disabled_nodes */
+															 0, /* disabled_nodes */
 #endif
-												   estimate.startup, estimate.total, pathkeys, outer, NULL,
+															 startup, total, pathkeys, outer, NULL,
 #if PG_VERSION_NUM >= 170000
-												   NIL, /* fdw_restrictinfo */
+															 NIL,	/* fdw_restrictinfo */
 #endif
-												   NIL));
+															 NIL));
 }
 
 static bool
-is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *nothing)
+is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
 {
 	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
 }
 
+/* For each row of the relations "outer", unless they are among those that Python has been asked about. */
+static List *
+add_look_up(PlannedScan *scan, Relids outer, List *asked)
+{
+	ParamPathInfo *joins;
+	ListCell   *cell;
+
+	foreach(cell, asked)
+		if (bms_equal(lfirst(cell), outer))
+			return asked;
+	joins = get_baserel_parampathinfo(scan->root, scan->rel, outer);
+	if (joins && joins->ppi_clauses != NIL)
+		add_scan(scan, ask_plan(scan, joins->ppi_clauses), NIL, outer);
+	return lappend(asked, outer);
+}
+
+/*
+ * GetForeignPaths: Multicorn looks up by conditions that do not belong to the relation, forgets what is
+ * lateral, and crashes at some sorts.  Here PostgreSQL's rules say which relations give values to look up
+ * by, and Python whether a scan for each is worth it.
+ */
 static void
 pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
-	PlannedScan *planned = rel->fdw_private;
+	PlannedScan *scan = rel->fdw_private;
 	Relids		every = rel->lateral_relids;
 	List	   *clauses = NIL,
-			   *outers = NIL;
+			   *asked = NIL;
 	ListCell   *cell;
 
-	add_scan(root, rel, planned->estimate, NIL, rel->lateral_relids);
-	if (planned->pathkeys != NIL)
-		add_scan(root, rel, planned->estimate, planned->pathkeys, rel->lateral_relids);
+	add_scan(scan, scan->estimate, NIL, rel->lateral_relids);
+	if (scan->pathkeys != NIL)
+		add_scan(scan, scan->estimate, scan->pathkeys, rel->lateral_relids);
 	if (rel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL, rel->lateral_referencers);
+		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL,
+														 rel->lateral_referencers);
 	foreach(cell, rel->joininfo)
 		if (join_clause_is_movable_to(lfirst(cell), rel))
 			clauses = lappend(clauses, lfirst(cell));
@@ -834,209 +754,97 @@ pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 	{
 		Relids		outer = bms_union(lfirst_node(RestrictInfo, cell)->clause_relids, rel->lateral_relids);
 
-		outers = add_relids(outers, bms_del_member(outer, rel->relid));
-		every = bms_union(every, llast(outers));
+		outer = bms_del_member(outer, rel->relid);
+		asked = add_look_up(scan, outer, asked);
+		every = bms_union(every, outer);
 	}
 	/* The columns of one key may get their values from several relations */
-	foreach(cell, outers == NIL ? NIL : add_relids(outers, every))
-	{
-		ParamPathInfo *joins = get_baserel_parampathinfo(root, rel, lfirst(cell));
-		Estimate	estimate = ask_plan(root, rel, relation, joins ? joins->ppi_clauses : NIL);
-
-		if (joins && estimate.rows > 0)
-			add_scan(root, rel, estimate, NIL, lfirst(cell));
-	}
+	if (clauses != NIL)
+		(void) add_look_up(scan, every, asked);
 }
 
 /*
- * GetForeignPlan
- *
- * The plan carries what Python is to be told, as JSON, and the expressions whose
- * values are known only when the scan runs.  Multicorn gets nothing to misread.
+ * GetForeignPlan: the plan carries what Python is to be told, as JSON, and the expressions whose values are
+ * known only when the scan runs, so that Multicorn has nothing to misread.
  */
 static ForeignScan *
 pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath *path, List *tlist,
 				   List *clauses, Plan *outer)
 {
-	PlannedScan *planned = rel->fdw_private;
-	List	   *parameters = NIL;
+	PlannedScan *scan = rel->fdw_private;
 	int			ordered = list_length(path->path.pathkeys);
 	bool		limited = root->limit_tuples > 0 && rel->baserestrictinfo == NIL
-		&& bms_membership(root->all_baserels) == BMS_SINGLETON && ordered == list_length(root->query_pathkeys);
+		&& bms_membership(root->all_baserels) == BMS_SINGLETON
+		&& ordered == list_length(root->query_pathkeys);
 	char	   *text;
 
 	clauses = extract_actual_clauses(clauses, false);
-	text = psprintf("{\"table\":%s,%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"limit\":%.0f,\"conditions\":%s}",
-					quoted(get_rel_name(relation)), planned->needs, planned->order, ordered,
-					JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
-					limited ? root->limit_tuples : 0.0, json_expressions(root, rel, relation, clauses, &parameters));
-	return make_foreignscan(tlist, clauses, rel->relid, parameters,
-							list_make2(planned->multicorn, makeString(text)), NIL, NIL, outer);
+	scan->parameters = NIL;
+	text = psprintf("{%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"limit\":%.0f,\"conditions\":%s}",
+					scan->needs, scan->order, ordered, JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
+					limited ? root->limit_tuples : 0.0, json_expressions(scan, clauses));
+	return make_foreignscan(tlist, clauses, rel->relid, scan->parameters,
+							list_make3(scan->multicorn, makeString(text), makeInteger(rel->userid)), NIL, NIL,
+							outer);
 }
 
-/*
- * Scans that are read to their end
- *
- * Python may ask for a page before it is used where each row will be taken.  What a
- * client takes (a cursor in pieces, a loop of PL/pgSQL) is known only when a query
- * runs; what its plan takes of a scan, from the nodes above it.
- */
-
-#if PG_VERSION_NUM < 180000
-#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
-#define RUN_ARGUMENTS query, direction, count, once
-#else
-#define RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
-#define RUN_ARGUMENTS query, direction, count
-#endif
-
-static void
-run_query(RUN_PARAMETERS)
-{
-	bool		before = runs_to_end;
-
-	runs_to_end = count == 0 && ScanDirectionIsForward(direction);
-	PG_TRY();
-	{
-		if (run_before)
-			run_before(RUN_ARGUMENTS);
-		else
-			standard_ExecutorRun(RUN_ARGUMENTS);
-	}
-	PG_FINALLY();
-	{
-		runs_to_end = before;
-	}
-	PG_END_TRY();
-}
-
-/*
- * How many rows of the scan with this number does "plan" take, of which itself
- * "reads" are taken?  A node that is not named here may stop anywhere.
- */
-static Reads
-rows_read(Plan *plan, int scan, Reads reads)
-{
-	List	   *parts = NIL;
-	ListCell   *cell;
-
-	check_stack_depth();
-	if (plan == NULL)
-		return READS_SOME;
-	switch (nodeTag(plan))
-	{
-		case T_ForeignScan:
-			return plan->plan_node_id == scan ? reads : READS_SOME;
-		case T_Sort:
-		case T_Hash:
-			reads = READS_ALL;
-			break;
-		case T_Agg:
-			if (((Agg *) plan)->aggstrategy == AGG_PLAIN || ((Agg *) plan)->aggstrategy == AGG_HASHED)
-				reads = READS_ALL;
-			break;
-		case T_HashJoin:
-			/* One row of the outer side may be taken before the other turns out to be empty */
-			return Max(rows_read(outerPlan(plan), scan, Min(reads, READS_MORE)),
-					   rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_NestLoop:
-			return Max(rows_read(outerPlan(plan), scan, reads), rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_MergeJoin:
-			return Max(rows_read(outerPlan(plan), scan, READS_SOME), rows_read(innerPlan(plan), scan, READS_SOME));
-		case T_WindowAgg:
-			reads = STOPS_EARLY(plan) ? READS_SOME : reads;
-			break;
-		case T_Limit:
-			reads = READS_SOME;
-			break;
-		case T_Result:
-		case T_ProjectSet:
-		case T_Material:
-		case T_Group:
-		case T_Unique:
-		case T_SetOp:
-		case T_LockRows:
-		case T_IncrementalSort:
-			break;
-		case T_SubqueryScan:
-			return rows_read(((SubqueryScan *) plan)->subplan, scan, reads);
-		case T_ModifyTable:
-			return rows_read(MODIFIED_ROWS(plan), scan, reads);
-		case T_Append:
-			parts = ((Append *) plan)->appendplans;
-			break;
-		case T_MergeAppend:
-			parts = ((MergeAppend *) plan)->mergeplans;
-			break;
-		default:
-			return READS_SOME;
-	}
-	foreach(cell, parts)
-	{
-		Reads		found = rows_read(lfirst(cell), scan, reads);
-
-		if (found != READS_SOME)
-			return found;
-	}
-	return rows_read(outerPlan(plan), scan, reads);
-}
-
-/*
- * BeginForeignScan, IterateForeignScan, ReScanForeignScan, EndForeignScan
- *
- * Multicorn's own state is kept apart, and takes the place of ours for its calls.
- */
-
-/* After an error PostgreSQL ends no scan, and Multicorn would keep its rows for good. */
+/* EndForeignScan, and a callback: after an error PostgreSQL ends no scan, and Multicorn keeps its rows. */
 static void
 end_scan(void *argument)
 {
 	RunningScan *scan = argument;
 
-	if (scan->multicorn == NULL)
+	if (scan == NULL || scan->inner.fdw_state == NULL)
 		return;
-	scan->node->fdw_state = scan->multicorn;
-	scan->multicorn = NULL;
-	multicorn.EndForeignScan(scan->node);
+	multicorn.EndForeignScan(&scan->inner);
+	scan->inner.fdw_state = NULL;
 }
+
+static void
+pipedrive_end_scan(ForeignScanState *node)
+{
+	end_scan(node->fdw_state);
+}
+
+/* BeginForeignScan: Multicorn gets a copy of the node, with a plan that has no expressions. */
 
 static void
 pipedrive_begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	ForeignScan plain = *plan;
+	Oid			relation = RelationGetRelid(node->ss.ss_currentRelation);
+	TupleDesc	desc = RelationGetDescr(node->ss.ss_currentRelation);
 	RunningScan *scan = palloc0(sizeof(RunningScan));
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	scan->node = node;
+	scan->inner = *node;
+	scan->inner.ss.ps.plan = (Plan *) &scan->plan;
+	scan->plan = *plan;
+	scan->plan.fdw_exprs = NIL;
+	scan->plan.fdw_private = linitial(plan->fdw_private);
 	scan->number = ++last_number;
-	for (int i = 0; i < RelationGetDescr(node->ss.ss_currentRelation)->natts; i++)
-		scan->drops |= TupleDescAttr(RelationGetDescr(node->ss.ss_currentRelation), i)->attisdropped;
+	for (int i = 0; i < desc->natts; i++)
+		scan->drops |= TupleDescAttr(desc, i)->attisdropped;
 	scan->parameters = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->forget.func = end_scan;
 	scan->forget.arg = scan;
 	MemoryContextRegisterResetCallback(node->ss.ps.state->es_query_cxt, &scan->forget);
-	/* Multicorn sees a plan without expressions */
-	plain.fdw_exprs = NIL;
-	plain.fdw_private = linitial(plan->fdw_private);
-	ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "begin",
-			  psprintf("\"plan\":%s", strVal(lsecond(plan->fdw_private))), NULL);
-	ask("begin", RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "");
-	node->ss.ps.plan = (Plan *) &plain;
-	multicorn.BeginForeignScan(node, eflags);
-	node->ss.ps.plan = (Plan *) plan;
-	scan->multicorn = node->fdw_state;
+	ask_table(relation, SCAN_USER(plan), "begin", psprintf("\"plan\":%s", SCAN_REQUEST(plan)), NULL);
+	ask("begin", relation, SCAN_USER(plan), "");
+	multicorn.BeginForeignScan(&scan->inner, eflags);
 	node->fdw_state = scan;
 	answered();
 }
 
 /* What Python is to scan, with the values that are known now. */
 static char *
-scan_members(RunningScan *scan)
+scan_members(ForeignScanState *node)
 {
-	PlanState  *state = &scan->node->ss.ps;
-	static const char *const words[] = {[READS_SOME] = "some", [READS_MORE] = "more", [READS_ALL] = "all"};
+	RunningScan *scan = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Oid			relation = RelationGetRelid(node->ss.ss_currentRelation);
+	EState	   *state = node->ss.ps.state;
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -1044,34 +852,29 @@ scan_members(RunningScan *scan)
 	{
 		ExprState  *parameter = lfirst(cell);
 		bool		isnull;
-		Datum		value = ExecEvalExpr(parameter, state->ps_ExprContext, &isnull);
+		Datum		value = ExecEvalExpr(parameter, node->ss.ps.ps_ExprContext, &isnull);
 
 		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
 	}
-	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,\"caller\":%s,\"reads\":\"%s\",\"plan\":%s,"
-					"\"values\":%s", scan->number, state->state->es_snapshot->curcid,
-					json_caller(SCAN_USER(scan->node), GetForeignServerIdByRelId(
-													RelationGetRelid(scan->node->ss.ss_currentRelation)), state->state),
-					words[rows_read(state->state->es_plannedstmt->planTree, state->plan->plan_node_id,
-									runs_to_end ? READS_ALL : READS_SOME)],
-					strVal(lsecond(((ForeignScan *) state->plan)->fdw_private)), joined(values, '[', ']'));
+	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,%s,\"reads\":%d,\"plan\":%s,\"values\":%s",
+					scan->number, state->es_snapshot->curcid,
+					json_caller(SCAN_USER(plan), GetForeignServerIdByRelId(relation), state), scan->reads,
+					SCAN_REQUEST(plan), joined(values, '[', ']'));
 }
 
+/* IterateForeignScan: Python's rows become tuples. */
 static TupleTableSlot *
 pipedrive_iterate_scan(ForeignScanState *node)
 {
 	RunningScan *scan = node->fdw_state;
-	Relation	relation = node->ss.ss_currentRelation;
 	TupleTableSlot *slot;
 
 	if (scan->asked)
 		enter(InvalidOid);
 	else
-		ask("scan", RelationGetRelid(relation), InvalidOid, scan_members(scan));
+		ask("scan", RelationGetRelid(node->ss.ss_currentRelation), InvalidOid, scan_members(node));
 	scan->asked = true;
-	node->fdw_state = scan->multicorn;
-	slot = multicorn.IterateForeignScan(node);
-	node->fdw_state = scan;
+	slot = multicorn.IterateForeignScan(&scan->inner);
 	answered();
 	/* Multicorn leaves the place of a dropped column as it was in memory */
 	if (!TupIsNull(slot) && scan->drops)
@@ -1086,23 +889,72 @@ pipedrive_rescan(ForeignScanState *node)
 	RunningScan *scan = node->fdw_state;
 
 	scan->asked = false;
-	node->fdw_state = scan->multicorn;
-	multicorn.ReScanForeignScan(node);
-	node->fdw_state = scan;
+	multicorn.ReScanForeignScan(&scan->inner);
 }
 
-static void
-pipedrive_end_scan(ForeignScanState *node)
+/* Of the rows of "state" *reads are taken: note how many that are of each scan below it. */
+static bool
+note_reads(PlanState *state, void *reads)
 {
-	if (node->fdw_state)		/* none for EXPLAIN alone */
-		end_scan(node->fdw_state);
+	Reads		taken = *(Reads *) reads,
+				some = READS_SOME;
+	AggStrategy strategy;
+
+	if (state == NULL)
+		return false;
+	switch (nodeTag(state))
+	{
+		case T_ForeignScanState:
+			if (((ForeignScanState *) state)->fdwroutine->EndForeignScan == pipedrive_end_scan)
+				((RunningScan *) ((ForeignScanState *) state)->fdw_state)->reads = taken;
+			break;
+		case T_SortState:
+		case T_HashState:
+			taken = READS_ALL;
+			break;
+		case T_AggState:
+			strategy = ((AggState *) state)->aggstrategy;
+			if (strategy == AGG_PLAIN || strategy == AGG_HASHED)
+				taken = READS_ALL;
+			break;
+		case T_WindowAggState:
+			taken = STOPS_EARLY(state->plan) ? READS_SOME : taken;
+			break;
+		case T_HashJoinState:
+			/* One row of the outer side may be taken before the other turns out to be empty */
+			taken = Min(taken, READS_MORE);
+			/* FALLTHROUGH */
+		case T_NestLoopState:
+			return note_reads(outerPlanState(state), &taken) || note_reads(innerPlanState(state), &some);
+		case T_LimitState:
+		case T_MergeJoinState:
+		case T_RecursiveUnionState:
+		case T_CustomScanState:
+			taken = READS_SOME;
+			break;
+		default:
+			break;
+	}
+	return planstate_tree_walker(state, note_reads, &taken);
 }
 
 /*
- * ExplainForeignScan
- *
- * Multicorn would evaluate what has no value yet, and gives one key several times.
+ * ExecutorRun_hook: Python may ask for a page before it is used where each row will be taken.  What a client
+ * takes (a cursor in pieces, a loop of PL/pgSQL) is known only when a query runs.
  */
+static void
+run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
+{
+	Reads		reads = count == 0 && ScanDirectionIsForward(direction) ? READS_ALL : READS_SOME;
+	List	   *subplans = query->estate->es_subplanstates;
+
+	note_reads(query->planstate, &reads);
+	/* A subplan may stop anywhere.  It stands behind those that it contains. */
+	reads = READS_SOME;
+	for (int i = list_length(subplans) - 1; i >= 0; i--)
+		note_reads(list_nth(subplans, i), &reads);
+	(run_before ? run_before : standard_ExecutorRun) (query, direction, count AND_ONCE);
+}
 
 static void
 explain_lines(const char *text, ExplainState *es)
@@ -1121,6 +973,7 @@ explain_lines(const char *text, ExplainState *es)
 		ExplainPropertyList("Multicorn", lines, es);
 }
 
+/* ExplainForeignScan: Multicorn evaluates what has no value yet, and gives one key several times. */
 static void
 pipedrive_explain_scan(ForeignScanState *node, ExplainState *es)
 {
@@ -1129,77 +982,82 @@ pipedrive_explain_scan(ForeignScanState *node, ExplainState *es)
 	List	   *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
 	List	   *expressions = NIL;
 	ListCell   *cell;
+	char	   *members;
 
 	foreach(cell, plan->fdw_exprs)
 		expressions = lappend(expressions, quoted(deparse_expression(lfirst(cell), context, false, false)));
-	explain_lines(ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(node), "explain",
-							psprintf("\"scan\":" INT64_FORMAT ",\"verbose\":%s,\"plan\":%s,\"expressions\":%s",
-									 scan ? scan->number : 0, JSON_BOOL(es->verbose),
-									 strVal(lsecond(plan->fdw_private)), joined(expressions, '[', ']')), NULL), es);
+	members = psprintf("\"scan\":" INT64_FORMAT ",\"verbose\":%s,\"plan\":%s,\"expressions\":%s",
+					   scan ? scan->number : 0, JSON_BOOL(es->verbose), SCAN_REQUEST(plan),
+					   joined(expressions, '[', ']'));
+	explain_lines(ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(plan), "explain",
+							members, NULL), es);
 }
 
 /*
- * AddForeignUpdateTargets
- *
- * Multicorn carries the row id under the name of its column, where RETURNING may
+ * AddForeignUpdateTargets: Multicorn carries the row id under the name of its column, where RETURNING may
  * have put something else.  Here the plan carries the scanned row itself.
  */
 static void
 #if PG_VERSION_NUM >= 140000
 pipedrive_add_targets(PlannerInfo *root, Index relid, RangeTblEntry *entry, Relation relation)
 {
-	add_row_identity_var(root, makeVar(relid, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), relid, SCANNED_ROW);
+	Var		   *row = makeVar(relid, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0);
+
+	add_row_identity_var(root, row, relid, SCANNED_ROW);
 }
 #else
 pipedrive_add_targets(Query *parse, RangeTblEntry *entry, Relation relation)
 {
+	Expr	   *row = (Expr *) makeWholeRowVar(entry, parse->resultRelation, 0, false);
+
 	parse->targetList = lappend(parse->targetList,
-								makeTargetEntry((Expr *) makeWholeRowVar(entry, parse->resultRelation, 0, false),
-												list_length(parse->targetList) + 1, SCANNED_ROW, true));
+								makeTargetEntry(row, list_length(parse->targetList) + 1, SCANNED_ROW, true));
 }
 #endif
 
-/*
- * PlanForeignModify, ExplainForeignModify
- *
- * Python refuses a write that is not possible before anything is read or sent,
- * and says what each row will send.
- */
+/* PlanForeignModify: Python refuses what is not possible before anything is sent, and explains the rest. */
 static List *
 pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int subplan)
 {
 	Oid			relation = planner_rt_fetch(target, root)->relid;
-	char	   *columns = json_columns(relation, plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL);
+	Bitmapset  *columns = plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL;
 	const char *lines = ask_table(relation, InvalidOid, "plan modify",
 								  psprintf("\"verb\":\"%s\"", VERB(plan->operation)), NULL);
 
-	return list_make2(makeString(pstrdup(lines)), makeString(columns));
+	return list_make2(makeString(pstrdup(lines)), makeString(json_columns(relation, columns)));
 }
 
-/* Have Python send what waits for the end of the statement. */
-static void
-flush(EState *estate, ResultRelInfo *target)
+/* A question about a write, which also says who writes. */
+static const char *
+ask_write(EState *estate, ResultRelInfo *target, const char *kind, const char *members)
 {
-	ask_table(RelationGetRelid(target->ri_RelationDesc), WRITE_USER(target, estate), "flush",
-			  psprintf("\"write\":" INT64_FORMAT, ((RunningWrite *) target->ri_FdwState)->number), NULL);
+	Oid			relation = RelationGetRelid(target->ri_RelationDesc);
+	Oid			user = WRITE_USER(target, estate);
+	int64		number = ((RunningWrite *) target->ri_FdwState)->number;
+
+	members = psprintf("\"write\":" INT64_FORMAT ",%s%s", number,
+					   json_caller(user, GetForeignServerIdByRelId(relation), estate), members);
+	return ask_table(relation, user, kind, members, NULL);
 }
 
+/* EndForeignModify: what waits for the end of the statement is sent. */
+static void
+pipedrive_end_modify(EState *estate, ResultRelInfo *target)
+{
+	if (target->ri_FdwState)	/* none for EXPLAIN alone */
+		ask_write(estate, target, "flush", "");
+}
+
+/* ExplainForeignModify: what EXPLAIN ANALYZE shows has been sent. */
 static void
 pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan,
 						 ExplainState *es)
 {
-	if (target->ri_FdwState)
-		flush(state->ps.state, target);
+	pipedrive_end_modify(state->ps.state, target);
 	explain_lines(strVal(linitial(private)), es);
 }
 
-/*
- * BeginForeignModify, ExecForeignInsert, -Update, -Delete, EndForeignModify
- *
- * Python gets the row as it was scanned and as it shall be, and answers what it is
- * then.  Multicorn takes no part: it would take a row id from elsewhere, and keep the
- * memory of each row.
- */
+/* BeginForeignModify: Multicorn takes no part.  It would take row ids from elsewhere, and keep memory. */
 static void
 pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan, int eflags)
 {
@@ -1207,109 +1065,82 @@ pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *pri
 	Relation	relation = target->ri_RelationDesc;
 	TriggerDesc *triggers = target->ri_TrigDesc;
 	Oid			type = relation->rd_rel->reltype;
+	ModifyTable *plan = (ModifyTable *) state->ps.plan;
 	bool		deferred;
-#if PG_VERSION_NUM >= 140000
-	List	   *columns = outerPlanState(state)->plan->targetlist;
-#else
-	List	   *columns = state->mt_plans[subplan]->plan->targetlist;
-#endif
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	/* Does nobody wait for the rows as Pipedrive answers them? */
-	deferred = ((ModifyTable *) state->ps.plan)->returningLists == NIL
+	deferred = plan->returningLists == NIL
 		&& !(triggers && (triggers->trig_insert_after_row || triggers->trig_update_after_row
 						  || triggers->trig_delete_after_row));
 	write->number = ++last_number;
 	write->operation = state->operation;
-	write->row = ExecFindJunkAttributeInTlist(columns, SCANNED_ROW);
+	write->row = ExecFindJunkAttributeInTlist(MODIFIED_ROWS(plan, subplan)->targetlist, SCANNED_ROW);
+	write->scanned = ExecInitExtraTupleSlot(state->ps.state, RelationGetDescr(relation), &TTSOpsVirtual);
 	fmgr_info(F_JSON_POPULATE_RECORD, &write->populate);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSON_POPULATE_RECORD, type,
-											 list_make2(makeNullConst(type, -1, InvalidOid),
-														makeNullConst(JSONOID, -1, InvalidOid)),
+											 list_make1(makeNullConst(type, -1, InvalidOid)),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &write->populate);
-	ask_table(RelationGetRelid(relation), WRITE_USER(target, state->ps.state), "begin write",
-			  psprintf("\"write\":" INT64_FORMAT ",\"command\":%u,\"columns\":%s,\"deferred\":%s", write->number,
-					   state->ps.state->es_snapshot->curcid, strVal(lsecond(private)), JSON_BOOL(deferred)), NULL);
 	target->ri_FdwState = write;
+	ask_write(state->ps.state, target, "begin write",
+			  psprintf(",\"command\":%u,\"columns\":%s,\"deferred\":%s", state->ps.state->es_snapshot->curcid,
+					   strVal(lsecond(private)), JSON_BOOL(deferred)));
 }
 
-/* A row of the relation, which becomes one more member of JSON under the names that its columns have now. */
+/* A row as one more member of JSON, under the names that the columns of its table have now. */
 static Datum
-add_row(char **members, const char *name, Relation relation, Datum *values, bool *nulls)
+add_row(char **members, const char *name, Relation relation, TupleTableSlot *slot)
 {
-	Datum		row = HeapTupleGetDatum(heap_form_tuple(RelationGetDescr(relation), values, nulls));
+	Datum		row;
 
+	slot_getallattrs(slot);
+	row = HeapTupleGetDatum(heap_form_tuple(RelationGetDescr(relation), slot->tts_values, slot->tts_isnull));
 	*members = psprintf("%s,\"%s\":%s", *members, name, json_value(RECORDOID, row, false));
 	return row;
 }
 
+/*
+ * ExecForeignInsert, -Update, -Delete: Python gets the row as it was scanned and as it shall be, and answers
+ * what it is then.
+ */
 static TupleTableSlot *
 pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	RunningWrite *write = target->ri_FdwState;
-	Relation	relation = target->ri_RelationDesc;
-	TupleDesc	desc = RelationGetDescr(relation);
 	MemoryContext before = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-	HeapTuple	tuple = palloc0(sizeof(HeapTupleData));	/* outlives this call in the slot */
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	const char *answer;
-	Oid			user = WRITE_USER(target, estate);
-	char	   *members = psprintf("\"write\":" INT64_FORMAT ",\"verb\":\"%s\",\"caller\":%s", write->number,
-								   VERB(write->operation),
-								   json_caller(user, GetForeignServerIdByRelId(RelationGetRelid(relation)), estate));
+	bool		written;
+	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
 	if (!isnull)
 	{
-		Datum	   *values = palloc(desc->natts * sizeof(Datum));
-		bool	   *nulls = palloc(desc->natts * sizeof(bool));
-
-		tuple->t_data = DatumGetHeapTupleHeader(row);
-		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
-		heap_deform_tuple(tuple, desc, values, nulls);
-		row = add_row(&members, "old", relation, values, nulls);
+		ExecStoreHeapTupleDatum(row, write->scanned);
+		row = add_row(&members, "old", target->ri_RelationDesc, write->scanned);
 	}
 	if (write->operation != CMD_DELETE)
-	{
-		slot_getallattrs(slot);
-		row = add_row(&members, "new", relation, slot->tts_values, slot->tts_isnull);
-	}
-	answer = ask_table(RelationGetRelid(relation), user, "write", members, NULL);
-	if (*answer)
-	{
-		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
-		tuple->t_data = DatumGetHeapTupleHeader(row);
-		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
-		ExecForceStoreHeapTuple(tuple, slot, false);
-	}
+		row = add_row(&members, "new", target->ri_RelationDesc, slot);
+	answer = ask_write(estate, target, "write", members);
+	written = *answer != '\0';	/* else it was before */
+	if (written)
+		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
 	MemoryContextSwitchTo(before);
-	return *answer ? slot : NULL;
+	return written ? slot : NULL;
 }
 
-static void
-pipedrive_end_modify(EState *estate, ResultRelInfo *target)
-{
-	if (target->ri_FdwState)	/* none for EXPLAIN alone */
-		flush(estate, target);
-}
-
-/*
- * BeginForeignInsert
- *
- * COPY, and rows that come through a partitioned table, arrive without a plan.
- * Multicorn has no such callback and crashes.
- */
+/* BeginForeignInsert: rows of COPY and of a partitioned table have no plan, and Multicorn crashes at them. */
 static void
 pipedrive_begin_insert(ModifyTableState *state, ResultRelInfo *target)
 {
 	const char *name = RelationGetRelationName(target->ri_RelationDesc);
 
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					state->ps.plan ? errmsg("pipedrive write: no row can be routed into the partition %s", name)
-					: errmsg("pipedrive write: COPY into %s is not possible", name),
+					errmsg(state->ps.plan ? "pipedrive write: no row can be routed into the partition %s"
+						   : "pipedrive write: COPY into %s is not possible", name),
 					errhint(state->ps.plan ? "INSERT INTO %s itself."
 							: "COPY into a temporary table, then INSERT INTO %s SELECT from it.", name)));
 }
@@ -1323,25 +1154,22 @@ pipedrive_is_updatable(Relation relation)
 	return has_columns(id) ? atoi(ask_table(id, InvalidOid, "updatable", "", NULL)) : 0;
 }
 
+/* ImportForeignSchema: Multicorn makes commands of what Python defines. */
 static List *
 pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 {
 	List	   *commands;
 
-	check_settings();
-	ask("import", InvalidOid, InvalidOid, psprintf("\"caller\":%s", json_caller(InvalidOid, server, NULL)));
+	ask("import", InvalidOid, InvalidOid, json_caller(InvalidOid, server, NULL));
 	commands = multicorn.ImportForeignSchema(statement, server);
 	answered();
 	return commands;
 }
 
 /*
- * Transactions
- *
- * Multicorn tells each object of each step, and ends the server when an object
- * could not be made.  Python has one transaction and is told once.
+ * A step of the transaction, of which Python is told once.  Multicorn tells each object, and ends the server
+ * where one could not be made.
  */
-
 static void
 tell(const char *step)
 {
@@ -1371,54 +1199,40 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
 }
 
 /*
- * object_access_hook
- *
- * A user mapping goes, with its server or by itself.  Its options are still there:
- * Python notes them, and removes at COMMIT what the files of the server keep of it.
+ * object_access_hook: a user mapping goes, with its server or by itself.  Its options are still there: Python
+ * notes them, and removes at COMMIT what the files of the server keep of it.
  */
-static void
-note_dropped(Oid mapping)
-{
-	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(mapping));
-	ForeignServer *server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
-	Oid			handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
-	bool		isnull;
-	Datum		options = SysCacheGetAttr(USERMAPPINGOID, tuple, Anum_pg_user_mapping_umoptions, &isnull);
-
-	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
-	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
-		ask_module("dropped", psprintf("\"server\":%s,\"mapping\":%s", json_options(server->options),
-									   json_options(isnull ? NIL : untransformRelOptions(options))));
-	ReleaseSysCache(tuple);
-}
-
 static void
 pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part, void *argument)
 {
+	HeapTuple	tuple;
+	ForeignServer *server;
+	Oid			handler;
+
 	if (next_access_hook)
 		next_access_hook(access, class, object, part, argument);
-	if (access == OAT_DROP && class == UserMappingRelationId)
-		note_dropped(object);
+	if (access != OAT_DROP || class != UserMappingRelationId)
+		return;
+	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(object));
+	server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
+	handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
+	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
+	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
+		ask_module("dropped", json_account(((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser, server));
+	ReleaseSysCache(tuple);
 }
-
-/*
- * Functions of SQL
- */
 
 /* The validator: names, places and values of options, when they are given. */
 Datum
 pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 {
-	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid			catalog = PG_GETARG_OID(1);
+	Oid			user = GetUserId();
+	bool		reads_files = has_privs_of_role(user, get_role_oid("pg_read_server_files", false));
 
-	ask_module("validate", psprintf("\"place\":\"%s\",\"role\":%s,\"reads_files\":%s,\"given\":%s",
-									catalog == ForeignServerRelationId ? "server" :
-									catalog == UserMappingRelationId ? "user mapping" :
-									catalog == ForeignTableRelationId ? "table" : "",
-									quoted(GetUserNameFromId(GetUserId(), false)),
-									JSON_BOOL(has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES)),
-									json_options(options)));
+	ask_module("validate", psprintf("\"catalog\":%s,\"role\":%s,\"reads_files\":%s,\"given\":%s",
+									quoted(get_rel_name(PG_GETARG_OID(1))),
+									quoted(GetUserNameFromId(user, false)), JSON_BOOL(reads_files),
+									json_options(untransformRelOptions(PG_GETARG_DATUM(0)))));
 	PG_RETURN_VOID();
 }
 
@@ -1426,33 +1240,23 @@ pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 Datum
 pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = GetForeignServer(PG_GETARG_OID(0));
-	AclResult	right = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE);
-	bool		mapped = has_mapping(GetUserId(), server->serverid) || has_mapping(InvalidOid, server->serverid);
+	Oid			id = PG_GETARG_OID(0);
+	ForeignServer *server = GetForeignServer(id);
 	const char *found;
 
-	if (right != ACLCHECK_OK)
-		aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
+	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id, id, CStringGetTextDatum("USAGE"))))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, server->servername);
 	/* To a server of another wrapper its secrets must not be sent */
-	if (GetFdwRoutineByServerId(server->serverid)->ImportForeignSchema != pipedrive_import)
+	if (GetFdwRoutineByServerId(id)->ImportForeignSchema != pipedrive_import)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
-	check_settings();
-	found = ask_module("ask", psprintf("\"caller\":%s,\"server\":%s,\"mapping\":%s,\"request\":%s",
-										json_caller(InvalidOid, server->serverid, NULL), json_options(server->options),
-										mapped ? json_options(GetUserMapping(GetUserId(), server->serverid)->options) : "{}",
-										quoted(DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))))));
+	found = ask_module("ask", psprintf("%s,%s,\"request\":%s", json_caller(InvalidOid, id, NULL),
+									   json_account(GetUserId(), server),
+									   quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));
 	if (!*found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));
-}
-
-/* load(): nothing.  But who calls it has loaded this library, and its hooks with it. */
-Datum
-pipedrive_fdw_load(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_VOID();
 }
 
 void
@@ -1460,15 +1264,11 @@ _PG_init(void)
 {
 	void	   *library;
 	PGFunction	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
-	char	   *names,
-			   *name;
+	List	   *names;
+	ListCell   *cell;
 
-	if (GetDatabaseEncoding() != PG_UTF8)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("pipedrive option: the encoding of this database is %s, and must be UTF8",
-							   GetDatabaseEncodingName()),
-						errhint("CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")));
-	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library, "PyRun_SimpleString");
+	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library,
+																					 "PyRun_SimpleString");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
@@ -1476,14 +1276,12 @@ _PG_init(void)
 	object_access_hook = pipedrive_object_access;
 	run_before = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
-	/* The settings are defined so that others are an error; Python reads them */
-	settings = MemoryContextStrdup(TopMemoryContext, ask_module("settings", ""));
-	names = pstrdup(settings);
-	while ((name = strsep(&names, ", ")) != NULL)
-		if (*name)
-			DefineCustomStringVariable(name, "Overrides the option of server or table for the session.", NULL,
-								   MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL, PGC_USERSET, 0,
-								   NULL, NULL, NULL);
+	/* Settings are defined so that others are an error; Python reads them */
+	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
+	foreach(cell, names)
+		DefineCustomStringVariable(lfirst(cell), "Overrides the option of server or table for the session.",
+								   NULL, MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL,
+								   PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 Datum

@@ -18,8 +18,11 @@ from typing import Any
 import orjson
 
 from pipedrive_fdw.errors import Cancelled, PipedriveError
+from pipedrive_fdw.postgres.settings import statement_start
 
 _outside = itertools.count()
+_answered: list[bytes] = []  # the words of the last answer, which the C part does not copy
+_transactions = 0  # that have ended
 
 
 @cache
@@ -77,7 +80,8 @@ def _answer(sqlstate: str, text: str, detail: str, hint: str, cancelled: bool) -
     give = _function("answer", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
     if give is not None:
         words = (sqlstate, text, detail, hint)
-        give(*(word.encode("utf-8", "replace").replace(b"\0", b"") for word in words), cancelled)
+        _answered[:] = (word.encode("utf-8", "replace").replace(b"\0", b"") for word in words)
+        give(*_answered, cancelled)
 
 
 def depth() -> int:
@@ -88,8 +92,14 @@ def depth() -> int:
 
 def statement() -> Any:
     """A value that changes with each statement of the client, and within one at each COMMIT."""
-    number = _function("statement", ctypes.c_int64)
-    return next(_outside) if number is None else (os.getpid(), number())
+    started = statement_start()
+    return next(_outside) if started is None else (os.getpid(), started, _transactions)
+
+
+def transaction_ended() -> None:
+    """A COMMIT or ROLLBACK has been made: statement() changes, also within a procedure."""
+    global _transactions
+    _transactions += 1
 
 
 def log(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Settings of the session and places of the server, read through its own symbols."""
+"""Settings, the clock and places of the server, read through its own symbols."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def _server() -> Any:
         return None
     symbols.GetConfigOption.restype = ctypes.c_char_p
     symbols.GetConfigOption.argtypes = [ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool]
+    symbols.GetCurrentStatementStartTimestamp.restype = ctypes.c_int64
     return symbols
 
 
@@ -26,6 +27,12 @@ def setting(name: str) -> str | None:
     # missing_ok, so that nothing can be raised
     value: bytes | None = None if server is None else server.GetConfigOption(name.encode(), True, False)
     return None if value is None else value.decode()
+
+
+def statement_start() -> int | None:
+    """When the client's statement has begun, in microseconds; None outside a server."""
+    server = _server()
+    return None if server is None else int(server.GetCurrentStatementStartTimestamp())
 
 
 def state_folder() -> Path | None:

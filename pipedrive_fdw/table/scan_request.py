@@ -11,11 +11,11 @@ from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, read_conditio
 
 
 class Reads(Enum):
-    """How many rows of a scan will be taken."""
+    """How many rows of a scan will be taken, by the numbers of the C part."""
 
-    SOME = "some"  # perhaps not all
-    MORE = "more"  # all, once a second one is taken
-    ALL = "all"
+    SOME = 0  # perhaps not all
+    MORE = 1  # all, once a second one is taken
+    ALL = 2
 
 
 @dataclass(frozen=True)

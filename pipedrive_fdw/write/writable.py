@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.errors import IdentityError, WriteError
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.row_changes import check_possible
 from pipedrive_fdw.postgres.settings import setting
@@ -25,6 +25,16 @@ def writable_verbs(bound: BoundTable) -> list[str]:
         "DELETE": table.delete is not None,
     }
     return [verb for verb, can in possible.items() if can]
+
+
+def check_identity(table: str, identity: str | None) -> None:
+    """Raises IdentityError where a write finds rows of the foreign *table* by *identity*, a system column."""
+    if identity:
+        raise IdentityError(
+            f"rows of {table} cannot be found by {identity}",
+            detail="It is the same for all rows of a foreign table.",
+            hint="Name the rows by their key.",
+        )
 
 
 def check_writable(bound: BoundTable, verb: str) -> None:

@@ -6,6 +6,16 @@
 -- superuser's rights.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+DO $begin$
+BEGIN
+    IF getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'pipedrive option: the encoding of this database is %, and must be UTF8', getdatabaseencoding()
+              USING HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0',
+                    ERRCODE = 'feature_not_supported';
+    END IF;
+END
+$begin$;
+
 -- For the same reason nobody else may own these schemas, or anything in them, or be able to create in them.
 DO $begin$
 DECLARE

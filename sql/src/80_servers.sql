@@ -76,19 +76,16 @@ CREATE EVENT TRIGGER pipedrive_tables ON ddl_command_end
 ALTER EVENT TRIGGER pipedrive_tables ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_tables IS 'Looks at the columns of foreign tables of Pipedrive when they change.';
 
-CREATE FUNCTION pipedrive_internal.load() RETURNS void
-    LANGUAGE C AS 'MODULE_PATHNAME', 'pipedrive_fdw_load';
-COMMENT ON FUNCTION pipedrive_internal.load() IS 'Loads the library in C, and does nothing else.';
-
 CREATE FUNCTION pipedrive_internal.watch_drops()
 RETURNS event_trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    -- A session that has not used a foreign table yet has not loaded the library, whose hook does the rest.
+    -- A session that has not used a foreign table yet has not loaded the library, whose hook does the rest. LOAD is
+    -- a superuser's.
     IF EXISTS (SELECT FROM pipedrive_internal.servers) THEN
-        PERFORM pipedrive_internal.load();
+        LOAD 'MODULE_PATHNAME';
     END IF;
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'pipedrive state: files of the user mappings that are dropped are not removed'

@@ -49,7 +49,6 @@ GRANT SELECT ON
 GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_internal.pending,
     pipedrive_internal.sync_log, pipedrive_internal.restored TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    pipedrive_internal.load(),
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
     pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text),

@@ -35,7 +35,7 @@ def test_every_function_has_a_search_path_of_its_own(database: Extended) -> None
         "'pipedrive_internal'::regnamespace) "
         "AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) ORDER BY proname"
     )
-    in_c = ["ask", "handler", "load", "validator"]  # where no name is looked up
+    in_c = ["ask", "handler", "validator"]  # where no name is looked up
     assert [name for (name,) in loose] == sorted([*in_c, "sync"])
 
 

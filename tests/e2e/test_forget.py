@@ -203,7 +203,8 @@ def test_a_mapping_that_cannot_be_used_can_be_dropped(account: Extended, options
 def test_without_the_library_a_mapping_can_be_dropped(server: Server, account: Extended) -> None:
     """As after an update of the server that has forgotten it."""
     kept = kept_of(server, account, "CURRENT_USER")
-    account.run("UPDATE pg_proc SET probin = '$libdir/gone' WHERE probin LIKE '%pipedrive_fdw'")
+    account.run("UPDATE pg_proc SET prosrc = replace(prosrc, '$libdir/pipedrive_fdw', '$libdir/gone') "
+                "WHERE proname = 'watch_drops'")  # fmt: skip
     with account.connect() as other:
         told: list[str] = []
         other.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
