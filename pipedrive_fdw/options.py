@@ -74,7 +74,10 @@ class Options:
         "",
     )
     api_version: str = _option(
-        "'v1' uses version 1 of the API wherever it has, or had, the operation", (SERVER,), choice("v1", "v2"), "v2"
+        "'v1' uses version 1 wherever that has, or had, the operation",
+        (SERVER,),
+        choice("v1", "v2"),
+        "v2",
     )
     page_size: int = _option("rows asked for in one page", _ST, number(1, 500), 500)
     connect_timeout: float = _option(

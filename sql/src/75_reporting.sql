@@ -61,6 +61,9 @@ BEGIN
                LIMIT 1) label ON true
          WHERE c.relation = report_columns.relation
            AND (c.custom OR c.source NOT IN ('attrs', 'custom_fields', 'filter_id'))
+           -- The content of a file is downloaded where it is shown, and tools show whatever there is.
+           AND NOT EXISTS (SELECT FROM pg_attribute a
+                            WHERE a.attrelid = c.relation AND a.attnum = c.position AND a.atttypid = 'bytea'::regtype)
          ORDER BY c.position
     LOOP
         name := shown.name;

@@ -8,13 +8,17 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipedrive_fdw.catalog.v1 import CHANGED
+from tests.e2e.test_gated import STATUSES, error_of, pattern
 from tests.live import LiveAccount
 from tools.engine import Server
+
+OPTIONS = {"api_version": "v1", "max_tokens_per_query": 10**9}
 
 
 @pytest.fixture(scope="module")
 def account(server: Server) -> Iterator[LiveAccount]:
-    with LiveAccount(server, deals=40, options={"api_version": "v1"}, burst=100_000, budget=10**9) as live:
+    with LiveAccount(server, deals=40, options=OPTIONS, burst=100_000, budget=10**9) as live:
         live.simulator.configure({"v1_core": True})
         yield live
 
@@ -131,3 +135,16 @@ def test_a_condition_goes_to_version_1(account: LiveAccount, sql: str, query: di
     (request,) = account.asked(sql)
     assert request["path"].startswith("/api/v1/") and request["status"] == 200
     assert {n: v for n, v in request["query"].items() if n != "limit"} == query
+
+
+@pytest.mark.parametrize("name", sorted(name for name, table in CHANGED.items() if not table.guarded))
+def test_each_of_five_refusals_is_an_error_of_that_table(account: LiveAccount, name: str) -> None:
+    for status in STATUSES:
+        account.simulator.configure({"gated": {pattern(CHANGED[name]): status}})
+        try:
+            error = error_of(account, f"SELECT * FROM {name}")
+        finally:
+            account.simulator.configure({"gated": {}})
+        assert error.diag.message_primary == f"pipedrive access: {name} cannot be read (status {status})"
+        assert str(status) in (error.diag.message_detail or "")
+    account.rows(f"SELECT 1 FROM {name} LIMIT 1")

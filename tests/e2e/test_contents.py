@@ -118,6 +118,14 @@ def test_a_file_that_is_not_given_is_null(account: LiveAccount, status: int) -> 
     assert dict(account.rows("SELECT id, content FROM files")) == wanted
 
 
+@pytest.mark.parametrize("status", [402, 415])
+def test_a_refusal_of_the_account_is_an_error_at_once(account: LiveAccount, status: int) -> None:
+    account.simulator.faults([{"match": "/files/.*/download", "action": "status", "status": status}])
+    with pytest.raises(psycopg.Error, match=rf"files cannot be read \(status {status}\)"):
+        account.rows("SELECT content FROM files")
+    assert len(downloads(account)) <= 2
+
+
 def test_files_that_are_all_refused_are_an_error(account: LiveAccount) -> None:
     account.simulator.faults([{"match": "/download", "action": "status", "status": 403}])
     with pytest.raises(psycopg.Error, match="files cannot be read"):

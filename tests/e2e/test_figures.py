@@ -42,6 +42,28 @@ def test_the_summary_of_a_pipeline_is_the_sum_of_its_deals(account: LiveAccount,
     sums(account, where, where)
 
 
+def test_the_summaries_of_every_status_and_pipeline_are_the_groups_of_the_deals(
+    account: LiveAccount,
+) -> None:
+    groups: dict[tuple[str, int], dict[str, tuple[int, float]]] = {}
+    for status, pipeline, currency, count, value in account.rows(
+        "SELECT status, pipeline_id, currency, count(*), sum(coalesce(value, 0)) FROM deals "
+        f"WHERE {LIVING} GROUP BY 1, 2, 3"
+    ):
+        groups.setdefault((status, pipeline), {})[currency] = (count, pytest.approx(float(value)))
+    found = account.rows(
+        "SELECT status, pipeline_id, total_count, values_total FROM deal_summary "
+        "WHERE status IN ('open', 'won', 'lost') AND pipeline_id IN (1, 2, 3)"
+    )
+    assert len(found) == 9 == 3 * account.value("SELECT count(*) FROM pipelines")
+    assert len(groups) > 3
+    for status, pipeline, total, sums_of in found:
+        group = groups.pop((status, pipeline), {})
+        assert total == sum(count for count, _ in group.values())
+        assert {code: (one["count"], one["value"]) for code, one in sums_of.items()} == group
+    assert groups == {}
+
+
 def test_the_summary_of_all_is_one_request_and_names_nothing(account: LiveAccount) -> None:
     sums(account, "true", "true")
     rows = account.rows("SELECT status, user_id, pipeline_id, stage_id, filter_id FROM deal_summary")

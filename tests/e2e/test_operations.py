@@ -200,6 +200,21 @@ def test_a_request_sends_forms_and_files(account: LiveAccount) -> None:
     assert call(account, changed)["name"] == "b & c"
 
 
+def test_a_request_sends_lists_and_gives_any_answer(account: LiveAccount) -> None:
+    code = account.value(
+        "SELECT field_code FROM deal_fields WHERE field_type = 'enum' AND is_custom_field LIMIT 1"
+    )
+    path = f"/v2/dealFields/{code}/options"
+    (made,) = call(account, f"""request('POST', '{path}', body => '[{{"label": "Ünï"}}]')""")
+    assert (made["label"], account.requests()[0]["body"]) == ("Ünï", [{"label": "Ünï"}])
+    body = f"""body => '[{{"id": {made["id"]}}}]'"""
+    assert json.loads(bytes(call(account, f"request_bytes('DELETE', '{path}', {body})")))["success"] is True
+    assert account.requests()[0]["body"] == [{"id": made["id"]}]
+    whole = json.loads(bytes(call(account, "request_bytes('GET', '/v2/stages', '{\"pipeline_id\": 1}')")))
+    assert whole["data"] == call(account, "request('GET', '/v2/stages', '{\"pipeline_id\": 1}')")
+    assert "operators" in call(account, "request('GET', '/v1/filters/helpers')")  # no envelope
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -72,6 +72,12 @@ def test_views_have_the_columns_and_comments_of_the_tables(
     assert quiet.sent() == []
 
 
+def test_a_view_of_files_downloads_none(quiet: Extended) -> None:
+    quiet.simulator.reset()
+    assert quiet.rows("SELECT * FROM bi.files") != []
+    assert [r["path"] for r in quiet.simulator.requests() if r["path"].endswith("/download")] == []
+
+
 def test_pandas_reads_a_view(quiet: Extended, engine: sqlalchemy.Engine) -> None:
     frame = pandas.read_sql_table("stages", engine, schema="bi", columns=["id", "name", "pipeline"])
     stages = quiet.simulator.records("stages")
