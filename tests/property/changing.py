@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,6 +114,22 @@ def _messages(table: str, column: str) -> OffsetList:
 
 def _files(table: str, column: str) -> OffsetList:
     return OffsetList(table, "files", parent=(column, column, 2), absent=_INACTIVE)
+
+
+def _field_lists() -> Iterator[OffsetList]:
+    """Fields by version 1, and their options, which stand in them."""
+    options = [{"id": number, "label": label} for number, label in ((7, "a"), (8, "b"))]
+    for what in ("deal", "organization", "person", "product"):
+        for table, stored in (("fields", {}), ("field_options", {"field_type": "set", "options": options})):
+            yield OffsetList(
+                f"{what}_{table}",
+                f"{what}_fields",
+                "v1",
+                key="field_code",
+                stored=stored,
+                places={"_order": tuple(range(-30, 90))},
+                copies=("_id",),
+            )
 
 
 def _flow(table: str, column: str) -> OffsetList:
@@ -236,6 +252,15 @@ LISTS = (
         key="activity_id",
         stored={"attendees": _ATTENDEES},
         absent=_DELETED,
+    ),
+    *_field_lists(),
+    OffsetList(
+        "product_followers",
+        "product_followers",
+        "v1",
+        key="user_id",
+        parent=("product_id", "product_id", 2),
+        copies=("user_id",),
     ),
 )
 
