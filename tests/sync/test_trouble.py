@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.e2e.extension import TOKEN
-from tests.sync.copied import Copied
+from tests.sync.copied import Copied, tool
 from tools.engine import Server
 
 
@@ -410,10 +409,3 @@ def test_a_dump_with_a_copy_is_restored_and_goes_on(server: Server, copied: Copi
     copied.sync()
     assert [r["path"] for r in copied.simulator.requests()].count("/api/v2/deals") == 1
     assert copied.different() == {}
-
-
-def tool(server: Server, name: str, *arguments: str) -> None:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    command = [str(server.engine.bindir / name), *arguments]
-    done = subprocess.run(command, env={**kept, **server.env}, capture_output=True, text=True, timeout=120)  # noqa: S603
-    assert (done.returncode, done.stderr) == (0, "")
