@@ -146,10 +146,12 @@ AS $function$
       JOIN pipedrive_internal.known_copies child
            ON child.table_name = ANY (tables) AND child.server = mine.server AND child.schema = mine.schema
           AND child.owner = mine.owner
+      JOIN pipedrive_internal.copies c ON c.copy = child.copy AND c.compared IS NOT NULL
      WHERE mine.copy = sync_children.copy;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
-    'The copies of these tables whose rows are read again when a row of this one changes.';
+    'The copies of these tables whose rows are read again when a row of this one changes. One that was never read whole '
+    'is read whole anyway.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]

@@ -56,9 +56,7 @@ def test_a_logical_subscriber_equals_the_copy(server: Server, tmp_path: Path) ->
                         for table in tables
                     }
                     return there == {
-                        table: Counter(
-                            row for (row,) in copied.rows(f"SELECT t::text FROM crm.{table} t")
-                        )
+                        table: Counter(row for (row,) in copied.rows(f"SELECT t::text FROM crm.{table} t"))
                         for table in tables
                     }
 

@@ -153,9 +153,7 @@ def test_that_a_parent_has_nothing_is_believed_when_two_runs_are_told_so(copied:
     number = followers(copied, refused)
     touch(copied, refused, other)
     copied.simulator.reset()
-    copied.simulator.faults(
-        [{"match": f"/deals/{refused}/followers", "action": "status", "status": status}]
-    )
+    copied.simulator.faults([{"match": f"/deals/{refused}/followers", "action": "status", "status": status}])
     seen = []
     for minute in range(3):
         touch(copied, other, minute=minute)  # another answers, so that it is not the account that is refused
