@@ -355,7 +355,7 @@ BEGIN
       INTO parents, tried_before
       FROM (SELECT p.key, p.tried FROM pipedrive_internal.pending p
              WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run
-             ORDER BY p.tried NULLS FIRST, p.key LIMIT step) p;
+             ORDER BY p.key LIMIT step) p;
     EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
