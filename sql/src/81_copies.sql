@@ -48,7 +48,7 @@ CREATE TABLE pipedrive_internal.pending (
 COMMENT ON TABLE pipedrive_internal.pending IS
     'Keys of parents whose rows in a copy are to be read again, because the parent has changed.';
 COMMENT ON COLUMN pipedrive_internal.pending.tried IS
-    'The run that could not read the rows of this parent, because it was refused or told that there is no such parent.';
+    'The run that was refused the rows of this parent, or told that there is no such parent, for the first time.';
 
 CREATE TABLE pipedrive_internal.sync_log (
     copy regclass NOT NULL,

@@ -138,6 +138,10 @@ BEGIN
     EXECUTE format('CREATE TABLE %I.%I (%s%s)', target, name, column_list,
                    (SELECT ', PRIMARY KEY (' || string_agg(quote_ident(k), ', ') || ')' FROM unnest(key) k));
     made := format('%I.%I', target, name)::regclass;
+    IF key = '{}' THEN
+        -- Else its rows could not be deleted while it is published
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', made);
+    END IF;
     INSERT INTO pipedrive_internal.copies (copy, source, columns, key, left_out, every, compare_every)
     VALUES (made, source, columns, make_copy.key, left_out, every, compare_every);
 

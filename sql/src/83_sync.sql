@@ -146,10 +146,12 @@ AS $function$
       JOIN pipedrive_internal.known_copies child
            ON child.table_name = ANY (tables) AND child.server = mine.server AND child.schema = mine.schema
           AND child.owner = mine.owner
+      JOIN pipedrive_internal.copies c ON c.copy = child.copy AND c.compared IS NOT NULL
      WHERE mine.copy = sync_children.copy;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
-    'The copies of these tables whose rows are read again when a row of this one changes.';
+    'The copies of these tables whose rows are read again when a row of this one changes. One that was never read whole '
+    'is read whole anyway.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]
@@ -228,6 +230,22 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_replace(pipedrive_internal.copies, name, text) IS
     'Replaces all rows of those parents of which a row differs, in a copy that has no key; numbers of new and old rows.';
 
+CREATE FUNCTION pipedrive_internal.sync_newest(copied pipedrive_internal.copies)
+RETURNS timestamptz
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    newest timestamptz;
+BEGIN
+    EXECUTE format('SELECT max(%1$I) FROM pg_temp.pipedrive_fresh WHERE %1$I <= clock_timestamp()',
+                   copied.columns ->> 'update_time') INTO newest;
+    RETURN newest;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_newest(pipedrive_internal.copies) IS
+    'The latest update_time of what was read, but for times to come; NULL when there is none.';
+
 CREATE FUNCTION pipedrive_internal.sync_changes(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, newest_first boolean)
 RETURNS bigint[]
@@ -251,7 +269,7 @@ BEGIN
     LOOP
         number := pipedrive_internal.sync_read(copied, format('WHERE %1$I >= %2$L ORDER BY %1$I %3$s', changed_at, since,
             CASE WHEN newest_first THEN 'DESC' ELSE format('LIMIT %s', part) END));
-        EXECUTE format('SELECT max(%I) FROM pg_temp.pipedrive_fresh', copied.columns ->> 'update_time') INTO newest;
+        newest := pipedrive_internal.sync_newest(copied);
         more := number = part AND NOT newest_first;
         -- As many rows as that can have one time: then a larger part leads beyond it.
         EXIT WHEN NOT more OR newest > since AND newest < began;
@@ -259,8 +277,9 @@ BEGIN
     END LOOP;
     IF NOT more THEN
         -- A record that changed after it was read changed later than Pipedrive's time when reading began. That is
-        -- not known here, but the newest record seen is no more than the duration of reading away from it.
-        newest := least(newest, clock_timestamp()) - (clock_timestamp() - began);
+        -- not known here, but the newest record seen is no more than the duration of reading away from it. Where
+        -- none was seen, the watermark stays: this server's clock may be ahead of Pipedrive's.
+        newest := newest - (clock_timestamp() - began);
     END IF;
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = more,
@@ -286,8 +305,7 @@ BEGIN
     number := pipedrive_internal.sync_read(copied, '');
     IF EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) s
                 WHERE s.identity = 'update_time' AND s.type LIKE 'timestamp%') THEN
-        EXECUTE format('SELECT max(%I) FROM pg_temp.pipedrive_fresh', copied.columns ->> 'update_time') INTO newest;
-        newest := least(newest, clock_timestamp()) - (clock_timestamp() - began);
+        newest := pipedrive_internal.sync_newest(copied) - (clock_timestamp() - began);
     END IF;
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run
@@ -326,7 +344,7 @@ DECLARE
     parents text[];
     tried_before text[];
     living text[];
-    passed_over text[];
+    doubtful text[];
     hanging name := copied.columns ->> parent_column;
     within text;
     asked name;
@@ -337,36 +355,30 @@ BEGIN
       INTO parents, tried_before
       FROM (SELECT p.key, p.tried FROM pipedrive_internal.pending p
              WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run
-             ORDER BY p.tried NULLS FIRST, p.key LIMIT step) p;
+             ORDER BY p.key LIMIT step) p;
     EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
-    BEGIN
-        number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
-                                                       ELSE format('WHERE %I = ANY (%L)', asked, living) END);
-        passed_over := pipedrive_internal.sync_passed_over(copied.copy);
-    EXCEPTION WHEN insufficient_privilege THEN
-        passed_over := pipedrive_internal.sync_passed_over(copied.copy);
-        -- All were refused: an error, unless that is known of each of them.
-        IF NOT (tried_before @> living AND passed_over @> living) THEN
-            RAISE;
-        END IF;
-        number := pipedrive_internal.sync_read(copied, 'WHERE false');
-    END;
-    within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(passed_over)));
+    number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                   ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+    -- That a parent has nothing any more is believed when two runs are told so.
+    EXECUTE format('SELECT coalesce(array_agg(DISTINCT %1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)', hanging,
+                   copied.copy, ARRAY(SELECT unnest(pipedrive_internal.sync_passed_over(copied.copy))
+                                      EXCEPT SELECT unnest(tried_before))) INTO doubtful;
+    within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(doubtful)));
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
                    ELSE pipedrive_internal.sync_store(copied, children, within) END;
     DELETE FROM pipedrive_internal.pending p
-     WHERE p.copy = copied.copy AND p.key = ANY (parents) AND (p.key <> ALL (passed_over) OR p.key = ANY (tried_before));
-    UPDATE pipedrive_internal.pending p SET tried = run WHERE p.copy = copied.copy AND p.key = ANY (parents);
+     WHERE p.copy = copied.copy AND p.key = ANY (parents) AND p.key <> ALL (doubtful);
+    UPDATE pipedrive_internal.pending p SET tried = run WHERE p.copy = copied.copy AND p.key = ANY (doubtful);
     RETURN number || counts;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
     pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
     'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
-    'What cannot be read of a parent that is there stays as it is, and is tried once more by the next run.';
+    'Those of a parent that is there and does not answer stay until the next run has tried it once more.';
 
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)

@@ -68,6 +68,7 @@ DECLARE
     declared record;
     version record;
     key_column name;
+    detail text;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
     SELECT d.* INTO declared
@@ -108,7 +109,8 @@ BEGIN
             BEGIN
                 new_id := pipedrive_internal.restore_row(copied, id, given, version.present IS NULL);
             EXCEPTION WHEN OTHERS THEN
-                problem := SQLERRM;
+                GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+                problem := SQLERRM || coalesce(' ' || nullif(detail, ''), '');
             END;
         END IF;
         RETURN NEXT;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -96,3 +98,11 @@ class Copied:
         """The tables whose copy does not equal them."""
         found = {table: self.differences(table) for table in self.tables()}
         return {table: both for table, both in found.items() if any(both)}
+
+
+def tool(server: Server, name: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL, such as pg_dump, that belongs to the server."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    command = [str(server.engine.bindir / name), *arguments]
+    done = subprocess.run(command, env={**kept, **server.env}, capture_output=True, text=True, timeout=120)  # noqa: S603
+    assert (done.returncode, done.stderr) == (0, "")

@@ -188,6 +188,21 @@ def test_the_watermark_stays_behind_what_changed_while_it_was_read(copied: Copie
             assert behind > 0.4
 
 
+def test_the_watermark_stays_where_nothing_was_read(copied: Copied) -> None:
+    """The clock of this server may be ahead of Pipedrive's."""
+    copied.mirror(["deals"])
+    change(copied, "PATCH", "deals/5", update_time="2026-09-01T11:00:00Z")
+    copied.sync()
+    watermark = copied.value("SELECT watermark FROM pipedrive.sync_status")
+    change(copied, "DELETE", "deals/5")
+    copied.sync()
+    assert steps(copied) == [("crm.deals", "changes", 0, 0, 0)]
+    assert copied.value("SELECT watermark FROM pipedrive.sync_status") == watermark
+    change(copied, "PATCH", "deals/6", title="changed", update_time="2026-09-01T11:00:01Z")
+    copied.sync()
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 6") == "changed"
+
+
 def test_a_first_load_that_failed_goes_on_in_parts(copied: Copied) -> None:
     with copied.pages_of(5):
         copied.mirror(["deals"])

@@ -1,0 +1,110 @@
+"""A copy and what stands beside it: pg_cron runs it, a logical subscriber carries it on."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.live import connection_parameters
+from tests.sync.copied import Copied, tool
+from tools.engine import Server
+
+_SECONDS = 60
+
+
+def until(done: Callable[[], Any]) -> None:
+    """Returns when *done* is true, which another process brings about."""
+    end = time.monotonic() + _SECONDS
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_logical_subscriber_equals_the_copy(server: Server, tmp_path: Path) -> None:
+    tables = ("deals", "persons", "person_emails", "stages")
+    with Copied(server, deals=20) as copied:
+        copied.mirror(tables)
+        copied.sync()
+        published = ", ".join(f"crm.{table}" for table in tables)
+        copied.run(f"CREATE PUBLICATION copy FOR TABLE {published}")
+        copied.rows("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')")
+        far = f"{copied.database.database}_far"
+        copied.run(f"CREATE DATABASE {far}")
+        file = tmp_path / "schema.sql"
+        tool(server, "pg_dump", "--schema=crm", f"--file={file}", "--schema-only", copied.database.dsn)
+        tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(file), server.dsn_of(far))
+        password = connection_parameters(server)["password"]
+        link = psycopg.conninfo.make_conninfo(copied.database.dsn, password=password, passfile=None)
+        with psycopg.connect(server.dsn_of(far), autocommit=True) as subscriber:
+            create = "CREATE SUBSCRIPTION copy CONNECTION '{}' PUBLICATION copy WITH (create_slot = false)"
+            subscriber.execute(create.format(link))  # type: ignore[arg-type]
+            try:
+
+                def follows() -> bool:
+                    """Whether the subscriber has all that the copy has."""
+                    there = {
+                        table: Counter(
+                            row
+                            for (row,) in subscriber.execute(f"SELECT t::text FROM crm.{table} t")  # type: ignore[arg-type]
+                        )
+                        for table in tables
+                    }
+                    return there == {
+                        table: Counter(row for (row,) in copied.rows(f"SELECT t::text FROM crm.{table} t"))
+                        for table in tables
+                    }
+
+                until(follows)
+                changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
+                emails = {"emails": [], "update_time": "2026-09-01T12:00:00Z"}
+                copied.simulator.change(
+                    [
+                        {"method": "PATCH", "path": "deals/5", "body": changed},
+                        {"method": "DELETE", "path": "deals/6"},
+                        {"method": "PATCH", "path": "persons/3", "body": emails},
+                    ]
+                )
+                copied.sync(more=", reconcile => true")
+                assert copied.different() == {}
+                until(follows)
+                assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
+            finally:
+                subscriber.execute("DROP SUBSCRIPTION copy")
+        copied.run(f"DROP DATABASE {far}")
+
+
+def test_pg_cron_runs_it(server: Server) -> None:
+    if not server.psql().query("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_cron'"):
+        pytest.skip("this server has no pg_cron")
+    with Server() as own, Copied(own, deals=5) as copied:
+        copied.mirror(["stages", "deals"])
+        own.settings.update(
+            {
+                "shared_preload_libraries": "pg_cron",
+                "cron.database_name": copied.database.database,
+                "cron.use_background_workers": "on",
+            }
+        )
+        own.restart()
+        copied.connect_anew()
+        copied.run("CREATE EXTENSION pg_cron")
+        lines = [line for (line,) in copied.rows("SELECT * FROM pipedrive.schedule('15 minutes')")]
+        (command,) = [line for line in lines if line.startswith("SELECT cron.schedule(")]
+        copied.run(command)
+        job = copied.rows("SELECT schedule, command, active FROM cron.job")
+        assert job == [("*/15 * * * *", "CALL pipedrive.sync()", True)]
+        # It begins with the server, for nobody waits for a quarter of an hour.
+        copied.run("UPDATE cron.job SET schedule = '@reboot'")
+        own.restart()
+        copied.connect_anew()
+        ended = "SELECT status, return_message FROM cron.job_run_details WHERE end_time IS NOT NULL"
+        until(lambda: copied.rows(ended))
+        assert [status for status, _ in copied.rows(ended)] == ["succeeded"], copied.rows(ended)
+        assert copied.different() == {}
+        assert copied.value("SELECT count(*) FROM crm.deals") == len(copied.simulator.records("deals"))
