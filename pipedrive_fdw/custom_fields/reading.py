@@ -27,6 +27,7 @@ from pipedrive_fdw.custom_fields.kinds import (
     TIMEZONE,
     UNTIL,
 )
+from pipedrive_fdw.values.jsontext import as_it_is, to_json
 
 Record = Mapping[str, Any]
 
@@ -156,6 +157,8 @@ def plain_fields(fields: Any) -> Any:
         return fields
     plain = None
     for key, value in fields.items():
+        if value is None:  # as most are
+            continue
         kind = value.__class__
         if kind is dict and _labelled(value):
             found = value["id"]
@@ -173,6 +176,35 @@ def _labelled(option: Record) -> bool:
     return "label" in option and "id" in option and len(option) == 2
 
 
-def plain_record(record: Record, fields: Any) -> Record:
-    """*record* with *fields*, what ``plain_fields`` made of its own."""
-    return record if fields is record.get("custom_fields") else {**record, "custom_fields": fields}
+class _InOrder:
+    """Puts the keys of alike objects into the order of jsonb, the shortest first: PostgreSQL need not sort
+    them then."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, None] = {}
+
+    def __call__(self, value: Record) -> dict[str, Any]:
+        ordered = {**self._keys, **value}
+        if len(ordered) != len(value) or not self._keys:  # it has others than the one before
+            self._keys = dict.fromkeys(sorted(value, key=lambda key: (len(key), key)))
+            ordered = {**self._keys, **value}
+        return ordered
+
+
+_fields_in_order, _record_in_order = _InOrder(), _InOrder()
+
+
+def fields_text(fields: Any) -> str | None:
+    """The JSON text of ``plain_fields``, None for null."""
+    plain = plain_fields(fields)
+    if isinstance(plain, dict):
+        plain = _fields_in_order(plain)
+    return None if plain is None else to_json(plain)
+
+
+def record_text(record: Record, fields: str | None) -> str:
+    """The JSON text of *record* with *fields*, the ``fields_text`` of its own."""
+    ordered = _record_in_order(record)
+    if fields is not None:
+        ordered["custom_fields"] = as_it_is(fields)
+    return to_json(ordered)

@@ -8,30 +8,58 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.custom_fields.kinds import ID
-from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
+from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups, fields_text, reader_of, record_text
 from pipedrive_fdw.errors import DataError, quoted, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.table.binding import Binding, BoundColumn
 from pipedrive_fdw.table.records import READERS, Record, Row, column_value, dig, joined, root_fields
+from pipedrive_fdw.values.jsontext import to_json
 
 # How much an error shows of a value.
 _SHOWN = 200
 
 _WHOLE = {"*": "outer", "#": "root_fields(outer)", "-": "None"}
 # Where requests ask for labels, what shows a record as it came leaves them out: a get or an archived row
-# has none, and the content of a column must not depend on the request. Worked out once a row.
-_PLAIN = {"attrs": "plain_record(outer, {plain})", "custom_fields": "{plain}"}
-_PLAIN_ONCE = "(plain := plain_fields(outer.get('custom_fields')))"
+# has none, and the content of a column must not depend on the request. The text is worked out once a row.
+_PLAIN = {"attrs": "record_text(outer, {text})", "custom_fields": "{text}"}
+_TEXT_ONCE = "(text := fields_text(outer.get('custom_fields')))"
 # The object that holds the custom fields, read once a row.
 _FLAT, _NESTED = "outer", "(outer.get('custom_fields') or {})"
 
 
 Read = Callable[[Record, Record, Mapping[str, Any], Lookups], Any]
+# (source of an object, key) → source of the member's value, None where the object has none
+Member = Callable[[str, str], str]
+
+
+class _Members:
+    """The members that a row is made of. All those of one object are read at once, into local variables."""
+
+    def __init__(self) -> None:
+        self._locals: dict[str, dict[str, str]] = {"record": {}, "outer": {}, "fields": {}}
+
+    def __call__(self, base: str, key: str) -> str:
+        found = self._locals[base]
+        return found.setdefault(key, f"{base}{len(found)}")
+
+    def statements(self, base: str, names: dict[str, Any]) -> list[str]:
+        """Statements that set the variables of the object *base*; *names* gets what they use."""
+        found = self._locals[base]
+        if len(found) < 2:  # itemgetter gives no tuple of one
+            return [f"{variable} = {base}.get({key!r})" for key, variable in found.items()]
+        names[f"{base}_members"] = itemgetter(*found)
+        names[f"no_{base}"] = dict.fromkeys(found)
+        variables = ", ".join(found.values())
+        return [
+            f"try: {variables} = {base}_members({base})",
+            f"except KeyError: {variables} = {base}_members({{**no_{base}, **{base}}})",
+        ]
 
 
 def compile_rows(binding: Binding, wanted: Container[str]) -> Read:
@@ -40,53 +68,66 @@ def compile_rows(binding: Binding, wanted: Container[str]) -> Read:
 
     The source is put together from the declarations of this package alone; names stand in it as literals.
     """
-    names, cells = _sources(binding, wanted)
-    return eval(f"lambda record, outer, echo, look: [{', '.join(cells)}]", names)  # type: ignore[no-any-return]  # noqa: S307 - see the docstring # nosec B307
+    members = _Members()
+    names, cells = _sources(binding, wanted, members)
+    statements = [*members.statements("record", names), *members.statements("outer", names)]
+    if any(bound.custom is not None and bound.name in wanted for bound in binding.columns):
+        statements.append(f"fields = {_FLAT if binding.flat else _NESTED}")
+        statements += members.statements("fields", names)
+    statements.append(f"return [{', '.join(cells)}]")
+    body = "\n  ".join(statements)
+    exec(f"def row(record, outer, echo, look):\n  {body}", names)  # noqa: S102 - see the docstring # nosec B102
+    return names["row"]  # type: ignore[no-any-return]
 
 
 def compile_cell(binding: Binding, number: int) -> Read:
     """A function of the same form that gives the value of one column."""
-    names, cells = _sources(binding, (binding.columns[number].name,))
+    bound = binding.columns[number]
+    fields = _FLAT if binding.flat else _NESTED
+
+    def member(base: str, key: str) -> str:
+        return f"{f'(fields := {fields})' if base == 'fields' else base}.get({key!r})"
+
+    names, cells = _sources(binding, (bound.name,), member)
     return eval(f"lambda record, outer, echo, look: {cells[number]}", names)  # type: ignore[no-any-return]  # noqa: S307 - as above # nosec B307
 
 
-def _sources(binding: Binding, wanted: Container[str]) -> tuple[dict[str, Any], list[str]]:
+def _sources(binding: Binding, wanted: Container[str], member: Member) -> tuple[dict[str, Any], list[str]]:
     """The values of the names that the sources use, and the source of each cell; cells are run in order."""
     names: dict[str, Any] = {
         "dig": dig,
         "root_fields": root_fields,
         "joined": joined,
         "readers": READERS,
-        "plain_record": plain_record,
-        "plain_fields": plain_fields,
+        "record_text": record_text,
+        "fields_text": fields_text,
     }
     plain = _PLAIN if binding.table.custom_fields and not binding.flat else {}
-    once = _PLAIN_ONCE
-    fields = f"(fields := {_FLAT if binding.flat else _NESTED})"
+    text = _TEXT_ONCE
     cells = []
     for number, bound in enumerate(binding.columns):
         if bound.name not in wanted:
             cells.append("None")
             continue
-        column = bound.column
+        column, passes = bound.column, bound.codec.passes
         names[f"load{number}"] = bound.codec.load
         if bound.custom is not None:
-            value = _custom_expression(bound.custom, fields, f"read{number}", names, binding.flat)
-            fields = "fields"
+            value = _custom_expression(bound.custom, f"read{number}", names, binding.flat, member)
         elif column.name in plain and column.source != "-":
-            value = plain[column.name].format(plain=once)
-            once = "plain"
+            value = plain[column.name].format(text=text)
+            text = "text"
+            passes = "True" if bound.codec.load is to_json else passes
         else:
-            value = _expression(column, binding.table)
-        cells.append(f"(None if (v := {value}) is None else v if {bound.codec.passes} else load{number}(v))")
+            value = _expression(column, binding.table, member)
+        cells.append(f"(None if (v := {value}) is None else v if {passes} else load{number}(v))")
     return names, cells
 
 
 def _custom_expression(
-    column: CustomColumn, fields: str, name: str, names: dict[str, Any], flat: bool
+    column: CustomColumn, name: str, names: dict[str, Any], flat: bool, member: Member
 ) -> str:
-    """The source of a custom field's JSON value; *fields* is the source of the object that holds it."""
-    value = f"{fields}.get({column.field!r})"
+    """The source of a custom field's JSON value."""
+    value = member("fields", column.field)
     reader = reader_of(column)
     if reader is None:
         return value
@@ -96,7 +137,7 @@ def _custom_expression(
     return f"(None if (v := {value}) is None else {name}(v, fields, look))"
 
 
-def _expression(column: Column, table: Table) -> str:
+def _expression(column: Column, table: Table, member: Member) -> str:
     """The source of the column's JSON value."""
     if column.echo:
         return f"echo.get({column.name!r})"
@@ -104,14 +145,14 @@ def _expression(column: Column, table: Table) -> str:
         return _WHOLE[column.source]
     if column.source == "@":
         keys = [table.column(name) for name in table.key]
-        parts = ", ".join(_expression(key, table) for key in keys if key is not None)
+        parts = ", ".join(_expression(key, table, member) for key in keys if key is not None)
         return f"joined({parts})"
     base = "outer" if column.outer else "record"
     path = column.path
     if column.reader:
         value = f"readers[{column.reader!r}]({base}, {path!r})"
     elif len(path) == 1:
-        value = f"{base}.get({path[0]!r})"
+        value = member(base, path[0])
     else:
         value = f"dig({base}, {path!r})"
     return f"(echo[{column.name!r}] if {column.name!r} in echo else {value})" if column.held else value

@@ -151,11 +151,16 @@ def to_json(value: Any) -> str:
     has no such text."""
     try:
         text = orjson.dumps(value, default=_exactly)
-        if b"\\u0000" in text:
+        if b"\\" in text and b"\\u0000" in text:
             text = orjson.dumps(_clean_json(value), default=_exactly)
     except orjson.JSONEncodeError as error:
         raise ValueError(str(error.__cause__ or error)) from None
     return text.decode()
+
+
+def as_it_is(text: str) -> Any:
+    """JSON *text* as a value that ``to_json`` writes as it is."""
+    return orjson.Fragment(text)
 
 
 def _exactly(value: Any) -> orjson.Fragment:

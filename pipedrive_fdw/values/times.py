@@ -233,6 +233,14 @@ def parse_moment(value: Any) -> dt.datetime | Far:
 def clock_text(value: Any) -> str | None:
     """A time of day of the API as PostgreSQL reads it; 24:00 is the end of a day."""
     if isinstance(value, str):
+        # As with dates
+        if len(value) == 8 and value[2::3] == "::":
+            try:
+                dt.time.fromisoformat(value)
+            except ValueError:
+                pass
+            else:
+                return value
         if not value.strip():
             return None
         found = _CLOCK.fullmatch(value.strip())

@@ -50,6 +50,10 @@ class Read(dict[str, Any]):
         self.read.add(key)
         return super().get(key, default)
 
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
     def items(self) -> Any:
         self.read.update(self)
         return super().items()
@@ -92,6 +96,27 @@ def test_columns_of_one_field_come_by_themselves_too() -> None:
     for wanted in (["one"], ["other"], ["one", "other"], ["attrs", "other"]):
         (row,) = made(RowMaker(bound, wanted), record)
         assert {name for name, value in row.items() if value is not None} == set(wanted)
+
+
+def test_what_a_record_lacks_is_null() -> None:
+    """Members are read all at once; one that is missing takes none of the others with it."""
+    bound = binding("deals", one=("numeric", FIELD, "double"), other=("text", OTHER, "varchar"))
+    wanted = ["id", "title", "value", "one", "other"]
+    records = [
+        {"id": 7, "title": "x", "value": 5, "custom_fields": {FIELD: 1, OTHER: "y"}},
+        {"id": 8, "value": 5, "custom_fields": {OTHER: "y"}},
+        {"title": "x", "custom_fields": {}},
+        {"id": 9, "custom_fields": None},
+        {"id": 10},
+    ]
+    rows = [[row[name] for name in wanted] for row in made(RowMaker(bound, wanted), *records)]
+    assert rows == [
+        [7, "x", 5, 1, "y"],
+        [8, None, 5, None, "y"],
+        [None, "x", None, None, None],
+        [9, None, None, None, None],
+        [10, None, None, None, None],
+    ]
 
 
 @pytest.mark.parametrize(
