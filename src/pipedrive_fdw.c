@@ -111,7 +111,9 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
 
+/* The hooks that stood before ours */
 static object_access_hook_type next_access_hook;
+static ExecutorRun_hook_type next_run_hook;
 
 /* What Python answered, and keeps: an SQLSTATE, message, detail and hint, or with no SQLSTATE a text */
 typedef struct Reply
@@ -128,7 +130,7 @@ static Oid	asking_user;
 static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
-static ExecutorRun_hook_type run_before;
+static bool settings_are_open;	/* under our prefix something can be set that is no setting */
 
 /* How many of a scan's rows will be taken; Python knows the numbers */
 typedef enum Reads
@@ -336,10 +338,9 @@ json_account(Oid user, ForeignServer *server)
 static const char *
 unknown_setting(void)
 {
-	static bool reserved = false;
 	int			number = 0;
 	const char *value;
-	struct config_generic **known = reserved ? NULL : get_guc_variables(&number);
+	struct config_generic **known = settings_are_open ? get_guc_variables(&number) : NULL;
 
 	for (int i = 0; i < number; i++)
 		if ((known[i]->flags & GUC_CUSTOM_PLACEHOLDER)
@@ -347,9 +348,9 @@ unknown_setting(void)
 			&& (value = GetConfigOption(known[i]->name, false, false)) != NULL && *value)
 			return known[i]->name;
 #if PG_VERSION_NUM >= 150000
-	if (!reserved)
+	if (settings_are_open)
 		MarkGUCPrefixReserved("pipedrive");
-	reserved = true;
+	settings_are_open = false;
 #endif
 	return NULL;
 }
@@ -358,6 +359,7 @@ unknown_setting(void)
 static void
 enter(Oid user)
 {
+	pipedrive_fdw_question = NULL;
 	reply = (Reply) {"", "", "", "", false};
 	asked_in_transaction = true;
 	GetUserIdAndSecContext(&asking_user, &asking_context);
@@ -371,11 +373,11 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 {
 	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
 
+	enter(user);
 	pipedrive_fdw_question =
 		psprintf("{\"call\":\"%s\",\"depth\":%d,\"unknown_setting\":%s,\"options\":%s%s%s}", kind,
 				 GetCurrentTransactionNestLevel(), quoted(unknown_setting()), json_options(options),
 				 *members ? "," : "", members);
-	enter(user);
 }
 
 /* An ErrorContextCallback: PostgreSQL's words for a cancel with what Python has to add. */
@@ -421,7 +423,7 @@ ask_module(const char *kind, const char *members)
 	return answered();
 }
 
-/* Multicorn crashes at a table that has none. */
+/* Multicorn crashes at a table without a column. */
 static bool
 has_columns(Oid relation)
 {
@@ -953,7 +955,7 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 	reads = READS_SOME;
 	for (int i = list_length(subplans) - 1; i >= 0; i--)
 		note_reads(list_nth(subplans, i), &reads);
-	(run_before ? run_before : standard_ExecutorRun) (query, direction, count AND_ONCE);
+	(next_run_hook ? next_run_hook : standard_ExecutorRun) (query, direction, count AND_ONCE);
 }
 
 static void
@@ -1274,7 +1276,7 @@ _PG_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 	next_access_hook = object_access_hook;
 	object_access_hook = pipedrive_object_access;
-	run_before = ExecutorRun_hook;
+	next_run_hook = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
 	/* Settings are defined so that others are an error; Python reads them */
 	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
@@ -1282,6 +1284,7 @@ _PG_init(void)
 		DefineCustomStringVariable(lfirst(cell), "Overrides the option of server or table for the session.",
 								   NULL, MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL,
 								   PGC_USERSET, 0, NULL, NULL, NULL);
+	settings_are_open = true;
 }
 
 Datum

@@ -419,6 +419,17 @@ def test_a_setting_that_there_is_not_is_an_error(stages: Extended, name: str, sq
         assert session.execute("SELECT count(*) FROM made.stages WHERE id = 1").fetchall() == [(1,)]
 
 
+def test_a_setting_that_was_reset_before_the_first_use_is_one(stages: Extended) -> None:
+    """PostgreSQL 15 removes what is no setting, with a warning, so it must know by then which there are."""
+    with stages.connect() as session:
+        told: list[str | None] = []
+        session.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        session.execute("SET pipedrive.max_tokens_per_query = 4")
+        session.execute("RESET pipedrive.max_tokens_per_query")
+        assert session.execute("SELECT count(*) FROM made.stages WHERE id = 1").fetchall() == [(1,)]
+        assert told == []
+
+
 def test_a_setting_of_this_transaction_ends_with_it(stages: Extended) -> None:
     with stages.connect() as session, session.transaction():
         session.execute("SET LOCAL pipedrive.max_token_per_query = 7")
