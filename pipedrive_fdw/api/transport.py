@@ -85,7 +85,7 @@ class Exchange:
         self._expired: set[socket.socket] = set()
         self._ends: list[Callable[[], None]] = []
         self._held = 0
-        self.aborted = False
+        self.aborted, self.paused_until = False, 0.0  # by the monotonic clock
 
     def hold(self, size: int) -> None:
         """*size* more bytes of answers are in memory until ``release``. Raises ProtocolError for too many."""

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable, TypeVar
 
 from pipedrive_fdw.api.cache import pack, unpack
@@ -24,6 +25,7 @@ from pipedrive_fdw.errors import (
 )
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.postgres.progress import PROGRESS
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG, Spender, spender
 from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog, write_log
 from pipedrive_fdw.session.cached_lists import Cached, Key
@@ -75,6 +77,20 @@ def _repeated(call: Call) -> Call:
         return call
     params = tuple((k, one) for k, text in call.params for one in (text.split(",") if k == name else (text,)))
     return replace(call, params=params)
+
+
+def _shown(call: Call) -> str:
+    """*call* as the view progress shows it. An address elsewhere is left out: it may open a file to all."""
+    elsewhere = isinstance(call.op, Download) and call.op.address
+    return "a file" if elsewhere else f"/v{call.op.version}{call.path}"
+
+
+def _tick(exchange: Exchange, spent: Spent, reads: str, waits_for: str = "") -> None:
+    """Ends what takes too long, and has the view progress show what the scan *reads* and *waits_for*."""
+    exchange.expire()
+    paused = time.monotonic() < exchange.paused_until
+    waits_for = "the burst limit" if paused else waits_for
+    PROGRESS.show(reads, waits_for, spent.requests, spent.tokens, spent.waited)
 
 
 def _outcome(error: PipedriveError) -> str:
@@ -132,12 +148,13 @@ class RequestScope:
         self._tasks.clear()
         self._cached.close()
         self.session.spent.include(self.spent)
+        PROGRESS.ended(self.spent.requests, self.spent.tokens, self.spent.waited)
         if self.noted.usage is not None:
             USAGE_LOG.add(self.noted.usage, self.spent.requests, self.spent.tokens)
 
-    def _begin(self, work: Callable[[], T]) -> Task[T]:
+    def _begin(self, work: Callable[[], T], reads: str, waits_for: str = "an answer") -> Task[T]:
         self._tasks = [task for task in self._tasks if task.thread.is_alive()]
-        task = Task(work, self.exchange.expire)
+        task = Task(work, partial(_tick, self.exchange, self.spent, reads, waits_for))
         self._tasks.append(task)
         return task
 
@@ -172,7 +189,8 @@ class RequestScope:
                 body=body,
                 content_type=content_type,
                 file=file,
-            )
+            ),
+            f"/v{op.version}{path}",
         )
         outcome, data = UNKNOWN, None
         try:
@@ -203,7 +221,9 @@ class RequestScope:
             self.exchange.hold(len(known.body))
             return Ready(known)
         if self._cached.keeps and not self._cached.begin(call.key) and not afresh:
-            return self._begin(lambda: self._cached.wait(call.key, self.exchange))
+            return self._begin(
+                lambda: self._cached.wait(call.key, self.exchange), _shown(call), "another session"
+            )
         known = self._known(call.key) if self._cached.keeps and not afresh else None
         if known is not None:  # it had come before the flight was ours
             self._cached.end(call.key)
@@ -213,7 +233,7 @@ class RequestScope:
         self.session.plan_tokens(call.op.tokens, self.guards)
         asked = _repeated(call) if call.op.path in self.session.repeating else call
         packs, epoch = memory.is_short or self._cached.keeps, memory.epoch
-        return self._begin(lambda: self._fetch(asked, packs, epoch))
+        return self._begin(lambda: self._fetch(asked, packs, epoch), _shown(call))
 
     def _known(self, key: Key) -> Body | None:
         """The answer of a read that need not be asked for."""
@@ -269,6 +289,7 @@ class RequestScope:
 
     def finish(self, call: Call, result: Body | ApiError | None) -> Any:
         """The envelope of a read that has ended, or its error as a value; of a download the bytes."""
+        _tick(self.exchange, self.spent, _shown(call))
         result = self._asked(call) if result is None else result
         if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:
             result = self._otherwise(call)

@@ -28,6 +28,7 @@ _EXTENDED_RECORDS = 10_000
 def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
     """Sleeps in a worker thread, until its *exchange* is aborted."""
     end = time.monotonic() + seconds
+    exchange.paused_until = end
     while not exchange.aborted:
         left = end - time.monotonic()
         if left <= 0:

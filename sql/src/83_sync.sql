@@ -495,6 +495,20 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text) IS
     'Notes that a step failed. False: the run goes on with the next copy; NULL: it ends.';
 
+CREATE FUNCTION pipedrive_internal.sync_result("copy" regclass, run timestamptz)
+RETURNS text
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT format('%s: %s rows read, %s written, %s deleted, %s tokens', sync_result.copy, sum(l.read), sum(l.written),
+                  sum(l.deleted), sum(l.tokens))
+      FROM pipedrive_internal.sync_log l
+     WHERE l.copy = sync_result.copy AND l.run = sync_result.run
+    HAVING sum(l.requests) > 0;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_result(regclass, timestamptz) IS
+    'What a run has done with a copy, in words; NULL where it asked Pipedrive nothing.';
+
 CREATE FUNCTION pipedrive_internal.sync_ended(run timestamptz)
 RETURNS void
 LANGUAGE plpgsql
@@ -536,6 +550,7 @@ DECLARE
     state pg_catalog.text;
     message pg_catalog.text;
     detail pg_catalog.text;
+    result pg_catalog.text;
 BEGIN
     COMMIT;
     copies := pipedrive_internal.sync_order("table");
@@ -554,6 +569,10 @@ BEGIN
             COMMIT;
             EXIT WHEN more IS NOT TRUE;
         END LOOP;
+        result := pipedrive_internal.sync_result(copied, run);
+        IF result IS NOT NULL THEN
+            RAISE NOTICE '%', result;
+        END IF;
         EXIT WHEN more IS NULL;
     END LOOP;
     PERFORM pipedrive_internal.sync_ended(run);

@@ -32,7 +32,7 @@ END
 $rights$;
 
 GRANT EXECUTE ON FUNCTION pipedrive.foreign_tables(), pipedrive.foreign_keys() TO PUBLIC;
-GRANT SELECT ON pipedrive.sync_status, pipedrive.usage_log TO PUBLIC;
+GRANT SELECT ON pipedrive.sync_status, pipedrive.usage_log, pipedrive.progress TO PUBLIC;
 
 -- What the functions of the schema pipedrive use as their caller. It gives nobody a right that they have not.
 GRANT USAGE ON SCHEMA pipedrive_internal TO PUBLIC;
@@ -61,6 +61,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.report_columns(oid),
     pipedrive_internal.report_view(oid, name),
     pipedrive_internal.usage_lines(),
+    pipedrive_internal.progress_lines(),
     pipedrive_internal.keeps(oid),
     pipedrive_internal.declared_copies(oid[], text),
     pipedrive_internal.copied_columns(pipedrive_internal.copies),
@@ -85,6 +86,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb),
     pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
     pipedrive_internal.sync_ended(timestamptz),
+    pipedrive_internal.sync_result(regclass, timestamptz),
     pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),

@@ -219,6 +219,19 @@ def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
     assert copied.different() == {}
 
 
+def test_a_run_says_what_it_has_done_with_each_table(copied: Copied) -> None:
+    copied.mirror(["stages", "deals"])
+    told: list[str] = []
+    copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+    copied.run("SET client_min_messages = notice")
+    copied.sync()
+    stages, deals = (copied.value(f"SELECT count(*) FROM crm.{name}") for name in ("stages", "deals"))
+    assert told == [
+        f"crm.stages: {stages} rows read, {stages} written, 0 deleted, 5 tokens",
+        f"crm.deals: {deals} rows read, {deals} written, 0 deleted, 40 tokens",
+    ]
+
+
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
 def test_a_run_that_is_ended_is_taken_up_by_the_next_one(copied: Copied, how: str) -> None:
     copied.mirror(["stages", "deals", "deal_products"])
