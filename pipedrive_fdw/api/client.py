@@ -289,7 +289,7 @@ def _check_path(path: str) -> None:
             check_written_segment(segment)
     except ValueError as error:
         raise PlanError(
-            f"{beginning(path, _START)!r} is no path of a request", sentences(str(error))
+            f"{beginning(path, _START)!r} is not the path of a request", sentences(str(error))
         ) from None
 
 

@@ -124,7 +124,7 @@ def _following(
     if not count:
         raise ProtocolError(
             f"{where} gave no record and says that there are more",
-            detail="Where the list goes on cannot be told from this answer.",
+            detail="The answer does not say where the list goes on.",
             hint="Try again.",
         )
     more = 0 if "start" in asked else 1

@@ -329,9 +329,9 @@ def _read(answer: requests.Response, exchange: Exchange) -> bytes:
     packing = answer.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", *_PACKED):
         raise ProtocolError(
-            "an answer is packed in a way that was not asked for",
+            "an answer is compressed in a way that was not requested",
             detail=f"Its content-encoding is {beginning(packing, _SHOWN)!r}.",
-            hint="Is there a proxy in between that packs answers? It must leave them alone.",
+            hint="Is there a proxy in between that compresses answers? It must not change them.",
         )
     body, size = io.BytesIO(), 0
     try:

@@ -106,14 +106,14 @@ def _callback(address: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise OptionError("--redirect-uri is no address", hint="Give the callback URL as the app has it.")
+    raise OptionError("--redirect-uri is not an address", hint="Give the callback URL as the app has it.")
 
 
 def _address(value: str) -> str:
     try:
         return read_address(value) if value else OAUTH_ADDRESS
     except ValueError as error:
-        raise OptionError("--oauth-url is no address to use", hint=sentences(str(error))) from None
+        raise OptionError("--oauth-url is not a usable address", hint=sentences(str(error))) from None
 
 
 def _secret(name: str, value: str) -> str:

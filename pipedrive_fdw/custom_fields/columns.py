@@ -84,7 +84,7 @@ def from_options(name: str, type_name: str, options: Mapping[str, str]) -> Custo
     known = [one.name for one in parts_of(kind)]
     if part not in known:
         raise OptionError(
-            f"column {name} shows the part {part!r}, which a field of type {kind} has not",
+            f"column {name} shows the part {part!r}, which a field of type {kind} does not have",
             hint=f"Its parts are: {', '.join(repr(one) for one in known if one)}; without the option part "
             "it shows the value itself.",
         )

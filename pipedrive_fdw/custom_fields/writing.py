@@ -174,7 +174,7 @@ class _Change:
             return None
         several = value if isinstance(value, list) else [value]
         if None in several:
-            raise WriteError(f"column {column.name} takes no NULL among its elements")
+            raise WriteError(f"column {column.name} does not allow NULL among its elements")
         labels = [one for one in several if not isinstance(one, int)]
         if labels:
             gone = self._ids_shown()

@@ -27,7 +27,7 @@ def encode_body(encoding: str, body: Any) -> Body:
     """
     if encoding not in _ENCODINGS:
         raise WriteError(
-            f"{quoted(encoding)} is no encoding of a body", hint=f"Encodings: {', '.join(_ENCODINGS)}."
+            f"{quoted(encoding)} is not an encoding of a body", hint=f"Encodings: {', '.join(_ENCODINGS)}."
         )
     if body is None or encoding == "json":
         return None if body is None else orjson.dumps(body), "application/json"

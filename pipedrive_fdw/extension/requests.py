@@ -82,7 +82,7 @@ def send(options: Options, request: Values) -> Any:
     method = str(request.get("method")).upper()
     if method not in METHODS:
         given = beginning(repr(request.get("method")), _SHOWN)
-        raise WriteError(f"{given} is no method", hint=f"Methods: {', '.join(METHODS)}.")
+        raise WriteError(f"{given} is not a method", hint=f"Methods: {', '.join(METHODS)}.")
     version, path = _parsed(str(request.get("path")))
     if method != "GET" and not options.updatable:
         raise WriteError(
@@ -177,7 +177,7 @@ def _family(table: Table) -> str:
 
 
 def _parsed(path: str) -> tuple[int, str]:
-    """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is no path of the API."""
+    """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is not a path of the API."""
     found = _PATH.fullmatch(path[: _MOST_CHARACTERS + 1])
     try:
         if found is None or len(path) > _MOST_CHARACTERS:
@@ -186,7 +186,7 @@ def _parsed(path: str) -> tuple[int, str]:
             check_written_segment(segment)
     except ValueError as error:
         raise WriteError(
-            f"{beginning(path, _SHOWN)!r} is no path of the API",
+            f"{beginning(path, _SHOWN)!r} is not a path of the API",
             detail=sentences(str(error).capitalize()),
             hint="It begins with /v1/ or /v2/, like '/v2/deals/7'; parameters belong in the argument query.",
         ) from None

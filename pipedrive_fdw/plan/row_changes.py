@@ -82,7 +82,7 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
     if missing:
         raise WriteError(
             f"{_columns(dict.fromkeys(missing))} of {table.name} must be given",
-            detail="Pipedrive does not create the record without.",
+            detail="Pipedrive does not create the record without it.",
         )
     if op.takes:
         left_over = [name for name in given if name not in op.takes and name not in op.placeholders]
@@ -164,7 +164,7 @@ def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> 
         if missing:
             raise WriteError(
                 f"{_columns(missing)} of {table.name} must be given in an UPDATE",
-                detail="Pipedrive does not change the record without.",
+                detail="Pipedrive does not change the record without it.",
             )
         out.append(_change(table, op, old, body, custom))
     for name, op in table.instead.items():

@@ -52,7 +52,7 @@ def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str
     """*error* of a write to *table* with a hint; *way_out* is the one for a parent that cannot be changed."""
     if isinstance(error, NotFoundError) and names_record(error) and not table.removed:
         inserts = verb == "INSERT"
-        what = "What the row refers to is not there" if inserts else "The record is not there any more"
+        what = "What the row refers to does not exist" if inserts else "The record no longer exists"
         error.hint = f"{what}: it was deleted or merged, or the token's user may not see it."
     elif isinstance(error, (AccessError, NotFoundError)):
         archived = f"If what it belongs to is archived: {way_out}" if way_out and error.status == 403 else ""

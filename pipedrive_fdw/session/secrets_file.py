@@ -58,7 +58,7 @@ def read_secrets(path: str) -> Mapping[str, str]:
                 hint=sentences(f"{name}: {error}"),
             ) from None
     if not found:
-        raise OptionError(f"the secrets_file {path} holds no secret", hint=_FORM)
+        raise OptionError(f"the secrets_file {path} contains no secret", hint=_FORM)
     return found
 
 
@@ -78,7 +78,7 @@ def _text(path: str) -> str:
         _check(path, found)
         return os.read(descriptor, _MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise OptionError(f"the secrets_file {path} is no text in UTF-8", hint=_FORM) from None
+        raise OptionError(f"the secrets_file {path} is not text in UTF-8", hint=_FORM) from None
     finally:
         os.close(descriptor)
 

@@ -169,7 +169,9 @@ def _parse_bytea(value: Any) -> bytes:
 def _near(value: Any) -> Any:
     """*value*, unless Python, and so a request, cannot hold it."""
     if isinstance(value, Far):
-        raise ValueError(f"{value} is no date or time that can be sent: years are 1 to 9999, hours 0 to 23")
+        raise ValueError(
+            f"{value} is not a date or time that can be sent: years are 1 to 9999, hours 0 to 23"
+        )
     return value
 
 
@@ -185,7 +187,7 @@ def _dump_date(value: dt.date | Far) -> str:
 def _dump_time(value: dt.time | Far) -> str:
     near: dt.time = _near(value)
     if near.microsecond:
-        raise ValueError(f"{near} has a fraction of a second, which Pipedrive's times have not")
+        raise ValueError(f"{near} has a fraction of a second, which Pipedrive's times do not have")
     return near.isoformat()
 
 

@@ -31,7 +31,7 @@ class Bounds:
     def check(self, value: Any) -> None:
         """Raises ValueError when *value*, which was read, has more levels than can be written."""
         if self._may_be_deep() and _levels(value) > MOST_LEVELS:
-            raise ValueError(f"lists and objects stand within each other at more than {MOST_LEVELS} levels")
+            raise ValueError(f"lists and objects are nested more than {MOST_LEVELS} levels deep")
 
     def _may_be_deep(self) -> bool:
         """False when there are surely no more than MOST_LEVELS levels."""

@@ -116,7 +116,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _decimal(text: str) -> Decimal:
@@ -165,7 +165,7 @@ def as_it_is(text: str) -> Any:
 
 def _exactly(value: Any) -> orjson.Fragment:
     if not isinstance(value, Decimal):
-        raise TypeError(f"{type(value).__name__} is no JSON")
+        raise TypeError(f"{type(value).__name__} is not JSON")
     return orjson.Fragment(numeric_text(value))
 
 

@@ -79,10 +79,10 @@ def _civil(found: re.Match[str], value: str) -> tuple[int, int, int]:
     year, month, day = int(found["year"]), int(found["month"]), int(found["day"])
     if found["bc"]:
         if found["year"][0] in "+-" or not year:
-            raise ValueError(f"{quoted(value)} is no date")
+            raise ValueError(f"{quoted(value)} is not a date")
         year = 1 - year
     if not 1 <= month <= 12 or not 1 <= day <= _LENGTHS[month - 1] + (month == 2 and isleap(year)):
-        raise ValueError(f"{quoted(value)} is no date of the calendar")
+        raise ValueError(f"{quoted(value)} is not a date of the calendar")
     return year, month, day
 
 
@@ -100,7 +100,7 @@ def _micros(found: re.Match[str], value: str) -> int:
     part = int((found["fraction"] or ".")[1:7].ljust(6, "0"))
     whole = ((hour * 60 + minute) * 60 + second) * 1_000_000 + part
     if minute > 59 or second > 60 or whole > _DAY or (hour == 24 and whole != _DAY):
-        raise ValueError(f"{quoted(value)} is no time of a day")
+        raise ValueError(f"{quoted(value)} is not a time of day")
     return whole
 
 

@@ -193,7 +193,7 @@ class Sender:
             for record in page:
                 if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
                     return record
-        raise WriteError(f"the record of this row of {table.name} is not there any more")
+        raise WriteError(f"the record of this row of {table.name} no longer exists")
 
 
 @dataclass(frozen=True)

@@ -189,5 +189,5 @@ class Writer:
         found = self._reader.find(keys)
         if found is None:
             row_id = ":".join(map(str, keys.values()))
-            raise WriteError(f"row {row_id} of {self._table.name} is not there any more")
+            raise WriteError(f"row {row_id} of {self._table.name} no longer exists")
         return self._incoming.scanned(columns, found)

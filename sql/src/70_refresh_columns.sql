@@ -25,7 +25,7 @@ BEGIN
       JOIN pg_namespace n ON n.oid = t.schema
      WHERE t.relation = "table";
     IF known.source IS NULL THEN
-        RAISE EXCEPTION 'pipedrive option: % is no foreign table of Pipedrive', "table"
+        RAISE EXCEPTION 'pipedrive option: % is not a foreign table of Pipedrive', "table"
               USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.',
                     ERRCODE = 'wrong_object_type';
     END IF;

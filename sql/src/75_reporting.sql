@@ -107,7 +107,7 @@ BEGIN
          WHERE r.ev_class = there AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation)
     THEN
         RAISE EXCEPTION 'pipedrive option: % is in the way', target
-              USING DETAIL = format('It is no view of %s.', relation::regclass),
+              USING DETAIL = format('It is not a view of %s.', relation::regclass),
                     HINT = 'Name another schema: target => ''...''. Or drop it.', ERRCODE = 'duplicate_table';
     END IF;
     BEGIN

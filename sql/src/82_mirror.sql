@@ -71,7 +71,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.name = n.name);
     IF FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: schema "%" has no table "%" of Pipedrive', schema, trouble.name
-              USING HINT = 'SELECT * FROM pipedrive.foreign_tables() shows those that there are.',
+              USING HINT = 'SELECT * FROM pipedrive.foreign_tables() lists them.',
                     ERRCODE = 'undefined_table';
     END IF;
     SELECT w.name, w.because INTO trouble FROM pg_temp.pipedrive_wanted w WHERE w.chosen AND w.how = 'never';

@@ -48,7 +48,7 @@ def test_a_follower_is_named_by_a_number_that_is_read_first(account: LiveAccount
 
 def test_a_follower_who_is_gone_is_an_error(account: LiveAccount) -> None:
     deal = account.value("SELECT min(id) FROM deals WHERE NOT is_archived")
-    with pytest.raises(psycopg.Error, match="is not there any more"):
+    with pytest.raises(psycopg.Error, match="no longer exists"):
         account.run(
             f"WITH one AS (DELETE FROM deal_followers WHERE deal_id = {deal} AND user_id = 5 RETURNING 1) "
             f"DELETE FROM deal_followers USING one WHERE deal_id = {deal} AND user_id = 5"

@@ -167,5 +167,5 @@ def test_a_record_that_is_gone_is_told_as_such(account: LiveAccount) -> None:
     with pytest.raises(psycopg.Error, match="not found") as caught:
         account.run("UPDATE deals SET title = 'gone' WHERE id = 11")
     assert caught.value.diag.message_hint == (
-        "The record is not there any more: it was deleted or merged, or the token's user may not see it."
+        "The record no longer exists: it was deleted or merged, or the token's user may not see it."
     )

@@ -130,7 +130,7 @@ def test_an_option_that_was_just_made_can_be_written(account: LiveAccount) -> No
 
 
 def test_a_set_takes_no_null_and_an_empty_one_is_null(account: LiveAccount) -> None:
-    assert "takes no NULL" in refused(account, "UPDATE deals SET deal_set = ARRAY['Alpha', NULL]")
+    assert "does not allow NULL" in refused(account, "UPDATE deals SET deal_set = ARRAY['Alpha', NULL]")
     account.run("UPDATE deals SET deal_set = '{Alpha}' WHERE id = 1")
     account.simulator.reset()
     for sent in (1, 1):  # the second time there is nothing to send

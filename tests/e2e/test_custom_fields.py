@@ -586,6 +586,6 @@ def test_refresh_keeps_to_the_choices_of_the_import(fresh: Callable[..., LiveAcc
 @pytest.mark.usefixtures("refresh")
 def test_refresh_says_what_it_is_for(account: LiveAccount) -> None:
     account.run("CREATE TEMP TABLE plain (id int)")
-    with pytest.raises(psycopg.Error, match="plain is no foreign table of Pipedrive"):
+    with pytest.raises(psycopg.Error, match="plain is not a foreign table of Pipedrive"):
         refreshed(account, "plain")
     account.run("DROP TABLE plain")

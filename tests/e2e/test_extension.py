@@ -323,10 +323,10 @@ def test_functions_make_no_table(extended: Extended) -> None:
 @pytest.mark.parametrize(
     ("call", "words", "sqlstate"),
     [
-        ("request('GET', 'https://elsewhere.example/v2/deals')", "is no path of the API", "22000"),
-        ("request('GET', '/v2/deals/../users')", "is no path of the API", "22000"),
-        ("request('GET', '/v2/deals?limit=1')", "is no path of the API", "22000"),
-        ("request('TRACE', '/v2/deals')", "'TRACE' is no method", "22000"),
+        ("request('GET', 'https://elsewhere.example/v2/deals')", "is not a path of the API", "22000"),
+        ("request('GET', '/v2/deals/../users')", "is not a path of the API", "22000"),
+        ("request('GET', '/v2/deals?limit=1')", "is not a path of the API", "22000"),
+        ("request('TRACE', '/v2/deals')", "'TRACE' is not a method", "22000"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object", "22000"),
         ("request('GET', '/v2/deals', '{\"limit\": 1e999}')", "query cannot be sent", "22000"),
         ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent", "22000"),
@@ -335,7 +335,7 @@ def test_functions_make_no_table(extended: Extended) -> None:
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id", "22004"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"', "42704"),
         ("duplicate_deal(123456789)", "404", "HV000"),
-        ("refresh_columns('pg_class')", "pg_class is no foreign table of Pipedrive", "42809"),
+        ("refresh_columns('pg_class')", "pg_class is not a foreign table of Pipedrive", "42809"),
         ("describe('public')", 'schema "public" has no table of Pipedrive', "42P01"),
     ],
 )

@@ -218,7 +218,7 @@ def test_a_request_sends_lists_and_gives_any_answer(account: LiveAccount) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("body => '{}', encoding => 'xml'", "is no encoding of a body"),
+        ("body => '{}', encoding => 'xml'", "is not an encoding of a body"),
         ("body => '[1]', encoding => 'form'", "a body that is sent as form is a jsonb object"),
         (
             """body => '{"file": {"file_name": "a", "content": "!"}}', encoding => 'multipart'""",

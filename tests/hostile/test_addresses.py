@@ -239,7 +239,7 @@ def test_every_path_of_the_catalogue_is_filled_by_one_function() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_path_that_leads_elsewhere_is_refused_before_a_request(path: str, method: str) -> None:
     server, mapping = {"base_url": "http://127.0.0.1:1"}, {"api_token": "a-token"}
-    with pytest.raises(WriteError, match="is no path of the API"):
+    with pytest.raises(WriteError, match="is not a path of the API"):
         answered(server, mapping, json.dumps({"method": method, "path": path}))
 
 

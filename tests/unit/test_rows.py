@@ -120,7 +120,7 @@ def test_what_a_record_lacks_is_null() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "reason"), [("expected_close_date", "no date"), ("number", "not a number")]
+    ("column", "reason"), [("expected_close_date", "not a date"), ("number", "not a number")]
 )
 def test_an_odd_value_is_an_error_only_where_it_is_wanted(column: str, reason: str) -> None:
     bound = binding("deals", number=("numeric", FIELD, "double"))

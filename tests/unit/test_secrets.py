@@ -53,9 +53,9 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> N
         ("api_token = t0p-secret\napi_token = t0p-secret-too\n", "line 2 of the secrets_file"),
         ("password = t0p-secret", "line 1 of the secrets_file"),
         ("api_token =", "line 1 of the secrets_file"),
-        ("# api_token = t0p-secret", "holds no secret"),
-        ("", "holds no secret"),
-        (b"api_token = t0p-secret\xff", "is no text in UTF-8"),
+        ("# api_token = t0p-secret", "contains no secret"),
+        ("", "contains no secret"),
+        (b"api_token = t0p-secret\xff", "is not text in UTF-8"),
         ("x" * 70_000, "is not a small regular file"),
     ],
 )
