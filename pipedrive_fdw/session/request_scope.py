@@ -111,17 +111,19 @@ class RequestScope:
         self.sizes: dict[str, int] = {}
         self._cached = Cached(session.cache, cache_ttl, stale)
         self._tasks: list[Task[Any]] = []
+        self._window = 0  # of requests, as far as it is known
 
     def most_at_once(self) -> int:
         """How many requests side by side use up the burst window.
 
-        A quarter of it is under way at a time where an answer takes half a second. More would wait for their
-        turn, and other sessions behind them.
+        As many as it lets leave at once. When some wait for their turn, it is used up: a quarter of it keeps
+        it so where an answer takes half a second, and more would have other sessions wait behind them.
         """
         if self.exchange.held > _ENOUGH_HELD:
             return 1
-        window = self.session.client.limits.window_limit() or 0
-        return min(self.session.parallel, max(window // 4, _LEAST_AT_ONCE))
+        self._window = self._window or self.session.client.limits.window_limit() or 0
+        window = self._window // 4 if time.monotonic() < self.spent.until else self._window
+        return min(self.session.parallel, max(window, _LEAST_AT_ONCE))
 
     def close(self) -> None:
         """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""
