@@ -1484,6 +1484,8 @@ _PG_init(void)
 	object_access_hook = pipedrive_object_access;
 	next_run_hook = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
+	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
+	(void) run_python("import gc; gc.disable(); import pipedrive_fdw.fdw; gc.freeze(); gc.enable()");
 	/* Settings are defined so that others are an error; Python reads them */
 	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
 	foreach(cell, names)
