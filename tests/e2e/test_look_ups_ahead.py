@@ -90,13 +90,13 @@ LOOPS = {
     f"(SELECT count(*) AS n FROM <deal_followers> f WHERE f.deal_id = d.id) f WHERE {OWN}",
     "a table of one's own": "SELECT k.*, f.user_id FROM keys k "
     "LEFT JOIN <deal_followers> f ON f.deal_id = k.id",
-    "rows made from it": "SELECT k, f FROM keys k JOIN <deal_followers> f ON f.deal_id = k.id",
+    "rows made from it": "SELECT k, f FROM keys k LEFT JOIN <deal_followers> f ON f.deal_id = k.id",
     "EXISTS": f"SELECT d.id FROM <deals> d WHERE {OWN} "
     "AND EXISTS (SELECT FROM <deal_followers> f WHERE f.deal_id = d.id)",
     "a chain": f"SELECT d.id, f.user_id, p.user_id FROM {JOINED} "
     f"LEFT JOIN <person_followers> p ON p.person_id = d.person_id WHERE {OWN}",
     "a union": f"SELECT d.id, f.user_id FROM {JOINED} WHERE {OWN} UNION ALL SELECT id, NULL FROM <users>",
-    "computed": "SELECT k.id + 1, f.user_id FROM keys k JOIN <deal_followers> f ON f.deal_id = k.id + 1",
+    "computed": "SELECT k.id + 1, f.user_id FROM keys k LEFT JOIN <deal_followers> f ON f.deal_id = k.id + 1",
 }
 
 
