@@ -44,8 +44,8 @@ class Loop:
 
     @property
     def width(self) -> int:
-        """How many look-ups are wanted to be known ahead."""
-        return self.requests.most_at_once()
+        """How many look-ups are wanted to be known ahead of the one whose turn it is."""
+        return self.requests.most_at_once() - 1
 
     @property
     def is_expecting(self) -> bool:

@@ -215,6 +215,19 @@ def test_sessions_share_the_answers(account: LiveAccount) -> None:
     assert looked_up(account) == []
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_are_under_way_than_the_option_parallel_says(account: LiveAccount, most: int) -> None:
+    sql = "SELECT k.id, f.user_id FROM keys k LEFT JOIN deal_followers f ON f.deal_id = k.id"
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD parallel '{most}')")
+    try:
+        account.connect()
+        account.run(LOOPING)
+        assert len(account.rows(sql)) > 40
+        assert at_once(looked_up(account)) == most
+    finally:
+        account.run(f"ALTER SERVER {account.name} OPTIONS (DROP parallel)")
+
+
 def test_explain_analyze_counts_them_all(account: LiveAccount) -> None:
     sql = "SELECT k.id, f.user_id FROM keys k LEFT JOIN deal_followers f ON f.deal_id = k.id"
     plan = "\n".join(account.plan(sql, "ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF"))
