@@ -36,6 +36,7 @@ from pipedrive_fdw.plan.conditions import read_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
+from pipedrive_fdw.read import table_reader
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
@@ -231,9 +232,15 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
-    request = read_request(asked["plan"], asked["values"])
-    request = replace(request, reads=Reads(asked["reads"]))
-    rows = table.scan(request, asked["scan"], asked["command"])
+    reads, loop = Reads(asked["reads"]), None
+    request, *coming = (
+        replace(read_request(asked["plan"], values), reads=reads)
+        for values in (asked["values"], *(asked["ahead"] or ()))
+    )
+    if asked["ahead"] is not None:
+        loop = table.loop(request, asked["scan"], asked["command"], coming)
+        answer(str(loop.width if loop else 0))
+    rows = table.scan(request, asked["scan"], asked["command"], loop)
     places = table.bound.bytea_places
     return map(partial(_with_bytes, places), rows) if places else rows
 
@@ -241,6 +248,11 @@ def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
 def _with_bytes(places: Collection[int], row: Row) -> Row:
     """*row* with bytes at *places*: Multicorn hands a bytea over as it is, past the type's input function."""
     return [bytes.fromhex(v[2:]) if n in places and v is not None else v for n, v in enumerate(row)]
+
+
+def end_loop(scan: int) -> None:
+    """The nested loop that looks rows up by *scan* has ended. The C part calls this by its name."""
+    table_reader.end_loop(scan)
 
 
 # ---- questions about none

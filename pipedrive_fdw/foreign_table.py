@@ -5,13 +5,13 @@ One object serves all scans of a table in a backend, several at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.read.ledger import LEDGER
 from pipedrive_fdw.read.scan_planner import ScanPlanner
-from pipedrive_fdw.read.table_reader import TableReader
+from pipedrive_fdw.read.table_reader import Loop, TableReader
 from pipedrive_fdw.table.binding import ColumnDefinition
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.estimates import Estimates
@@ -43,9 +43,20 @@ class ForeignTable:
         self._snapshots = Snapshots(self.bound, images)
         self.writer = Writer(self.bound, self._reader, commands=self._commands, images=images)
 
-    def scan(self, request: ScanRequest, number: int, command: int) -> Iterator[Row]:
+    def loop(
+        self, request: ScanRequest, number: int, command: int, coming: Sequence[ScanRequest]
+    ) -> Loop | None:
+        """The loop that looks up *request* now and those that are *coming* next by the scan *number* of the
+        *command*. None where they are not asked for ahead."""
+        if self.bound.table.local or self._commands.writing(command):
+            return None
+        return self._reader.loop(number, request, coming)
+
+    def scan(
+        self, request: ScanRequest, number: int, command: int, loop: Loop | None = None
+    ) -> Iterator[Row]:
         """The rows of one scan of the *command*, counted under the scan's *number*; closing it ends its
-        requests."""
+        requests, but for those of the *loop*."""
         use = LEDGER.of(number)
         if self.bound.table.local:
             return iter(self._reader.usage(use))
@@ -54,7 +65,7 @@ class ForeignTable:
             wanted: ScanRequest, columns: frozenset[str] = _NO_COLUMNS, note: Note | None = None
         ) -> Iterator[Row]:
             with TRANSACTION.reported():
-                yield from self._reader.scan(wanted, use, columns, note)
+                yield from self._reader.scan(wanted, use, columns, note, loop)
 
         if not self._commands.writing(command):
             return rows(request)

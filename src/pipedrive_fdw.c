@@ -77,6 +77,11 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define MODIFIED_ROWS(modify, number) outerPlan(modify)
 #define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
 #endif
+#if PG_VERSION_NUM < 140000
+#define IS_MEMOIZE(node) false
+#else
+#define IS_MEMOIZE(node) IsA(node, MemoizeState)
+#endif
 #if PG_VERSION_NUM < 150000
 #define STOPS_EARLY(window) false
 #else
@@ -154,6 +159,26 @@ typedef struct PlannedScan
 	const char *estimate;		/* Python's answer to ask_plan() */
 } PlannedScan;
 
+/* What is taken of a node's rows, and the node at the top of its plan */
+typedef struct Taken
+{
+	Reads		reads;
+	PlanState  *top;
+} Taken;
+
+/* Rows of the outer side of a nested loop that are read before their turn */
+typedef struct RowsAhead
+{
+	NestLoopState *loop;
+	ExecProcNodeMtd read;		/* what reads the outer side */
+	TupleTableSlot *slot;		/* the row whose turn it is */
+	List	   *rows;			/* those that wait, of MinimalTuple */
+	bool		ended;			/* none follows them */
+	struct RowsAhead *next;
+} RowsAhead;
+
+static RowsAhead *rows_ahead;	/* of all loops */
+
 /* A scan that runs; ForeignScanState.fdw_state */
 typedef struct RunningScan
 {
@@ -164,6 +189,10 @@ typedef struct RunningScan
 	bool		drops;			/* the table has dropped columns */
 	bool		asked;			/* Python knows what to scan */
 	Reads		reads;
+	NestLoopState *loop;		/* which looks rows up by this scan */
+	Taken		of_loop;
+	RowsAhead  *ahead;			/* none until the loop is known to end */
+	int			keys_ahead;		/* how many of its keys Python wants to know ahead */
 	MemoryContextCallback forget;
 } RunningScan;
 
@@ -790,6 +819,104 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 							outer);
 }
 
+/*
+ * Look-ups that are asked for ahead.  A nested loop takes a row of its outer side and looks rows of its inner
+ * side up by values of that one, and waits for each.  Where the loop is read to its end, each row of the
+ * outer side has its turn.  So some are read before it, and Python is told by which values they will be
+ * looked up, whatever filters, groups or sorts the outer side.
+ */
+
+/* An ExecProcNodeMtd: the next row of an outer side of which some have been read. */
+static TupleTableSlot *
+next_row(PlanState *outer)
+{
+	RowsAhead  *ahead = rows_ahead;
+
+	while (outerPlanState(ahead->loop) != outer)
+		ahead = ahead->next;
+	if (ahead->rows == NIL)
+	{
+		if (!ahead->ended)
+			return ahead->read(outer);
+		ahead->ended = false;	/* who asks again has begun anew */
+		return NULL;
+	}
+	ExecForceStoreMinimalTuple(linitial(ahead->rows), ahead->slot, true);
+	ahead->rows = list_delete_first(ahead->rows);
+	return ahead->slot;
+}
+
+/* A walker: a hash join that may stop after one row of its outer side, as its other side may be empty. */
+static bool
+may_be_empty(PlanState *node, void *arg)
+{
+	return (IsA(node, HashJoinState) && ((HashJoinState *) node)->hj_HashTable == NULL)
+		|| planstate_tree_walker(node, may_be_empty, arg);
+}
+
+/* Has each row of the outer side of the scan's loop its turn? */
+static bool
+ends(RunningScan *scan)
+{
+	return scan->loop && (scan->of_loop.reads == READS_ALL
+						  || (scan->of_loop.reads == READS_MORE && !may_be_empty(scan->of_loop.top, NULL)));
+}
+
+/* Have the loop that looks rows up by the scan read ahead, if it will end. */
+static RowsAhead *
+begin_ahead(RunningScan *scan)
+{
+	EState	   *state = scan->inner.ss.ps.state;
+	CmdType		command = state->es_plannedstmt->commandType;
+	MemoryContext before;
+	PlanState  *outer;
+	RowsAhead  *ahead;
+
+	/* Rows to be changed are read as they are written */
+	if ((command != CMD_SELECT && command != CMD_INSERT) || !ends(scan))
+		return NULL;
+	before = MemoryContextSwitchTo(state->es_query_cxt);
+	outer = outerPlanState(scan->loop);
+	ahead = palloc0(sizeof(RowsAhead));
+	ahead->slot = ExecInitExtraTupleSlot(state, ExecGetResultType(outer), ExecGetResultSlotOps(outer, NULL));
+	MemoryContextSwitchTo(before);
+	ahead->loop = scan->loop;
+	ahead->read = outer->ExecProcNode;
+	outer->ExecProcNode = next_row;
+	ahead->next = rows_ahead;
+	return rows_ahead = ahead;
+}
+
+static void
+end_ahead(RunningScan *scan)
+{
+	RowsAhead **link = &rows_ahead;
+	char		code[80];
+
+	if (scan->ahead == NULL)
+		return;
+	while (*link != scan->ahead)
+		link = &(*link)->next;
+	*link = scan->ahead->next;
+	snprintf(code, sizeof(code), "import pipedrive_fdw.fdw as fdw; fdw.end_loop(" INT64_FORMAT ")", scan->number);
+	(void) run_python(code);	/* raises nothing */
+}
+
+/* The values that the inner side gets of a row of the outer side, as nodeNestloop.c gives them. */
+static void
+set_parameters(NestLoopState *loop, TupleTableSlot *row)
+{
+	ListCell   *cell;
+
+	foreach(cell, ((NestLoop *) loop->js.ps.plan)->nestParams)
+	{
+		NestLoopParam *parameter = lfirst(cell);
+		ParamExecData *given = &loop->js.ps.ps_ExprContext->ecxt_param_exec_vals[parameter->paramno];
+
+		given->value = slot_getattr(row, parameter->paramval->varattno, &given->isnull);
+	}
+}
+
 /* EndForeignScan, and a callback: after an error PostgreSQL ends no scan, and Multicorn keeps its rows. */
 static void
 end_scan(void *argument)
@@ -800,6 +927,7 @@ end_scan(void *argument)
 		return;
 	multicorn.EndForeignScan(&scan->inner);
 	scan->inner.fdw_state = NULL;
+	end_ahead(scan);
 }
 
 static void
@@ -839,6 +967,59 @@ pipedrive_begin_scan(ForeignScanState *node, int eflags)
 	answered();
 }
 
+/* The values of a scan's expressions, as JSON. */
+static char *
+json_values(RunningScan *scan, ExprContext *context)
+{
+	List	   *values = NIL;
+	ListCell   *cell;
+
+	foreach(cell, scan->parameters)
+	{
+		ExprState  *parameter = lfirst(cell);
+		bool		isnull;
+		Datum		value = ExecEvalExpr(parameter, context, &isnull);
+
+		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
+	}
+	return joined(values, '[', ']');
+}
+
+/* The values by which the scan will look up the rows that are read ahead now; null where none are. */
+static char *
+json_values_ahead(ForeignScanState *node)
+{
+	RunningScan *scan = node->fdw_state;
+	RowsAhead  *ahead = scan->ahead = scan->ahead ? scan->ahead : begin_ahead(scan);
+	MemoryContext before;
+	ExprContext *context;
+	List	   *values = NIL;
+
+	if (ahead == NULL || !ends(scan))
+		return "null";
+	before = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+	context = ahead->loop->js.ps.ps_ExprContext;
+	while (list_length(ahead->rows) < scan->keys_ahead && !ahead->ended)
+	{
+		TupleTableSlot *row;
+
+		/* The present row stands where the next one will be read */
+		if (context->ecxt_outertuple != ahead->slot)
+			context->ecxt_outertuple = ExecCopySlot(ahead->slot, context->ecxt_outertuple);
+		row = ahead->read(outerPlanState(ahead->loop));
+		ahead->ended = TupIsNull(row);
+		if (!ahead->ended)
+		{
+			set_parameters(ahead->loop, row);
+			values = lappend(values, json_values(scan, node->ss.ps.ps_ExprContext));
+			ahead->rows = lappend(ahead->rows, ExecCopySlotMinimalTuple(row));
+		}
+		set_parameters(ahead->loop, ahead->slot);
+	}
+	MemoryContextSwitchTo(before);
+	return joined(values, '[', ']');
+}
+
 /* What Python is to scan, with the values that are known now. */
 static char *
 scan_members(ForeignScanState *node)
@@ -847,21 +1028,13 @@ scan_members(ForeignScanState *node)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	Oid			relation = RelationGetRelid(node->ss.ss_currentRelation);
 	EState	   *state = node->ss.ps.state;
-	List	   *values = NIL;
-	ListCell   *cell;
+	char	   *ahead = json_values_ahead(node);
 
-	foreach(cell, scan->parameters)
-	{
-		ExprState  *parameter = lfirst(cell);
-		bool		isnull;
-		Datum		value = ExecEvalExpr(parameter, node->ss.ps.ps_ExprContext, &isnull);
-
-		values = lappend(values, json_value(exprType((Node *) parameter->expr), value, isnull));
-	}
-	return psprintf("\"scan\":" INT64_FORMAT ",\"command\":%u,%s,\"reads\":%d,\"plan\":%s,\"values\":%s",
+	return psprintf("\"scan\":" INT64_FORMAT
+					",\"command\":%u,%s,\"reads\":%d,\"plan\":%s,\"values\":%s,\"ahead\":%s",
 					scan->number, state->es_snapshot->curcid,
 					json_caller(SCAN_USER(plan), GetForeignServerIdByRelId(relation), state), scan->reads,
-					SCAN_REQUEST(plan), joined(values, '[', ']'));
+					SCAN_REQUEST(plan), json_values(scan, node->ss.ps.ps_ExprContext), ahead);
 }
 
 /* IterateForeignScan: Python's rows become tuples. */
@@ -870,14 +1043,18 @@ pipedrive_iterate_scan(ForeignScanState *node)
 {
 	RunningScan *scan = node->fdw_state;
 	TupleTableSlot *slot;
+	bool		asks = !scan->asked;
+	const char *answer;
 
-	if (scan->asked)
-		enter(InvalidOid);
-	else
+	if (asks)
 		ask("scan", RelationGetRelid(node->ss.ss_currentRelation), InvalidOid, scan_members(node));
+	else
+		enter(InvalidOid);
 	scan->asked = true;
 	slot = multicorn.IterateForeignScan(&scan->inner);
-	answered();
+	answer = answered();
+	if (asks)
+		scan->keys_ahead = atoi(answer);
 	/* Multicorn leaves the place of a dropped column as it was in memory */
 	if (!TupIsNull(slot) && scan->drops)
 		for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
@@ -894,12 +1071,39 @@ pipedrive_rescan(ForeignScanState *node)
 	multicorn.ReScanForeignScan(&scan->inner);
 }
 
-/* Of the rows of "state" *reads are taken: note how many that are of each scan below it. */
 static bool
-note_reads(PlanState *state, void *reads)
+is_ours(PlanState *node)
 {
-	Reads		taken = *(Reads *) reads,
-				some = READS_SOME;
+	return IsA(node, ForeignScanState)
+		&& ((ForeignScanState *) node)->fdwroutine->EndForeignScan == pipedrive_end_scan;
+}
+
+/* Note the loop at the scan by which it looks rows up, if that is begun for each row of its outer side. */
+static void
+note_loop(NestLoopState *loop, Taken taken)
+{
+	PlanState  *node = innerPlanState(loop);
+	RunningScan *scan;
+	ListCell   *cell;
+
+	while (IsA(node, AggState) || IsA(node, MaterialState) || IsA(node, SortState) || IS_MEMOIZE(node)
+		   || IsA(node, SubqueryScanState))
+		node = IsA(node, SubqueryScanState) ? ((SubqueryScanState *) node)->subplan : outerPlanState(node);
+	if (!is_ours(node))
+		return;
+	scan = (RunningScan *) ((ForeignScanState *) node)->fdw_state;
+	foreach(cell, ((NestLoop *) loop->js.ps.plan)->nestParams)
+		if (bms_is_member(((NestLoopParam *) lfirst(cell))->paramno, node->plan->extParam))
+			scan->loop = loop;
+	scan->of_loop = taken;
+}
+
+/* Of the rows of "state" so many are taken: note how many that are of each scan below it. */
+static bool
+note_reads(PlanState *state, void *above)
+{
+	Taken		taken = *(Taken *) above,
+				some = {READS_SOME, taken.top};
 	AggStrategy strategy;
 
 	if (state == NULL)
@@ -907,32 +1111,33 @@ note_reads(PlanState *state, void *reads)
 	switch (nodeTag(state))
 	{
 		case T_ForeignScanState:
-			if (((ForeignScanState *) state)->fdwroutine->EndForeignScan == pipedrive_end_scan)
-				((RunningScan *) ((ForeignScanState *) state)->fdw_state)->reads = taken;
+			if (is_ours(state))
+				((RunningScan *) ((ForeignScanState *) state)->fdw_state)->reads = taken.reads;
 			break;
 		case T_SortState:
 		case T_HashState:
-			taken = READS_ALL;
+			taken.reads = READS_ALL;
 			break;
 		case T_AggState:
 			strategy = ((AggState *) state)->aggstrategy;
 			if (strategy == AGG_PLAIN || strategy == AGG_HASHED)
-				taken = READS_ALL;
+				taken.reads = READS_ALL;
 			break;
 		case T_WindowAggState:
-			taken = STOPS_EARLY(state->plan) ? READS_SOME : taken;
+			taken.reads = STOPS_EARLY(state->plan) ? READS_SOME : taken.reads;
 			break;
+		case T_NestLoopState:
+			note_loop((NestLoopState *) state, taken);
+			return note_reads(outerPlanState(state), &taken) || note_reads(innerPlanState(state), &some);
 		case T_HashJoinState:
 			/* One row of the outer side may be taken before the other turns out to be empty */
-			taken = Min(taken, READS_MORE);
-			/* FALLTHROUGH */
-		case T_NestLoopState:
+			taken.reads = Min(taken.reads, READS_MORE);
 			return note_reads(outerPlanState(state), &taken) || note_reads(innerPlanState(state), &some);
 		case T_LimitState:
 		case T_MergeJoinState:
 		case T_RecursiveUnionState:
 		case T_CustomScanState:
-			taken = READS_SOME;
+			taken.reads = READS_SOME;
 			break;
 		default:
 			break;
@@ -947,14 +1152,15 @@ note_reads(PlanState *state, void *reads)
 static void
 run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 {
-	Reads		reads = count == 0 && ScanDirectionIsForward(direction) ? READS_ALL : READS_SOME;
+	bool		all = count == 0 && ScanDirectionIsForward(direction);
+	Taken		taken = {all ? READS_ALL : READS_SOME, query->planstate};
 	List	   *subplans = query->estate->es_subplanstates;
 
-	note_reads(query->planstate, &reads);
+	note_reads(query->planstate, &taken);
 	/* A subplan may stop anywhere.  It stands behind those that it contains. */
-	reads = READS_SOME;
+	taken.reads = READS_SOME;
 	for (int i = list_length(subplans) - 1; i >= 0; i--)
-		note_reads(list_nth(subplans, i), &reads);
+		note_reads(list_nth(subplans, i), &taken);
 	(next_run_hook ? next_run_hook : standard_ExecutorRun) (query, direction, count AND_ONCE);
 }
 
@@ -1278,6 +1484,8 @@ _PG_init(void)
 	object_access_hook = pipedrive_object_access;
 	next_run_hook = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
+	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
+	(void) run_python("import gc; gc.disable(); import pipedrive_fdw.fdw; gc.freeze(); gc.enable()");
 	/* Settings are defined so that others are an error; Python reads them */
 	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
 	foreach(cell, names)

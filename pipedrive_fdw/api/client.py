@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Protocol
@@ -45,14 +46,15 @@ _FILE_HEADERS = {"accept": "*/*", "user-agent": _HEADERS["user-agent"]}
 class Spent:
     """The requests, tokens and answers of one scan or write; several threads count in it.
 
-    *remembered* answers came from the statement's memory, *cached* ones from the cache of all sessions.
-    """
+    *remembered* answers came from the statement's memory, *cached* ones from the cache of all sessions. A
+    request waits *until* a moment of the monotonic clock at the longest."""
 
     requests: int = 0
     tokens: int = 0
     remembered: int = 0
     cached: int = 0
     waited: float = 0.0
+    until: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, tokens: int) -> None:
@@ -63,6 +65,7 @@ class Spent:
     def wait(self, seconds: float) -> None:
         with self._lock:
             self.waited += seconds
+            self.until = max(self.until, time.monotonic() + seconds)
 
     def include(self, other: Spent) -> None:
         with self._lock:
@@ -191,8 +194,7 @@ class Client:
         Raises ProtocolError for an address that is neither encrypted nor the API's own, ApiError where the
         storage refuses, ConnectError when no answer came.
         """
-        here = Request("GET", self.credential.sign(exchange).base_url)
-        request, attempt = _elsewhere(here, address), 0
+        request, attempt = _elsewhere(Request("GET", self.credential.sign(exchange).base_url), address), 0
         while True:
             attempt += 1
             spent.add(0)

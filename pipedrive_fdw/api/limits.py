@@ -93,11 +93,9 @@ class Window:
 
     def is_sound(self) -> bool:
         """False for what no limiter of this machine has stored."""
-        lists = (self.sent, self.waiting)
-        if not all(isinstance(line, list) and len(line) <= _MOST_WAITING for line in lists):
-            return False
         latest = time.monotonic() + _FURTHEST
-        moments = all(is_moment(moment, latest) for moment in (self.blocked, *self.sent, *self.waiting))
+        lines = all(_are_moments(line, latest) for line in (self.sent, self.waiting))
+        moments = lines and is_moment(self.blocked, latest)
         return moments and is_count(self.limit, _MOST_LIMIT) and isinstance(self.boot, str)
 
     @classmethod
@@ -347,6 +345,13 @@ def _made(kind: type[T], state: Mapping[str, Any]) -> T:
     that is odd."""
     found = kind(**{name: value for name, value in state.items() if name in vars(kind())})
     return found if found.is_sound() else kind()
+
+
+def _are_moments(line: Any, latest: float) -> bool:
+    """``is_moment`` for each of a list, by its types and extremes: a large window is read often."""
+    if not isinstance(line, list) or len(line) > _MOST_WAITING or not set(map(type, line)) <= {int, float}:
+        return False
+    return not line or (is_moment(min(line), latest) and is_moment(max(line), latest))
 
 
 def _read(kind: type[T], text: bytes) -> T:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SLICE_SECONDS = 0.05
+# Those that have a name. PostgreSQL uses no other, and to be told of a mask of all takes long.
+_SIGNALS = frozenset(signal.Signals)
 
 
 def _never() -> bool:
@@ -50,7 +52,7 @@ class Task(Generic[T]):
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             self.thread = threading.Thread(target=self._run, name="pipedrive", daemon=True)
             self.thread.start()

@@ -15,7 +15,8 @@ class Use:
 
     def begin(self, spent: Spent) -> None:
         """Begins a loop of the scan; *spent* counts its requests while it runs."""
-        self._before, self._current = self.spent, spent
+        if spent is not self._current:  # which all loops of it may share
+            self._before, self._current = self.spent, spent
 
     @property
     def spent(self) -> Spent:

@@ -10,7 +10,7 @@ from pipedrive_fdw.options import with_session
 from pipedrive_fdw.plan.calls import is_known
 from pipedrive_fdw.plan.conditions import RuntimeValue
 from pipedrive_fdw.plan.explain import explain_actual, explain_plan
-from pipedrive_fdw.plan.paths import Children, ScanPlan
+from pipedrive_fdw.plan.paths import Call, Children, Gets, Lists, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
 from pipedrive_fdw.postgres.settings import setting
@@ -71,19 +71,31 @@ class ScanPlanner:
         The whole table is read once and remembered, so that every further look-up is free. *batches* knows
         what look-ups have cost.
         """
+        spent = batches.looked_up(self._bound.table.name)
+        whole = self._small_table(request) if spent else None
+        return whole if whole is not None and spent >= whole.tokens else plan
+
+    def _small_table(self, request: ScanRequest) -> ScanPlan | None:
+        """The plan of the whole table, where it has few pages and may be read instead of looking *request*
+        up."""
         bound = self._bound
-        spent = batches.looked_up(bound.table.name)
         named = {bound.names.get(c.column) for c in request.conditions}
         selects = any(column.echo and column.name in named for column in bound.table.columns)
-        if (
-            not spent
-            or bound.table.parent is not None
-            or selects
-            or not is_known(bound.table, bound.settings())
-        ):
-            return plan
+        if bound.table.parent is not None or selects or not is_known(bound.table, bound.settings()):
+            return None
         whole = self.plan(request.unconditional())
-        return whole if whole.requests <= _FEW_PAGES and spent >= whole.tokens else plan
+        return whole if whole.requests <= _FEW_PAGES else None
+
+    def first_call(self, plan: ScanPlan, request: ScanRequest) -> Call | None:
+        """The request with which a look-up of *request* by *plan* begins. None where that is not known
+        beforehand: further keys may go with it, or the whole table may be read instead."""
+        if len(plan.steps) != 1 or plan.order or plan.extended or request.target:
+            return None
+        (step,) = plan.steps
+        if not isinstance(step, (Gets, Lists)) or step.batch is not None or len(step.calls) != 1:
+            return None
+        turned = isinstance(step, Lists) and (step.both_ends or bool(step.opposite))
+        return None if turned or self._small_table(request) is not None else step.calls[0]
 
     def explain(self, request: ScanRequest, number: int, verbose: bool) -> Iterator[str]:
         """The lines of EXPLAIN; under ANALYZE, after the scan, also what the scan *number* used.

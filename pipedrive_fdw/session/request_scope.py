@@ -127,17 +127,19 @@ class RequestScope:
         self.sizes: dict[str, int] = {}
         self._cached = Cached(session.cache, cache_ttl, stale)
         self._tasks: list[Task[Any]] = []
+        self._window = 0  # of requests, as far as it is known
 
     def most_at_once(self) -> int:
         """How many requests side by side use up the burst window.
 
-        A quarter of it is under way at a time where an answer takes half a second. More would wait for their
-        turn, and other sessions behind them.
+        As many as it lets leave at once. When some wait for their turn, it is used up: a quarter of it keeps
+        it so where an answer takes half a second, and more would have other sessions wait behind them.
         """
         if self.exchange.held > _ENOUGH_HELD:
             return 1
-        window = self.session.client.limits.window_limit() or 0
-        return min(self.session.parallel, max(window // 4, _LEAST_AT_ONCE))
+        self._window = self._window or self.session.client.limits.window_limit() or 0
+        window = self._window // 4 if time.monotonic() < self.spent.until else self._window
+        return min(self.session.parallel, max(window, _LEAST_AT_ONCE))
 
     def close(self) -> None:
         """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""
@@ -341,3 +343,43 @@ class RequestScope:
             raise answer
         envelope: Mapping[str, Any] = answer
         return envelope
+
+
+class LoopRequests(RequestScope):
+    """The requests of all look-ups of one nested loop, some of which are begun before their turn.
+
+    The end of a look-up ends none of them: that of the loop does.
+    """
+
+    def __init__(self, *given: Any) -> None:
+        """As a RequestScope."""
+        super().__init__(*given)
+        self._ahead: dict[Key, Pending[Body | ApiError | None]] = {}
+
+    def begin(self, call: Call) -> None:
+        """Begins a read that a look-up will ask for, unless it is under way or there already. Raises
+        BudgetError."""
+        session, key = self.session, call.key
+        if key not in self._ahead and key not in session.under_way and key not in session.memory:
+            # Other scans of the statement pay for it no second time
+            self._ahead[key] = session.under_way[key] = super().start(call)
+
+    def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError | None]:
+        begun = None if afresh else self._taken(call.key)
+        return super().start(call, afresh) if begun is None else begun
+
+    def _taken(self, key: Key) -> Pending[Body | ApiError | None] | None:
+        """The read if it is under way, to be used once."""
+        begun = self._ahead.pop(key, None)
+        if begun is not None and self.session.under_way.get(key) is begun:
+            del self.session.under_way[key]
+        return begun
+
+    def close(self) -> None:
+        """Nothing: the next look-up goes on."""
+
+    def end(self) -> None:
+        """Ends whatever is under way, when the loop has ended."""
+        for key in list(self._ahead):
+            self._taken(key)
+        super().close()

@@ -60,6 +60,9 @@ class StatementMemory:
         """True when further answers are to be packed."""
         return self._scope.latest().size > self._capacity // _PLAIN_PART
 
+    def __contains__(self, key: Any) -> bool:
+        return key in self._scope.current().bodies
+
     def get(self, key: Any) -> bytes | None:
         bodies = self._scope.current().bodies
         found = bodies.get(key)

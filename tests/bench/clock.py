@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,5 +37,10 @@ def median(work: Callable[[], Any], cpu: Callable[[], float] = lambda: 0.0, time
     for _ in range(times):
         before, started = cpu(), time.perf_counter()
         work()
-        runs.append((time.perf_counter() - started, cpu() - before))
-    return Taken(*(statistics.median(figures) for figures in zip(*runs)))
+        runs.append(Taken(time.perf_counter() - started, cpu() - before))
+    return middle(runs)
+
+
+def middle(runs: Sequence[Taken]) -> Taken:
+    """The medians of *runs*."""
+    return Taken(*(statistics.median(figures) for figures in zip(*map(astuple, runs))))

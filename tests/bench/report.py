@@ -59,8 +59,14 @@ class Report:
     def head(self) -> str:
         return f"{self.machine}; {self.run}\n\n{_ROW.format(*_TITLES)}"
 
-    def write(self, lines: Sequence[Line]) -> None:
-        """Puts the figures of this engine into docs/benchmarks.md and docs/benchmarks.json."""
+    def write(self, measured: Sequence[Line], whole: bool) -> None:
+        """Puts the figures of this engine into docs/benchmarks.md and docs/benchmarks.json. Unless all was
+        measured, the *whole*, the other lines stay."""
+        file = DOCS / "benchmarks.json"
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        others = [] if whole else [Line(**line) for line in kept.get(self.engine, {}).get("lines", [])]
+        found = {line.what: line for line in measured}
+        lines = [found.pop(line.what, line) for line in others] + list(found.values())
         table = [
             f"{self.machine}; {self.run}.",
             "",
@@ -74,8 +80,6 @@ class Report:
         before, _, rest = text.partition(begin)
         after = rest.partition(end)[2]
         page.write_text(f"{before}{begin}\n\n" + "\n".join(table) + f"\n\n{end}{after}")
-        file = DOCS / "benchmarks.json"
-        kept = json.loads(file.read_text()) if file.exists() else {}
         kept[self.engine] = {
             "machine": self.machine,
             "run": self.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,3 +115,31 @@ def test_values_go_as_a_comma_list_and_one_by_one_after_a_refusal() -> None:
     assert transport.paths[-1] == "/api/v2/deals?ids=1&ids=2"
     work.ask(Call(listing, "/deals", (("ids", "3,4"),)))
     assert transport.paths[-1] == "/api/v2/deals?ids=3&ids=4"
+
+
+@pytest.mark.parametrize(
+    ("window", "most", "most_while_some_wait"), [(0, 8, 8), (20, 20, 8), (40, 32, 10), (480, 32, 32)]
+)
+def test_as_many_requests_side_by_side_as_the_window_lets_leave(
+    window: int, most: int, most_while_some_wait: int
+) -> None:
+    session, _, _ = session_of(lambda params, body: [])
+    if window:
+        session.client.limits.learn({"x-ratelimit-limit": str(window)})
+    requests = RequestScope(session, Guards(100, 0))
+    assert requests.most_at_once() == most
+    requests.spent.wait(3600.0)
+    assert requests.most_at_once() == most_while_some_wait
+    requests.spent.until = time.monotonic()
+    assert requests.most_at_once() == most
+
+
+def test_a_request_that_waits_for_its_turn_is_known_to_wait() -> None:
+    session, _, _ = session_of(lambda params, body: [])
+    requests = RequestScope(session, Guards(1000, 0))
+    waits: list[bool] = []
+    session.client._sleep = lambda seconds, exchange: waits.append(time.monotonic() < requests.spent.until)
+    session.client.limits.learn({"x-ratelimit-limit": "2"})
+    session.client.limits.block(0.2)
+    requests.ask(Call(READ, "/deals"))
+    assert waits and set(waits) == {True}

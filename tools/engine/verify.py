@@ -11,12 +11,13 @@ from tools.engine.process import EngineError
 from tools.engine.server import Server
 
 _WRAPPER = """
-import cachetools, orjson, requests
+import cachetools, orjson, urllib3
 from multicorn import ForeignDataWrapper
 
 class Wrapper(ForeignDataWrapper):
     def execute(self, quals, columns):
-        yield {"answer": orjson.dumps({"libraries": all((cachetools.TTLCache, requests.Session))}).decode()}
+        answer = {"libraries": all((cachetools.TTLCache, urllib3.PoolManager))}
+        yield {"answer": orjson.dumps(answer).decode()}
 """
 _SQL = """
 CREATE SERVER trial FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'trial.Wrapper');
