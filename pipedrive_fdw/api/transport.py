@@ -1,4 +1,4 @@
-"""One HTTP exchange: a Request becomes a Response, or an error. The only module that knows ``urllib3``.
+"""One HTTP exchange: a Request becomes a Response, or an error. The only module that knows ``requests``.
 
 Timeouts are mandatory, for each wait and for an answer as a whole; bodies are bounded in their unpacked form,
 and those of all requests under way together; redirects are not followed, not even looked at (they would carry
@@ -17,13 +17,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Callable, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import certifi
+import requests
 import urllib3
-from urllib3.util.ssl_ import create_urllib3_context
+from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from pipedrive_fdw.errors import ConnectError, PipedriveError, ProtocolError, sentences
@@ -37,7 +37,8 @@ _MAX_HELD = 96 * _MEBIBYTE
 # The largest piece that is read, unpacked.
 _CHUNK = 64 * 1024
 _PACKED = ("gzip", "deflate")
-_SHOWN, _POOL = 300, 32
+_SHOWN = 300
+_POOL = 32
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
 
@@ -262,70 +263,68 @@ class _HTTPSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
-class HttpTransport:
-    """HTTP by urllib3, with kept-alive connections, safe to use from many threads."""
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Session(requests.Session):
+    """One that does not look where a redirect leads: it would read the body without any bound."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+class RequestsTransport:
+    """HTTP by the requests library, with kept-alive connections, safe to use from many threads."""
 
     def __init__(self, connect_timeout: float, read_timeout: float) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._pools = urllib3.PoolManager(num_pools=2, maxsize=_POOL)
-        self._pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-
-    @cached_property
-    def trusted(self) -> ssl.SSLContext:
-        """Whose certificates are believed: made once, since reading them takes longer than a request."""
-        context = create_urllib3_context()
-        context.load_verify_locations(certifi.where())
-        return context
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.headers["accept-encoding"] = ", ".join(_PACKED)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
         """Raises ConnectError when no whole answer came, ProtocolError for one that is too large or packed in
         a way that was not asked for."""
-        started = _current.left = time.monotonic()
-        _current.exchange, _current.sock = exchange, None
+        started = time.monotonic()
+        _current.exchange, _current.sock, _current.left = exchange, None, started
         _current.until = started + sum(self._timeouts) * _WHOLE
+        failed: Exception
         try:
-            answer = self._begin(request)
-            try:
+            with self._session.request(
+                request.method,
+                request.url,
+                params=list(request.params) or None,
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=self._timeouts,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
                 body = _read(answer, exchange)
-            except BaseException:
-                answer.close()
-                raise
-            finally:
-                answer.release_conn()
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status, headers, body, time.monotonic() - started, _current.left)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                seconds = time.monotonic() - started
+                return Response(answer.status_code, headers, body, seconds, _current.left)
         except PipedriveError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the library makes of what came
-            failed: Exception = error
+        except Exception as error:  # noqa: BLE001 - whatever the libraries make of what came
+            failed = error
         finally:
             late = exchange.leave(_current.sock)
             _current.exchange = _current.sock = None
         raise _connect_error(failed, request, late)
 
-    def _begin(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """The answer to *request*, whose body has not been read."""
-        url = urlsplit(request.url)
-        query = "&".join(part for part in (url.query, urlencode(request.params)) if part)
-        if any(value[:1].isspace() or set(value) & {"\r", "\n"} for value in request.headers.values()):
-            raise ValueError  # nothing of it is shown
-        more = {"ssl_context": self.trusted} if url.scheme == "https" else {}
-        return self._pools.connection_from_host(url.hostname, url.port, url.scheme, more).urlopen(
-            request.method,
-            f"{url.path or '/'}{'?' if query else ''}{query}",
-            body=request.body,
-            headers={"accept-encoding": ", ".join(_PACKED), **request.headers},
-            timeout=urllib3.Timeout(None, *self._timeouts),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-
     def close(self) -> None:
-        self._pools.clear()
+        self._session.close()
 
 
-def _read(answer: urllib3.BaseHTTPResponse, exchange: Exchange) -> bytes:
+def _read(answer: requests.Response, exchange: Exchange) -> bytes:
     """The body, unpacked."""
     packing = answer.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", *_PACKED):
@@ -336,7 +335,7 @@ def _read(answer: urllib3.BaseHTTPResponse, exchange: Exchange) -> bytes:
         )
     body, size = io.BytesIO(), 0
     try:
-        for part in answer.stream(_CHUNK, decode_content=True):
+        for part in answer.iter_content(_CHUNK):
             size += body.write(part)
             exchange.hold(len(part))
             if size > MAX_BODY:
@@ -347,7 +346,7 @@ def _read(answer: urllib3.BaseHTTPResponse, exchange: Exchange) -> bytes:
         exchange.release(size)
     declared = whole_number(answer.headers.get("content-length"))
     if declared is not None and not packing and size < declared:
-        raise urllib3.exceptions.HTTPError(f"the answer ended after {size} of {declared} bytes")
+        raise requests.ConnectionError(f"the answer ended after {size} of {declared} bytes")
     return body.getvalue()
 
 
@@ -358,22 +357,22 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what, hint = "has no valid certificate", "Check company_domain and base_url."
         arrived, lasting = False, True
+    elif isinstance(error, requests.ConnectTimeout):
+        what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
+        arrived = False
+    elif late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT):
+        what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     elif isinstance(inner, _NoAddress):
         what, hint = "has no address", "Check company_domain and the network's DNS."
         arrived = False
     elif isinstance(inner, urllib3.exceptions.NewConnectionError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
         arrived = False
-    elif isinstance(inner, urllib3.exceptions.ConnectTimeoutError):
-        what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
-        arrived = False
-    elif late or isinstance(inner, _TIMED_OUT):
-        what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     else:
         what, hint = "broke off the connection", "Try again; nothing was read in part."
-    url = urlsplit(request.url)
-    reason = sentences(f"{request.method} {url.path}: {_short(error)}")
-    return ConnectError(f"{url.netloc} {what}", reason, hint, arrived, lasting)
+    where = f"{request.method} {urlsplit(request.url).path}"
+    host = urlsplit(request.url).netloc
+    return ConnectError(f"{host} {what}", sentences(f"{where}: {_short(error)}"), hint, arrived, lasting)
 
 
 def _innermost(error: Exception) -> Any:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from pipedrive_fdw.addresses import is_loopback, read_address
 from pipedrive_fdw.api.oauth import Grant, TokenEndpoint
-from pipedrive_fdw.api.transport import Exchange, HttpTransport
+from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, sentences
 from pipedrive_fdw.masking import read_secret, visible
@@ -88,7 +88,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     else:
         code = _listen(redirect, state, given.timeout, terminal)
     endpoint = TokenEndpoint(
-        address, client_id, client_secret, HttpTransport(*_TIMEOUTS), sleep_unless_aborted
+        address, client_id, client_secret, RequestsTransport(*_TIMEOUTS), sleep_unless_aborted
     )
     grant = endpoint.redeem(code, given.redirect_uri, Exchange())
     if not grant.refresh_token:

@@ -11,7 +11,7 @@ from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits, company_key
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
-from pipedrive_fdw.api.transport import HttpTransport, Transport
+from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError, sentences
 from pipedrive_fdw.options import (
@@ -45,7 +45,7 @@ def session_for(options: Options) -> Session:
     key = _key(options)
     session = _sessions.get(key)
     if session is None:
-        transport = HttpTransport(options.connect_timeout, options.read_timeout)
+        transport = RequestsTransport(options.connect_timeout, options.read_timeout)
         session = new_session(options, new_client(options, transport, state_folder()))
         _sessions[key] = session
     return session

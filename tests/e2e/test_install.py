@@ -63,7 +63,7 @@ def made_here() -> Iterator[None]:
 
 
 def _imported(target: Target) -> str:
-    command = [str(target.python), "-c", "import pipedrive_fdw as p, urllib3, orjson; print(p.__version__)"]
+    command = [str(target.python), "-c", "import pipedrive_fdw as p, requests, orjson; print(p.__version__)"]
     return subprocess.run(command, capture_output=True, text=True, cwd="/").stdout.strip()  # noqa: S603
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.api.client import Answer, ApiToken, Client, Signed, Spent
-from pipedrive_fdw.api.transport import MAX_BODY, Exchange, HttpTransport
+from pipedrive_fdw.api.transport import MAX_BODY, Exchange, RequestsTransport
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom_fields.columns import custom_columns
 from pipedrive_fdw.custom_fields.field import read_fields
@@ -38,8 +38,8 @@ GOOD = b'{"success": true, "data": [{"id": 1}]}'
 
 
 @pytest.fixture
-def transport() -> Iterator[HttpTransport]:
-    made = HttpTransport(5, 20)
+def transport() -> Iterator[RequestsTransport]:
+    made = RequestsTransport(5, 20)
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ def client(transport: Any, address: str) -> Client:
     return Client(credential, transport, Unlimited(None, "k" * 64, "c" * 64), lambda seconds, exchange: None)
 
 
-def outcome(transport: HttpTransport, given: bytes, method: str = "GET") -> Answer | PipedriveError:
+def outcome(transport: RequestsTransport, given: bytes, method: str = "GET") -> Answer | PipedriveError:
     """What one call gives whose answers are all *given*."""
     with serving(lambda head, body: given) as address:
         try:
@@ -74,7 +74,7 @@ def packed(body: bytes, *encodings: str) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_packed_answer_is_read(transport: HttpTransport, encoding: str) -> None:
+def test_a_packed_answer_is_read(transport: RequestsTransport, encoding: str) -> None:
     answer = outcome(transport, packed(GOOD, encoding))
     assert isinstance(answer, Answer) and answer.data == [{"id": 1}]
 
@@ -94,14 +94,14 @@ def test_a_packed_answer_is_read(transport: HttpTransport, encoding: str) -> Non
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_answer_that_is_packed_otherwise_is_refused(
-    transport: HttpTransport, given: bytes, method: str
+    transport: RequestsTransport, given: bytes, method: str
 ) -> None:
     error = outcome(transport, given, method)
     assert isinstance(error, ProtocolError if method == "GET" else OutcomeUnknownError)
     assert "packed" in error.message
 
 
-def test_only_what_is_understood_is_asked_for(transport: HttpTransport) -> None:
+def test_only_what_is_understood_is_asked_for(transport: RequestsTransport) -> None:
     heads: list[bytes] = []
 
     def answer(head: bytes, body: bytes) -> bytes:
@@ -116,7 +116,7 @@ def test_only_what_is_understood_is_asked_for(transport: HttpTransport) -> None:
 @pytest.mark.parametrize("cut", [1, 8, 20])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_packed_answer_that_ends_early_is_no_answer(
-    transport: HttpTransport, cut: int, method: str
+    transport: RequestsTransport, cut: int, method: str
 ) -> None:
     given = response(
         gzip.compress(body_of({"success": True, "data": ["x"] * 50}))[:-cut],
@@ -136,13 +136,13 @@ MEASURE = """
 import re, sys
 from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
-from pipedrive_fdw.api.transport import Exchange, HttpTransport
+from pipedrive_fdw.api.transport import Exchange, RequestsTransport
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.values.jsontext import parse_json
 
 address, method = sys.argv[1:]
 credential = ApiToken(Signed({"x-api-token": "a-token-of-the-tests"}, address), "k" * 64)
-client = Client(credential, HttpTransport(5, 60), Limits(None, "k", "c"), lambda seconds, exchange: None)
+client = Client(credential, RequestsTransport(5, 60), Limits(None, "k", "c"), lambda seconds, exchange: None)
 
 def call(path, method):
     try:
@@ -233,7 +233,7 @@ def test_json_of_some_levels_is_read_and_written_again(levels: int) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("form", ["[]", "{}", "[{}]", "siblings", "odd number"])
 def test_json_of_very_many_levels_is_refused(
-    transport: HttpTransport, levels: int, method: str, form: str
+    transport: RequestsTransport, levels: int, method: str, form: str
 ) -> None:
     opening, closing = {
         "[]": ("[", "]"),
@@ -286,7 +286,7 @@ def test_what_was_read_can_be_written(digits: str) -> None:
     ids=lambda digits: digits[:20],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_number_beyond_all_types_is_no_json(transport: HttpTransport, digits: str, method: str) -> None:
+def test_a_number_beyond_all_types_is_no_json(transport: RequestsTransport, digits: str, method: str) -> None:
     given = response(f'{{"success": true, "data": [{{"id": 1, "value": {digits}}}]}}'.encode())
     error = outcome(transport, given, method)
     assert isinstance(error, ProtocolError if method == "GET" else OutcomeUnknownError)
@@ -340,7 +340,7 @@ def test_what_no_bigint_is_is_refused_at_once(digits: str) -> None:
                                   b'{"data": ["\\ud800", NaN]}', b'\xff{"data": []}', b"", b"\x00" * 1000,
                                   b'{"data": []}{"data": []}'])  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_no_json_is_no_answer(transport: HttpTransport, body: bytes, method: str) -> None:
+def test_what_is_no_json_is_no_answer(transport: RequestsTransport, body: bytes, method: str) -> None:
     if body == b"" and method == "POST":
         return  # done, and nothing to say
     error = outcome(transport, response(body), method)
@@ -363,7 +363,7 @@ def test_halves_of_characters_become_replacements(body: bytes, value: Any) -> No
     assert parse_json(body) == value
 
 
-def test_values_of_five_megabytes_are_read(transport: HttpTransport) -> None:
+def test_values_of_five_megabytes_are_read(transport: RequestsTransport) -> None:
     value = 'a\u00e9\u4e2d😀[{"\\' * 600_000
     answer = outcome(transport, response(body_of({"success": True, "data": [{"id": 1, "note": value}]})))
     assert isinstance(answer, Answer) and answer.data[0]["note"] == value
@@ -385,7 +385,9 @@ def header(name: str, value: str) -> str:
 
 @pytest.mark.parametrize("value", ODD_NUMBERS, ids=lambda value: ascii(value)[:30])
 @pytest.mark.parametrize("name", NUMBERS)
-def test_a_header_that_is_no_number_spoils_no_answer(transport: HttpTransport, name: str, value: str) -> None:
+def test_a_header_that_is_no_number_spoils_no_answer(
+    transport: RequestsTransport, name: str, value: str
+) -> None:
     for method in ("GET", "POST"):
         answer = outcome(transport, response(GOOD, "200 OK", header(name, value)), method)
         assert isinstance(answer, Answer) and answer.data == [{"id": 1}]
@@ -399,7 +401,7 @@ def test_a_header_that_is_no_number_spoils_no_answer(transport: HttpTransport, n
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_length_that_is_none_is_an_error_or_the_answer(
-    transport: HttpTransport, value: str, method: str
+    transport: RequestsTransport, value: str, method: str
 ) -> None:
     result = outcome(transport, response(GOOD, "200 OK", header("Content-Length", value)), method)
     if isinstance(result, Answer):
@@ -415,7 +417,7 @@ def test_a_length_that_is_none_is_an_error_or_the_answer(
     ids=lambda location: ascii(location)[:30],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_redirect_is_not_looked_at(transport: HttpTransport, location: str, method: str) -> None:
+def test_a_redirect_is_not_looked_at(transport: RequestsTransport, location: str, method: str) -> None:
     given = response(b"{}", "303 See Other", header("Location", location))
     error = outcome(transport, given, method)
     assert isinstance(error, ProtocolError if method == "GET" else OutcomeUnknownError)
@@ -448,7 +450,7 @@ def test_a_redirect_is_not_looked_at(transport: HttpTransport, location: str, me
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_bytes_that_are_no_answer_are_a_clear_error(
-    transport: HttpTransport, given: bytes, method: str
+    transport: RequestsTransport, given: bytes, method: str
 ) -> None:
     error = outcome(transport, given, method)
     if b"no colon" in given:  # what follows such a line is taken for the body

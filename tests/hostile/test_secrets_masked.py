@@ -16,7 +16,7 @@ import pytest
 from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.oauth import TokenEndpoint
-from pipedrive_fdw.api.transport import Exchange, HttpTransport, Request, Response
+from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport, Response
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import OptionError, PipedriveError
@@ -199,7 +199,7 @@ def test_a_transport_that_is_given_an_odd_header_shows_nothing_of_it(token: str,
     value = token.format(READABLE)
     read_options({"company_domain": "acme", "api_token": READABLE})
     with serving(lambda head, body: response(b'{"success": true, "data": []}')) as address:
-        transport = HttpTransport(5, 5)
+        transport = RequestsTransport(5, 5)
         try:
             error = error_of(transport, value, method, address)
         finally:

@@ -114,8 +114,8 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 def test_the_requirements_are_those_of_setup_py(tmp_path: Path) -> None:
     assert [item.split(">")[0] for item in libraries.requirements()] == [
+        "requests",
         "urllib3",
-        "certifi",
         "cachetools",
         "orjson",
     ]

@@ -18,7 +18,7 @@ from typing import Any, Callable
 import pytest
 
 from pipedrive_fdw.api import transport as module
-from pipedrive_fdw.api.transport import Exchange, HttpTransport, Request
+from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport
 from pipedrive_fdw.errors import ConnectError, ProtocolError
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -44,8 +44,8 @@ def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[t
 
 
 @contextlib.contextmanager
-def sender(connect: float = 30.0, read: float = 30.0) -> Iterator[HttpTransport]:
-    made = HttpTransport(connect, read)
+def sender(connect: float = 30.0, read: float = 30.0) -> Iterator[RequestsTransport]:
+    made = RequestsTransport(connect, read)
     try:
         yield made
     finally:
@@ -191,7 +191,7 @@ def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(
         pytest.fail("a request arrived")
 
     with serving(answer, context) as (host, port), sender() as transport:
-        transport.trusted.load_verify_locations(certificate)
+        transport._session.verify = str(certificate)
         with pytest.raises(ConnectError, match="no valid certificate") as caught:
             transport.send(Request("POST", f"https://{host}:{port}/"), Exchange())
         assert (caught.value.arrived, caught.value.lasting) == (False, True)

@@ -11,13 +11,12 @@ from tools.engine.process import EngineError
 from tools.engine.server import Server
 
 _WRAPPER = """
-import cachetools, orjson, urllib3
+import cachetools, orjson, requests
 from multicorn import ForeignDataWrapper
 
 class Wrapper(ForeignDataWrapper):
     def execute(self, quals, columns):
-        answer = {"libraries": all((cachetools.TTLCache, urllib3.PoolManager))}
-        yield {"answer": orjson.dumps(answer).decode()}
+        yield {"answer": orjson.dumps({"libraries": all((cachetools.TTLCache, requests.Session))}).decode()}
 """
 _SQL = """
 CREATE SERVER trial FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'trial.Wrapper');
