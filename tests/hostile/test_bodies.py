@@ -98,7 +98,7 @@ def test_an_answer_that_is_packed_otherwise_is_refused(
 ) -> None:
     error = outcome(transport, given, method)
     assert isinstance(error, ProtocolError if method == "GET" else OutcomeUnknownError)
-    assert "packed" in error.message
+    assert "compressed" in error.message
 
 
 def test_only_what_is_understood_is_asked_for(transport: RequestsTransport) -> None:
