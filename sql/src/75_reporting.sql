@@ -32,21 +32,20 @@ COMMENT ON FUNCTION pipedrive_internal.columns_of_schema(oid) IS
     'The columns of the foreign tables of this wrapper in a schema, and of the ordinary tables there, such as a copy: '
     'with the names that Pipedrive has for them, or the type and part of a custom field.';
 
-CREATE FUNCTION pipedrive_internal.report_columns(relation oid)
-RETURNS TABLE (name name, expression text, comment text)
+CREATE FUNCTION pipedrive_internal.report_columns(schema oid)
+RETURNS TABLE (relation oid, name name, expression text, comment text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     shown record;
-    taken name[] := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0);
+    taken name[];
 BEGIN
     FOR shown IN
-        WITH columns AS (
-            SELECT c.* FROM pg_class r, pipedrive_internal.columns_of_schema(r.relnamespace) c
-             WHERE r.oid = report_columns.relation
+        WITH columns AS MATERIALIZED (
+            SELECT * FROM pipedrive_internal.columns_of_schema(schema)
         )
-        SELECT c.name, c.position, label.list, label.id, label.label, regexp_replace(c.name, '_id$', '') AS stem
+        SELECT c.relation, c.name, c.position, label.list, label.id, label.label, regexp_replace(c.name, '_id$', '') AS stem
           FROM columns c
           LEFT JOIN LATERAL (
               SELECT id.relation::regclass AS list, id.name AS id, label.name AS label
@@ -59,13 +58,16 @@ BEGIN
                  AND CASE WHEN c.custom THEN r.source_table IS NULL ELSE r.source_table = c.source_table END
                ORDER BY id.relation
                LIMIT 1) label ON true
-         WHERE c.relation = report_columns.relation
-           AND (c.custom OR c.source NOT IN ('attrs', 'custom_fields', 'filter_id'))
+         WHERE (c.custom OR c.source NOT IN ('attrs', 'custom_fields', 'filter_id'))
            -- The content of a file is downloaded where it is shown, and tools show whatever there is.
            AND NOT EXISTS (SELECT FROM pg_attribute a
                             WHERE a.attrelid = c.relation AND a.attnum = c.position AND a.atttypid = 'bytea'::regtype)
-         ORDER BY c.position
+         ORDER BY c.relation, c.position
     LOOP
+        IF relation IS DISTINCT FROM shown.relation THEN
+            relation := shown.relation;
+            taken := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = shown.relation AND a.attnum > 0);
+        END IF;
         name := shown.name;
         expression := format('t.%I', shown.name);
         comment := col_description(relation, shown.position);
@@ -83,10 +85,11 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.report_columns(oid) IS
-    'The columns of the view that shows a table to reporting tools: those of the table without the technical ones, and '
-    'beside an id the name behind it.';
+    'The columns of the views that show the tables of a schema to reporting tools: those of each table without the '
+    'technical ones, and beside an id the name behind it.';
 
-CREATE FUNCTION pipedrive_internal.report_view(relation oid, schema name)
+CREATE FUNCTION pipedrive_internal.report_view(
+    relation oid, schema name, names name[], expressions text[], comments text[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -95,9 +98,9 @@ DECLARE
     wanted name := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
     target text := format('%I.%I', schema, wanted);
     there oid := to_regclass(target);
-    query text := (SELECT format('SELECT %s FROM %s t', string_agg(format('%s AS %I', c.expression, c.name), ', '),
-                                 relation::regclass)
-                     FROM pipedrive_internal.report_columns(relation) c);
+    query text := (SELECT format('SELECT %s FROM %s t', string_agg(format('%s AS %I', c.expression, c.name), ', '
+                                                                   ORDER BY c.place), relation::regclass)
+                     FROM unnest(expressions, names) WITH ORDINALITY AS c (expression, name, place));
     readers name[];
     reader name;
     shown record;
@@ -123,13 +126,13 @@ BEGIN
         END LOOP;
     END;
     EXECUTE format('COMMENT ON VIEW %s IS %L', target, obj_description(relation, 'pg_class'));
-    FOR shown IN SELECT * FROM pipedrive_internal.report_columns(relation) LOOP
+    FOR shown IN SELECT * FROM unnest(names, comments) AS c (name, comment) LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', target, shown.name, shown.comment);
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.report_view(oid, name) IS
-    'Makes or renews the view of a schema that shows a table to reporting tools.';
+COMMENT ON FUNCTION pipedrive_internal.report_view(oid, name, name[], text[], text[]) IS
+    'Makes or renews the view of a schema that shows a table to reporting tools, with these columns.';
 
 CREATE FUNCTION pipedrive.reporting(
     schema name DEFAULT 'pipedrive',
@@ -146,7 +149,7 @@ AS $function$
 DECLARE
     relations oid[] := ARRAY(SELECT DISTINCT c.relation
                                FROM pipedrive_internal.columns_of_schema(to_regnamespace(quote_ident(schema))) c);
-    shown oid;
+    shown record;
     setting record;
 BEGIN
     IF cardinality(relations) = 0 THEN
@@ -165,11 +168,17 @@ BEGIN
     IF to_regnamespace(quote_ident(target)) IS NULL THEN
         EXECUTE format('CREATE SCHEMA %I', target);
     END IF;
-    FOREACH shown IN ARRAY relations LOOP
-        PERFORM pipedrive_internal.report_view(shown, target);
+    FOR shown IN
+        SELECT c.relation, array_agg(c.name ORDER BY c.place) AS names,
+               array_agg(c.expression ORDER BY c.place) AS expressions, array_agg(c.comment ORDER BY c.place) AS comments
+          FROM pipedrive_internal.report_columns(to_regnamespace(quote_ident(schema)))
+               WITH ORDINALITY AS c (relation, name, expression, comment, place)
+         GROUP BY c.relation
+    LOOP
+        PERFORM pipedrive_internal.report_view(shown.relation, target, shown.names, shown.expressions, shown.comments);
         IF role IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON %I.%I TO %I', target,
-                           (SELECT c.relname FROM pg_class c WHERE c.oid = shown), role);
+                           (SELECT c.relname FROM pg_class c WHERE c.oid = shown.relation), role);
         END IF;
     END LOOP;
     IF role IS NOT NULL THEN

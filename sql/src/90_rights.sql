@@ -59,7 +59,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.comment_on_tables(oid[]),
     pipedrive_internal.columns_of_schema(oid),
     pipedrive_internal.report_columns(oid),
-    pipedrive_internal.report_view(oid, name),
+    pipedrive_internal.report_view(oid, name, name[], text[], text[]),
     pipedrive_internal.usage_lines(),
     pipedrive_internal.progress_lines(),
     pipedrive_internal.keeps(oid),

@@ -257,9 +257,9 @@ def test_what_is_misspelt_is_an_error_with_a_guess(quiet: Extended, words: str, 
     assert str(caught.value.diag.message_hint).startswith(hint)
 
 
-def test_the_extension_has_one_view_among_the_tables(quiet: Extended) -> None:
+def test_the_extension_has_three_views_among_the_tables(quiet: Extended) -> None:
     found = quiet.rows(
         "SELECT relname FROM pg_class WHERE relnamespace = 'pipedrive'::regnamespace "
         "AND relkind IN ('v', 'r', 'm', 'f')"
     )
-    assert {name for (name,) in found} - set(TABLES) == {"sync_status"}
+    assert {name for (name,) in found} - set(TABLES) == {"progress", "sync_status", "usage_log"}
