@@ -152,6 +152,7 @@ typedef struct PlannedScan
 	RelOptInfo *rel;
 	Oid			relation;
 	List	   *multicorn;		/* fdw_private of its plan */
+	List	   *joins;			/* conditions by which a join can look rows up */
 	char	   *needs;			/* JSON members: what the query uses of a row */
 	char	   *order;			/* JSON list: the order that the query wants */
 	List	   *pathkeys;		/* as much of it as can be given */
@@ -578,16 +579,39 @@ json_expressions(PlannedScan *scan, List *nodes)
 	return joined(texts, '[', ']');
 }
 
+static bool
+is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
+{
+	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
+}
+
+/* The conditions by which a join can look rows of a relation up: not those of an outer join that keeps its rows */
+static List *
+join_clauses(PlannerInfo *root, RelOptInfo *rel)
+{
+	List	   *clauses = NIL;
+	ListCell   *cell;
+
+	if (rel->has_eclass_joins)
+		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL,
+														 rel->lateral_referencers);
+	foreach(cell, rel->joininfo)
+		if (join_clause_is_movable_to(lfirst(cell), rel))
+			clauses = lappend(clauses, lfirst(cell));
+	return clauses;
+}
+
 /* What the query uses of a row, as members of JSON. */
 static char *
-json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
+json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 {
 	bool		target = IS_TARGET(root, rel->relid),
 				carried = (target || root->rowMarks) && rel->reloptkind == RELOPT_BASEREL;
 	Index		statement = rel->relid;
 	int			number;
 	Bitmapset  *columns = NULL,
-			   *named = NULL;
+			   *named = NULL,
+			   *compared = NULL;
 	const char *identity = NULL;	/* by which a write finds rows without naming their key */
 	ListCell   *cell;
 
@@ -624,8 +648,11 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		if (IsA(clause, CurrentOfExpr))
 			identity = "WHERE CURRENT OF";
 	}
-	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"whole\":%s,\"target\":%s,\"all\":%s",
-					quoted(get_rel_name(relation)), quoted(identity), json_columns(relation, columns),
+	foreach(cell, joins)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &compared);
+	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"joined\":%s,\"whole\":%s,\"target\":%s,"
+					"\"all\":%s", quoted(get_rel_name(relation)), quoted(identity),
+					json_columns(relation, columns), json_columns(relation, compared),
 					JSON_BOOL(bms_is_member(WHOLE_ROW, columns)), JSON_BOOL(target),
 					JSON_BOOL(root->tuple_fraction <= 0 && root->limit_tuples < 0));
 }
@@ -709,7 +736,8 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		order = lappend(order, key);
 	}
 	scan->order = joined(order, '[', ']');
-	scan->needs = json_needs(root, rel, relation);
+	scan->joins = join_clauses(root, rel);
+	scan->needs = json_needs(root, rel, relation, scan->joins);
 	scan->estimate = ask_plan(scan, NIL);
 	(void) sscanf(scan->estimate, "%lf %d %*f %*f %d", &rel->rows, &rel->reltarget->width, &ordered);
 	scan->pathkeys = list_truncate(scan->pathkeys, ordered);
@@ -734,12 +762,6 @@ add_scan(PlannedScan *scan, const char *estimate, List *pathkeys, Relids outer)
 															 NIL,	/* fdw_restrictinfo */
 #endif
 															 NIL));
-}
-
-static bool
-is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
-{
-	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
 }
 
 /* For each row of the relations "outer", unless they are among those that Python has been asked about. */
@@ -768,20 +790,13 @@ pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	PlannedScan *scan = rel->fdw_private;
 	Relids		every = rel->lateral_relids;
-	List	   *clauses = NIL,
-			   *asked = NIL;
+	List	   *asked = NIL;
 	ListCell   *cell;
 
 	add_scan(scan, scan->estimate, NIL, rel->lateral_relids);
 	if (scan->pathkeys != NIL)
 		add_scan(scan, scan->estimate, scan->pathkeys, rel->lateral_relids);
-	if (rel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL,
-														 rel->lateral_referencers);
-	foreach(cell, rel->joininfo)
-		if (join_clause_is_movable_to(lfirst(cell), rel))
-			clauses = lappend(clauses, lfirst(cell));
-	foreach(cell, clauses)
+	foreach(cell, scan->joins)
 	{
 		Relids		outer = bms_union(lfirst_node(RestrictInfo, cell)->clause_relids, rel->lateral_relids);
 
@@ -790,7 +805,7 @@ pipedrive_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		every = bms_union(every, outer);
 	}
 	/* The columns of one key may get their values from several relations */
-	if (clauses != NIL)
+	if (scan->joins != NIL)
 		(void) add_look_up(scan, every, asked);
 }
 

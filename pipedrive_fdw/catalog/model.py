@@ -376,6 +376,12 @@ class Table:
         return tuple(name for name in dict.fromkeys(needed) if name not in of_parent)
 
     @property
+    def only_selecting(self) -> frozenset[str]:
+        """The columns that select rows and that no record shows: a row has what the query named."""
+        of_parent = "" if self.parent is None else self.parent.column
+        return frozenset(c.name for c in self.columns if c.echo and c.name != of_parent)
+
+    @property
     def guarded(self) -> bool:
         """Whether it cannot be read whole: a query must name the parent, or what it wants."""
         return bool(self.selecting) or (self.parent is not None and self.parent.guarded)

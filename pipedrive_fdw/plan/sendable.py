@@ -80,6 +80,23 @@ def selects(table: Table, filt: Filter) -> bool:
     return column is not None and column.echo
 
 
+def check_compared(table: Table, compared: frozenset[str], predicates: Predicates) -> None:
+    """Raises PlanError where a query compares a column that no record shows with what cannot be sent.
+
+    Every row would have NULL in it, and the query no row. *compared* are the columns that it compares.
+    """
+    unknown = sorted(compared.intersection(table.only_selecting) - predicates.equal.keys())
+    if unknown and not predicates.impossible:
+        name = unknown[0]
+        raise PlanError(
+            f"{table.name}.{name} has no value here to be compared",
+            detail="It selects what Pipedrive gives, and no record shows it: a row has it where the query "
+            "names its value, or where a join looks rows up by it.",
+            hint=f"Name its value: {name} = …. For a join by {name}: SET enable_hashjoin = off; "
+            "SET enable_mergejoin = off.",
+        )
+
+
 def check_selected(table: Table, listing: Listing, predicates: Predicates, sent: set[str]) -> None:
     """Raises PlanError where the query lacks what it must name, or names what would not be heeded.
 

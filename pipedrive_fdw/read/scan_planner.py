@@ -13,6 +13,7 @@ from pipedrive_fdw.plan.explain import explain_actual, explain_plan
 from pipedrive_fdw.plan.paths import Call, Children, Gets, Lists, ScanPlan
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
+from pipedrive_fdw.plan.sendable import check_compared
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.read.extra_requests import related_fields, row_requests, sent_part
 from pipedrive_fdw.read.field_lookups import labels_note
@@ -38,6 +39,7 @@ class ScanPlanner:
         """The plan of *request*. Raises PlanError where the table cannot be read so."""
         bound = self._bound
         predicates = bound.predicates(request)
+        check_compared(bound.table, bound.compared(request), predicates)
         order = bound.sorting.orders(bound.sort_keys(request.order), predicates)
         settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))

@@ -88,6 +88,11 @@ class BoundTable:
             conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
         )
 
+    def compared(self, request: ScanRequest) -> frozenset[str]:
+        """The catalogue's columns that joins and conditions of *request* compare with values."""
+        tested = (c.column for c in request.conditions if c.operator not in ("IS NULL", "IS NOT NULL"))
+        return frozenset(self.names.get(name, name) for name in (*request.joined, *tested))
+
     def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
         """*keys* by the catalogue's names."""
         return [replace(key, column=self.names[key.column]) for key in keys]

@@ -26,7 +26,7 @@ class Estimates:
         predicates = self._bound.predicates(request)
         self.note(request)
         bound, settings = self._bound, self._bound.settings()
-        rows = self._sizes.expected(predicates, settings)
+        rows = self._sizes.expected(predicates, settings, bound.compared(request))
         keys, few = bound.sort_keys(request.order), not request.all
         ordered = bound.sorting.claimed(keys, predicates, settings, request.limit, few)
         return rows, self._width(request), ordered
@@ -40,6 +40,11 @@ class Estimates:
         given = frozenset(bound.predicates(replace(request, conditions=tuple(joins))).equal)
         # What the query itself must name goes along with each look-up.
         named = given.union(n for n in bound.table.selecting if n in bound.predicates(request).equal)
+        if (
+            bound.compared(request)
+            & bound.table.only_selecting - named - bound.predicates(request).equal.keys()
+        ):
+            return None  # it would have no value to be compared with that of another relation
         shown = frozenset(b.column.name for b in bound.binding.columns)
         keys = self._sizes.look_ups(shown, bound.settings())
         rows = [rows for columns, rows in keys if named.issuperset(columns) and given.intersection(columns)]

@@ -49,8 +49,10 @@ def keys_of(table: Table) -> list[tuple[str, ...]]:
             found.append((*listing.placeholders, *table.selecting))
             continue
         found += [(name,) for name in listing.placeholders]
-        filters = (f for f in listing.filters if f.shape in ("eq", "in") and not f.alone and not f.values)
-        found += [(f.column,) for f in filters]
+        for filt in listing.filters:
+            known = filt.shape in ("eq", "in") and not filt.alone and not filt.values
+            if known or filt.column in table.only_selecting:
+                found.append((filt.column,))
     return list(dict.fromkeys(found))
 
 
@@ -73,11 +75,14 @@ class Sizes:
             return settings.rows
         return settings.sizes.get(rows_name(self.table, settings.archived), self.table.rows)
 
-    def expected(self, predicates: Predicates, settings: Settings) -> int:
-        """An estimate of the rows that satisfy *predicates*."""
+    def expected(
+        self, predicates: Predicates, settings: Settings, joined: frozenset[str] = frozenset()
+    ) -> int:
+        """An estimate of the rows that satisfy *predicates*, where a join compares the columns *joined*."""
         if predicates.impossible:
             return 1
-        if not predicates.equal.keys() >= set(self.table.selecting):
+        needed = self.table.only_selecting.intersection(joined).union(self.table.selecting)
+        if not predicates.equal.keys() >= needed:
             return _REFUSED
         rows = float(self.rows(settings))
         if self.table.key and set(self.table.key) <= set(predicates.equal):
@@ -114,7 +119,7 @@ class Sizes:
             if not all(any(text.startswith(f"{name} ") for text in plan.pushed) for name in columns):
                 continue
             price = self._price(plan)
-            if 2 * price >= whole:
+            if 2 * price >= whole and not self.table.only_selecting.intersection(columns):
                 continue
             one = Predicates(equal={name: (value,) for name, value in samples.items()})
             found.append((columns, max(self.expected(one, settings), round(price * row_price))))

@@ -1,0 +1,98 @@
+"""Columns that select records and that no record shows: what a query compares them with is sent, or the query
+is refused. It never has no rows only because PostgreSQL compared them by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.live import LiveAccount
+from tools.engine import Server
+
+BY_FILTER = "SELECT f.id, d.id FROM filters f {} deals d ON d.filter_id = f.id WHERE f.type = 'deals'"
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    with LiveAccount(server, seed=3, deals=60, burst=100_000) as live:
+        yield live
+
+
+def one_by_one(account: LiveAccount) -> set[tuple[int, int | None]]:
+    """The deals of each filter, each asked for by itself."""
+    found: set[tuple[int, int | None]] = set()
+    for (number,) in account.rows("SELECT id FROM filters WHERE type = 'deals'"):
+        deals = account.rows(f"SELECT id FROM deals WHERE filter_id = {number}")
+        found |= {(number, deal) for (deal,) in deals}
+    return found
+
+
+@pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN"])
+def test_a_join_looks_rows_up(account: LiveAccount, join: str) -> None:
+    expected = one_by_one(account)
+    assert expected
+    found = account.rows(BY_FILTER.format(join))
+    assert {row for row in found if row[1] is not None} == expected
+    assert len(found) == len(set(found))
+
+
+def test_so_does_a_sub_select(account: LiveAccount) -> None:
+    found = account.rows(
+        "SELECT id FROM deals WHERE filter_id IN (SELECT id FROM filters WHERE type = 'deals')"
+    )
+    assert {deal for (deal,) in found} == {deal for _, deal in one_by_one(account)}
+
+
+def test_sums_are_joined_with_their_pipelines(account: LiveAccount) -> None:
+    expected = [
+        (number, account.value(f"SELECT total_count FROM deal_summary WHERE pipeline_id = {number}"))
+        for (number,) in account.rows("SELECT id FROM pipelines ORDER BY id")
+    ]
+    joined = "SELECT p.id, s.total_count FROM pipelines p {} deal_summary s {} ORDER BY p.id"
+    for join, how in (("JOIN", "ON s.pipeline_id = p.id"), ("LEFT JOIN", "ON p.id = s.pipeline_id")):
+        assert account.rows(joined.format(join, how)) == expected
+    by_status = account.rows(
+        "SELECT v.status, s.total_count FROM (VALUES ('open'), ('won')) v (status) "
+        "JOIN deal_summary s USING (status) ORDER BY 1"
+    )
+    assert by_status == [
+        (status, account.value(f"SELECT total_count FROM deal_summary WHERE status = '{status}'"))
+        for status in ("open", "won")
+    ]
+
+
+def test_rows_that_an_outer_join_keeps_need_no_value(account: LiveAccount) -> None:
+    (row,) = account.rows(
+        "SELECT s.pipeline_id, p.name, s.total_count FROM deal_summary s "
+        "LEFT JOIN pipelines p ON p.id = s.pipeline_id"
+    )
+    assert row == (None, None, account.value("SELECT total_count FROM deal_summary"))
+    assert account.value("SELECT count(*) FROM deals WHERE filter_id IS NULL") > 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM deals WHERE filter_id > 1",
+        "SELECT count(*) FROM deals WHERE filter_id <> 1",
+        "SELECT count(*) FROM deal_summary WHERE pipeline_id >= 1",
+        "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id < f.id",
+    ],
+)
+def test_what_cannot_be_sent_is_refused(account: LiveAccount, query: str) -> None:
+    account.simulator.reset()
+    with pytest.raises(psycopg.Error, match="has no value here to be compared"):
+        account.rows(query)
+    assert [r for r in account.simulator.requests() if "deals" in r["path"]] == []
+
+
+def test_a_join_that_does_not_look_up_is_refused(account: LiveAccount) -> None:
+    account.run("SET enable_nestloop = off")
+    try:
+        with pytest.raises(psycopg.Error, match="filter_id has no value here to be compared"):
+            account.rows(BY_FILTER.format("JOIN"))
+    finally:
+        account.run("RESET enable_nestloop")
