@@ -79,11 +79,9 @@ class Sorting:
             return f"{before[-1].column} may be NULL"
         if before and any(listing.paging != OFFSET for listing in self.table.listings):
             return "Pipedrive sorts by one column"
-        if codec.name == "text" and not (self.texts and len(self.table.listings) == 1):
-            return f"Pipedrive may order the text of {name} in another way"
-        if codec.name not in ("text", *_EXACT):
-            return f"Pipedrive does not sort {self.table.name} by {name}"
-        if order.nulls and (before or nulls_elsewhere(self.table, name, settings) or codec.name == "text"):
+        if codec.name not in _EXACT and not (codec.name == "text" and self.texts):
+            return f"Pipedrive may order the {codec.name} of {name} in another way"
+        if order.nulls and (before or nulls_elsewhere(self.table, name, settings)):
             return f"{name} may be NULL"
         return ""
 
