@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipedrive_fdw.catalog.model import OFFSET, Table
-from pipedrive_fdw.plan.calls import Settings, nulls_elsewhere
+from pipedrive_fdw.plan.calls import Settings, is_known, nulls_elsewhere
 from pipedrive_fdw.plan.paths import Lists, Order
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
@@ -86,10 +86,12 @@ class Sorting:
         return ""
 
     def _pays(self, order: Order, predicates: Predicates, settings: Settings, limit: int | None) -> bool:
-        """Whether the first rows of *order* may cost less than all, and never more."""
+        """Whether the first rows of *order* may cost less than all, and never more as far as is known."""
         whole = plan_scan(self.table, predicates, _NO_COLUMNS, settings=settings)
         if not whole.steps or not all(isinstance(step, Lists) for step in whole.steps):
             return False
         most = None if whole.rechecked else limit or 1  # how many are read for one that is kept is not known
         first = plan_scan(self.table, predicates, _NO_COLUMNS, (order,), most, settings=settings)
-        return first.tokens <= whole.tokens if order.nulls == "last" else first.tokens < whole.tokens
+        if order.nulls == "last" or not is_known(self.table, settings):  # the list may be much longer
+            return first.tokens <= whole.tokens
+        return first.tokens < whole.tokens
