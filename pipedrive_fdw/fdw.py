@@ -32,7 +32,7 @@ from pipedrive_fdw.options import (
     read_options,
     table_options,
 )
-from pipedrive_fdw.plan.conditions import read_conditions
+from pipedrive_fdw.plan.conditions import read_join_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
@@ -176,7 +176,7 @@ def _fault(error: Exception) -> PipedriveError:
 def _plan(table: ForeignTable, asked: Question) -> str:
     check_identity(asked["table"], asked["identity"])
     request = read_request(asked.members, None)
-    joins = read_conditions(asked["joins"], None)
+    joins = read_join_conditions(asked["joins"])
     estimates = table.estimates
     estimate = estimates.of_look_up(request, joins) if joins else estimates.of_scan(request)
     if estimate is None:

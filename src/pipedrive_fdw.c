@@ -500,6 +500,7 @@ json_expression(PlannedScan *scan, Node *node)
 	static const char *const tests[] = {[IS_TRUE] = "IS TRUE", [IS_FALSE] = "IS FALSE",
 	[IS_NOT_TRUE] = "IS NOT TRUE", [IS_NOT_FALSE] = "IS NOT FALSE", [IS_UNKNOWN] = "IS NULL",
 	[IS_NOT_UNKNOWN] = "IS NOT NULL"};
+	static const char *const joins[] = {[AND_EXPR] = "AND", [OR_EXPR] = "OR", [NOT_EXPR] = "NOT"};
 	List	   *arguments;
 	Oid			function = InvalidOid;
 	const char *name;
@@ -555,7 +556,7 @@ json_expression(PlannedScan *scan, Node *node)
 			arguments = list_make1(((BooleanTest *) node)->arg);
 			break;
 		case T_BoolExpr:
-			name = is_notclause(node) ? "NOT" : NULL;
+			name = joins[((BoolExpr *) node)->boolop];
 			arguments = ((BoolExpr *) node)->args;
 			break;
 		default:

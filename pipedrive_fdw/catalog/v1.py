@@ -18,7 +18,7 @@ from pipedrive_fdw.catalog.links import DEAL_PERSONS, ORGANIZATION_PERSONS
 from pipedrive_fdw.catalog.model import NONE, Filter, Table
 from pipedrive_fdw.catalog.nested import PRICE, contact, in_activities, product_prices
 from pipedrive_fdw.catalog.products import PRODUCTS
-from pipedrive_fdw.catalog.v1_common import absent, dropped, old_column, old_list, old_table
+from pipedrive_fdw.catalog.v1_common import absent, dropped, old_column, old_list, old_table, sortable
 from pipedrive_fdw.catalog.v1_fields import V1_FIELDS
 from pipedrive_fdw.catalog.v1_followers import V1_FOLLOWERS
 from pipedrive_fdw.catalog.v1_projects import V1_OF_PROJECTS
@@ -33,17 +33,10 @@ _DEAL_DROPPED = dropped(
 _CONTACT = "company_id first_char label last_activity_date next_activity_date next_activity_time owner_name"
 _PERSON_DROPPED = dropped(f"{_CONTACT} org_name")
 _BY_OWNER = Filter("owner_id", "user_id", share=0.1)
-_COUNTS = (
-    "email_messages_count activities_count done_activities_count undone_activities_count files_count "
-    "notes_count followers_count"
-)
-_CONTACT_SORTS = f"id name add_time update_time {_COUNTS} open_deals_count closed_deals_count"
 
 _DEAL_LIST = replace(
     old_list(
         "/deals",
-        sorts="id title value currency status stage_id pipeline_id add_time update_time stage_change_time "
-        f"probability lost_reason close_time won_time lost_time expected_close_date {_COUNTS}",
         filters=(
             BY_FILTER,
             _BY_OWNER,
@@ -90,8 +83,9 @@ V1_DEALS = replace(
     hidden=(("deleted", True), ("status", "deleted")),
     left_out=_DEAL_DROPPED,
 )
-V1_DEALS = V1_DEALS.with_changes(
-    columns=tuple(replace(c, update=False) if c.name == "archive_time" else c for c in V1_DEALS.columns)
+V1_DEALS = sortable(
+    V1_DEALS,
+    columns=tuple(replace(c, update=False) if c.name == "archive_time" else c for c in V1_DEALS.columns),
 )
 
 V1_DELETED_DEALS = replace(
@@ -126,19 +120,19 @@ _PERSON_SOURCES = {
     ),
 }
 
-V1_PERSONS = replace(
+V1_PERSONS = sortable(
     old_table(
         PERSONS,
         "/persons",
         _PERSON_SOURCES,
         "postal_address notes im birthday job_title",
-        (old_list("/persons", sorts=_CONTACT_SORTS, filters=(BY_FILTER, _BY_OWNER)),),
+        (old_list("/persons", filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
     left_out=_PERSON_DROPPED,
 )
 
-V1_ORGANIZATIONS = replace(
+V1_ORGANIZATIONS = sortable(
     old_table(
         ORGANIZATIONS,
         "/organizations",
@@ -150,7 +144,7 @@ V1_ORGANIZATIONS = replace(
             **absent("website linkedin industry annual_revenue employee_count"),
         },
         "address website linkedin industry annual_revenue employee_count",
-        (old_list("/organizations", sorts=f"{_CONTACT_SORTS} people_count", filters=(BY_FILTER, _BY_OWNER)),),
+        (old_list("/organizations", filters=(BY_FILTER, _BY_OWNER)),),
     ),
     hidden=(("active_flag", False),),
     left_out=dropped(f"{_CONTACT} country_code picture_id"),

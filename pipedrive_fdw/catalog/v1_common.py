@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pipedrive_fdw.catalog.common import CUSTOM_FIELDS, add, change, remove
 from pipedrive_fdw.catalog.model import OFFSET, Column, Filter, Get, Listing, Table, read_source
 
 _TEXT = ("visible_to", "value")  # v1 takes these numbers as text
+# The types of columns whose field has one value.
+_SCALAR = ("bigint", "numeric", "text", "timestamptz", "date", "boolean")
 
 
 def old_column(column: Column, source: str, fixed: bool) -> Column:
@@ -54,18 +57,30 @@ def old_table(
     )
 
 
-def old_list(
-    path: str, tokens: int = 20, sorts: str = "", paging: str = OFFSET, filters: tuple[Filter, ...] = ()
-) -> Listing:
+def old_list(path: str, tokens: int = 20, paging: str = OFFSET, filters: tuple[Filter, ...] = ()) -> Listing:
     return Listing(
         path,
         tokens=tokens,
         version=1,
         paging=paging,
         filters=filters,
-        sorts=tuple(sorts.split()),
         null_is_empty=paging == OFFSET,
     )
+
+
+def sortable(table: Table, **changes: Any) -> Table:
+    """*table* with *changes*, sorted by each field that has one value, or is an object with an id."""
+    table = replace(table, **changes)
+    held = {name for listing in table.listings for name in listing.holds}
+    names = tuple(
+        c.name
+        for c in table.columns
+        if c.type in _SCALAR
+        and c.reader in ("", "id")
+        and len(c.path) == 1
+        and not (c.source == "-" or c.echo or c.name in held)
+    )
+    return replace(table, listings=tuple(replace(listing, sorts=names) for listing in table.listings))
 
 
 def absent(names: str) -> dict[str, str]:

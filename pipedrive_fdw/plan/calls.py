@@ -139,22 +139,22 @@ def held_values(table: Table, listing: Listing) -> dict[str, Any]:
     return {name: listing.holds[name] for name, column in columns.items() if column and column.held}
 
 
-def sort_params(listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, str], ...] | None:
-    """Parameters for the promised order; None when this listing cannot give it."""
+def sort_params(table: Table, listing: Listing, order: Sequence[Order]) -> tuple[tuple[str, str], ...] | None:
+    """Parameters for the promised order; None when this listing of *table* cannot give it."""
+    if any(o.column not in listing.sorts for o in order):
+        return None
+    fields = [column.path[0] for column in (table.column(o.column) for o in order) if column is not None]
     if listing.paging == OFFSET:
-        if any(o.column not in listing.sorts for o in order):
-            return None
-        keys = [f"{o.column} {'DESC' if o.reverse else 'ASC'}" for o in order]
+        keys = [f"{field} {'DESC' if o.reverse else 'ASC'}" for field, o in zip(fields, order)]
         if "id" in listing.sorts and all(o.column != "id" for o in order):
             keys.append("id ASC")  # offsets are stable only in an order without ties
         return (("sort", ", ".join(keys)),) if keys else ()
     if not order:
         return ()
-    first = order[0]
-    if first.column not in listing.sorts or len(order) > 1:
+    if len(order) > 1:
         return None
-    direction = "desc" if first.reverse else "asc"
-    return (("sort_by", first.column), ("sort_direction", direction))
+    direction = "desc" if order[0].reverse else "asc"
+    return (("sort_by", fields[0]), ("sort_direction", direction))
 
 
 def filter_text(table: Table, filt: Filter, value: Any) -> str:

@@ -5,12 +5,13 @@ A condition is a tree of JSON (json_expression() in src/pipedrive_fdw.c):
     {"column": name}                         a column of the scanned table
     {"type": name, "value": text}            an operand that is known; null is SQL's NULL
     {"type": name, "parameter": number}      an operand that is known when the scan runs
-    {"operator": name, "arguments": [...]}   also tests, like "IS NULL" and "NOT"
+    {"operator": name, "arguments": [...]}   also tests, like "IS NULL", and "NOT", "AND", "OR"
     {"function": name, "arguments": [...]}
     null                                     anything else
 
 A tree of another form than column, operator, operand is left out: PostgreSQL checks every row itself, so that
-leaving one out only makes the request wider.
+leaving one out only makes the request wider. Of an OR remain the columns that equal something on each of its
+sides: a = 1 OR a = 2 is a IN (1, 2).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Tree = Any
 _SWAPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _ONE_WAY = frozenset(("~~", "~~*", "!~~", "!~~*", "~", "~*", "!~", "!~*"))
 _SHIFTS = frozenset(("+", "-"))
+_ROUNDING = frozenset(("trunc", "round"))  # to a number of digits
 _ARRAYS = frozenset(("= ANY", "<> ALL"))
 _TESTS = frozenset(("IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE"))
 # How many elements an array is guessed to have that is known only when the scan runs, as PostgreSQL guesses.
@@ -60,8 +62,38 @@ def read_conditions(trees: Iterable[Tree], parameters: Sequence[Any] | None) -> 
     A value is PostgreSQL's text, None for NULL, or a RuntimeValue. None for *parameters* stands for values of
     which nothing is known.
     """
-    found = (_read(tree, parameters) for tree in trees)
+    return [condition for tree in trees for condition in _implied_by(tree, parameters)]
+
+
+def read_join_conditions(trees: Iterable[Tree]) -> list[Condition]:
+    """Those of *trees* by whose values of another table rows can be looked up. An OR is none: each of its
+    sides would cost a look-up for each row of the other table."""
+    found = (_read(tree, None) for tree in trees)
     return [condition for condition in found if condition is not None]
+
+
+def _implied_by(tree: Tree, parameters: Sequence[Any] | None) -> list[Condition]:
+    """What holds where *tree* does."""
+    joint = tree.get("operator") if isinstance(tree, dict) else None
+    if joint == "AND":
+        return read_conditions(tree["arguments"], parameters)
+    if joint == "OR":
+        return _common([_implied_by(side, parameters) for side in tree["arguments"]])
+    condition = _read(tree, parameters)
+    return [] if condition is None else [condition]
+
+
+def _common(sides: Sequence[Sequence[Condition]]) -> list[Condition]:
+    """What holds where all conditions of one of *sides* do: that a column has one of several values."""
+    values: dict[tuple[str, str], list[Any]] = {}
+    for number, side in enumerate(sides):
+        equal = {(c.column, c.type): c for c in side if c.operator in ("=", "= ANY") and not c.through}
+        values = {
+            of: [*values.get(of, ()), *(c.value if c.operator == "= ANY" else [c.value])]
+            for of, c in equal.items()
+            if number == 0 or of in values
+        }
+    return [Condition(column, "= ANY", found, kind) for (column, kind), found in values.items()]
 
 
 def _read(tree: Tree, parameters: Sequence[Any] | None) -> Condition | None:
@@ -95,7 +127,8 @@ def _column(tree: Tree) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
     """The column in *tree*, and the calls around it."""
     through: list[tuple[str, ...]] = []
     while isinstance(tree, dict) and "column" not in tree:
-        name, kind = tree.get("function", ""), "text"
+        name = tree.get("function", "")
+        kind = "integer" if name in _ROUNDING else "text"
         if not name and tree.get("operator") in _SHIFTS:
             name, kind = tree["operator"], "interval"
         given = [a["value"] for a in tree.get("arguments", ()) if _is_known(a, kind)]

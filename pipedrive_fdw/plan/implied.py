@@ -9,6 +9,7 @@ on a time zone takes the widest of the zone's offsets around that moment.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import zoneinfo
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ _LONGEST = {
     "year": 366 * _DAY,
     "decade": 3653 * _DAY,
 }
+# What may round the number of a date_part(), by less than 1.
+_ROUNDED = frozenset(
+    (name, *digits)
+    for name in ("trunc", "round", "floor", "int4", "int8", "numeric", "float8")
+    for digits in ((), ("0",))
+)
+_EPOCH = dt.datetime(1970, 1, 1)
 # A zone of unknown rules is at most this far from UTC.
 _FARTHEST = dt.timedelta(hours=26)
 _FIXED = ("UTC", "Etc/UTC", "GMT")
@@ -54,6 +62,8 @@ def implied_span(
     *zoned* is False for a column without time zone (a date): its span has no zone either. None where nothing
     is known.
     """
+    while through[1:] and through[-1] in _ROUNDED:
+        through = through[:-1]
     local = [zoned]  # before each call: whether the time has a zone
     for name, *arguments in through:
         local.append(_keeps_zone(name, arguments, local[-1]))
@@ -79,28 +89,37 @@ def _first_span(call: tuple[str, ...], operator: str, value: Any) -> Span | None
     """What the outermost call's result can be, as times."""
     name, *arguments = call
     if name in ("date_part", "extract"):
-        return _years(operator, value) if arguments == ["year"] else None
+        times = _OF_PART.get(arguments[0].lower())
+        return None if times is None else _within(operator, *times(float(value)))
     if isinstance(value, dt.datetime):
-        low = high = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        time = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
     elif isinstance(value, dt.date):
-        low = high = dt.datetime.combine(value, dt.time())
+        time = dt.datetime.combine(value, dt.time())
     else:
         return None
-    if operator in ("<", "<="):
-        return Span(None, high)
-    if operator in (">", ">="):
-        return Span(low, None)
-    return Span(low, high) if operator == "=" else None
+    return _within(operator, time, time)
 
 
-def _years(operator: str, value: Any) -> Span | None:
-    """The times of the years that ``extract(year …)`` allows."""
-    year = float(value)
-    first, after = dt.datetime(int(year // 1), 1, 1), dt.datetime(int(year // 1) + 1, 1, 1)
+def _year(value: float) -> tuple[dt.datetime, dt.datetime]:
+    """From when to when ``extract(year …)`` is *value*, or the whole number below it."""
+    return dt.datetime(math.floor(value), 1, 1), dt.datetime(math.floor(value) + 1, 1, 1)
+
+
+def _epoch(value: float) -> tuple[dt.datetime, dt.datetime]:
+    """From when to when ``extract(epoch …)`` is *value* in UTC, rounded in whatever way."""
+    first, last = (dt.timedelta(seconds=second) for second in (math.floor(value) - 1, math.ceil(value) + 1))
+    return _EPOCH + first, _EPOCH + last
+
+
+_OF_PART = {"year": _year, "epoch": _epoch}
+
+
+def _within(operator: str, first: dt.datetime, last: dt.datetime) -> Span | None:
+    """The times that compare so with one that is from *first* to *last*."""
     if operator == "=":
-        return Span(first, after)
+        return Span(first, last)
     if operator in ("<", "<="):
-        return Span(None, after)
+        return Span(None, last)
     return Span(first, None) if operator in (">", ">=") else None
 
 
@@ -112,9 +131,8 @@ def _undone(
         return None
     name, *arguments = call
     if name in ("date_part", "extract"):
-        if arguments != ["year"]:
-            return None
-        return _to_utc(span, session_zone) if has_zone else span
+        # The epoch is counted in UTC, and of a time without zone as if it were one of UTC
+        return _to_utc(span, session_zone) if has_zone and arguments[0].lower() == "year" else span
     if name in ("+", "-"):
         return _shifted(span, name, arguments[0], has_zone and session_zone not in _FIXED)
     if name == "date_trunc":
@@ -133,7 +151,8 @@ def _undone(
 
 
 def _truncated(span: Span, arguments: list[str], session_zone: str, has_zone: bool) -> Span | None:
-    longest = _LONGEST.get(arguments[0].rstrip("s") if arguments[0] not in _LONGEST else arguments[0])
+    unit = arguments[0].lower()
+    longest = _LONGEST.get(unit.rstrip("s") if unit not in _LONGEST else unit)
     if longest is None:
         return None
     # A day in which clocks are put back lasts longer

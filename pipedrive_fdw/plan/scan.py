@@ -201,7 +201,7 @@ class _Builder:
         calls_made = tuple(
             self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
         )
-        in_order = not self.order or sort_params(listing, self.order) is not None
+        in_order = not self.order or sort_params(self.table, listing, self.order) is not None
         opposite: tuple[Call, ...] = ()
         if self.order and self.order[0].nulls == "first" and in_order:
             turned = (replace(self.order[0], reverse=not self.order[0].reverse),)
@@ -340,7 +340,7 @@ class _Builder:
             elif filt.shape == "in" and len(value) == 1:
                 echo[filt.column] = value[0]
         params += listing.params.items()
-        params += sort_params(listing, self.order if order is None else order) or ()
+        params += sort_params(self.table, listing, self.order if order is None else order) or ()
         if listing.paging != NONE:
             params.append(("limit", str(self._page(listing, len(values)))))
         params += record_params(self.table, listing, self.settings)

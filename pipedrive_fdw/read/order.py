@@ -26,7 +26,7 @@ from pipedrive_fdw.plan.calls import (
 )
 from pipedrive_fdw.plan.paths import Lists, Order, ScanPlan, Step
 from pipedrive_fdw.table.binding import Binding
-from pipedrive_fdw.table.records import Record, Row, dig
+from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.scan_request import SortKey
 from pipedrive_fdw.values.codec import CODECS
 
@@ -58,20 +58,20 @@ Refuse = Callable[[str, Record, Exception], None]
 def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable[[Record], list[Any] | None]:
     """A key by which records compare as PostgreSQL compares the columns of *order*.
 
-    None for a record in which one of them is empty: where it stands in a list is the API's choice. *refuse*
-    raises the error of a column
-    that cannot show the value of a record, or lets it be shown as NULL.
+    None for a record in which one of them is empty: where it stands in a list is the API's choice. Texts
+    compare regardless of case, which is as good as any where several lists become one. *refuse* raises the
+    error of a column that cannot show the value of a record, or lets it be shown as NULL.
     """
     readers = []
     for one in order:
         column = table.column(one.column)
         if column is not None:
-            readers.append((one, column.path, CODECS[column.type]))
+            readers.append((one, column, CODECS[column.type]))
 
     def key(record: Record) -> list[Any] | None:
         parts: list[Any] = []
-        for one, path, codec in readers:
-            raw = dig(record, path)
+        for one, column, codec in readers:
+            raw = column_value(column, record, {})
             try:
                 loaded = None if raw is None else codec.load(raw)
             except ValueError as reason:
@@ -80,6 +80,8 @@ def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable
             if loaded is None:
                 return None
             value = codec.parse(loaded)
+            if isinstance(value, str):
+                value = value.casefold()
             parts.append(_Reversed(value) if one.reverse else value)
         return parts
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipedrive_fdw.catalog.model import OFFSET, Table
-from pipedrive_fdw.plan.calls import Settings, nulls_elsewhere
+from pipedrive_fdw.plan.calls import Settings, is_known, nulls_elsewhere
 from pipedrive_fdw.plan.paths import Lists, Order
 from pipedrive_fdw.plan.predicates import Predicates
 from pipedrive_fdw.plan.scan import plan_scan
@@ -79,19 +79,19 @@ class Sorting:
             return f"{before[-1].column} may be NULL"
         if before and any(listing.paging != OFFSET for listing in self.table.listings):
             return "Pipedrive sorts by one column"
-        if codec.name == "text" and not (self.texts and len(self.table.listings) == 1):
-            return f"Pipedrive may order the text of {name} in another way"
-        if codec.name not in ("text", *_EXACT):
-            return f"Pipedrive does not sort {self.table.name} by {name}"
-        if order.nulls and (before or nulls_elsewhere(self.table, name, settings) or codec.name == "text"):
+        if codec.name not in _EXACT and not (codec.name == "text" and self.texts):
+            return f"Pipedrive may order the {codec.name} of {name} in another way"
+        if order.nulls and (before or nulls_elsewhere(self.table, name, settings)):
             return f"{name} may be NULL"
         return ""
 
     def _pays(self, order: Order, predicates: Predicates, settings: Settings, limit: int | None) -> bool:
-        """Whether the first rows of *order* may cost less than all, and never more."""
+        """Whether the first rows of *order* may cost less than all, and never more as far as is known."""
         whole = plan_scan(self.table, predicates, _NO_COLUMNS, settings=settings)
         if not whole.steps or not all(isinstance(step, Lists) for step in whole.steps):
             return False
         most = None if whole.rechecked else limit or 1  # how many are read for one that is kept is not known
         first = plan_scan(self.table, predicates, _NO_COLUMNS, (order,), most, settings=settings)
-        return first.tokens <= whole.tokens if order.nulls == "last" else first.tokens < whole.tokens
+        if order.nulls == "last" or not is_known(self.table, settings):  # the list may be much longer
+            return first.tokens <= whole.tokens
+        return first.tokens < whole.tokens

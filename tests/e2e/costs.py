@@ -149,7 +149,12 @@ COSTS = (
     Cost(
         "SELECT * FROM persons WHERE update_time >= '2025-06-01+00' AND update_time < '2025-05-01+00'", 0, ()
     ),
-    Cost("SELECT * FROM persons WHERE owner_id = 2 OR owner_id = 3", 20, ("/v2/persons x2",)),
+    Cost(
+        "SELECT * FROM persons WHERE owner_id = 2 OR owner_id = 3",
+        20,
+        ("/v2/persons?owner_id=2", "/v2/persons?owner_id=3"),
+    ),
+    Cost("SELECT * FROM persons WHERE owner_id = 2 OR name = 'x'", 20, ("/v2/persons x2",)),
     Cost("SELECT * FROM deals WHERE id = 1", 1, ("/v2/deals/1",)),
     Cost("SELECT * FROM deals WHERE id = 1 AND id = 2", 0, ()),
     Cost(

@@ -1,4 +1,4 @@
-"""Every query of costs.py sends exactly its requests, and EXPLAIN announces them."""
+"""Every query of costs.py and costs_of_tools.py sends exactly its requests, and EXPLAIN announces them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from tests.e2e.costs import COSTS, Cost
+from tests.e2e.costs_of_tools import COSTS_OF_TOOLS
 from tests.live import LiveAccount
 from tools.engine import Server
 
@@ -21,8 +23,9 @@ def account(server: Server) -> Iterator[LiveAccount]:
     options = {"max_tokens_per_query": 10**9, "fields_cache_ttl": 86_400}
     with LiveAccount(server, seed=1, deals=1200, burst=100_000, budget=10**9, options=options) as live:
         live.run("CREATE TABLE local_ids AS SELECT generate_series(1, 30)::bigint AS id; ANALYZE local_ids")
+        live.run("CREATE TABLE local_persons AS SELECT * FROM persons; ANALYZE local_persons")
         yield live
-        live.run("DROP TABLE local_ids")
+        live.run("DROP TABLE local_ids, local_persons")
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +73,12 @@ def announced(account: LiveAccount, sql: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("cost", COSTS, ids=lambda cost: cost.sql[:80])
+# EXPLAIN shows values that are known only when the query runs as expressions
+AT_RUN_TIME = (" JOIN ", "(SELECT ", "TO_TIMESTAMP(")
+ALL_COSTS = (*COSTS, *COSTS_OF_TOOLS)
+
+
+@pytest.mark.parametrize("cost", ALL_COSTS, ids=lambda cost: cost.sql[:80])
 def test_a_query_sends_what_it_must_and_no_more(account: LiveAccount, cost: Cost) -> None:
     log = sent(account, cost.sql)
     assert Counter(brief(r["path"], r["query"]) for r in log) == spelt_out(cost.requests)
@@ -79,7 +87,7 @@ def test_a_query_sends_what_it_must_and_no_more(account: LiveAccount, cost: Cost
 
 @pytest.mark.parametrize(
     "cost",
-    [c for c in COSTS if " JOIN " not in c.sql and "(SELECT " not in c.sql],
+    [c for c in ALL_COSTS if not any(word in c.sql for word in AT_RUN_TIME)],
     ids=lambda cost: cost.sql[:80],
 )
 def test_explain_announces_what_is_sent(account: LiveAccount, cost: Cost) -> None:
@@ -91,6 +99,58 @@ def test_explain_announces_what_is_sent(account: LiveAccount, cost: Cost) -> Non
     # what a look-up did not find, and extended columns, are asked for one by one, deleted deals in a batch
     lone = re.compile(r"/v\d/(deals|filters|mailbox/mailMessages)/\d+(\?include_body=1)?")
     assert all(lone.fullmatch(r) or r.startswith("/v2/deals/archived?ids=") for r in extra)
+
+
+PERSON_3 = (1, ["/v2/persons/3"])
+JUNE_ON = (10, ["/v2/persons?updated_since=2026-06-01T00:00:00Z"])
+PARAMETERS: dict[str, tuple[str, list[Any], tuple[int, list[str]]]] = {
+    "JDBC's BigDecimal": ("id = %s", [Decimal("3")], PERSON_3),
+    "one with a scale": ("id = %s", [Decimal("3.00")], PERSON_3),
+    "one that is not whole": ("id = %s", [Decimal("3.5")], (0, [])),
+    "a double": ("id = %s", [3.0], PERSON_3),
+    "a number as text": ("id = %s", ["3"], PERSON_3),
+    "several": (
+        "id IN (%s, %s)", [Decimal(3), Decimal(4)], (2, ["/v2/persons/3", "/v2/persons/4"])
+    ),
+    "an array": ("id = ANY (%s)", [[Decimal(3), Decimal("4.5")]], PERSON_3),
+    "one after the other": ("id = %s OR id = %s", [3, 4], (2, ["/v2/persons/3", "/v2/persons/4"])),
+    "of a filter": ("owner_id = %s", [Decimal(2)], (10, ["/v2/persons?owner_id=2"])),
+    "a date": ("update_time >= %s", [dt.date(2026, 6, 1)], JUNE_ON),
+    "a timestamp": ("update_time >= %s", [dt.datetime(2026, 6, 1)], JUNE_ON),
+    "one with a zone": ("update_time >= %s", [dt.datetime(2026, 6, 1, tzinfo=dt.timezone.utc)], JUNE_ON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_parameters_of_drivers_cost_what_literals_do(account: LiveAccount, parameters: str) -> None:
+    where, values, wanted = PARAMETERS[parameters]
+    assert account.connection is not None
+    for prepare in (False, *[True] * 6):  # the last by a generic plan
+        account.simulator.reset()
+        account.connection.execute(f"SELECT * FROM persons WHERE {where}", values, prepare=prepare).fetchall()  # type: ignore[arg-type]
+        log = account.requests()
+        assert (sum(r["tokens"] for r in log), sorted(brief(r["path"], r["query"]) for r in log)) == wanted
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "CAST(update_time AS date) BETWEEN CAST((NOW() + INTERVAL '-30 day') AS date) "
+        "AND CAST((NOW() + INTERVAL '-1 day') AS date)",
+        "update_time >= DATE_TRUNC('month', NOW() + INTERVAL '-1 month') "
+        "AND update_time < DATE_TRUNC('month', NOW())",
+        "(( update_time ) >= ((SELECT (DATE_TRUNC('day', CURRENT_TIMESTAMP AT TIME ZONE 'UTC') + "
+        "(-29 || ' day')::INTERVAL))) AND ( update_time ) < ((SELECT ((DATE_TRUNC('day', "
+        "CURRENT_TIMESTAMP AT TIME ZONE 'UTC') + (-29 || ' day')::INTERVAL) + (30 || ' day')::INTERVAL))))",
+        "update_time::date >= current_date - 7 AND update_time::date < current_date + 1",
+    ],
+    ids=["Metabase, the last 30 days", "Metabase, last month", "Looker, the last 30 days", "a week"],
+)
+def test_relative_dates_of_tools_are_pushed(account: LiveAccount, where: str) -> None:
+    log = account.asked(f"SELECT count(*) FROM persons WHERE {where}")
+    assert [(r["path"], {"updated_since", "updated_until"} <= set(r["query"])) for r in log] == [
+        ("/api/v2/persons", True)
+    ]
 
 
 def test_a_time_of_now_is_floored_to_the_second(account: LiveAccount) -> None:

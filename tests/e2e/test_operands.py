@@ -140,6 +140,37 @@ QUERIES = (
     "SELECT id FROM <deals> WHERE status COLLATE any_case IN ('OPEN', 'Won')",
     "SELECT id FROM <deals> WHERE status OPERATOR(mine.=) 'OPEN'",
     "SELECT id FROM <deals> WHERE (update_time, id) > (day(), big())",
+    "SELECT id FROM <deals> WHERE id = 3 OR id = 4 OR id = big()",
+    "SELECT id FROM <deals> WHERE id IN (3, NULL) OR id = 4.0 OR id IN (whole(), 9)",
+    "SELECT id FROM <deals> WHERE id = 3 OR id IS NULL",
+    "SELECT id FROM <deals> WHERE id = 3 OR stage_id = 4",
+    "SELECT id FROM <deals> WHERE (stage_id = 3 AND status = 'won') OR (stage_id = 4 AND status = 'open')",
+    "SELECT id FROM <deals> WHERE stage_id = 3 AND status = 'won' OR stage_id > 3 AND status = 'open'",
+    "SELECT id FROM <deals> WHERE NOT (stage_id = 3 OR stage_id = 4)",
+    "SELECT id FROM <deals> WHERE (status = 'won' OR status = word()) AND (stage_id = 1 OR stage_id = 2)",
+    "SELECT id FROM <deals> WHERE is_archived OR status = 'won'",
+    "SELECT id FROM <deals> WHERE (is_archived AND status = 'won') OR (NOT is_archived AND status = 'lost')",
+    "SELECT id FROM <deals> WHERE (id, stage_id) IN ((1, 2), (2, 1), (3, 3))",
+    "SELECT d.id FROM lt JOIN <deals> d ON d.id = lt.id OR d.id = lt.id + 1",
+    "SELECT lt.id, x.id FROM lt, LATERAL (SELECT id FROM <deals> WHERE id = lt.id OR id = 3 OFFSET 0) x",
+    *(
+        f"SELECT id FROM <deals> WHERE {year} {operator} extract(year FROM moment())::int"
+        for year in (
+            "CAST(TRUNC(EXTRACT(YEAR FROM update_time)) AS INTEGER)",
+            "date_part('Year', update_time)",
+        )
+        for operator in OPERATORS
+    ),
+    *(
+        f"SELECT id FROM <deals> WHERE {epoch} {operator} {value}"
+        for epoch in ("extract(epoch FROM update_time)", "floor(extract(epoch FROM update_time))::bigint")
+        for value in ("(SELECT extract(epoch FROM moment()))", "1780272000", "1780272000.5")
+        for operator in OPERATORS
+    ),
+    "SELECT id FROM <deals> WHERE extract(epoch FROM expected_close_date) >= 1780272000",
+    "SELECT id FROM <deals> WHERE extract(epoch FROM update_time AT TIME ZONE 'Asia/Tokyo') >= 1780272000",
+    "SELECT id FROM <deals> WHERE DATE_TRUNC('MONTH', CAST(update_time AS timestamp)) = "
+    "date_trunc('month', stamp())",
     "SELECT id FROM <deals> WHERE id IS DISTINCT FROM big()",
     "SELECT id FROM <deals> WHERE is_archived = (id > big())",
     "SELECT d.id FROM lt JOIN <deals> d ON d.id = lt.txt::bigint",

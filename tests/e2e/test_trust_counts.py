@@ -76,3 +76,16 @@ def test_counts_come_with_the_parents_that_are_read_too(account: LiveAccount) ->
         "SELECT d.title, f.user_id FROM deals d LEFT JOIN deal_followers f ON f.deal_id = d.id"
     )
     assert len([r for r in log if re.fullmatch(r"/api/v2/deals(/archived)?", r["path"])]) == 2
+
+
+def test_followers_of_all_deals_cost_a_request_for_each_deal_that_has_any(server: Server) -> None:
+    """1,168 deals in four pages."""
+    options = {"max_tokens_per_query": 10**9, "trust_counts": "true"}
+    tables = ("deal_followers",)
+    with LiveAccount(server, deals=1168, tables=tables, burst=100_000, budget=10**9, options=options) as live:
+        deals = {deal["id"] for deal in live.simulator.records("deals") if not deal["is_deleted"]}
+        records = [r for r in live.simulator.records("deal_followers") if r["deal_id"] in deals]
+        got = live.rows("SELECT deal_id, user_id FROM deal_followers")
+        assert len(deals) == 1168
+        assert sorted(got) == sorted((record["deal_id"], record["user_id"]) for record in records)
+        assert len(live.requests()) == 4 + len({record["deal_id"] for record in records}) < 303

@@ -59,14 +59,16 @@ class Conditions:
         self.draw, self.shape, self.alias, self.arguments = draw, shape, alias, arguments
 
     def where(self) -> str:
-        parts = [
-            self.one(self.draw(st.sampled_from(self.shape.columns)))
-            for _ in range(self.draw(st.integers(0, 3)))
+        columns = [
+            self.draw(st.sampled_from(self.shape.columns)) for _ in range(self.draw(st.integers(0, 3)))
         ]
-        if not parts:
+        if not columns:
             return ""
-        glue = " OR " if len(parts) > 1 and self.draw(st.integers(0, 4)) == 0 else " AND "
-        return " WHERE " + glue.join(parts)
+        if len(columns) > 1 and self.draw(st.integers(0, 3)) == 0:
+            if self.draw(st.booleans()):
+                columns = columns[:1] * len(columns)
+            return " WHERE " + " OR ".join(map(self.one, columns))
+        return " WHERE " + " AND ".join(map(self.one, columns))
 
     def value(self, column: Column) -> str:
         kind = self.draw(st.integers(0, 20))

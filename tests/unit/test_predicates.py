@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.plan.conditions import Condition, RuntimeValue
+from pipedrive_fdw.plan.conditions import (
+    Condition,
+    RuntimeValue,
+    read_conditions,
+    read_join_conditions,
+)
 from pipedrive_fdw.plan.predicates import Predicates, normalise
 from pipedrive_fdw.values.codec import CODECS
 
@@ -155,3 +160,43 @@ def test_a_row_id_tells_the_columns_that_it_joins(table: str, value: Any, known:
 @pytest.mark.parametrize("value", ["", "3", "3:x", ":", "x:3"])
 def test_a_row_id_of_another_form_is_no_row(value: str) -> None:
     assert predicates((Condition("row_id", "=", value, "text"),), table="deal_followers").impossible
+
+
+def _tree(column: str, operator: str, value: Any, kind: str = "bigint") -> dict[str, Any]:
+    operand = {"type": kind, "value": value}
+    return {"operator": operator, "arguments": [{"column": column}, operand]}
+
+
+def _joint(how: str, *sides: Any) -> dict[str, Any]:
+    return {"operator": how, "arguments": list(sides)}
+
+
+ID_3, ID_4 = _tree("id", "=", "3"), _tree("id", "=", "4")
+OTHERS = _tree("id", "= ANY", "{4,5,NULL}", "bigint[]")
+OPEN, WON = (_tree("status", "=", value, "text") for value in ("open", "won"))
+
+
+@pytest.mark.parametrize(
+    ("tree", "known"),
+    [
+        (_joint("OR", ID_3, ID_4), {"id": ["3", "4"]}),
+        (_joint("OR", ID_3, OTHERS), {"id": ["3", "4", "5", None]}),
+        (_joint("OR", ID_3, _joint("OR", ID_4, ID_4)), {"id": ["3", "4", "4"]}),
+        (
+            _joint("OR", _joint("AND", ID_3, OPEN), _joint("AND", WON, ID_4)),
+            {"id": ["3", "4"], "status": ["open", "won"]},
+        ),
+        (_joint("OR", _joint("AND", ID_3, OPEN), ID_4), {"id": ["3", "4"]}),
+        (_joint("OR", ID_3, OPEN), {}),
+        (_joint("OR", ID_3, None), {}),
+        (_joint("OR", ID_3, _tree("id", ">", "4")), {}),
+        (_joint("OR", ID_3, _joint("IS NULL", {"column": "id"})), {}),
+        (_joint("OR", ID_3, _tree("id", "=", "4.0", "numeric")), {}),
+        (_joint("OR", ID_3, _joint("NOT", ID_4)), {}),
+    ],
+)  # fmt: skip
+def test_an_or_says_what_each_of_its_sides_says(tree: Any, known: dict[str, Any]) -> None:
+    found = read_conditions([tree], [])
+    assert {c.column: c.value for c in found} == known
+    assert all(c.operator == "= ANY" for c in found)
+    assert read_join_conditions([tree]) == []

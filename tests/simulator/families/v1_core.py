@@ -29,7 +29,7 @@ from tests.simulator.families.work import ACTIVITIES
 from tests.simulator.filters import test_of
 from tests.simulator.listing import sort_value
 from tests.simulator.model import Collection, Record
-from tests.simulator.refusal import missing
+from tests.simulator.refusal import invalid, missing
 from tests.simulator.routes import HANDLERS, Call, Reply, done, serves
 from tests.simulator.spec import operations
 from tests.simulator.verbs import change, coerced, create, delete
@@ -260,6 +260,8 @@ def _chosen(call: Call, table: str) -> list[Record]:
 def _listed(call: Call, table: str, rows: list[Record]) -> bytes:
     for part in reversed(call.query.get("sort", "id ASC").split(",")):
         words = part.split()
+        if rows and words[0] not in as_v1(call.account, table, rows[0]):
+            raise invalid(f"{words[0]} is no field to sort by")
         name = _v2_name(table, words[0]) if table in _RENAMED else words[0]
         rows = sorted(rows, key=lambda r: sort_value(r.get(name)), reverse=words[-1].upper() == "DESC")  # noqa: B023
     limit = min(int(call.query.get("limit", 100)), 500)
