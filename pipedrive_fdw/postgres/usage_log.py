@@ -19,7 +19,7 @@ from pipedrive_fdw.postgres.channel import question, statement
 from pipedrive_fdw.postgres.settings import setting, state_folder
 
 # The files, and the size at which the first is full.
-FILE, OLDER_FILE = "usage", "usage.older"
+FILE, OLDER_FILE = "usage", "usage-older"
 MOST_BYTES = 1 << 20
 # Who spends: the members of a line but for time, requests and tokens, in their order.
 Spender = tuple[tuple[str, Any], ...]

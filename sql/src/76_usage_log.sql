@@ -13,7 +13,7 @@ AS $function$
         SELECT (CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END)::name
     ), lines AS MATERIALIZED (
         SELECT line::jsonb AS line
-          FROM unnest(ARRAY['usage', 'usage.older']) file (name),
+          FROM unnest(ARRAY['usage', 'usage-older']) file (name),
                regexp_split_to_table(
                    pg_read_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 24, true), '\n') line
          WHERE line LIKE '{%}'

@@ -290,5 +290,6 @@ def test_a_backend_starts_no_process_and_leaves_no_file_but_the_shared_state(acc
             session.execute(sql)  # type: ignore[call-overload]
         assert threads_of(pid) == 1
     kinds = {file.name.partition("-")[0] for file in folder.iterdir()}
-    assert kinds <= {"window", "search", "day", "counts", "written", "cache", "oauth"}
+    accounts = {"window", "search", "day", "counts", "written", "cache", "oauth"}
+    assert kinds <= accounts | {"usage", "progress"}
     assert not [file for file in folder.iterdir() if "." in file.name]
