@@ -42,7 +42,8 @@ def test_every_function_has_a_search_path_of_its_own(database: Extended) -> None
 def test_what_commits_has_no_search_path_and_names_everything(database: Extended) -> None:
     """PostgreSQL lets a procedure commit only if it sets nothing: so no operator, and full names."""
     source = database.value("SELECT prosrc FROM pg_proc WHERE proname = 'sync'")
-    assert re.findall(r"[-+*/<>~!@#%^&|?]|(?<!:)=(?!>)|::", re.sub(r":=|DIAGNOSTICS[^;]*", "", source)) == []
+    other = re.sub(r":=|DIAGNOSTICS[^;]*|NOTICE '%'", "", source)
+    assert re.findall(r"[-+*/<>~!@#%^&|?]|(?<!:)=(?!>)|::", other) == []
     called = set(re.findall(r"([\w.]+)\(", source))
     assert {name.partition(".")[0] for name in called} == {"pg_catalog", "pipedrive_internal"}
 
