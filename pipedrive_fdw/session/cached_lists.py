@@ -17,7 +17,7 @@ from typing import Any
 from pipedrive_fdw.api.cache import LARGEST_ENTRY, Began, Flight, Page, SharedCache
 from pipedrive_fdw.api.paging import next_params, record_of, records_of
 from pipedrive_fdw.api.state import Waiter
-from pipedrive_fdw.catalog.model import OFFSET, Listing, Operation
+from pipedrive_fdw.catalog.model import OFFSET, Download, Listing, Operation
 from pipedrive_fdw.errors import ProtocolError
 
 _LOOK_SECONDS = 0.02
@@ -114,7 +114,7 @@ class Cached:
             self.end(key)
 
     def put(self, op: Operation, key: Key, packed: bytes, envelope: Any) -> None:
-        """The answer of *key*, which is kept if it was asked for and is what it should be."""
+        """The answer of *key*, or the file, which is kept if it was asked for and is what it should be."""
         began = self._began.pop(key, None)
         if began is None:
             return
@@ -127,6 +127,9 @@ class Cached:
             self._flights[walk].progress()
 
     def _put(self, op: Operation, key: Key, page: Page, envelope: Mapping[str, Any], began: Began) -> None:
+        if isinstance(op, Download):
+            self._keep(key, [page], began)
+            return
         if not isinstance(op, Listing):
             record_of(envelope, key[1])
             self._keep(key, [page], began)

@@ -176,3 +176,22 @@ def test_an_image_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, ad
     with pytest.raises(psycopg.Error, match="a file is said to be where it is not asked for"):
         account.rows("SELECT content FROM product_images WHERE product_id = 3")
     assert downloads(account) == []
+
+
+def test_files_are_kept_in_the_cache_of_all_sessions(account: LiveAccount) -> None:
+    expected = kept(account)
+    account.run("SET pipedrive.cache_ttl = 600")
+    queries = (
+        "SELECT id, content FROM files",
+        "SELECT person_id, content FROM person_pictures WHERE person_id IN (9, 18)",
+    )
+    try:
+        first = [sorted(account.rows(query)) for query in queries]
+        assert dict(first[0]) == expected
+        with account.session() as another:
+            another.execute("SET pipedrive.cache_ttl = 600")
+            account.simulator.reset()
+            assert [sorted(another.execute(query).fetchall()) for query in queries] == first
+        assert account.requests() == []
+    finally:
+        account.run("RESET pipedrive.cache_ttl")

@@ -44,12 +44,12 @@ def test_every_reference_of_the_view_can_be_joined(database: Extended) -> None:
         database.run(f"CREATE OR REPLACE TEMP VIEW joined AS SELECT count(*) {join}")
         declared = TABLES[table]
         guarded = declared.guarded or TABLES[target].guarded
-        if not guarded and column not in _SELECTING and not (declared.removed or TABLES[target].removed):
+        if (
+            not guarded
+            and column not in declared.only_selecting
+            and not (declared.removed or TABLES[target].removed)
+        ):
             assert database.rows("SELECT * FROM joined") == database.rows(_copied(join)), join
-
-
-# What they hold is that of a condition.
-_SELECTING = ("filter_id",)
 
 
 def _copied(join: str) -> str:
