@@ -586,15 +586,21 @@ is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, Equivalen
 	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
 }
 
-/* The conditions by which a join can look rows of a relation up: not those of an outer join that keeps its rows */
+static bool
+is_any(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
+{
+	return true;
+}
+
+/* The conditions of joins on a relation, not those of an outer join that keeps its rows; "side" tells which sides. */
 static List *
-join_clauses(PlannerInfo *root, RelOptInfo *rel)
+join_clauses(PlannerInfo *root, RelOptInfo *rel, ec_matches_callback_type side)
 {
 	List	   *clauses = NIL;
 	ListCell   *cell;
 
 	if (rel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, rel, is_column, NULL,
+		clauses = generate_implied_equalities_for_column(root, rel, side, NULL,
 														 rel->lateral_referencers);
 	foreach(cell, rel->joininfo)
 		if (join_clause_is_movable_to(lfirst(cell), rel))
@@ -604,7 +610,7 @@ join_clauses(PlannerInfo *root, RelOptInfo *rel)
 
 /* What the query uses of a row, as members of JSON. */
 static char *
-json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
+json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 {
 	bool		target = IS_TARGET(root, rel->relid),
 				carried = (target || root->rowMarks) && rel->reloptkind == RELOPT_BASEREL;
@@ -646,12 +652,14 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
 
 		pull_varattnos((Node *) clause, rel->relid, &columns);
+		if (!IsA(clause, NullTest))
+			pull_varattnos((Node *) clause, rel->relid, &compared);
 		if (IsA(clause, CurrentOfExpr))
 			identity = "WHERE CURRENT OF";
 	}
-	foreach(cell, joins)
+	foreach(cell, join_clauses(root, rel, is_any))
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &compared);
-	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"joined\":%s,\"whole\":%s,\"target\":%s,"
+	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"compared\":%s,\"whole\":%s,\"target\":%s,"
 					"\"all\":%s", quoted(get_rel_name(relation)), quoted(identity),
 					json_columns(relation, columns), json_columns(relation, compared),
 					JSON_BOOL(bms_is_member(WHOLE_ROW, columns)), JSON_BOOL(target),
@@ -737,8 +745,8 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		order = lappend(order, key);
 	}
 	scan->order = joined(order, '[', ']');
-	scan->joins = join_clauses(root, rel);
-	scan->needs = json_needs(root, rel, relation, scan->joins);
+	scan->joins = join_clauses(root, rel, is_column);
+	scan->needs = json_needs(root, rel, relation);
 	scan->estimate = ask_plan(scan, NIL);
 	(void) sscanf(scan->estimate, "%lf %d %*f %*f %d", &rel->rows, &rel->reltarget->width, &ordered);
 	scan->pathkeys = list_truncate(scan->pathkeys, ordered);

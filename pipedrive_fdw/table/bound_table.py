@@ -90,8 +90,7 @@ class BoundTable:
 
     def compared(self, request: ScanRequest) -> frozenset[str]:
         """The catalogue's columns that joins and conditions of *request* compare with values."""
-        tested = (c.column for c in request.conditions if c.operator not in ("IS NULL", "IS NOT NULL"))
-        return frozenset(self.names.get(name, name) for name in (*request.joined, *tested))
+        return frozenset(self.names.get(name, name) for name in request.compared)
 
     def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
         """*keys* by the catalogue's names."""

@@ -32,7 +32,7 @@ class ScanRequest:
     """What PostgreSQL wants of one scan; columns have their names in PostgreSQL.
 
     columns     those that the query names
-    joined      those that a join compares, so that it could look rows up by them
+    compared    those that joins and conditions compare with values, in any form
     whole       the query uses whole rows
     target      the rows are to be updated or deleted
     all         all rows will be read: nothing above the scan stops early, as far as the planner sees
@@ -44,7 +44,7 @@ class ScanRequest:
     """
 
     columns: frozenset[str] = frozenset()
-    joined: frozenset[str] = frozenset()
+    compared: frozenset[str] = frozenset()
     whole: bool = False
     target: bool = False
     all: bool = True
@@ -73,7 +73,7 @@ def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> S
     ordered = plan.get("ordered", len(order))
     return ScanRequest(
         columns=frozenset(plan["columns"]),
-        joined=frozenset(plan["joined"]),
+        compared=frozenset(plan["compared"]),
         whole=plan["whole"],
         target=plan["target"],
         all=plan["all"],

@@ -76,12 +76,12 @@ class Sizes:
         return settings.sizes.get(rows_name(self.table, settings.archived), self.table.rows)
 
     def expected(
-        self, predicates: Predicates, settings: Settings, joined: frozenset[str] = frozenset()
+        self, predicates: Predicates, settings: Settings, compared: frozenset[str] = frozenset()
     ) -> int:
-        """An estimate of the rows that satisfy *predicates*, where a join compares the columns *joined*."""
+        """The rows that *predicates* are guessed to keep, in a query that compares the columns *compared*."""
         if predicates.impossible:
             return 1
-        needed = self.table.only_selecting.intersection(joined).union(self.table.selecting)
+        needed = self.table.only_selecting.intersection(compared).union(self.table.selecting)
         if not predicates.equal.keys() >= needed:
             return _REFUSED
         rows = float(self.rows(settings))

@@ -79,7 +79,12 @@ def test_rows_that_an_outer_join_keeps_need_no_value(account: LiveAccount) -> No
         "SELECT count(*) FROM deals WHERE filter_id > 1",
         "SELECT count(*) FROM deals WHERE filter_id <> 1",
         "SELECT count(*) FROM deal_summary WHERE pipeline_id >= 1",
+        "SELECT count(*) FROM deals WHERE filter_id + 0 = 1",
+        "SELECT count(*) FROM deals WHERE filter_id = 1 OR id = 1",
+        "SELECT count(*) FROM deals WHERE filter_id IN (SELECT id FROM filters) OR id = 1",
         "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id < f.id",
+        "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id + 0 = f.id",
+        "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id::text = f.name",
     ],
 )
 def test_what_cannot_be_sent_is_refused(account: LiveAccount, query: str) -> None:
