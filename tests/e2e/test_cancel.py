@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.live import LiveAccount
+from tests.live import LiveAccount, threads_of
 from tools.engine import Server
 
 TABLES = ("persons", "deals", "deal_followers", "filters", "notes")
@@ -139,17 +139,6 @@ def _unreachable(account: LiveAccount) -> Iterator[None]:
             yield
         finally:
             account.run(f"ALTER SERVER {account.name} OPTIONS (SET base_url '{account.simulator.url}')")
-
-
-def threads_of(pid: int) -> int:
-    """Threads of a backend that has nothing to do; one that ends is there a moment longer."""
-    count = 0
-    for _ in range(20):
-        count = len(list(Path(f"/proc/{pid}/task").iterdir()))
-        if count == 1:
-            break
-        time.sleep(0.01)
-    return count
 
 
 def end_of(session: psycopg.Connection[Any], sql: str, end: str) -> tuple[str, float]:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.live import LiveAccount
+from tests.live import LiveAccount, threads_of
 from tools.engine import Server
 
 TABLES = ("deals", "deal_followers", "person_followers", "persons", "users", "notes", "leads", "files")
@@ -192,7 +191,7 @@ def test_nothing_is_left_of_a_statement_that_fails_elsewhere(account: LiveAccoun
     with pytest.raises(psycopg.errors.DivisionByZero):
         account.rows(sql)
     compare(account, sql.replace("deal_followers", "<deal_followers>") + " WHERE k.id <> 4")
-    assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    assert threads_of(pid) == 1
 
 
 def test_what_the_guard_allows_is_asked_for(account: LiveAccount) -> None:
