@@ -580,28 +580,41 @@ json_expressions(PlannedScan *scan, List *nodes)
 	return joined(texts, '[', ']');
 }
 
-static bool
-is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
+/* The members of equivalence classes that have been found, and the one that is asked for now */
+typedef struct FoundMembers
 {
-	return IsA(member->em_expr, Var) || IsA(member->em_expr, RelabelType);
-}
+	Expr	   *now;
+	List	   *before;
+} FoundMembers;
 
 static bool
-is_any(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *arg)
+is_next(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *class, EquivalenceMember *member, void *argument)
 {
-	return true;
+	FoundMembers *found = argument;
+
+	if (found->now == NULL && !list_member(found->before, member->em_expr))
+		found->now = member->em_expr;
+	return equal(found->now, member->em_expr);
 }
 
-/* The conditions of joins on a relation, not those of an outer join that keeps its rows; "side" tells which sides. */
+/* The conditions of joins on a relation, not those of an outer join that keeps the relation's rows. */
 static List *
-join_clauses(PlannerInfo *root, RelOptInfo *rel, ec_matches_callback_type side)
+join_clauses(PlannerInfo *root, RelOptInfo *rel)
 {
+	FoundMembers found = {NULL, NIL};
 	List	   *clauses = NIL;
 	ListCell   *cell;
 
-	if (rel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, rel, side, NULL,
-														 rel->lateral_referencers);
+	/* PostgreSQL gives those of one class at a time */
+	while (rel->has_eclass_joins)
+	{
+		found.now = NULL;
+		clauses = list_concat(clauses, generate_implied_equalities_for_column(root, rel, is_next, &found,
+																			  rel->lateral_referencers));
+		if (found.now == NULL)
+			break;
+		found.before = lappend(found.before, found.now);
+	}
 	foreach(cell, rel->joininfo)
 		if (join_clause_is_movable_to(lfirst(cell), rel))
 			clauses = lappend(clauses, lfirst(cell));
@@ -610,7 +623,7 @@ join_clauses(PlannerInfo *root, RelOptInfo *rel, ec_matches_callback_type side)
 
 /* What the query uses of a row, as members of JSON. */
 static char *
-json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
+json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 {
 	bool		target = IS_TARGET(root, rel->relid),
 				carried = (target || root->rowMarks) && rel->reloptkind == RELOPT_BASEREL;
@@ -657,7 +670,7 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		if (IsA(clause, CurrentOfExpr))
 			identity = "WHERE CURRENT OF";
 	}
-	foreach(cell, join_clauses(root, rel, is_any))
+	foreach(cell, joins)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &compared);
 	return psprintf("\"table\":%s,\"identity\":%s,\"columns\":%s,\"compared\":%s,\"whole\":%s,\"target\":%s,"
 					"\"all\":%s", quoted(get_rel_name(relation)), quoted(identity),
@@ -745,8 +758,8 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 		order = lappend(order, key);
 	}
 	scan->order = joined(order, '[', ']');
-	scan->joins = join_clauses(root, rel, is_column);
-	scan->needs = json_needs(root, rel, relation);
+	scan->joins = join_clauses(root, rel);
+	scan->needs = json_needs(root, rel, relation, scan->joins);
 	scan->estimate = ask_plan(scan, NIL);
 	(void) sscanf(scan->estimate, "%lf %d %*f %*f %d", &rel->rows, &rel->reltarget->width, &ordered);
 	scan->pathkeys = list_truncate(scan->pathkeys, ordered);

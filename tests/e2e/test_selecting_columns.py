@@ -64,6 +64,20 @@ def test_sums_are_joined_with_their_pipelines(account: LiveAccount) -> None:
     ]
 
 
+def test_a_join_by_several_columns_sends_each(account: LiveAccount) -> None:
+    found = account.rows(
+        "SELECT p.id, v.status, s.total_count FROM pipelines p "
+        "JOIN deal_summary s ON s.pipeline_id = p.id "
+        "JOIN (VALUES ('open'), ('won')) v (status) ON v.status = s.status ORDER BY 1, 2"
+    )
+    counts = "SELECT total_count FROM deal_summary WHERE pipeline_id = {} AND status = '{}'"
+    assert found == [
+        (number, status, account.value(counts.format(number, status)))
+        for (number,) in account.rows("SELECT id FROM pipelines ORDER BY id")
+        for status in ("open", "won")
+    ]
+
+
 def test_rows_that_an_outer_join_keeps_need_no_value(account: LiveAccount) -> None:
     (row,) = account.rows(
         "SELECT s.pipeline_id, p.name, s.total_count FROM deal_summary s "
@@ -83,6 +97,7 @@ def test_rows_that_an_outer_join_keeps_need_no_value(account: LiveAccount) -> No
         "SELECT count(*) FROM deals WHERE filter_id = 1 OR id = 1",
         "SELECT count(*) FROM deals WHERE filter_id IN (SELECT id FROM filters) OR id = 1",
         "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id < f.id",
+        "SELECT count(*) FROM deals NATURAL JOIN (SELECT id, filter_id FROM deals) d",
         "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id + 0 = f.id",
         "SELECT count(*) FROM deals d JOIN filters f ON d.filter_id::text = f.name",
     ],
