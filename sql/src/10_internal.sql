@@ -48,6 +48,15 @@ SELECT a.attrelid AS relation, a.attnum AS position, a.attname AS name,
 COMMENT ON VIEW pipedrive_internal.columns IS
     'The columns of foreign tables: their names in Pipedrive, or the key, type and part of a custom field.';
 
+CREATE FUNCTION pipedrive_internal.calling_role() RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT (CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END)::name;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.calling_role() IS
+    'Whoever calls a function that runs as its owner: there current_user is the owner.';
+
 -- A function, as a view would stand among the tables that people browse.
 CREATE FUNCTION pipedrive.foreign_tables(
     OUT relation oid, OUT table_schema name, OUT table_name name, OUT source text, OUT server name)

@@ -8,10 +8,7 @@ RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    WITH caller (role) AS (
-        -- current_user is the owner of this function.
-        SELECT (CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END)::name
-    ), lines AS MATERIALIZED (
+    WITH lines AS MATERIALIZED (
         SELECT line::jsonb AS line
           FROM unnest(ARRAY['usage', 'usage-older']) file (name),
                regexp_split_to_table(
@@ -25,7 +22,8 @@ AS $function$
     SELECT to_timestamp(n."time"), n.server, n.role, n.session_role, n.application, n.query_id, n."table", n.requests,
            n.tokens
       FROM noted n
-      JOIN caller c ON pg_has_role(c.role, 'pg_read_all_stats', 'USAGE')
+      JOIN pipedrive_internal.calling_role() AS c (role)
+        ON pg_has_role(c.role, 'pg_read_all_stats', 'USAGE')
            OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN (n.role, n.session_role)
                                               AND pg_has_role(c.role, r.oid, 'USAGE'))
      WHERE n.database = current_database();

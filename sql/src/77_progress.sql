@@ -8,15 +8,12 @@ RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    WITH caller (role) AS (
-        -- current_user is the owner of this function.
-        SELECT (CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END)::name
-    )
     SELECT a.pid, a.usename, a.application_name, l.reads, l.waits_for, l.requests, l.tokens, l.waited,
            to_timestamp(l.since), to_timestamp(l.shown)
       FROM pg_ls_dir('pgsql_tmp_pipedrive_fdw', true, false) file (name)
       JOIN pg_stat_activity a ON file.name = 'progress-' || a.pid
-      JOIN caller c ON pg_has_role(c.role, 'pg_read_all_stats', 'USAGE') OR pg_has_role(c.role, a.usesysid, 'USAGE'),
+      JOIN pipedrive_internal.calling_role() AS c (role)
+        ON pg_has_role(c.role, 'pg_read_all_stats', 'USAGE') OR pg_has_role(c.role, a.usesysid, 'USAGE'),
            jsonb_to_record(pg_read_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 16, true)::jsonb) AS l (
                since double precision, shown double precision, reads text, waits_for text, requests bigint,
                tokens bigint, waited numeric)
