@@ -15,7 +15,7 @@ from tools.engine import Server
 
 @pytest.fixture(scope="module")
 def account(server: Server) -> Iterator[LiveAccount]:
-    tables = ("deals", "persons", "deal_followers", "notes", "api_usage")
+    tables = ("deals", "persons", "notes", "api_usage")
     with LiveAccount(server, deals=60, tables=tables, budget=50_000) as live:
         yield live
 
@@ -28,11 +28,13 @@ def _defaults(account: LiveAccount) -> Iterator[None]:
     account.run(f"SET search_path = {account.name}, public")
 
 
-def test_the_request_that_would_pass_the_limit_is_not_sent(account: LiveAccount) -> None:
-    account.run("SET pipedrive.max_tokens_per_query = 200")
-    with pytest.raises(psycopg.Error, match="would spend more than 200 API tokens") as caught:
-        account.rows("SELECT * FROM deal_followers")
-    assert account.tokens() <= 200
+def test_the_request_that_would_pass_the_limit_is_not_sent(server: Server) -> None:
+    """In an account of its own: requests that are under way when the error comes may arrive after it."""
+    with LiveAccount(server, deals=60, tables=("deals", "deal_followers")) as account:
+        account.run("SET pipedrive.max_tokens_per_query = 200")
+        with pytest.raises(psycopg.Error, match="would spend more than 200 API tokens") as caught:
+            account.rows("SELECT * FROM deal_followers")
+        assert account.tokens() <= 200
     hint = str(caught.value.diag.message_hint)
     assert "deal_id" in hint
     assert "SET pipedrive.max_tokens_per_query" in hint
