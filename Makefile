@@ -35,8 +35,8 @@ dsn: ## its address
 simulator-url: ## the address of the made-up company's API
 	@$(ENGINE) simulator-url
 
-test: $(READY) ## every test; PG_CONFIG=/path/to/pg_config for an installed server with Multicorn
-	$(PYTEST)
+test: $(READY) ## every test, a worker per core; PG_CONFIG=/path/to/pg_config for an installed server with Multicorn
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 check: $(READY) ## lint, types and unit tests: no PostgreSQL, under 30 s
 	@$(MAKE) --no-print-directory lint types unit
 fmt: $(READY) ## format the sources, and fix what can be fixed

@@ -61,6 +61,7 @@ setup(
             "psycopg[binary]>=3.1.18,<4",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "pyodbc>=5; sys_platform == 'linux'",
             "PyYAML>=6",
             "ruff>=0.5",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,17 @@ def server() -> Iterator[Server]:
         yield running
 
 
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker process of pytest-xdist saw die."""
+    CRASHES.extend(getattr(node, "workeroutput", {}).get("crashes", []))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run in which a server process died has failed, whatever its tests say."""
-    if CRASHES:
+    output = getattr(session.config, "workeroutput", None)  # of a worker process
+    if output is not None:
+        output["crashes"] = CRASHES
+    elif CRASHES:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
