@@ -30,7 +30,7 @@ def read_address(value: str) -> str:
     """An address without anything but scheme, host, port and path, in its one form and without a slash at its
     end. Raises ValueError, which says what is wrong."""
     if len(value) > _MOST_CHARACTERS or not value.isascii():
-        raise ValueError("write it in ASCII (a host of other letters by its name that begins with xn--)")
+        raise ValueError("use ASCII; a host name with other letters has an ASCII form that begins with xn--")
     found = _ADDRESS.fullmatch(value)
     if found is None or re.search(r"[\s\\?#@\x00-\x1f\x7f]", value):
         raise ValueError(
@@ -39,7 +39,7 @@ def read_address(value: str) -> str:
     scheme, port, path = found["scheme"].lower(), found["port"], (found["path"] or "").rstrip("/")
     host = _host(found["host"].lower())
     if scheme == "http" and not is_loopback(host):
-        raise ValueError("http is allowed on the loopback address only, use https")
+        raise ValueError("http is allowed only for the loopback address; use https")
     if port is not None and not (_PORT.fullmatch(port) and int(port) < 65_536):
         raise ValueError("its port must be a number from 1 to 65535")
     for segment in path.split("/")[1:]:
@@ -76,7 +76,7 @@ def _host(host: str) -> str:
         except ValueError:
             raise ValueError("write an IPv4 address as four numbers, like 10.0.0.5") from None
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError("its host is not the name of one; a dot at its end is left out")
+        raise ValueError("its host is not a valid host name, or ends with a dot")
     return host
 
 
@@ -84,15 +84,15 @@ def check_segment(text: str) -> None:
     """Raises ValueError when *text* as a part of a path could lead out of it."""
     for _ in range(_MOST_ESCAPES):
         if text in ("", ".", "..") or "/" in text or "\\" in text or _CONTROL.search(text):
-            raise ValueError("dots, slashes and control characters would lead elsewhere")
+            raise ValueError("'.', '..', slashes and control characters would change the path")
         before, text = text, unquote(text, errors="replace")
         if text == before:
             return
-    raise ValueError("it is escaped too often")
+    raise ValueError("it is percent-encoded too many times")
 
 
 def check_written_segment(text: str) -> None:
     """The same for *text* as it stands in a path: it must be written as in an address."""
     if not _SEGMENT.fullmatch(text):
-        raise ValueError("its path may hold letters and digits of ASCII, and . _ ~ - % between slashes")
+        raise ValueError("its path may contain ASCII letters and digits, and . _ ~ - % between slashes")
     check_segment(text)

@@ -66,8 +66,9 @@ def _asked() -> Question:
     asked = question()
     if asked is None:
         raise OptionError(
-            "the server is one of FOREIGN DATA WRAPPER multicorn",
-            hint="Make it anew: DROP SERVER … CASCADE, CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw, "
+            "the server was created with FOREIGN DATA WRAPPER multicorn",
+            hint="Create it again: DROP SERVER … CASCADE, CREATE SERVER … FOREIGN DATA WRAPPER "
+            "pipedrive_fdw, "
             "its user mappings, and IMPORT FOREIGN SCHEMA.",
         )
     return asked
@@ -167,7 +168,10 @@ def _rows(rows: Iterator[Any]) -> Iterator[Any]:
 def _fault(error: Exception) -> PipedriveError:
     """The error that users see for a fault of this package; the log gets its trace."""
     traceback.print_exc()
-    return PipedriveError(f"internal fault: {type(error).__name__}", "The server's log has the details.")
+    return PipedriveError(
+        f"internal fault: {type(error).__name__}",
+        "This is a fault of pipedrive_fdw. The server's log has the details; please report them.",
+    )
 
 
 # ---- questions about a foreign table

@@ -47,8 +47,8 @@ def read_secret(text: str) -> str:
     remember_secret(secret)
     if not re.fullmatch(r"[!-~]+", secret):
         raise ValueError(
-            "it holds a character that none has, such as a space, a line break or a typographic quote; "
-            "copy it once more"
+            "it contains a character that no secret has, such as a space, a line break or a typographic "
+            "quote; copy it again"
         )
     return secret
 

@@ -97,9 +97,9 @@ class Options:
     secrets_file: str = _option(
         "a file on the database server that holds the secrets instead", (MAPPING,), path, ""
     )
-    table: str = _option("which of Pipedrive's tables it is; IMPORT sets it", (TABLE,), text, "")
+    table: str = _option("which of Pipedrive's tables it shows; IMPORT sets it", (TABLE,), text, "")
     archived: str = _option(
-        "whether archived deals, leads and projects are rows",
+        "whether archived deals, leads and projects are shown as rows",
         _ST,
         choice("include", "exclude", "only"),
         "include",
@@ -116,22 +116,25 @@ class Options:
     extended_cache_ttl: int = _option(
         "how long (in seconds) the values of extended columns are remembered", _ST, number(0, 86_400), 300
     )
-    custom_fields: bool = _option("whether an import makes columns of custom fields", _STI, boolean, True)
+    custom_fields: bool = _option("whether an import makes columns for custom fields", _STI, boolean, True)
     custom_field_names: str = _option(
-        "columns of custom fields are named by their labels or by their keys",
+        "whether columns of custom fields are named by their labels or by their keys",
         _STI,
         choice("label", "key"),
         "label",
     )
     custom_field_options: str = _option(
-        "enum and set fields show the labels of options or their ids", _STI, choice("label", "id"), "label"
+        "whether enum and set fields show the labels of options or their ids",
+        _STI,
+        choice("label", "id"),
+        "label",
     )
     attrs: bool = _option(
         "whether an import makes the column attrs, the whole record", (IMPORT,), boolean, True
     )
     comments: bool = _option("whether an import writes COMMENTs", (TABLE, IMPORT), boolean, True)
     require_fields: bool = _option(
-        "the import fails even where the fields are those of an object that the account lacks",
+        "makes an import fail if the account does not have the object whose fields it reads",
         (IMPORT,),
         boolean,
         False,
@@ -143,26 +146,24 @@ class Options:
         "shows the record behind a user, org or people field instead of its id", _ST, boolean, False
     )
     statement_memory: int = _option(
-        "MiB of answers that are remembered within a statement", (SERVER,), number(0, 4096), 64
+        "MiB of answers that are kept in memory within a statement", (SERVER,), number(0, 4096), 64
     )
     cache_ttl: int = _option(
         "how long (in seconds) all sessions share what one has read", _ST, number(0, 604_800), 0
     )
     cache_stale: int = _option(
-        "how long (in seconds) an answer is shown beyond that while another session renews it",
+        "how long (in seconds) after that an old answer is still used while another session renews it",
         _ST,
         number(0, 604_800),
         0,
     )
     max_tokens_per_query: int = _option("API tokens that one query may spend", _ST, number(0, 1e9), 5_000)
-    reserve_tokens: int = _option(
-        "API tokens of the day that queries leave untouched", _ST, number(0, 1e9), 0
-    )
+    reserve_tokens: int = _option("API tokens of the day that queries do not touch", _ST, number(0, 1e9), 0)
     parallel: int = _option(
-        "requests that a scan has under way at once, at most", (SERVER,), number(1, 32), 32
+        "the most requests that a scan sends at the same time", (SERVER,), number(1, 32), 32
     )
     trust_counts: bool = _option(
-        "asks for the children of those parents alone that have any by Pipedrive's own count",
+        "requests children only of those parents that have some by Pipedrive's own count",
         _ST,
         boolean,
         False,
@@ -175,10 +176,10 @@ class Options:
     )
     updatable: bool = _option("whether rows may be written", _ST, boolean, True)
     log_writes: bool = _option(
-        "notes each request that writes in the server's log", (SERVER,), boolean, False
+        "writes each request that changes data to the server's log", (SERVER,), boolean, False
     )
     log_usage: bool = _option(
-        "notes who spends how many tokens on what, for pipedrive.usage_log", (SERVER,), boolean, False
+        "records who spends how many tokens on what, for pipedrive.usage_log", (SERVER,), boolean, False
     )
     rows: int | None = _option("the number of rows that the planner expects", (TABLE,), number(0, 1e12), None)
     # The names of those that were given
@@ -263,13 +264,13 @@ def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bo
         return
     if place == SERVER and given.get(_WRAPPER, WRAPPER) != WRAPPER:
         raise OptionError(
-            f"the wrapper is {WRAPPER} and no other", hint="Leave the option out: the extension sets it."
+            f"the option wrapper can only be {WRAPPER}", hint="Leave the option out. The extension sets it."
         )
     read_options(given, (place,))
     if "secrets_file" in given and not reads_files:
         raise RightError(
             f"{role} may not name a secrets_file",
-            detail="The file is read as the operating system user of the server.",
+            detail="The file is read with the rights of the server's operating system user.",
             hint="A superuser, or a role with the rights of pg_read_server_files, can make the mapping.",
         )
 
@@ -316,7 +317,7 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
         )
     if option is not None:
         stands = ", ".join(option.where)
-        return OptionError(f"{name} is no option of {place}", hint=f"It belongs to: {stands}.")
+        return OptionError(f"{name} is no option of {place}", hint=f"It is an option of: {stands}.")
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
@@ -334,13 +335,13 @@ def check_server(options: Options) -> None:
         if secrets:
             raise OptionError(
                 f"the user mapping has a secrets_file and {', '.join(secrets)}",
-                hint="The file holds the secrets instead of the mapping, so drop them there: "
+                hint="The file contains the secrets instead of the mapping, so drop them from the mapping: "
                 f"ALTER USER MAPPING … OPTIONS (DROP {secrets[0]}).",
             )
         return
     if options.api_token and len(secrets) > 1:
         raise OptionError(
-            f"the user signs in by api_token and by OAuth ({', '.join(secrets[1:])})",
+            f"the user mapping has an api_token and OAuth secrets ({', '.join(secrets[1:])})",
             hint="Keep one of the two: ALTER USER MAPPING … OPTIONS (DROP api_token).",
         )
     missing = [name for name in OAUTH if name not in secrets]

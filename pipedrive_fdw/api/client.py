@@ -266,7 +266,7 @@ def _elsewhere(request: Request, location: str) -> Request:
     own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):
         raise ProtocolError(
-            "a file is said to be where it is not asked for",
+            "Pipedrive names an address for a file that cannot be used",
             detail=f"{request.method} {here.path} names an address that is not https.",
             hint="Check company_domain and base_url.",
         )
@@ -277,8 +277,8 @@ def _refused(request: Request, content: Response) -> tuple[Failure, PipedriveErr
     """What it means that the storage has not given the file of *request*."""
     where = f"{request.method} {urlsplit(request.url).path}"
     error = ApiError(
-        "the storage does not give the file",
-        f"{where} led to it, and it answered with status {content.status}.",
+        "the file cannot be downloaded from its storage",
+        f"{where} redirects to the storage, which answered with status {content.status}.",
         status=content.status,
     )
     return Failure(request.method, 0, {}, lasting=True), error
@@ -347,7 +347,7 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
             raise html_error(where, response) from None
         start = beginning(response.body, _START).strip()
         raise ProtocolError(
-            "an answer is not whole JSON",
+            "an answer is not complete JSON",
             detail=f"{where}: {len(response.body)} bytes, beginning {start!r}",
             hint="Try again. Nothing of the answer was used.",
         ) from None
@@ -371,7 +371,7 @@ def _check_pages(where: str, said: Any) -> None:
             continue
         if not isinstance(part, dict) or not all(fits(part.get(name)) for name, fits in _PAGES.items()):
             raise ProtocolError(
-                "an answer says in an unknown form how its list goes on",
+                "an answer names the next page of its list in an unknown form",
                 detail=f"{where}: the rest of the list is not known.",
                 hint="Try again.",
             )

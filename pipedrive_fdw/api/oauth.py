@@ -150,7 +150,7 @@ def _grant(request: Request, response: Response) -> Grant:
         refresh_token = read_secret(_text(given["refresh_token"])) if given.get("refresh_token") else ""
     except ValueError:
         raise ProtocolError(
-            "the token endpoint gave no access token",
+            "the token endpoint returned no access token",
             detail=f"POST {urlsplit(request.url).path} answered {len(response.body)} bytes",
             hint="Check oauth_url and base_url; try again.",
         ) from None
@@ -178,21 +178,21 @@ def _refusal(request: Request, response: Response) -> PipedriveError:
     detail = f"POST {path} gave status {status}" + (f": {why}" if why else "")
     if status == 404:
         return ProtocolError(
-            "the OAuth address gives no tokens (404)", detail, "Check the server's oauth_url and base_url."
+            "there is no token endpoint (404)", detail, "Check the server's oauth_url and base_url."
         )
     if status == 429 or not 400 <= status < 500:
         return status_error(request, response)
     if status == 401 or "client" in why.lower():
         what = "the client_id or client_secret is not accepted"
         hint = (
-            "They stand with the app in Pipedrive's Developer Hub, and then in user mapping or secrets_file."
+            "Copy both from the app in Pipedrive's Developer Hub into the user mapping or the secrets_file."
         )
     elif b"grant_type=refresh_token" in (request.body or b""):
         what = "the refresh token is not accepted"
-        hint = "It ends after 60 days without use, and when the app is uninstalled. " + _AUTHORIZE
+        hint = "It expires after 60 days without use, or when the app is uninstalled. " + _AUTHORIZE
     else:
-        what = "the code of the consent is not accepted"
-        hint = "It works once and for five minutes, with the app's own callback URL. Begin again."
+        what = "the authorization code is not accepted"
+        hint = "It works once, for five minutes, with the app's own callback URL. Run the command again."
     return AuthError(what, detail, hint, 401)
 
 

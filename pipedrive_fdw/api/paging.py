@@ -37,8 +37,8 @@ def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page
     if not isinstance(data, list):
         kind = "null" if data is None else type(data).__name__
         raise ProtocolError(
-            f"{where} gave {kind} where a list belongs",
-            detail="A list without rows would be an empty one; this answer says nothing.",
+            f"{where} returned {kind} instead of a list",
+            detail="It is not known whether there are records: an empty list would be [].",
             hint="Try again.",
         )
     return [{listing.scalar: value} for value in data] if listing.scalar else data
@@ -56,8 +56,8 @@ def record_of(payload: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     if not isinstance(record, dict):
         kind = "null" if record is None else type(record).__name__
         raise ProtocolError(
-            f"{where} gave {kind} where a record belongs",
-            detail="A record that is not there would be a 404; this answer says nothing.",
+            f"{where} returned {kind} instead of a record",
+            detail="It is not known whether the record exists: if it did not, the status would be 404.",
             hint="Try again.",
         )
     return record
@@ -123,8 +123,8 @@ def _following(
         raise _repeated(where, "its page")
     if not count:
         raise ProtocolError(
-            f"{where} gave no record and says that there are more",
-            detail="The answer does not say where the list goes on.",
+            f"{where} returned no records and says that there are more",
+            detail="The answer does not say where the next page begins.",
             hint="Try again.",
         )
     more = 0 if "start" in asked else 1
@@ -136,7 +136,7 @@ def _following(
 def _repeated(where: str, what: str) -> ProtocolError:
     return ProtocolError(
         f"{where} repeats {what}",
-        detail="Following it would read the same records for ever; the rest of the list is not known.",
+        detail="Reading on would return the same records again and again, and never the rest of the list.",
         hint="Try again.",
     )
 
@@ -217,8 +217,8 @@ def _by_offset(
 def _answer(ask: Ask | None, params: Params, where: str) -> Mapping[str, Any]:
     if ask is None:
         raise ProtocolError(
-            f"{where} changes while it is read",
-            detail="Records that were read are not found again.",
+            f"{where} changes too much while it is read",
+            detail="Records that were read are no longer in it, so it is not known where to read on.",
             hint="Try again.",
         )
     return ask(params)

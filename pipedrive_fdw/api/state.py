@@ -74,7 +74,7 @@ def unusable(path: Path, error: OSError) -> StateError:
     return StateError(
         "the files that sessions share cannot be used",
         detail=sentences(f"{path.name}: {error.strerror}"),
-        hint="They lie in pgsql_tmp_pipedrive_fdw in the data directory; is the disk full?",
+        hint="They are in pgsql_tmp_pipedrive_fdw in the data directory. Is the disk full?",
     )
 
 

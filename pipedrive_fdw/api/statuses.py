@@ -44,7 +44,7 @@ def unknown(request: Request, error: PipedriveError) -> PipedriveError:
 
 def html_error(where: str, response: Response) -> ProtocolError:
     return ProtocolError(
-        "an HTML page came where JSON belongs",
+        "the answer is an HTML page instead of JSON",
         detail=f"{where} gave status {response.status} and {len(response.body)} bytes of HTML",
         hint="Check company_domain and base_url. A status 403 of Cloudflare means that too many refused "
         "requests were repeated; wait some minutes.",
@@ -99,14 +99,16 @@ def status_error(request: Request, response: Response) -> PipedriveError:
             "Check company_domain and base_url.",
         )
     if status >= 500:
-        return ApiError(f"Pipedrive has a fault (status {status})", detail, "Try again later.", status)
+        return ApiError(
+            f"Pipedrive has an internal error (status {status})", detail, "Try again later.", status
+        )
     return ApiError(f"the API refuses the request (status {status})", detail, status=status)
 
 
 def _auth_error(oauth: bool, detail: str) -> AuthError:
     if oauth:
         return AuthError(
-            "the access token is not accepted, nor is a new one",
+            "neither the access token nor a new one is accepted",
             detail,
             "Has the app been uninstalled, or its user been deactivated? `python -m pipedrive_fdw authorize` "
             "asks for consent again.",
@@ -138,8 +140,8 @@ def _limit_error(response: Response, detail: str) -> ApiError:
             429,
         )
     return BurstLimitError(
-        "too many requests in the two-second window, again and again",
+        "too many requests in two seconds, even after waiting",
         detail,
-        "Other programs use the same token; try again.",
+        "Other programs seem to use the same token. Try again.",
         429,
     )

@@ -94,8 +94,8 @@ class Exchange:
             held = self._held
         if held > _MAX_HELD:
             raise ProtocolError(
-                f"the answers that came at the same time are larger than {_MAX_HELD // _MEBIBYTE} MiB",
-                hint="Use a smaller page_size, or a smaller number of requests at once: the option parallel.",
+                f"the answers to parallel requests are larger than {_MAX_HELD // _MEBIBYTE} MiB",
+                hint="Set page_size or parallel, the number of requests at a time, to a smaller number.",
             )
 
     @property
@@ -369,7 +369,7 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
         arrived = False
     else:
-        what, hint = "broke off the connection", "Try again; nothing was read in part."
+        what, hint = "broke off the connection", "Try again. Nothing of the answer was used."
     where = f"{request.method} {urlsplit(request.url).path}"
     host = urlsplit(request.url).netloc
     return ConnectError(f"{host} {what}", sentences(f"{where}: {_short(error)}"), hint, arrived, lasting)

@@ -17,7 +17,7 @@ from pipedrive_fdw.cli import authorize, check, demo, tables
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import PipedriveError
 
-_WORDS = "Pipedrive as PostgreSQL tables: commands for whoever sets an account up."
+_WORDS = "Pipedrive as PostgreSQL tables: commands for setting up an account."
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

@@ -83,7 +83,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
         f"  {address}/oauth/authorize?{urlencode(asked)}\n"
     )
     if given.paste or redirect.scheme != "http" or not is_loopback(redirect.hostname or ""):
-        terminal.say("Then paste the address here that the browser has ended at, and press Enter:")
+        terminal.say("Then copy the address at which the browser has ended, paste it here, and press Enter:")
         code = code_of(terminal.line(), state)
     else:
         code = _listen(redirect, state, given.timeout, terminal)
@@ -93,7 +93,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     grant = endpoint.redeem(code, given.redirect_uri, Exchange())
     if not grant.refresh_token:
         raise AuthError(
-            "the consent gave no refresh token", hint="Look at the app's settings in the Developer Hub."
+            "the consent returned no refresh token", hint="Look at the app's settings in the Developer Hub."
         )
     _hand_over(given, terminal, grant, (client_id, client_secret, grant.refresh_token))
     return 0
@@ -133,8 +133,8 @@ def code_of(address: str, state: str) -> str:
     }
     if not secrets.compare_digest(given.get("state", "").encode(), state.encode()):
         raise AuthError(
-            "this is not the answer to the question above (its state differs)",
-            hint="Run the command again, and use the address that it shows then.",
+            "this address does not belong to the request above (its state differs)",
+            hint="Run the command again, and use the address that it shows.",
         )
     if "error" in given or "code" not in given:
         raise AuthError(
@@ -234,7 +234,8 @@ def _write(file: str, values: dict[str, str]) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise OptionError(
-            f"the file {path} cannot be made: {error.strerror}", hint="The consent must be given again."
+            f"the file {path} cannot be made: {error.strerror}",
+            hint="Run the command again: the consent must be given once more.",
         ) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         out.writelines(f"{name} = {value}\n" for name, value in values.items())

@@ -22,7 +22,7 @@ from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.secrets_file import with_secrets
 from pipedrive_fdw.session.session import Session
 
-SUMMARY = "tell what a token can do: user, plan, budget, tables"
+SUMMARY = "show what a token can do: user, plan, budget, tables"
 DESCRIPTION = """\
 Signs in to a Pipedrive account and tells who the token's user is, the plan's burst limit, what is
 left of the day's API tokens, and which kinds of tables can be read. Nothing is changed."""
@@ -78,7 +78,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
         me = requests.ask(Call(_WHO, _WHO.path)).get("data")
         if not isinstance(me, dict):
             raise ProtocolError(
-                "the account does not say who the user is", hint="Check company_domain and base_url."
+                "the answer does not say who the user is", hint="Check company_domain and base_url."
             )
         for line in _account_lines(me, oauth, session):
             terminal.give(line)

@@ -38,7 +38,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
     checkout = _PACKAGE.parent
     if not (checkout / "tools" / "engine" / "demo.py").exists():
         raise OptionError(
-            "the made-up company comes with the sources, and this is an installed package",
+            "the made-up company is part of the sources, and this is an installed package",
             hint="Name a database that has the tables: --dsn. Or run `make demo` in a checkout.",
         )
     command = [sys.executable, "-m", "tools.engine", "demo"]
@@ -54,7 +54,7 @@ def examples() -> list[Path]:
 
 def _tour(dsn: str, terminal: Terminal) -> int:
     if _psql(dsn, "DO $$ BEGIN PERFORM 'pipedrive.deals'::regclass; END $$;\n"):
-        terminal.say("The tour ends here: psql has said why.")
+        terminal.say("The tour ends here, because of the error that psql has shown.")
         return 1
     failed = 0
     for number, file in enumerate(examples(), 1):
@@ -62,7 +62,7 @@ def _tour(dsn: str, terminal: Terminal) -> int:
         terminal.give(f"\n── {number}/{len(examples())}  {words}\n\n{sql}\n")
         explained = f"EXPLAIN (COSTS OFF) {sql}\n" if sql.upper().startswith("SELECT") else ""
         if _psql(dsn, f"{explained}{sql}\n"):
-            terminal.say("This query did not run: psql has said why. The tour goes on.")
+            terminal.say("This query failed with the error that psql has shown. The tour goes on.")
             failed += 1
     return 1 if failed else 0
 

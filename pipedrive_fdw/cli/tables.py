@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="TABLE", nargs="*", help="these tables alone, with their columns")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument(
-        "--api-version", choices=("v1", "v2"), default="v2", help="as the server's option of this name (v2)"
+        "--api-version",
+        choices=("v1", "v2"),
+        default="v2",
+        help="as the server's option of the same name (default v2)",
     )
 
 

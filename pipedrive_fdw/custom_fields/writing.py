@@ -73,7 +73,7 @@ def changes(
             if change.field not in present and not change.was_set and definitions.gone(change.field):
                 raise WriteError(
                     f"column {change.name(min(change.changed))} cannot be set",
-                    detail="Pipedrive has no such field any more. Nothing was sent for this row.",
+                    detail="Its field was deleted in Pipedrive. Nothing was sent for this row.",
                     hint="Leave it out of the statement; pipedrive.refresh_columns names such columns.",
                 )
             body.update(change.body(definitions))
@@ -140,7 +140,8 @@ class _Change:
         if value is UNREADABLE:
             raise WriteError(
                 f"column {column.name} must be given too",
-                detail="A field is sent with all its parts, and PostgreSQL cannot hold what this one is now.",
+                detail="A field is sent with all its parts, and PostgreSQL cannot hold the present value of "
+                "this one.",
                 hint="Set it in the same statement.",
             )
         try:
@@ -203,8 +204,8 @@ class _Change:
         named = self._id_of(record)
         if {"", ID} <= self.changed and key != named:
             raise WriteError(
-                f"columns {self.name(ID)} and {self.name()} disagree",
-                detail=f"{self.name(ID)} is {key}, {self.name()} names {named}.",
+                f"columns {self.name(ID)} and {self.name()} contradict each other",
+                detail=f"{self.name(ID)} is {key}, but {self.name()} names {named}.",
                 hint=f"Set one of them; {self.name(ID)} is enough.",
             )
         found = key if ID in self.changed else named
@@ -280,7 +281,7 @@ class _Change:
         if inside is not None and inside != text:
             if text is not None and "" in self.changed:
                 raise WriteError(
-                    f"columns {self.name()} and {self.name(PARTS)} disagree",
+                    f"columns {self.name()} and {self.name(PARTS)} contradict each other",
                     detail=f"""{self.name()} is {text!r}, "value" is {inside!r}."""[:300],
                     hint=f"""Leave "value" out of {self.name(PARTS)}.""",
                 )

@@ -32,7 +32,7 @@ def encode_body(encoding: str, body: Any) -> Body:
     if body is None or encoding == "json":
         return None if body is None else orjson.dumps(body), "application/json"
     if not isinstance(body, dict):
-        raise WriteError(f"a body that is sent as {encoding} is a jsonb object")
+        raise WriteError(f"a body that is sent as {encoding} must be a jsonb object")
     if encoding == "form":
         texts = {name: form_text(value) for name, value in body.items()}
         return urlencode(texts).encode(), "application/x-www-form-urlencoded"
@@ -64,5 +64,5 @@ def _file(name: str, value: Mapping[str, Any]) -> tuple[str, bytes, str]:
         raise WriteError(
             f"the file {name} cannot be sent",
             detail="Its content is not base64. Nothing was sent.",
-            hint="encode(bytes, 'base64') makes it.",
+            hint="Use encode(bytes, 'base64').",
         ) from None

@@ -55,7 +55,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     except ValueError as error:
         raise WriteError("the request cannot be read", detail=sentences(str(error))) from None
     if not isinstance(request, dict):
-        raise WriteError(f"a request is a jsonb object, and not {beginning(text, _SHOWN)}")
+        raise WriteError(f"a request must be a jsonb object, and is {beginning(text, _SHOWN)}")
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     if "copies" in request:

@@ -91,7 +91,7 @@ def _canonical(codec: Codec, raw: Any) -> Any:
 def _sure_place(table: Table, elements: Elements, old: Row) -> int:
     place = place_of(table, elements, old)
     if place is None:
-        raise WriteError(f"the element of {table.name} no longer exists")
+        raise WriteError(f"this element of {table.name} no longer exists")
     return place
 
 

@@ -91,8 +91,8 @@ def _segment(name: str, value: str) -> str:
     except ValueError as error:
         raise PlanError(
             f"the {name} {beginning(value, _SHOWN)!r} cannot be part of the address of a request",
-            detail=sentences(f"It would name a part of the path: {error}"),
-            hint="No record of Pipedrive has such a key; leave it out by a condition.",
+            detail=sentences(f"It would be a part of the path: {error}"),
+            hint="No record of Pipedrive has such a key. Exclude it by a condition.",
         ) from None
     return quote(value, safe="")
 

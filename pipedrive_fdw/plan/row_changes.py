@@ -106,7 +106,7 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
     fixed = [n for n in changed if not _settable(table, n)]
     if fixed:
         settable = [c.name for c in table.columns if c.update]
-        way_out = f"Columns that can be: {', '.join(settable)}."
+        way_out = f"Columns that can be changed: {', '.join(settable)}."
         meant = _meanings(table, fixed)
         raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", meant, way_out)
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
@@ -207,7 +207,7 @@ def sent(table: Table, column: Column, value: Any) -> Any:
     if value is UNREADABLE:
         raise WriteError(
             f"column {column.name} of {table.name} must be given too",
-            detail="Pipedrive wants its value again, and PostgreSQL cannot hold the one that it has.",
+            detail="Pipedrive needs its value with every change, and PostgreSQL cannot hold the present one.",
             hint="Set it in the same statement.",
         )
     try:
@@ -233,7 +233,7 @@ def sent(table: Table, column: Column, value: Any) -> Any:
 def _single(values: list[Any]) -> Any:
     """The one element of *values*, None where there is none. Raises ValueError for several."""
     if len(values) > 1:
-        raise ValueError("this version of the API takes one element alone")
+        raise ValueError("this version of the API accepts only one element")
     return values[0] if values else None
 
 

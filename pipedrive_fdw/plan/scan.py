@@ -292,7 +292,7 @@ class _Builder:
         found = parents_of_records(self.table, self.predicates, self.settings)
         if found is None and parent.guarded:
             raise PlanError(
-                f"{self.table.name} is read for one {parent.table[:-1]} at a time",
+                f"{self.table.name} can only be read for given {parent.table}",
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )

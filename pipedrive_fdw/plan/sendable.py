@@ -89,9 +89,10 @@ def check_compared(table: Table, compared: frozenset[str], predicates: Predicate
     if unknown and not predicates.impossible:
         name = unknown[0]
         raise PlanError(
-            f"{table.name}.{name} has no value here to be compared",
-            detail="It selects what Pipedrive gives, and no record shows it: a row has it where the query "
-            "names its value, or where a join looks rows up by it.",
+            f"{table.name}.{name} cannot be compared here",
+            detail="It only selects rows, and no record contains it. A row shows its value if the query "
+            "names it, "
+            "or if a join looks rows up by it.",
             hint=f"Name its value: {name} = …. For a join by {name}: SET enable_hashjoin = off; "
             "SET enable_mergejoin = off.",
         )
@@ -108,7 +109,7 @@ def check_selected(table: Table, listing: Listing, predicates: Predicates, sent:
         wanted = " AND ".join(f"{f.column} = …{hint}" for f, hint in zip(missing, hints))
         raise PlanError(
             f"{table.name} is computed for values that the query must name",
-            detail=f"Pipedrive computes its rows for each {' and '.join(table.selecting)}.",
+            detail=f"Pipedrive computes its rows for given values of {' and '.join(table.selecting)}.",
             hint=f"Add WHERE {wanted}.",
         )
     alone = [f.column for f in listing.filters if f.alone and f.column in sent]
@@ -117,7 +118,7 @@ def check_selected(table: Table, listing: Listing, predicates: Predicates, sent:
     if alone and unheard:
         raise PlanError(
             f"{table.name} cannot be selected by {alone[0]} and {', '.join(unheard)}",
-            detail=f"Pipedrive may ignore {', '.join(unheard)} where {alone[0]} is given.",
+            detail=f"Pipedrive may ignore {', '.join(unheard)} if {alone[0]} is given.",
             hint=f"Leave {alone[0]} or the others out of the WHERE.",
         )
 

@@ -137,7 +137,7 @@ def _check_address(requests: RequestScope) -> None:
     try:
         requests.ask(Call(_WHO, _WHO.path))
     except NotFoundError as error:
-        error.hint = "Check company_domain and base_url: no account answers there."
+        error.hint = "Check company_domain and base_url: there is no account at this address."
         raise
 
 

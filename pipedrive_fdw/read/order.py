@@ -125,8 +125,8 @@ def in_order(run: Iterable[Keyed], order: tuple[Order, ...], table: Table) -> It
             names = ", ".join(one.column for one in order)
             raise ProtocolError(
                 f"a list of {table.name} is not in the order of {names} that it was asked for",
-                detail="PostgreSQL was promised this order and would not sort again.",
-                hint="Try again. ORDER BY an expression of it is sorted by PostgreSQL.",
+                detail="PostgreSQL relies on this order and would not sort again.",
+                hint="Try again. If it does not help, ORDER BY an expression: PostgreSQL sorts that itself.",
             )
         before = key
         yield key, found
@@ -227,9 +227,10 @@ class BothEnds:
                 continue
             if key is None:
                 raise ProtocolError(
-                    "a list has records without a value among the others",
-                    detail="It is sorted by that value, and the other records without one came at its end.",
-                    hint="Try again. ORDER BY an expression of the column is sorted by PostgreSQL.",
+                    "a sorted list has a record without a value between others",
+                    detail="The others without a value were at its end, so its order is not reliable.",
+                    hint="Try again. If it does not help, ORDER BY an expression: PostgreSQL sorts that "
+                    "itself.",
                 )
             yield key, pair
 

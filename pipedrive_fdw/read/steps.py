@@ -172,7 +172,7 @@ class Steps:
         if loaded is None:
             raise ProtocolError(
                 f"a record of {step.walk.table.name} has no key",
-                detail=f"So its {self._table.name} cannot be asked for.",
+                detail=f"So its {self._table.name} cannot be requested.",
                 hint="Try again.",
             )
         return codec.parse(loaded)

@@ -44,7 +44,7 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
     if isinstance(error, (AccessError, NotFoundError)):
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
         error.sqlstate = AccessError.sqlstate
-        error.hint = sentences(f"{table.name}: {_wanted(error, table)}", "The other tables go on working")
+        error.hint = sentences(f"{table.name}: {_wanted(error, table)}", "Other tables are not affected")
     return error
 
 
@@ -55,7 +55,11 @@ def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str
         what = "What the row refers to does not exist" if inserts else "The record no longer exists"
         error.hint = f"{what}: it was deleted or merged, or the token's user may not see it."
     elif isinstance(error, (AccessError, NotFoundError)):
-        archived = f"If what it belongs to is archived: {way_out}" if way_out and error.status == 403 else ""
+        archived = (
+            f"If the record that it belongs to is archived: {way_out}"
+            if way_out and error.status == 403
+            else ""
+        )
         error.hint = sentences(f"{table.name}: {_wanted(error, table, 'change')}", archived)
     return error
 
@@ -64,9 +68,9 @@ def _wanted(error: ApiError, table: Table, right: str = "see") -> str:
     if table.needs:
         return table.needs
     if is_gone(error) and V1_TABLES.get(table.name) is table:
-        return "Pipedrive offers version 1 of it no more; the option api_version 'v2' of the server reads it"
+        return "Pipedrive no longer offers version 1 of it; set the server's option api_version to 'v2'"
     if isinstance(error, NotFoundError) and names_record(error):
-        return "what the query names, such as a filter_id, is not there or not for the token's user"
+        return "what the query names, such as a filter_id, does not exist or the token's user may not see it"
     if isinstance(error, NotFoundError):
         return "check company_domain and base_url, and what the account's plan includes"
     return f"the token's user must be allowed to {right} it"

@@ -201,7 +201,7 @@ class RequestScope:
             return answer
         except PipedriveError as error:
             if isinstance(error, Cancelled) and op.method != "GET" and self.spent.requests > before:
-                error.detail = f"{op.method} {path} had been sent: it may have been done in Pipedrive."
+                error.detail = f"{op.method} {path} was already sent, so Pipedrive may have done it."
             outcome = _outcome(error)
             raise
         finally:
@@ -305,7 +305,7 @@ class RequestScope:
                 envelope = parse_json(result.body)
             except ValueError:  # it was read before it was kept
                 raise ProtocolError(
-                    "an answer in the cache that sessions share is damaged", hint="Try again."
+                    "an answer in the cache of all sessions is damaged", hint="Try again."
                 ) from None
         if result.epoch is not None:
             self.session.memory.put(call.key, result.body, result.packed, result.epoch)

@@ -70,7 +70,7 @@ def _text(path: str) -> str:
         raise OptionError(
             f"the secrets_file {path} cannot be opened",
             detail=getattr(error, "strerror", None) or "",
-            hint="It must lie on the database server, and the server's operating system user must be able to "
+            hint="It must be on the database server, and the server's operating system user must be able to "
             "read it.",
         ) from None
     try:
@@ -94,5 +94,5 @@ def _check(path: str, found: os.stat_result) -> None:
     if found.st_mode & 0o077:
         raise OptionError(
             f"the secrets_file {path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})",
-            hint="chmod 600, and make new secrets in Pipedrive if others may have read these.",
+            hint="Run chmod 600 on it, and create new secrets in Pipedrive if others may have read these.",
         )

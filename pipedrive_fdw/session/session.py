@@ -116,8 +116,8 @@ class Session:
             raise BudgetError(
                 f"the statement would spend more than {guards.most} API tokens",
                 detail=f"It has spent {planned}; the next request costs {tokens}.",
-                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}. Where "
-                "server or table have the option max_tokens_per_query, no session can set more than that.",
+                hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}. If the "
+                "server or the table has the option max_tokens_per_query, a session cannot exceed it.",
             )
         if guards.reserve:
             self._check_reserve(tokens, guards.reserve)
@@ -131,6 +131,6 @@ class Session:
         raise BudgetError(
             f"only {left} API tokens of the day are left, and {reserve} are reserved",
             detail=f"The next request costs {tokens}. The budget is {told}.",
-            hint="Wait for the reset, or SET pipedrive.reserve_tokens = 0. Where server or table have the "
-            "option reserve_tokens, no session can set less than that.",
+            hint="Wait for the reset, or SET pipedrive.reserve_tokens = 0. If the server or the table has "
+            "the option reserve_tokens, a session cannot go below it.",
         )

@@ -69,7 +69,7 @@ def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:
                 hint=sentences(
                     did_you_mean(source, known),
                     f"Its columns are: {', '.join(known)}",
-                    "To call one by another name: ALTER FOREIGN TABLE … "
+                    "To give one another name: ALTER FOREIGN TABLE … "
                     "ALTER COLUMN name OPTIONS (ADD column 'name'), and then RENAME COLUMN",
                 ),
             )
@@ -95,7 +95,7 @@ def _codec(table: Table, definition: ColumnDefinition) -> Codec:
     except ValueError as error:
         raise OptionError(
             f"column {definition.column_name} of {table.name}: {error}",
-            hint=f"The types are: {', '.join(sorted(CODECS))}; a domain over one of them is not.",
+            hint=f"The types are: {', '.join(sorted(CODECS))}. Domains are not supported.",
         ) from None
 
 

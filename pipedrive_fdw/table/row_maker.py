@@ -229,7 +229,8 @@ class RowMaker:
             raise DataError(
                 f"a record of {self.binding.table.name} is not an object",
                 detail=f"It is {quoted(record)}.",
-                hint="Try again. If that does not help, Pipedrive answers in a form that is not known here.",
+                hint="Try again. If that does not help, Pipedrive answers in a form that pipedrive_fdw does "
+                "not know.",
             )
         row: Row = []
         odd = []

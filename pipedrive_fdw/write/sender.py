@@ -137,7 +137,7 @@ class Sender:
             raise WriteError(
                 f"rows of {self.table.name} were not deleted: {', '.join(left)}",
                 detail=f"Deleted with the same request: {', '.join(k for k in ids if k in gone) or 'none'}.",
-                hint="Look whether they are still there.",
+                hint="Check whether they still exist.",
             )
         return [key_of(self.table, change, {}) for change in changes]
 
@@ -171,7 +171,7 @@ class Sender:
         if not isinstance(name, (int, str)):
             raise WriteError(
                 f"this row of {self.table.name} cannot be changed",
-                detail=f"Pipedrive names it by {op.named_by}, and does not show that.",
+                detail=f"Pipedrive identifies it by {op.named_by}, which its answer does not contain.",
             )
         return replace(change, path=fill(op.path, {**write.row, op.placeholders[-1]: name}))
 

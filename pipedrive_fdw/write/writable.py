@@ -32,8 +32,8 @@ def check_identity(table: str, identity: str | None) -> None:
     if identity:
         raise IdentityError(
             f"rows of {table} cannot be found by {identity}",
-            detail="It is the same for all rows of a foreign table.",
-            hint="Name the rows by their key.",
+            detail="It has the same value in all rows of a foreign table.",
+            hint="Select the rows by their key.",
         )
 
 
@@ -50,7 +50,7 @@ def check_writable(bound: BoundTable, verb: str) -> None:
     if waits_for_commit(bound.options) and prepared not in (None, "0"):
         raise WriteError(
             "write_mode 'commit' cannot be used where max_prepared_transactions is above 0",
-            detail="PREPARE TRANSACTION would keep the writes that wait for COMMIT, and never send them.",
+            detail="After PREPARE TRANSACTION, the writes that wait for COMMIT would never be sent.",
             hint="Set max_prepared_transactions to 0, or write_mode to 'immediate'.",
         )
     check_possible(table, verb)

@@ -10,7 +10,7 @@ DO $begin$
 BEGIN
     IF getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'pipedrive option: the encoding of this database is %, and must be UTF8', getdatabaseencoding()
-              USING HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0',
+              USING HINT = 'Use a database made by CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.',
                     ERRCODE = 'feature_not_supported';
     END IF;
 END

@@ -20,7 +20,7 @@ BEGIN
                     ERRCODE = 'undefined_object';
     ELSIF cardinality(servers) > 1 THEN
         RAISE EXCEPTION 'pipedrive option: there are several servers of Pipedrive: %', array_to_string(names, ', ')
-              USING HINT = format('Say which by the last argument: server => %L', names[1]),
+              USING HINT = format('Name one in the last argument: server => %L', names[1]),
                     ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN servers[1];
@@ -93,7 +93,8 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF missing > 0 THEN
-        RAISE EXCEPTION 'pipedrive write: % needs %', procedure, arguments USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'pipedrive write: % needs %', procedure, arguments
+              USING DETAIL = 'A required argument is NULL. Nothing was sent.', ERRCODE = 'null_value_not_allowed';
     END IF;
 END
 $function$;
@@ -114,8 +115,9 @@ BEGIN
         IF answer ->> 'status' = 'completed' THEN
             RETURN answer;
         ELSIF answer ->> 'status' IN ('failed', 'rejected') THEN
-            RAISE EXCEPTION 'pipedrive write: the conversion %', answer ->> 'status' USING DETAIL = answer::text,
-                  ERRCODE = 'fdw_error';
+            RAISE EXCEPTION 'pipedrive write: Pipedrive reports that the conversion %',
+                            CASE answer ->> 'status' WHEN 'failed' THEN 'has failed' ELSE 'was rejected' END
+                  USING DETAIL = answer::text, ERRCODE = 'fdw_error';
         END IF;
         PERFORM pg_sleep(pause);
         pause := least(pause * 2, 5);

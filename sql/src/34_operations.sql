@@ -54,7 +54,7 @@ BEGIN
         RETURN pipedrive_internal.send(server, 'PUT', format('/v1/projects/%s/plan/activities/%s', project_id, item_id),
                                        body => place);
     END IF;
-    RAISE EXCEPTION 'pipedrive write: item_type is task or activity, and not %', item_type
+    RAISE EXCEPTION 'pipedrive write: item_type must be task or activity, and is %', item_type
           USING ERRCODE = 'invalid_parameter_value';
 END
 $function$;

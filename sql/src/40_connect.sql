@@ -33,7 +33,7 @@ BEGIN
                'secrets_file', secrets_file)));
     IF for_mapping IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: connect needs the credential of a Pipedrive user'
-              USING HINT = 'api_token => ..., or secrets_file => ..., or mapping_options => with client_id, '
+              USING HINT = 'Give api_token => ..., or secrets_file => ..., or mapping_options => ... with client_id, '
                            'client_secret and refresh_token.',
                     ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -47,8 +47,8 @@ BEGIN
                                 more = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
         RAISE EXCEPTION USING
             ERRCODE = state, MESSAGE = words,
-            DETAIL = coalesce(nullif(more, ''), format('The server %I and its user mapping were to be made.', server)),
-            HINT = coalesce(nullif(advice, ''), 'Nothing was made; pipedrive.connect can be called again.');
+            DETAIL = coalesce(nullif(more, ''), format('This happened while the server %I and its user mapping were created.', server)),
+            HINT = coalesce(nullif(advice, ''), 'Nothing was created. Correct this and call pipedrive.connect again.');
     END;
     IF to_regnamespace(quote_ident(schema)) IS NULL THEN
         EXECUTE format('CREATE SCHEMA %I', schema);

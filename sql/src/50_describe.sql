@@ -62,7 +62,8 @@ DECLARE
 BEGIN
     IF number = 0 THEN
         RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
-              USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...', ERRCODE = 'undefined_table';
+              USING HINT = 'Name the schema of an import. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ... makes '
+                           'one.', ERRCODE = 'undefined_table';
     END IF;
     RETURN number;
 END

@@ -31,8 +31,8 @@ BEGIN
     END IF;
     target := format('pg_temp.%I', known.source);
     IF to_regclass(target) IS NOT NULL THEN
-        RAISE EXCEPTION 'pipedrive option: the temporary table % is in the way', known.source
-              USING HINT = 'Drop it, or use another session.', ERRCODE = 'duplicate_table';
+        RAISE EXCEPTION 'pipedrive option: there is a temporary table % already', known.source
+              USING HINT = 'This name is needed for a moment. Drop the table, or use another session.', ERRCODE = 'duplicate_table';
     END IF;
 
     -- A list of fields that cannot be read must not look like fields that are gone.
@@ -48,8 +48,8 @@ BEGIN
          ORDER BY o.position
     LOOP
         IF change.kind IS NULL THEN
-            RAISE NOTICE '%', format('column %I of %s reads NULL: its field is gone', change.name, known.name)
-                  USING HINT = format('If nothing needs it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
+            RAISE NOTICE '%', format('column %I of %s reads NULL now, because its field was deleted in Pipedrive', change.name, known.name)
+                  USING HINT = format('If nothing uses it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
                                       known.name, change.name);
             CONTINUE;
         END IF;

@@ -109,9 +109,9 @@ BEGIN
         SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
          WHERE r.ev_class = there AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation)
     THEN
-        RAISE EXCEPTION 'pipedrive option: % is in the way', target
+        RAISE EXCEPTION 'pipedrive option: % exists already', target
               USING DETAIL = format('It is not a view of %s.', relation::regclass),
-                    HINT = 'Name another schema: target => ''...''. Or drop it.', ERRCODE = 'duplicate_table';
+                    HINT = 'Name another schema: target => ''...''. Or drop what is there.', ERRCODE = 'duplicate_table';
     END IF;
     BEGIN
         EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', target, query);
@@ -157,8 +157,8 @@ BEGIN
               USING HINT = 'Name the schema of an import, or that of a copy.', ERRCODE = 'undefined_table';
     ELSIF target IS NULL OR target = schema THEN
         RAISE EXCEPTION 'pipedrive option: the views need a schema of their own'
-              USING DETAIL = format('Schema %I holds the tables, whose names the views have.', schema),
-                    HINT = 'Name another one, which is made if it is not there: target => ''bi''.',
+              USING DETAIL = format('Schema %I contains the tables, and the views have the same names.', schema),
+                    HINT = 'Name another schema, like target => ''bi''. It is created if it does not exist.',
                     ERRCODE = 'invalid_parameter_value';
     ELSIF role IS NOT NULL AND to_regrole(quote_ident(role)) IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: there is no role "%"', role

@@ -20,8 +20,8 @@ BEGIN
         IF made.is_ours AND made.wrapper IS NULL THEN
             EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', made.name, 'pipedrive_fdw.PipedriveFdw');
         ELSIF NOT made.is_ours AND made.wrapper LIKE 'pipedrive\_fdw%' THEN
-            RAISE EXCEPTION 'pipedrive option: the server % is one of FOREIGN DATA WRAPPER %', made.name, made.of
-                  USING HINT = format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the '
+            RAISE EXCEPTION 'pipedrive option: the server % was created with FOREIGN DATA WRAPPER %', made.name, made.of
+                  USING HINT = format('Use CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the '
                                       'option wrapper.', made.name),
                         ERRCODE = 'fdw_invalid_option_name';
         END IF;
@@ -88,7 +88,7 @@ BEGIN
         LOAD 'MODULE_PATHNAME';
     END IF;
 EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'pipedrive state: files of the user mappings that are dropped are not removed'
+    RAISE WARNING 'pipedrive state: the files of dropped user mappings could not be removed'
           USING DETAIL = sqlerrm;
 END
 $function$;

@@ -65,7 +65,8 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted) THEN
         RAISE EXCEPTION 'pipedrive copy: schema "%" has no table of Pipedrive', schema
-              USING HINT = 'IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ...', ERRCODE = 'undefined_table';
+              USING HINT = 'Name the schema of an import. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ... makes '
+                           'one.', ERRCODE = 'undefined_table';
     END IF;
     SELECT n.name INTO trouble FROM unnest(tables || except_tables) AS n (name)
      WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.name = n.name);
@@ -89,10 +90,10 @@ BEGIN
                         WHERE k.schema = to_regnamespace(quote_ident(target)) AND k.table_name = w.parent
                           AND k.server = w.server);
     IF FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: a copy of % needs one of %', trouble.name, trouble.parent
-              USING DETAIL = format('Rows of %s are read for the rows of %s that have changed.',
+        RAISE EXCEPTION 'pipedrive copy: a copy of % needs a copy of %', trouble.name, trouble.parent
+              USING DETAIL = format('A run reads the rows of %s that belong to changed rows of %s.',
                                     trouble.name, trouble.parent),
-                    HINT = format('Name %s, too, or leave %s out.', trouble.parent, trouble.name),
+                    HINT = format('Name %s as well, or leave %s out.', trouble.parent, trouble.name),
                     ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT w.name INTO trouble FROM pg_temp.pipedrive_wanted w
@@ -100,10 +101,10 @@ BEGIN
        AND NOT EXISTS (SELECT FROM pipedrive_internal.copies c
                         WHERE c.copy = to_regclass(format('%I.%I', target, w.name)) AND c.source = w.source);
     IF FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: %.% is there already and is no copy', quote_ident(target),
+        RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not a copy', quote_ident(target),
                         quote_ident(trouble.name)
-              USING DETAIL = 'Nothing was made.',
-                    HINT = format('Take another schema as the target, or leave the table out: '
+              USING DETAIL = 'Nothing was created.',
+                    HINT = format('Name another schema as the target, or leave the table out: '
                                   'except_tables => ''{%s}''.', trouble.name),
                     ERRCODE = 'duplicate_table';
     END IF;
@@ -235,8 +236,8 @@ BEGIN
            compare_every = CASE WHEN reconcile < '0' THEN c.compare_every ELSE reconcile END
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
-              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;
 END
@@ -255,15 +256,15 @@ DECLARE
 BEGIN
     IF NOT pipedrive_internal.keeps(new_table) THEN
         RAISE EXCEPTION 'pipedrive copy: % does not belong to %', new_table, quote_ident(current_user)
-              USING ERRCODE = 'insufficient_privilege';
+              USING HINT = 'Call this as the owner of both tables.', ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE pipedrive_internal.copies c
        SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table")
     RETURNING c.history INTO history;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
-              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;
     UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";

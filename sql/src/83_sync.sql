@@ -72,13 +72,13 @@ BEGIN
                      AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
                 ELSE k.copy = "table" END;
     IF "table" IS NOT NULL AND found IS NULL THEN
-        RAISE EXCEPTION 'pipedrive copy: % is no copy that % keeps', "table", quote_ident(current_user)
-              USING HINT = 'SELECT * FROM pipedrive.sync_status shows those that there are.',
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+              USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     ELSIF keeper <> current_user THEN
         RAISE EXCEPTION 'pipedrive copy: % belongs to %', "table", quote_ident(keeper)
-              USING DETAIL = 'A run has the rights of its role, and what belongs to others could make use of them.',
-                    HINT = format('SET ROLE %I; and try again.', keeper), ERRCODE = 'insufficient_privilege';
+              USING DETAIL = 'A run has the rights of its role, and triggers on a table of another role could misuse them.',
+                    HINT = format('SET ROLE %I; then call sync again.', keeper), ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN coalesce(found, '{}');
 END
@@ -399,7 +399,7 @@ DECLARE
     parents bigint;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
-        RAISE WARNING 'pipedrive copy: % is left out, because another session is bringing it up to date', "copy";
+        RAISE WARNING 'pipedrive copy: % is skipped, because another session is updating it', "copy";
         RETURN false;
     END IF;
     SELECT k.server, k.table_name, k.schema, k.owner INTO source
@@ -444,8 +444,8 @@ BEGIN
          WHERE k.table_name = declared.parent AND k.server = source.server AND k.schema = source.schema
            AND k.owner = source.owner;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % beside it', copied.copy, declared.parent
-                  USING HINT = format('SELECT pipedrive.mirror(...) makes it anew, in the same schema; or DROP TABLE %s;',
+            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema', copied.copy, declared.parent
+                  USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
                                       copied.copy),
                         ERRCODE = 'undefined_table';
         END IF;
@@ -523,9 +523,9 @@ BEGIN
       FROM pipedrive_internal.sync_log l
      WHERE l.run = sync_ended.run AND l.state IS NOT NULL;
     IF failures.number > 0 THEN
-        RAISE EXCEPTION 'pipedrive copy: % of the tables could not be brought up to date', failures.number
+        RAISE EXCEPTION 'pipedrive copy: % of the tables could not be updated', failures.number
               USING DETAIL = failures.texts,
-                    HINT = 'What was read of them, and the other tables, are committed; the next run makes good.',
+                    HINT = 'Everything that was read is committed. The next run tries these tables again.',
                     ERRCODE = failures.state;
     END IF;
 END

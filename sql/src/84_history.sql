@@ -13,9 +13,9 @@ DECLARE
 BEGIN
     SELECT c.history, c.key INTO history, key FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID;
     IF history IS NULL THEN
-        RAISE EXCEPTION 'pipedrive copy: the history of %.% is not known to %', quote_ident(TG_TABLE_SCHEMA),
+        RAISE EXCEPTION 'pipedrive copy: the history of %.% cannot be written by %', quote_ident(TG_TABLE_SCHEMA),
                         quote_ident(TG_TABLE_NAME), quote_ident(current_user)
-              USING DETAIL = 'Only the owner of a copy can change it where its history is kept.',
+              USING DETAIL = 'Only the owner of a copy with a history can change it.',
                     ERRCODE = 'insufficient_privilege';
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
@@ -123,7 +123,7 @@ BEGIN
     SELECT c.history INTO history FROM pipedrive_internal.copies c WHERE c.copy = history_of.copy;
     IF history IS NULL THEN
         RAISE EXCEPTION 'pipedrive copy: % has no history', "copy"
-              USING HINT = 'SELECT pipedrive.mirror(..., history => true) lets it begin.',
+              USING HINT = 'SELECT pipedrive.mirror(..., history => true) starts one.',
                     ERRCODE = 'wrong_object_type';
     END IF;
     RETURN history;
@@ -163,8 +163,8 @@ BEGIN
                   THEN format('0 %s * * *', CASE minutes WHEN 60 THEN '*' ELSE '*/' || minutes / 60 END)
                   WHEN minutes = 1440 THEN '0 3 * * *' END;
     IF times IS NULL THEN
-        RAISE EXCEPTION 'pipedrive copy: cron has no schedule for every %', every
-              USING HINT = 'Minutes that divide an hour, hours that divide a day, or a day.',
+        RAISE EXCEPTION 'pipedrive copy: cron has no schedule for an interval of %', every
+              USING HINT = 'Use minutes that divide an hour, hours that divide a day, or one day.',
                     ERRCODE = 'invalid_parameter_value';
     END IF;
     command := format('psql -X -q -d %s -U %s -c ''CALL pipedrive.sync()''', current_database(), current_user);

@@ -75,8 +75,8 @@ BEGIN
       FROM pipedrive_internal.known_copies k, pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d
      WHERE k.copy = "table";
     IF cardinality(copied.key) <> 1 OR declared.inserted = '{}' THEN
-        RAISE EXCEPTION 'pipedrive copy: rows of % cannot be brought back', "table"
-              USING DETAIL = 'Pipedrive does not make them by themselves, or they are known by their parent.',
+        RAISE EXCEPTION 'pipedrive copy: rows of % cannot be restored', "table"
+              USING DETAIL = 'Pipedrive cannot create them, or they are identified by their parent.',
                     ERRCODE = 'feature_not_supported';
     END IF;
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];

@@ -152,10 +152,10 @@ def _no_connection() -> list[Case]:
 
 def _null() -> list[Case]:
     rule = {"action": "null_data"}
-    reads = [Case(c, ALWAYS, rule, "null where a list belongs", 1) for c in (FIRST, LATER, CHILD, IMPORT)]
+    reads = [Case(c, ALWAYS, rule, "null instead of a list", 1) for c in (FIRST, LATER, CHILD, IMPORT)]
     return [
         *reads,
-        Case(EXTENDED, ALWAYS, rule, "null where a record belongs", 1),
+        Case(EXTENDED, ALWAYS, rule, "null instead of a record", 1),
         Case(INSERT, ALWAYS, rule, "outcome unknown.*does not show the record", 1, written=True),
         Case(UPDATE, ALWAYS, rule),
         Case(DELETE, ALWAYS, rule),
@@ -182,7 +182,7 @@ CASES: Mapping[str, list[Case]] = {
     "burst 429": _burst(),
     "daily 429": _refused({"action": "status", "status": 429, "body": DAILY}, "daily limit"),
     **{
-        str(status): _repeated({"action": "status", "status": status}, f"has a fault \\(status {status}\\)")
+        str(status): _repeated({"action": "status", "status": status}, f"error \\(status {status}\\)")
         for status in (500, 502, 503, 524)
     },
     "Cloudflare 403 HTML": _refused(_HTML, "HTML page"),
@@ -191,8 +191,8 @@ CASES: Mapping[str, list[Case]] = {
     "reset before the body": _repeated({"action": "reset"}, "broke off the connection"),
     "reset in the body": _repeated({"action": "reset", "part": 0.5}, "broke off the connection"),
     "body cut off": _repeated({"action": "cut"}, "broke off the connection"),
-    "truncated JSON": _repeated({"action": "truncate"}, "not whole JSON"),
-    "malformed JSON": _repeated({"action": "malformed"}, "not whole JSON"),
+    "truncated JSON": _repeated({"action": "truncate"}, "not complete JSON"),
+    "malformed JSON": _repeated({"action": "malformed"}, "not complete JSON"),
     "null data": _null(),
     "repeated cursor": _cursor(),
     "60 s silence": _repeated(

@@ -105,7 +105,7 @@ def test_a_project_has_one_person_and_one_organization(account: LiveAccount) -> 
     account.simulator.reset()
     with pytest.raises(psycopg.Error, match="column org_ids of projects cannot be sent") as caught:
         account.run(f"UPDATE projects SET org_ids = '{{2,3}}' WHERE id = {key}")
-    assert "takes one element alone" in str(caught.value.diag.message_detail)
+    assert "accepts only one element" in str(caught.value.diag.message_detail)
     assert {r["method"] for r in account.requests()} == {"GET"}
 
 

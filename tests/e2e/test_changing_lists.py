@@ -212,7 +212,7 @@ MORE = {"pagination": {"start": 0, "limit": 500, "more_items_in_collection": Tru
 @pytest.mark.parametrize("sql", ["SELECT id FROM notes", "SELECT id FROM notes ORDER BY id DESC"])
 def test_null_ends_no_list_by_offset(account: LiveAccount, rule: dict[str, Any], sql: str) -> None:
     account.simulator.faults([rule])
-    with pytest.raises(psycopg.Error, match="pipedrive protocol: GET /api/v1/notes gave n"):
+    with pytest.raises(psycopg.Error, match="pipedrive protocol: GET /api/v1/notes returned n"):
         account.rows(sql)
 
 
@@ -242,5 +242,5 @@ def test_null_is_an_empty_list_where_nothing_is_promised(account: LiveAccount) -
 )
 def test_null_that_promises_more_is_an_error_everywhere(account: LiveAccount, path: str, sql: str) -> None:
     account.simulator.faults([body(path, {"success": True, "data": None, "additional_data": MORE})])
-    with pytest.raises(psycopg.Error, match="null where a list belongs"):
+    with pytest.raises(psycopg.Error, match="null instead of a list"):
         account.rows(sql)

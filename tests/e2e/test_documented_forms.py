@@ -206,7 +206,7 @@ def test_a_404_of_pipedrive_is_believed_where_every_account_has_the_table(server
 @pytest.mark.parametrize(
     ("error", "version", "sql", "hint"),
     [
-        ("Unknown method .", "v1", "WHERE id = 5", "api_version 'v2'"),
+        ("Unknown method .", "v1", "WHERE id = 5", "api_version to 'v2'"),
         ("Unknown method .", "v2", "WHERE id = 5", "base_url"),
         ("Filter not found", "v2", "WHERE filter_id = 5", "filter_id"),
     ],

@@ -174,7 +174,7 @@ WRITES = (
         ),
         (
             f"CREATE SERVER wrong {OURS}, wrapper 'multicorn.ForeignDataWrapper')",
-            "the wrapper is pipedrive_fdw.PipedriveFdw and no other\nLeave the option out",
+            "the option wrapper can only be pipedrive_fdw.PipedriveFdw\nLeave the option out",
         ),
         ("ALTER SERVER pipedrive OPTIONS (ADD narrow 'true')", 'there is no option "narrow" for a server'),
         (
@@ -302,15 +302,17 @@ def test_a_server_of_multicorn_is_refused_with_what_to_type(stages: Extended) ->
     made = "CREATE SERVER former FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper {}, company_domain 'acme')"
     for wrapper in ("'pipedrive_fdw.PipedriveFdw'", "'pipedrive_fdw.fdw.PipedriveFdw'"):
         assert refusal(stages, made.format(wrapper)) == (
-            "pipedrive option: the server former is one of FOREIGN DATA WRAPPER multicorn\n"
-            "CREATE SERVER former FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the option "
+            "pipedrive option: the server former was created with FOREIGN DATA WRAPPER multicorn\n"
+            "Use CREATE SERVER former FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the option "
             "wrapper."
         )
     stages.run(
         "CREATE SERVER others FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'multicorn.ForeignDataWrapper')"
     )
     said = refusal(stages, "ALTER SERVER others OPTIONS (SET wrapper 'pipedrive_fdw.PipedriveFdw')")
-    assert said.startswith("pipedrive option: the server others is one of FOREIGN DATA WRAPPER multicorn\n")
+    assert said.startswith(
+        "pipedrive option: the server others was created with FOREIGN DATA WRAPPER multicorn\n"
+    )
     stages.run("DROP SERVER others")
 
 
@@ -350,7 +352,7 @@ def test_one_that_was_there_before_says_what_to_do(stages: Extended, sql: str, l
             with pytest.raises(psycopg.Error) as caught:
                 session.execute(sql)  # type: ignore[call-overload]
             said = str(caught.value)
-            assert "pipedrive option: the server is one of FOREIGN DATA WRAPPER multicorn" in said
+            assert "pipedrive option: the server was created with FOREIGN DATA WRAPPER multicorn" in said
             assert "CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw" in said
         session.execute("DROP SERVER former CASCADE")
     assert stages.sent() == []
@@ -496,14 +498,14 @@ def test_a_setting_of_a_role_or_database_is_not_ignored(stages: Extended, place:
             "label text",
             'table stages has no column "label"\nIts columns are: id, order_nr, name, is_deleted, '
             "deal_probability, pipeline_id, is_deal_rot_enabled, days_to_rotten, add_time, update_time, "
-            "attrs. To call one by another name: ALTER FOREIGN TABLE … ALTER COLUMN name OPTIONS (ADD column "
+            "attrs. To give one another name: ALTER FOREIGN TABLE … ALTER COLUMN name OPTIONS (ADD column "
             "'name'), and then RENAME COLUMN.",
         ),
         (
             "name made.word",
             "column name of stages: type made.word is not supported\nThe types are: bigint, bigint[], "
-            "boolean, bytea, date, interval, jsonb, numeric, text, text[], time, timestamptz, uuid, uuid[]; "
-            "a domain over one of them is not.",
+            "boolean, bytea, date, interval, jsonb, numeric, text, text[], time, timestamptz, uuid, uuid[]. "
+            "Domains are not supported.",
         ),
     ],
 )

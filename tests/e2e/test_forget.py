@@ -209,7 +209,7 @@ def test_without_the_library_a_mapping_can_be_dropped(server: Server, account: E
         told: list[str] = []
         other.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
         other.execute(DROPS[0])  # type: ignore[arg-type]
-    assert told == ["pipedrive state: files of the user mappings that are dropped are not removed"]
+    assert told == ["pipedrive state: the files of dropped user mappings could not be removed"]
     assert files(server) & kept == kept
     account.run("DROP EXTENSION pipedrive_fdw CASCADE")
 

@@ -114,7 +114,7 @@ def test_an_account_that_takes_no_token_is_asked_twice_and_no_more(account: Live
     account.simulator.faults([{"match": "/stages", "action": "status", "status": 401}])
     error = error_of(account, "SELECT * FROM stages")
     assert error.diag.message_primary == (
-        "pipedrive auth: the access token is not accepted, nor is a new one"
+        "pipedrive auth: neither the access token nor a new one is accepted"
     )
     assert "authorize" in str(error.diag.message_hint)
     assert [r["path"] for r in account.requests()] == ["/api/v2/stages", TOKEN_PATH, "/api/v2/stages"]
@@ -295,7 +295,7 @@ def test_the_server_s_log_holds_no_token_at_its_most_talkative(server: Server, a
             "DROP client_id, DROP client_secret",
             "OAuth needs client_id and client_secret besides refresh_token",
         ),
-        ("ADD api_token 'abcdef'", "the user signs in by api_token and by OAuth"),
+        ("ADD api_token 'abcdef'", "the user mapping has an api_token and OAuth secrets"),
         ("ADD secrets_file '/nowhere'", "the user mapping has a secrets_file and client_id"),
     ],
 )

@@ -106,7 +106,7 @@ def test_an_item_of_a_plan_is_moved(account: LiveAccount, kind: str) -> None:
     call(account, f"set_project_plan_item({project}, '{kind}', {item}, phase_id => 2)")
     where = f"WHERE project_id = {project} AND item_type = '{kind}' AND item_id = {item}"
     assert account.value(f"SELECT phase_id FROM project_plan_items {where}") == 2
-    with pytest.raises(psycopg.Error, match="item_type is task or activity, and not note"):
+    with pytest.raises(psycopg.Error, match="item_type must be task or activity, and is note"):
         call(account, f"set_project_plan_item({project}, 'note', {item}, phase_id => 2)")
 
 
@@ -219,7 +219,7 @@ def test_a_request_sends_lists_and_gives_any_answer(account: LiveAccount) -> Non
     ("arguments", "message"),
     [
         ("body => '{}', encoding => 'xml'", "is not an encoding of a body"),
-        ("body => '[1]', encoding => 'form'", "a body that is sent as form is a jsonb object"),
+        ("body => '[1]', encoding => 'form'", "a body that is sent as form must be a jsonb object"),
         (
             """body => '{"file": {"file_name": "a", "content": "!"}}', encoding => 'multipart'""",
             "the file file cannot be sent",
@@ -271,7 +271,8 @@ def test_a_file_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, loca
     account.simulator.faults([fault])
     try:
         with pytest.raises(
-            psycopg.Error, match="a file is said to be where it is not asked for|status 302|does not"
+            psycopg.Error,
+            match="an address for a file that cannot be used|status 302|does not",
         ):
             account.value(f"SELECT pipedrive.file_content(6, server => '{account.name}')")
         assert len(account.requests()) <= 2

@@ -240,7 +240,7 @@ def test_no_row_is_written_by_a_system_column(account: LiveAccount, verb: str, c
         psycopg.errors.FeatureNotSupported, match="rows of activities cannot be found by"
     ) as caught:
         account.run(f"{verb} {SYSTEM[condition]}")
-    assert caught.value.diag.message_hint == "Name the rows by their key."
+    assert caught.value.diag.message_hint == "Select the rows by their key."
     assert account.requests() == []
 
 

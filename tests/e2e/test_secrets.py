@@ -117,7 +117,8 @@ def test_a_secret_outside_of_the_user_mapping_is_refused(
             "base_url is no option of a table",
         ),
         (
-            "CREATE USER MAPPING FOR CURRENT_USER SERVER account OPTIONS (base_url 'https://elsewhere.example')",
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER account OPTIONS (base_url "
+            "'https://elsewhere.example')",
             "base_url is no option of a user mapping",
         ),
         ("ALTER SERVER account OPTIONS (ADD rows '5')", "rows is no option of a server"),
@@ -128,7 +129,7 @@ def test_an_option_where_it_does_not_belong_is_refused(
 ) -> None:
     error = refused(session, command)
     assert error.diag.message_primary == f"pipedrive option: {message}"
-    assert str(error.diag.message_hint).startswith("It belongs to: ")
+    assert str(error.diag.message_hint).startswith("It is an option of: ")
 
 
 def test_other_wrappers_are_left_alone(session: psycopg.Connection[Any]) -> None:

@@ -222,7 +222,7 @@ def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
     with cancelled_after(waiting, "/deals/1"), pytest.raises(psycopg.Error) as caught:
         waiting.run("COMMIT")
     detail = str(caught.value.diag.message_detail)
-    assert "/deals/2 had been sent: it may have been done in Pipedrive." in detail
+    assert "/deals/2 was already sent, so Pipedrive may have done it." in detail
     assert "1 row is written in Pipedrive for good: deals UPDATE 1." in detail
     assert "2 more were not sent." in detail
 

@@ -455,5 +455,5 @@ def test_a_cancelled_write_says_that_it_may_have_been_done(account: LiveAccount)
     with cancelled_after(account, "/deals/11"), pytest.raises(psycopg.Error) as caught:
         account.run("UPDATE deals SET title = 'cancelled' WHERE id IN (11, 12)")
     detail = str(caught.value.diag.message_detail)
-    assert "/deals/12 had been sent: it may have been done in Pipedrive." in detail
+    assert "/deals/12 was already sent, so Pipedrive may have done it." in detail
     assert "1 row is written in Pipedrive for good: deals UPDATE 11." in detail

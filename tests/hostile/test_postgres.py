@@ -282,7 +282,7 @@ def test_an_odd_token_is_refused_without_showing_it(loud: tuple[Server, LiveAcco
             account.rows("SELECT id FROM persons")
         texts = texts_of(caught.value)
         assert 'option "api_token" cannot be ***' in texts[0]
-        assert "copy it once more" in texts[2]
+        assert "copy it again" in texts[2]
         shown = " ".join((*texts, server.log_since(begin)))
         assert TOKEN[:16] not in shown and TOKEN[16:] not in shown
     finally:

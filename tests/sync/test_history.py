@@ -211,7 +211,7 @@ def test_every_value_that_can_be_given_is_brought_back(copied: Copied, change: s
 def test_what_cannot_be_brought_back_is_said(copied: Copied) -> None:
     copied.mirror(["users", "deals", "deal_followers"], ", history => true")
     copied.sync()
-    with pytest.raises(psycopg.Error, match="rows of crm.deal_followers cannot be brought back"):
+    with pytest.raises(psycopg.Error, match="rows of crm.deal_followers cannot be restored"):
         restored(copied, "deal_followers", copied.value("SELECT now()"))
     copied.simulator.change([{"method": "DELETE", "path": "deals/5"}])
     moment = copied.value("SELECT clock_timestamp()")

@@ -32,7 +32,7 @@ def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) ->
     told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm')")
     assert (told.sqlstate, told.message_primary) == (
         "42P07",
-        "pipedrive copy: crm.deals is there already and is no copy",
+        "pipedrive copy: crm.deals exists already and is not a copy",
     )
     assert copied.rows("SELECT * FROM crm.deals") == [(1,)]
     assert copied.tables() == []
@@ -55,8 +55,8 @@ def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) ->
         ),
         ("'pipedrive', 'crm', tables => '{api_usage}'", "api_usage cannot be copied"),
         ("'pipedrive', 'crm', tables => '{deal_changes}'", "deal_changes cannot be copied"),
-        ("'pipedrive', 'crm', tables => '{deal_products}'", "a copy of deal_products needs one of deals"),
-        ("'pipedrive', 'pipedrive', tables => '{deals}'", "pipedrive.deals is there already and is no copy"),
+        ("'pipedrive', 'crm', tables => '{deal_products}'", "a copy of deal_products needs a copy of deals"),
+        ("'pipedrive', 'pipedrive', tables => '{deals}'", "pipedrive.deals exists already and is not a copy"),
     ],
 )
 def test_what_cannot_be_copied_is_refused(copied: Copied, arguments: str, words: str) -> None:
@@ -90,7 +90,7 @@ def test_a_failing_table_is_named_and_the_others_go_on(copied: Copied) -> None:
     copied.mirror(["stages", "deals", "persons"])
     copied.simulator.faults([{"match": "/persons", "action": "status", "status": 402}])
     told = fails(copied, "CALL pipedrive.sync()")
-    assert told.message_primary == "pipedrive copy: 1 of the tables could not be brought up to date"
+    assert told.message_primary == "pipedrive copy: 1 of the tables could not be updated"
     assert (told.message_detail or "").startswith("crm.persons: pipedrive access:")
     assert copied.value("SELECT error FROM pipedrive.sync_status WHERE \"table\" = 'crm.persons'::regclass")
     copied.simulator.faults([])
@@ -211,9 +211,7 @@ def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
         told: list[str] = []
         copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
         copied.sync()
-        assert told == [
-            "pipedrive copy: crm.deals is left out, because another session is bringing it up to date"
-        ]
+        assert told == ["pipedrive copy: crm.deals is skipped, because another session is updating it"]
     assert copied.value("SELECT count(*) FROM crm.deals") == 0
     copied.sync()
     assert copied.different() == {}
@@ -273,7 +271,7 @@ def test_a_parent_whose_copy_was_dropped_is_named(copied: Copied) -> None:
     told = fails(copied, "CALL pipedrive.sync(reconcile => true)")
     assert (
         told.message_detail
-        == "crm.deal_products: pipedrive copy: crm.deal_products needs a copy of deals beside it"
+        == "crm.deal_products: pipedrive copy: crm.deal_products needs a copy of deals in the same schema"
     )
     copied.mirror(["deals"])
     copied.sync(more=", reconcile => true")

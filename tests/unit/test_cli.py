@@ -139,7 +139,11 @@ def test_check_by_a_file_leaves_the_environment_s_secrets_alone(simulator: Simul
         (["--base-url", "URL"], {}, "Set PIPEDRIVE_API_TOKEN"),
         ([], {"PIPEDRIVE_API_TOKEN": "wr0ng-token"}, "Set PIPEDRIVE_COMPANY_DOMAIN"),
         (["--base-url", "URL", "--secrets-file", "/nowhere"], {}, "secrets_file /nowhere cannot be opened"),
-        (["--base-url", "URL"], {"PIPEDRIVE_API_TOKEN": "wr0ng-token", **OAUTH}, "by api_token and by OAuth"),
+        (
+            ["--base-url", "URL"],
+            {"PIPEDRIVE_API_TOKEN": "wr0ng-token", **OAUTH},
+            "an api_token and OAuth secrets",
+        ),
     ],
 )
 def test_check_says_in_plain_words_what_does_not_work(
@@ -300,7 +304,7 @@ def test_a_code_that_is_refused_is_a_plain_error(simulator: Simulator) -> None:
     assert consent.visit(f"{consent.callback}?code=wrong&state={state[1]}") == 200
     consent.end()
     assert (consent.code, consent.out.getvalue()) == (1, "")
-    assert "the code of the consent is not accepted" in consent.err.getvalue()
+    assert "the authorization code is not accepted" in consent.err.getvalue()
 
 
 def test_tables_lists_the_catalogue() -> None:

@@ -120,10 +120,10 @@ def test_a_refresh_is_asked_for_again_and_a_code_never_is() -> None:
         ),
         # An error that a scan would take for a record that may not be seen must not come from here
         ((403, {"error": "no"}), AuthError, "the refresh token is not accepted"),
-        ((404, {"error": "no"}), ProtocolError, "the OAuth address gives no tokens"),
+        ((404, {"error": "no"}), ProtocolError, "there is no token endpoint"),
         ((429, {"error": "no"}), ApiError, "tokens"),
-        ((200, {"success": True}), ProtocolError, "the token endpoint gave no access token"),
-        ((200, b'{"access_token": "cut-of'), ProtocolError, "the token endpoint gave no access token"),
+        ((200, {"success": True}), ProtocolError, "the token endpoint returned no access token"),
+        ((200, b'{"access_token": "cut-of'), ProtocolError, "the token endpoint returned no access token"),
         ((302, b""), ProtocolError, "redirect"),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else None,

@@ -225,7 +225,7 @@ def test_without_a_way_past_the_memory_a_list_that_changes_is_an_error() -> None
     next(found)
     asked = api.requests
     api.rows = {n: {"id": n, "size": 0} for n in range(30, 60)}
-    with pytest.raises(ProtocolError, match="changes while it is read"):
+    with pytest.raises(ProtocolError, match="changes too much while it is read"):
         for _ in range(100):
             next(found)
             api.rows = {n: {"id": n, "size": 0} for n in range(60 + api.requests, 99 + api.requests)}
@@ -267,7 +267,7 @@ def test_null_is_no_first_page_where_more_is_promised(paging: str) -> None:
         {"additional_data": {"pagination": {"next_start": 2}}},
         {"additional_data": {"next_cursor": "x"}},
     ):
-        with pytest.raises(ProtocolError, match="null where a list belongs"):
+        with pytest.raises(ProtocolError, match="null instead of a list"):
             list(pages(answers({"data": None, **more}), replace(NOTES, paging=paging), (), WHERE))
 
 
@@ -277,11 +277,11 @@ def test_null_is_no_first_page_where_more_is_promised(paging: str) -> None:
 @pytest.mark.parametrize("declared", [True, False])
 def test_null_ends_no_list_that_has_begun(null: Record, declared: bool) -> None:
     listing, api = replace(NOTES, null_is_empty=declared), answers(TWO, null)
-    with pytest.raises(ProtocolError, match="null where a list belongs"):
+    with pytest.raises(ProtocolError, match="null instead of a list"):
         list(pages(api, listing, (("limit", "2"),), WHERE, api))
     cursor = replace(NOTES, paging=CURSOR, null_is_empty=declared)
     first = {"data": [{"id": 1}], "additional_data": {"next_cursor": "x"}}
-    with pytest.raises(ProtocolError, match="null where a list belongs"):
+    with pytest.raises(ProtocolError, match="null instead of a list"):
         list(pages(answers(first, null), cursor, (), WHERE))
 
 
@@ -292,7 +292,7 @@ def test_null_beyond_the_end_of_a_list_that_became_shorter_is_no_fault() -> None
 
 
 def test_an_empty_page_that_promises_more_is_an_error() -> None:
-    with pytest.raises(ProtocolError, match="no record and says that there are more"):
+    with pytest.raises(ProtocolError, match="no records and says that there are more"):
         list(pages(answers({"data": [], **said(True)}), NOTES, (("limit", "2"),), WHERE))
 
 

@@ -96,7 +96,7 @@ def test_the_file_stands_for_the_options(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({}, "no API token is known for this user"),
-        ({"api_token": "a-token", **OAUTH}, "the user signs in by api_token and by OAuth"),
+        ({"api_token": "a-token", **OAUTH}, "the user mapping has an api_token and OAuth secrets"),
         ({"client_id": "the-id"}, "OAuth needs client_secret and refresh_token besides client_id"),
         ({"secrets_file": "/a", "api_token": "a-token"}, "the user mapping has a secrets_file and api_token"),
         ({"secrets_file": "relative"}, "option \"secrets_file\" cannot be 'relative'"),

@@ -129,4 +129,4 @@ def test_the_hint_says_that_there_is_a_ceiling(account: Ground) -> None:
     account.admin.execute("ALTER SERVER pipedrive OPTIONS (ADD max_tokens_per_query '30')")
     with pytest.raises(psycopg.Error, match="would spend more than 30 API tokens") as caught:
         account.attacker().execute(FOLLOWERS)  # type: ignore[arg-type]
-    assert "no session can set more than that" in str(caught.value.diag.message_hint)
+    assert "a session cannot exceed it" in str(caught.value.diag.message_hint)
