@@ -51,7 +51,7 @@ FILTERS = Table(
             insert=True,
             required=True,
         ),
-        Column("temporary_flag", "boolean", "Whether it is a passing one."),
+        Column("temporary_flag", "boolean", "Whether it is temporary."),
         ref("user_id", "users", "The user who owns it."),
         ADD_TIME,
         UPDATE_TIME,
@@ -104,8 +104,8 @@ GOALS = Table(
             Column("type", "jsonb", "What is counted.", required=True, shape=_GOAL_TYPE),
             Column("assignee", "jsonb", "Whose goal it is.", required=True, shape=_ASSIGNEE),
             Column("interval", "text", "weekly, monthly, quarterly or yearly.", required=True),
-            Column("duration", "jsonb", "From when to when.", required=True, shape=_DURATION),
-            Column("expected_outcome", "jsonb", "What is to be reached.", required=True, shape=_OUTCOME),
+            Column("duration", "jsonb", "The period.", required=True, shape=_DURATION),
+            Column("expected_outcome", "jsonb", "The target.", required=True, shape=_OUTCOME),
         ),
         Column("is_active", "boolean", "Whether it is active."),
         Column("report_ids", "text[]", "Reports that show it."),
@@ -141,7 +141,7 @@ WEBHOOKS = Table(
         ref("user_id", "users", "The user whose rights decide what is sent.", insert=True),
         Column("event_action", "text", "create, change, delete or *.", insert=True, required=True),
         Column("event_object", "text", "deal, person, …, or *.", insert=True, required=True),
-        Column("subscription_url", "text", "Address that is called.", insert=True, required=True),
+        Column("subscription_url", "text", "Address that Pipedrive calls.", insert=True, required=True),
         Column("version", "text", "1.0 or 2.0.", insert=True),
         Column("is_active", "boolean", "Whether it is active."),
         ADD_TIME,
@@ -175,7 +175,7 @@ USER_CONNECTIONS = Table(
 
 BILLING_ADDONS = Table(
     name="billing_addons",
-    doc="Add-ons that the company has; attrs has whatever is told of each.",
+    doc="Add-ons that the company has; attrs contains everything that Pipedrive says about each.",
     columns=(Column("code", "text", "Code of the add-on."),),
     listings=(
         Listing("/billing/subscriptions/addons", tokens=20, version=1, paging=NONE, null_is_empty=True),

@@ -53,7 +53,7 @@ def _changes(what: str, column: str, table: str) -> Table:
 def _follower_changes(what: str, column: str, table: str) -> Table:
     return _history(
         f"{what}_follower_changes",
-        f"Who began or ceased to follow {what}s",
+        f"Who started or stopped following {what}s",
         parent(column, table, f"The {what}."),
         (
             Column("action", "text", "What was done."),

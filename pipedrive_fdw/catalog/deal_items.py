@@ -25,7 +25,7 @@ DEAL_PRODUCTS = Table(
     columns=(
         ID,
         _DEAL,
-        Column("sum", "numeric", "Price of all, discount taken off."),
+        Column("sum", "numeric", "Price of all units after the discount."),
         *writable(Column("tax", "numeric", "Tax in percent.")),
         Column("name", "text", "Name of the product."),
         *writable(
@@ -41,9 +41,9 @@ DEAL_PRODUCTS = Table(
             Column("discount", "numeric", "Discount, as discount_type says."),
             Column("discount_type", "text", "percentage or amount."),
             Column("quantity", "numeric", "Quantity.", required=True),
-            Column("item_price", "numeric", "Price of one.", required=True),
+            Column("item_price", "numeric", "Price of one unit.", required=True),
             Column("tax_method", "text", "exclusive, inclusive or none."),
-            Column("is_enabled", "boolean", "Whether it counts."),
+            Column("is_enabled", "boolean", "Whether the product is enabled for the deal."),
             Column(
                 "billing_frequency",
                 "text",

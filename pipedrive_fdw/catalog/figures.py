@@ -87,8 +87,8 @@ DEAL_TIMELINE = Table(
         _USER,
         _PIPELINE,
         FILTER_ID,
-        Column("period_start", "timestamptz", "Begin of the period."),
-        Column("period_end", "timestamptz", "Its last second."),
+        Column("period_start", "timestamptz", "Start of the period."),
+        Column("period_end", "timestamptz", "Last second of the period."),
         *(
             Column(f"totals_{name}", kind, doc, source=f"totals.{name}")
             for name, (kind, doc) in _TOTALS.items()

@@ -7,9 +7,7 @@ from dataclasses import replace
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, change, parent, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Parent, Table
 
-_NEEDS = (
-    "the token needs the OAuth scope mail:read or mail:full; only the mailbox of its own user can be seen"
-)
+_NEEDS = "the token needs the OAuth scope mail:read or mail:full, and shows only the mailbox of its own user"
 FOLDERS = ("inbox", "drafts", "sent", "archive")
 
 

@@ -164,7 +164,7 @@ _ACTIVITY = ref(
 
 _PARTICIPANT = writable(
     ref("person_id", "persons", "The person.", required=True),
-    Column("primary", "boolean", "Whether the activity stands with this person.", single=True),
+    Column("primary", "boolean", "Whether this is the primary participant.", single=True),
 )
 _ATTENDEE = writable(
     Column("email", "text", "E-mail address.", required=True),

@@ -80,7 +80,7 @@ _SETTINGS = (
         for kind, many in _KINDS.items()
     ),
     *(
-        Column(f"{kind}_access_level", "bigint", f"Access to {many}; the default role alone has one.")
+        Column(f"{kind}_access_level", "bigint", f"Access to {many}; only the default role has it.")
         for kind, many in _KINDS.items()
         if kind != "lead"
     ),

@@ -37,7 +37,7 @@ SUBSCRIPTIONS = Table(
         Column(
             "effective_date",
             "date",
-            "From when an UPDATE holds; only written, and needed there.",
+            "Date from which an UPDATE applies; only written, and required there.",
             update=True,
             source="-",
         ),

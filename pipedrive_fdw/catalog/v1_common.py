@@ -89,4 +89,4 @@ def absent(names: str) -> dict[str, str]:
 
 def dropped(names: str) -> dict[str, str]:
     """The properties that version 2 has no more; attrs shows them."""
-    return dict.fromkeys(names.split(), "version 2 has it no more; it stands in attrs")
+    return dict.fromkeys(names.split(), "version 2 no longer has it; attrs contains it")
