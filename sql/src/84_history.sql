@@ -174,10 +174,15 @@ BEGIN
     RETURN NEXT '# Or a line of crontab:';
     RETURN NEXT format('%s %s', times, command);
     RETURN NEXT '# Or a timer of systemd, pipedrive-sync.timer:';
-    RETURN NEXT format('[Timer]%1$sOnUnitActiveSec=%2$smin%1$sOnBootSec=%2$smin%1$s[Install]%1$sWantedBy=timers.target',
-                       E'\n', minutes);
+    RETURN NEXT '[Timer]';
+    RETURN NEXT format('OnUnitActiveSec=%smin', minutes);
+    RETURN NEXT format('OnBootSec=%smin', minutes);
+    RETURN NEXT '[Install]';
+    RETURN NEXT 'WantedBy=timers.target';
     RETURN NEXT '# and pipedrive-sync.service:';
-    RETURN NEXT format('[Service]%sType=oneshot%sExecStart=%s', E'\n', E'\n', command);
+    RETURN NEXT '[Service]';
+    RETURN NEXT 'Type=oneshot';
+    RETURN NEXT format('ExecStart=%s', command);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.schedule(interval) IS

@@ -85,6 +85,30 @@ def test_a_logical_subscriber_equals_the_copy(server: Server, tmp_path: Path) ->
         copied.run(f"DROP DATABASE {far}")
 
 
+def test_a_schedule_is_made_of_single_lines(server: Server) -> None:
+    """psql shows a row of several lines with a plus sign after each, which nobody wants in a file."""
+    with Copied(server, deals=5) as copied:
+        lines = [line for (line,) in copied.rows("SELECT * FROM pipedrive.schedule('15 minutes')")]
+        database, role = copied.rows("SELECT current_database()::text, current_user::text")[0]
+    command = f"psql -X -q -d {database} -U {role} -c 'CALL pipedrive.sync()'"
+    assert lines == [
+        "-- With pg_cron:",
+        f"SELECT cron.schedule('pipedrive {database}', '*/15 * * * *', 'CALL pipedrive.sync()');",
+        "# Or a line of crontab:",
+        f"*/15 * * * * {command}",
+        "# Or a timer of systemd, pipedrive-sync.timer:",
+        "[Timer]",
+        "OnUnitActiveSec=15min",
+        "OnBootSec=15min",
+        "[Install]",
+        "WantedBy=timers.target",
+        "# and pipedrive-sync.service:",
+        "[Service]",
+        "Type=oneshot",
+        f"ExecStart={command}",
+    ]
+
+
 def test_pg_cron_runs_it(server: Server) -> None:
     if not server.psql().query("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_cron'"):
         pytest.skip("this server has no pg_cron")
