@@ -146,7 +146,7 @@ def superset() -> dict[str, Any]:
         "metadata.yaml": {"version": "1.0.0", "type": "Dashboard", "timestamp": "2026-01-01T00:00:00+00:00"},
         _DATABASE: {
             "database_name": TITLE,
-            "sqlalchemy_uri": "postgresql+psycopg2://bi_reader@localhost:5432/postgres",
+            "sqlalchemy_uri": "postgresql+psycopg2://bi_reader:XXXXXXXXXX@localhost:5432/postgres",
             "cache_timeout": 300,
             "expose_in_sqllab": True,
             "allow_run_async": False,

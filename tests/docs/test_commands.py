@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def _of(pattern: str) -> list[str]:
 MAKE, OWN = r"^(PG_CONFIG=\S+ )?make ", r"^python -m pipedrive_fdw"
 DUMP, DOCKER = r"^pg_(dump|restore)", r"^(POSTGRES_PASSWORD=\S+ )?docker(-compose)? "
 DBT = r"^(PG\w+=\S+ )*dbt "
+SUPERSET = r"^(python3 -m venv ~/superset$|~/superset/bin/pip |export PATH=~/superset/bin:|superset )"
+ZIP = r"^python3 -m zipfile "
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def _make(folder: Path, *arguments: str, typed: str = "SELECT 1;\n") -> subproce
 
 
 def test_every_command_has_a_test() -> None:
-    known = [line for pattern in (MAKE, OWN, DUMP, DOCKER, DBT) for line in _of(pattern)]
+    known = [line for pattern in (MAKE, OWN, DUMP, DOCKER, DBT, SUPERSET, ZIP) for line in _of(pattern)]
     assert [line for line in commands() if line not in known] == []
 
 
@@ -168,3 +171,26 @@ def test_dbt_commands_name_folders_that_are_there(line: str) -> None:
     """What they do is run by `make examples`."""
     for folder in re.findall(r"--\w+-dir (\S+)", line):
         assert (ROOT / folder / "dbt_project.yml").is_file()
+
+
+@pytest.mark.parametrize("line", _of(SUPERSET))
+def test_superset_commands_are_those_of_its_test(line: str) -> None:
+    """What they do is run by `make examples`, but for the names of the user."""
+    for file in re.findall(r"--requirement (\S+)", line):
+        assert (ROOT / file).is_file()
+    if line.startswith("superset "):
+        words = ", ".join(
+            f'"{word}"' for word in re.findall(r"^superset (\w+(?: [a-z][\w-]*)?)", line)[0].split()
+        )
+        assert words in (ROOT / "examples" / "test_superset.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", _of(ZIP))
+def test_the_archive_has_one_folder_with_what_superset_reads(line: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples" / "superset", tmp_path / "examples" / "superset")
+    subprocess.run([sys.executable, *line.split()[1:]], cwd=tmp_path, check=True, timeout=60)  # noqa: S603
+    with zipfile.ZipFile(tmp_path / "pipedrive.zip") as packed:
+        names = packed.namelist()
+    assert {name.split("/")[0] for name in names} == {"superset"}
+    assert "superset/metadata.yaml" in names
+    assert "superset/databases/pipedrive.yaml" in names
