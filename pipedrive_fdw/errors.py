@@ -2,21 +2,21 @@
 
     PipedriveError            message, detail, hint; ``word`` stands first in the message
     ├── OptionError           a server, mapping, table or column option is wrong
-    │   ├── SettingError      the session has a setting that there is not
-    │   ├── RightError        who gives it has not the right to
-    │   └── CredentialError   there is nothing to sign in with
+    │   ├── SettingError      the session has a setting that does not exist
+    │   ├── RightError        the role may not give this option
+    │   └── CredentialError   no usable credential is known
     ├── CatalogError          a declaration of this package is wrong (a programming error)
     ├── PlanError             the statement cannot be answered as asked
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
     ├── DataError             a value cannot be converted between Pipedrive and PostgreSQL
-    ├── WriteError            a write that was refused before any request
-    │   └── IdentityError     it does not name the rows by their key
+    ├── WriteError            a write that is refused before any request
+    │   └── IdentityError     the statement does not select the rows by their key
     ├── ApiError              the API answered with an error; ``status`` is set
     │   ├── AuthError         401: the credential is not accepted
     │   ├── AccessError       402, 403, 410, 415: plan, add-on, scope or right is missing, or the API is gone
     │   ├── NotFoundError     404 with Pipedrive's own JSON
-    │   ├── BurstLimitError   429 of the two-second window, after the waits were used up
-    │   └── DailyLimitError   429 of the day's tokens
+    │   ├── BurstLimitError   429: too many requests in two seconds, even after waiting
+    │   └── DailyLimitError   429: the day's tokens are used up
     ├── ProtocolError         the answer is not what is documented: HTML, cut, malformed, null, repeated
     ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
     │   └── OutcomeUnknownError  a write whose answer was lost

@@ -116,7 +116,7 @@ class ScanPlanner:
         yield from explain_plan(plan, verbose, self._unsorted(plan, request))
         yield from labels_note(plan, bound.binding, bound.filled(request), bound.options)
         if self._prefetches(plan):
-            yield "With it go the next keys that the statement has read, where they cost less together"
+            yield "The next keys of the statement are looked up with it if that costs less"
         use = LEDGER.find(number)
         if use is not None:
             yield from explain_actual(use.spent, use.rows)
