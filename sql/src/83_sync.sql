@@ -333,6 +333,29 @@ COMMENT ON FUNCTION pipedrive_internal.sync_passed_over(regclass) IS
     'The parents whose rows could not be read since it was called last: Pipedrive refused them, or told that there is '
     'no such parent.';
 
+CREATE FUNCTION pipedrive_internal.sync_witnesses(
+    "copy" regclass, hanging name, parent_copy regclass, parent_key name, parents text[])
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    found text[];
+BEGIN
+    -- By chance, so that the next run asks others
+    EXECUTE format(
+        'SELECT ARRAY(SELECT p.key FROM (SELECT %1$I::text AS key FROM %2$s) p '
+        'LEFT JOIN (SELECT DISTINCT %3$I::text AS key FROM %4$s) has_rows ON has_rows.key = p.key '
+        'WHERE p.key <> ALL ($1) AND NOT EXISTS (SELECT FROM pipedrive_internal.pending refused '
+        'WHERE refused.copy = $2 AND refused.key = p.key AND refused.tried IS NOT NULL) '
+        'ORDER BY has_rows.key IS NULL, random() LIMIT 3)',
+        parent_key, parent_copy, hanging, "copy") INTO found USING parents, "copy";
+    RETURN found;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_witnesses(regclass, name, regclass, name, text[]) IS
+    'A few parents other than these, which tell whether a copy can be read at all: first those that have rows in it.';
+
 CREATE FUNCTION pipedrive_internal.sync_parents(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, parent_copy regclass, parent_key name,
     parent_column name, step integer)
@@ -348,6 +371,7 @@ DECLARE
     hanging name := copied.columns ->> parent_column;
     within text;
     asked name;
+    witnesses text[];
     number bigint;
     counts bigint[];
 BEGIN
@@ -360,8 +384,21 @@ BEGIN
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
-    number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
-                                                   ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+    LOOP
+        BEGIN
+            number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                           ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+            EXIT;
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- Each of these parents refuses. Whether the whole table is refused, others tell.
+            IF witnesses IS NOT NULL OR pipedrive_internal.sync_passed_over(copied.copy) = '{}' THEN
+                RAISE;
+            END IF;
+            witnesses := pipedrive_internal.sync_witnesses(copied.copy, hanging, parent_copy, parent_key, parents);
+            parents := parents || witnesses;
+            living := living || witnesses;
+        END;
+    END LOOP;
     -- That a parent has nothing any more is believed when two runs are told so.
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT %1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)', hanging,
                    copied.copy, ARRAY(SELECT unnest(pipedrive_internal.sync_passed_over(copied.copy))
@@ -378,7 +415,8 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
     pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
     'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
-    'Those of a parent that is there and does not answer stay until the next run has tried it once more.';
+    'Those of a parent that is there and does not answer stay until the next run has tried it once more. When none of '
+    'them answers and neither do others, it is an error.';
 
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)
