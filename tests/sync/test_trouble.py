@@ -431,6 +431,14 @@ def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
         copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
+def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
+    refused = copied.rows(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'pipedrive_internal'::regnamespace "
+        "AND p.proname LIKE 'sync%' AND NOT has_function_privilege('public', p.oid, 'EXECUTE')"
+    )
+    assert refused == []
+
+
 def test_a_superuser_does_not_run_what_belongs_to_others(copied: Copied) -> None:
     copied.run("DROP ROLE IF EXISTS trap; CREATE ROLE trap")
     try:
