@@ -329,8 +329,9 @@ def test_a_partitioned_copy_is_kept_like_any_other(copied: Copied) -> None:
 def known_to_the_planner(copied: Copied, table: str) -> Any:
     """How many different values of its key the planner's statistics see in a copy; None without any."""
     found = copied.rows(
-        "SELECT CASE WHEN s.n_distinct < 0 THEN round(-s.n_distinct * k.reltuples) ELSE s.n_distinct END::integer "
-        "FROM pg_stats s, pg_class k WHERE s.schemaname = 'crm' AND s.attname = 'id' "
+        "SELECT CASE WHEN s.n_distinct < 0 THEN round(-s.n_distinct * k.reltuples) "
+        "ELSE s.n_distinct END::integer FROM pg_stats s, pg_class k "
+        "WHERE s.schemaname = 'crm' AND s.attname = 'id' "
         f"AND s.tablename = '{table}' AND k.oid = 'crm.{table}'::regclass"
     )
     return found[0][0] if found else None
@@ -367,5 +368,7 @@ def test_the_planner_knows_a_partitioned_copy(copied: Copied) -> None:
         "SELECT pipedrive.replace_copy('crm.plain', 'crm.deals'); DROP TABLE crm.plain; COMMIT"
     )
     copied.sync()
-    seen = copied.rows("SELECT tablename FROM pg_stats WHERE schemaname = 'crm' AND attname = 'id' ORDER BY 1")
+    seen = copied.rows(
+        "SELECT tablename FROM pg_stats WHERE schemaname = 'crm' AND attname = 'id' ORDER BY 1"
+    )
     assert seen == [("deals",), ("one",), ("two",)]

@@ -433,8 +433,9 @@ def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
 
 def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
     refused = copied.rows(
-        "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'pipedrive_internal'::regnamespace "
-        "AND p.proname LIKE 'sync%' AND NOT has_function_privilege('public', p.oid, 'EXECUTE')"
+        "SELECT p.oid::regprocedure::text FROM pg_proc p "
+        "WHERE p.pronamespace = 'pipedrive_internal'::regnamespace AND p.proname LIKE 'sync%' "
+        "AND NOT has_function_privilege('public', p.oid, 'EXECUTE')"
     )
     assert refused == []
 
