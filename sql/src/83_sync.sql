@@ -127,8 +127,9 @@ BEGIN
                    (SELECT string_agg(format('%I AS %I', s.source_name, s.name), ', ')
                       FROM pipedrive_internal.copied_columns(copied) s), copied.source, condition);
     GET DIAGNOSTICS number = ROW_COUNT;
-    IF number > 1000 THEN
-        ANALYZE pg_temp.pipedrive_fresh;
+    IF number > 1000 AND copied.key <> '{}' THEN
+        EXECUTE format('ANALYZE pg_temp.pipedrive_fresh (%s)',
+                       (SELECT string_agg(quote_ident(k), ', ') FROM unnest(copied.key) k));
     END IF;
     RETURN number;
 END
@@ -172,15 +173,19 @@ BEGIN
            max(format(', %I DESC NULLS LAST', s.name)) FILTER (WHERE s.identity = 'update_time') AS newest
       INTO kept
       FROM pipedrive_internal.copied_columns(copied) s;
-    -- A list that changes while it is read can show a record twice. The newest one counts.
+    -- A list that changes while it is read can show a record twice. The newest one counts. To sort keys is quick,
+    -- to sort rows is not.
     EXECUTE format(
-        'WITH fresh AS (SELECT DISTINCT ON (%1$s) %2$s FROM pg_temp.pipedrive_fresh ORDER BY %1$s%3$s), '
-        'stored AS (INSERT INTO %4$s AS c (%2$s) SELECT %2$s FROM fresh '
-        'ON CONFLICT (%1$s) DO UPDATE SET %5$s WHERE ROW(%6$s) IS DISTINCT FROM ROW(%7$s) RETURNING c.%8$I), '
+        'DELETE FROM pg_temp.pipedrive_fresh WHERE ctid = ANY (ARRAY(SELECT place FROM (SELECT ctid, '
+        'row_number() OVER (PARTITION BY %1$s ORDER BY %1$s%2$s) FROM pg_temp.pipedrive_fresh) AS f (place, number) '
+        'WHERE number > 1))', kept.key, kept.newest);
+    EXECUTE format(
+        'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
+        'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
         'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-        'SELECT child, s.%8$I FROM stored s, unnest($1) child ON CONFLICT DO NOTHING) '
+        'SELECT child, s.%7$I FROM stored s, unnest($1) child ON CONFLICT DO NOTHING) '
         'SELECT count(*) FROM stored',
-        kept.key, kept.columns, kept.newest, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
+        kept.key, kept.columns, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
         INTO written USING children;
     IF within IS NOT NULL THEN
         EXECUTE format(
@@ -333,6 +338,29 @@ COMMENT ON FUNCTION pipedrive_internal.sync_passed_over(regclass) IS
     'The parents whose rows could not be read since it was called last: Pipedrive refused them, or told that there is '
     'no such parent.';
 
+CREATE FUNCTION pipedrive_internal.sync_witnesses(
+    "copy" regclass, hanging name, parent_copy regclass, parent_key name, parents text[])
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    found text[];
+BEGIN
+    -- By chance, so that the next run asks others
+    EXECUTE format(
+        'SELECT ARRAY(SELECT p.key FROM (SELECT %1$I::text AS key FROM %2$s) p '
+        'LEFT JOIN (SELECT DISTINCT %3$I::text AS key FROM %4$s) has_rows ON has_rows.key = p.key '
+        'WHERE p.key <> ALL ($1) AND NOT EXISTS (SELECT FROM pipedrive_internal.pending refused '
+        'WHERE refused.copy = $2 AND refused.key = p.key AND refused.tried IS NOT NULL) '
+        'ORDER BY has_rows.key IS NULL, random() LIMIT 3)',
+        parent_key, parent_copy, hanging, "copy") INTO found USING parents, "copy";
+    RETURN found;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_witnesses(regclass, name, regclass, name, text[]) IS
+    'A few parents other than these, which tell whether a copy can be read at all: first those that have rows in it.';
+
 CREATE FUNCTION pipedrive_internal.sync_parents(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, parent_copy regclass, parent_key name,
     parent_column name, step integer)
@@ -348,6 +376,7 @@ DECLARE
     hanging name := copied.columns ->> parent_column;
     within text;
     asked name;
+    witnesses text[];
     number bigint;
     counts bigint[];
 BEGIN
@@ -360,8 +389,21 @@ BEGIN
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
-    number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
-                                                   ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+    LOOP
+        BEGIN
+            number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                           ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+            EXIT;
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- Each of these parents refuses. Whether the whole table is refused, others tell.
+            IF witnesses IS NOT NULL OR pipedrive_internal.sync_passed_over(copied.copy) = '{}' THEN
+                RAISE;
+            END IF;
+            witnesses := pipedrive_internal.sync_witnesses(copied.copy, hanging, parent_copy, parent_key, parents);
+            parents := parents || witnesses;
+            living := living || witnesses;
+        END;
+    END LOOP;
     -- That a parent has nothing any more is believed when two runs are told so.
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT %1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)', hanging,
                    copied.copy, ARRAY(SELECT unnest(pipedrive_internal.sync_passed_over(copied.copy))
@@ -378,7 +420,31 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
     pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
     'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
-    'Those of a parent that is there and does not answer stay until the next run has tried it once more.';
+    'Those of a parent that is there and does not answer stay until the next run has tried it once more. When none of '
+    'them answers and neither do others, it is an error.';
+
+CREATE FUNCTION pipedrive_internal.sync_analyze("copy" regclass, run timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    changed bigint;
+    known real;
+BEGIN
+    SELECT sum(l.written + l.deleted) INTO changed
+      FROM pipedrive_internal.sync_log l WHERE l.copy = sync_analyze.copy AND l.run = sync_analyze.run;
+    SELECT sum(greatest(k.reltuples, 0)) INTO known
+      FROM pg_class k
+     WHERE k.oid = "copy" OR k.oid IN (SELECT p.relid FROM pg_partition_tree("copy") p);
+    -- Autovacuum does the same, but a while later, and not for partitioned tables.
+    IF changed > 0 AND (known = 0 OR changed > 50 + known / 10) THEN
+        EXECUTE format('ANALYZE %s', "copy");
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_analyze(regclass, timestamptz) IS
+    'Gathers the planner''s statistics of a copy when a run has loaded it, or changed more than a tenth of it.';
 
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)
@@ -412,6 +478,7 @@ BEGIN
     action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
     IF action IS NULL THEN
         UPDATE pipedrive_internal.copies c SET synced = clock_timestamp(), error = NULL WHERE c.copy = copied.copy;
+        PERFORM pipedrive_internal.sync_analyze(copied.copy, run);
         RETURN false;
     ELSIF action = 'begin' THEN
         UPDATE pipedrive_internal.copies c SET attempted = run WHERE c.copy = copied.copy;

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
+from tests.bench import copies
 from tests.bench.baselines import DEALS, RemoteSimulator, bare_loop, make_constant_rows, window_seconds
 from tests.bench.clock import Taken, cpu_of, median, middle
 from tests.bench.report import Line, Report
@@ -19,12 +20,13 @@ from tests.live import LiveAccount
 from tests.simulator import Simulator
 from tools.engine import Server
 
-_PARTS = ("scans", "latency", "fan_outs", "sessions")
+_PARTS = ("scans", "latency", "fan_outs", "sessions", "copies")
 _LATENCY = 100
 _SESSIONS, _PLANS = 9, 100
 _PARENTS = 500
 _COMPANY = 526  # deals of a company of which so many are neither archived nor deleted
 _BURSTS = (20, 40, 120, 480)
+_BUFFERS = "512MB"  # the tables of a copy fit into it
 _FOUR = "id, title, value, add_time"
 _WHOLE = "SELECT count(t) FROM (SELECT * FROM {} OFFSET 0) t"
 _SOME = "SELECT count(t) FROM (SELECT {} FROM {} OFFSET 0) t"
@@ -148,28 +150,34 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=20_000)
     parser.add_argument("--fields", type=int, default=20, help="custom fields beside those of every company")
     parser.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--copied", type=int, default=100_000, help="deals of the company that is copied")
     parser.add_argument("--bursts", nargs="*", type=int, default=_BURSTS, help="windows of the fan-outs")
     parser.add_argument("--only", nargs="*", default=_PARTS, choices=_PARTS)
     parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.json"
     )
     chosen = parser.parse_args()
-    with Server() as server:
+    with Server(settings={"shared_buffers": _BUFFERS}) as server:
         report = Report(server.engine.kind, server.engine.version, chosen.deals, chosen.times)
         print(report.head(), flush=True)
         lines: list[Line] = []
         if {"scans", "latency", "sessions"} & set(chosen.only):
-            lines += measured(server, chosen, chosen.deals, [one for one in chosen.only if one != "fan_outs"])
+            others = [one for one in chosen.only if one not in ("fan_outs", "copies")]
+            lines += measured(server, chosen, chosen.deals, others, chosen.fields)
         if "fan_outs" in chosen.only:
-            lines += measured(server, chosen, _COMPANY, ["fan_outs"])
+            lines += measured(server, chosen, _COMPANY, ["fan_outs"], chosen.fields)
+        if "copies" in chosen.only:
+            lines += measured(server, chosen, chosen.copied, ["copies"])
         if chosen.write:
             report.write(lines, whole=set(chosen.only) == set(_PARTS))
 
 
-def measured(server: Server, chosen: argparse.Namespace, deals: int, only: Sequence[str]) -> list[Line]:
-    """The lines of some measurements on a company of so many *deals*."""
+def measured(
+    server: Server, chosen: argparse.Namespace, deals: int, only: Sequence[str], fields: int = 0
+) -> list[Line]:
+    """The lines of some measurements on a company of so many *deals* and further custom *fields*."""
     options = {"max_tokens_per_query": 10**9}
-    company = {"seed": 1, "deals": deals, "burst": 10**6, "budget": 10**9, "extra_fields": chosen.fields}
+    company = {"seed": 1, "deals": deals, "burst": 10**6, "budget": 10**9, "extra_fields": fields}
     with (
         RemoteSimulator(**company) as simulator,
         LiveAccount(server, cast("Simulator", simulator), options=options) as live,
@@ -185,6 +193,8 @@ def measured(server: Server, chosen: argparse.Namespace, deals: int, only: Seque
             bench.fan_outs(chosen.bursts)
         if "sessions" in only:
             bench.sessions()
+        if "copies" in only:
+            copies.measure(live, deals, chosen.times, bench.add)
         return bench.lines
 
 

@@ -50,7 +50,9 @@ def try_to_sync(copied: Copied, story: Story) -> None:
         ending.cancel()
         ending.join()
     copied.simulator.faults([])
-    copied.connect_anew()
+    # The next run is in the same session, or in one of its own, as a scheduler makes it
+    if ending is not None or story.rng.random() < 0.2:
+        copied.connect_anew()
 
 
 def end(copied: Copied, how: str, pid: int) -> None:

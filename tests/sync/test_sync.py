@@ -324,3 +324,51 @@ def test_a_partitioned_copy_is_kept_like_any_other(copied: Copied) -> None:
     assert (
         0 < copied.value("SELECT count(*) FROM crm.deals_0") < copied.value("SELECT count(*) FROM crm.deals")
     )
+
+
+def known_to_the_planner(copied: Copied, table: str) -> Any:
+    """How many different values of its key the planner's statistics see in a copy; None without any."""
+    found = copied.rows(
+        "SELECT CASE WHEN s.n_distinct < 0 THEN round(-s.n_distinct * k.reltuples) "
+        "ELSE s.n_distinct END::integer FROM pg_stats s, pg_class k "
+        "WHERE s.schemaname = 'crm' AND s.attname = 'id' "
+        f"AND s.tablename = '{table}' AND k.oid = 'crm.{table}'::regclass"
+    )
+    return found[0][0] if found else None
+
+
+def test_the_planner_knows_a_table_that_was_loaded(copied: Copied) -> None:
+    tables = ("stages", "deals", "deal_products", "notes")
+    copied.mirror(tables)
+    assert [known_to_the_planner(copied, table) for table in tables] == [None] * 4
+    copied.sync()
+    counted = [copied.value(f"SELECT count(*) FROM crm.{table}") for table in tables]
+    assert [known_to_the_planner(copied, table) for table in tables] == counted
+    # A few changes are left to autovacuum
+    note = copied.value("SELECT max(id) FROM crm.notes")
+    copied.simulator.change([{"method": "DELETE", "path": f"notes/{note}"}])
+    copied.sync("crm.notes", ", reconcile => true")
+    assert copied.value("SELECT count(*) FROM crm.notes") == counted[3] - 1
+    assert known_to_the_planner(copied, "notes") == counted[3]
+    record = next(iter(copied.simulator.account["notes"]))
+    copied.simulator.change(
+        [{"method": "POST", "path": "notes", "body": {**record, "id": note + n}} for n in range(1, 60)]
+    )
+    copied.sync("crm.notes", ", reconcile => true")
+    assert known_to_the_planner(copied, "notes") == copied.value("SELECT count(*) FROM crm.notes")
+
+
+def test_the_planner_knows_a_partitioned_copy(copied: Copied) -> None:
+    copied.mirror(["deals"])
+    copied.run(
+        "BEGIN; ALTER TABLE crm.deals RENAME TO plain;"
+        "CREATE TABLE crm.deals (LIKE crm.plain, PRIMARY KEY (id)) PARTITION BY HASH (id);"
+        "CREATE TABLE crm.one PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE crm.two PARTITION OF crm.deals FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "SELECT pipedrive.replace_copy('crm.plain', 'crm.deals'); DROP TABLE crm.plain; COMMIT"
+    )
+    copied.sync()
+    seen = copied.rows(
+        "SELECT tablename FROM pg_stats WHERE schemaname = 'crm' AND attname = 'id' ORDER BY 1"
+    )
+    assert seen == [("deals",), ("one",), ("two",)]

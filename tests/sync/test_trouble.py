@@ -163,6 +163,64 @@ def test_that_a_parent_has_nothing_is_believed_when_two_runs_are_told_so(copied:
     assert copied.different() == {}
 
 
+@pytest.mark.parametrize(
+    ("parents", "children", "parent_column", "path"),
+    [("deals", "deal_followers", "deal_id", "followers"), ("notes", "note_comments", "note_id", "comments")],
+)
+def test_a_parent_that_is_refused_alone_does_not_stop_the_table(
+    copied: Copied, parents: str, children: str, parent_column: str, path: str
+) -> None:
+    copied.mirror([parents, children])
+    copied.sync()
+    first = f"SELECT min({parent_column}) FROM crm.{children}"
+    refused = copied.value(first)
+    number = f"SELECT count(*) FROM crm.{children} WHERE {parent_column} = {refused}"
+    before, all_before = copied.value(number), copied.value(f"SELECT count(*) FROM crm.{children}")
+    rule = {"match": f"/{parents}/{refused}/{path}", "action": "status", "status": 403}
+    copied.simulator.faults([rule])
+    time = {"deals": "2026-09-01T12:00:00Z", "notes": "2026-09-01 12:00:00"}[parents]
+    copied.simulator.change(
+        [{"method": "PATCH", "path": f"{parents}/{refused}", "body": {"update_time": time}}]
+    )
+    seen = []
+    for _ in range(3):
+        copied.sync()
+        pending = copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status")
+        seen.append((copied.value(number), pending))
+    assert seen == [(before, 1), (0, 0), (0, 0)]
+    assert copied.value(f"SELECT count(*) FROM crm.{children}") == all_before - before
+    assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
+
+
+def test_a_step_of_a_first_load_that_is_refused_altogether_is_passed_over(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync("crm.deals")
+    refused, _ = followed(copied)
+    copied.run(
+        "UPDATE pipedrive_internal.copies SET compared = now() WHERE copy = 'crm.deal_followers'::regclass;"
+        f"INSERT INTO pipedrive_internal.pending VALUES ('crm.deal_followers', '{refused}')"
+    )
+    copied.simulator.faults([{"match": f"/deals/{refused}/followers", "action": "status", "status": 403}])
+    copied.sync()
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+
+
+def test_the_only_parent_that_is_refused_is_an_error(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, _ = followed(copied)
+    number = followers(copied, refused)
+    copied.run(f"DELETE FROM crm.deals WHERE id <> {refused}")
+    touch(copied, refused)
+    copied.simulator.faults([{"match": "/followers", "action": "status", "status": 403}])
+    for _ in range(2):
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert "deal_followers cannot be read (status 403)" in (told.message_detail or "")
+    assert followers(copied, refused) == number
+
+
 def test_a_refusal_of_all_is_an_error_and_loses_nothing(copied: Copied) -> None:
     copied.mirror(["deals", "deal_followers"])
     copied.sync()
@@ -369,6 +427,15 @@ def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
         assert told == {"not granted": "42501", "another's": "42809", "a row for another's table": "42501"}
     finally:
         copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
+def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
+    refused = copied.rows(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p "
+        "WHERE p.pronamespace = 'pipedrive_internal'::regnamespace AND p.proname LIKE 'sync%' "
+        "AND NOT has_function_privilege('public', p.oid, 'EXECUTE')"
+    )
+    assert refused == []
 
 
 def test_a_superuser_does_not_run_what_belongs_to_others(copied: Copied) -> None:
