@@ -8,7 +8,7 @@ import pytest
 
 from pipedrive_fdw.errors import BudgetError, WriteError
 from pipedrive_fdw.postgres.statement_scope import StatementScope
-from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.write.pending import BulkPart, PendingWrite, RowChange
 from pipedrive_fdw.write.transaction import Transaction, WrittenRow
 
