@@ -160,6 +160,10 @@ def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveE
     sent, and the first error."""
     first = group[0]
     try:
+        first.session.interrupts.check()
+    except Cancelled as cancelled:
+        return (), len(group), cancelled
+    try:
         if len(group) == 1:
             return [first.send()], 0, None
         if first.bulk is not None:

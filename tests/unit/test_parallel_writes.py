@@ -24,7 +24,7 @@ from pipedrive_fdw.session.account_sessions import new_client, new_session, use_
 from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.unit.answers import definitions
 
-LONG = 20.0
+LONG, SHORT = 20.0, 0.3
 LOST = "lost"
 
 
@@ -73,6 +73,12 @@ class Api:
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:
             assert self.changed.wait_for(condition, LONG)
+
+    def stay(self, count: int) -> None:
+        """Waits until *count* requests have come, and whether one more comes than that."""
+        self.wait_for(lambda: len(self.began) >= count)
+        with self.changed:
+            assert not self.changed.wait_for(lambda: len(self.began) > count, SHORT)
 
 
 class Deals:
@@ -142,13 +148,13 @@ def test_without_the_option_one_is_sent_after_the_other() -> None:
 
 
 def test_no_more_are_under_way_than_the_option_parallel_says() -> None:
-    api = Api()
+    api = Api(hold=lambda title: api.stay(1) if title == "1" else None)
     Deals(api, parallel_writes="8", parallel="1").update(*rows(9))
     assert api.most == 1
 
 
 def test_a_second_write_of_a_record_waits_for_the_first() -> None:
-    api = Api(hold=lambda title: api.wait_for(lambda: len(api.began) > 2) if title == "one" else None)
+    api = Api(hold=lambda title: api.stay(3) if title == "one" else None)
     deals = Deals(api, parallel_writes="8", write_mode="commit")
     deals.update((1, "one"), (2, "other"))
     deals.update((3, "third"), (1, "two"), (4, "fourth"))
@@ -160,7 +166,7 @@ def test_a_second_write_of_a_record_waits_for_the_first() -> None:
 
 
 def test_writes_of_another_kind_wait_for_all_before_them() -> None:
-    api = Api(hold=lambda title: api.wait_for(lambda: len(api.began) > 1) if title == "1" else None)
+    api = Api(hold=lambda title: api.stay(2) if title == "1" else None)
     deals = Deals(api, parallel_writes="8", write_mode="commit")
     deals.update(*rows(2))
     deals.update((0, "new"), (0, "new"), verb="INSERT")
