@@ -17,12 +17,16 @@ import pytest
 from pipedrive_fdw.api.limits import Window
 from pipedrive_fdw.api.transport import Exchange, Request, Response
 from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.catalog import TABLES, tables_of
+from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.errors import ApiError, Cancelled, ConnectError, OutcomeUnknownError, PipedriveError
 from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.session.account_sessions import new_client, new_session, use_session
+from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.unit.answers import definitions
+from tools.engine.places import ROOT
 
 LONG, SHORT = 20.0, 0.3
 LOST = "lost"
@@ -319,3 +323,33 @@ def _check_report(
         assert (f"{left} more were not sent" in detail) == bool(left)
         lost = [record for record, title in api.done if failed.get(title) == LOST]
         assert all(f"PATCH …/{record}" in detail for record in lost)
+
+
+# ---- the tables
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("stages", "its records have an order"),
+        ("deal_products", "its rows hang on others"),
+        ("person_emails", "its rows hang on others"),
+        ("deal_field_options", "its rows hang on others"),
+        ("organization_relationships", "its rows hang on others"),
+        ("roles", "it refers to itself"),
+        ("tasks", "it refers to itself"),
+        ("projects", "a row takes several requests"),
+        ("filters", "rows go out together"),
+    ],
+)
+def test_a_table_whose_rows_depend_on_each_other_is_not_declared_independent(table: str, why: str) -> None:
+    changed = {**TABLES, table: TABLES[table].with_changes(independent=True)}
+    assert f"{table}: is not independent, {why}" in validate(changed, frozenset(CODECS))
+
+
+def test_the_documentation_names_the_tables() -> None:
+    for version in ("v1", "v2"):
+        names = sorted(name for name, table in tables_of(version).items() if table.independent)
+        assert f"It holds for {', '.join(names[:-1])} and {names[-1]}." in " ".join(
+            (ROOT / "docs" / "write.md").read_text().split()
+        )
