@@ -464,11 +464,9 @@ def test_nothing_more_is_sent_when_the_session_is_terminated(account: LiveAccoun
 
 
 def test_a_killed_backend_sends_nothing_more_and_the_next_one_goes_on() -> None:
-    with (
-        Server() as own,
-        LiveAccount(own, deals=60, tables=["deals"], options={"parallel_writes": MOST}) as account,
-    ):
-        keys = keys_of(account)
+    options = {"parallel_writes": MOST}
+    with Server() as own, LiveAccount(own, deals=60, tables=["deals"], options=options) as account:
+        keys, other = keys_of(account), account.session()
         account.run("CHECKPOINT")  # so that the tables outlive the crash
         pid = account.value("SELECT pg_backend_pid()")
         with (
@@ -478,21 +476,27 @@ def test_a_killed_backend_sends_nothing_more_and_the_next_one_goes_on() -> None:
             account.run(f"UPDATE deals SET title = 'changed' WHERE {among(keys)}")
         assert {r["path"] for r in writes(account)} == {f"/api/v2/deals/{key}" for key in keys[:10]}
         account.simulator.reset()
-        _connect_again(account)
+        # PostgreSQL ends all sessions, and starts again
+        _try_until(lambda: other.execute("SELECT 1"), fails=True)
+        _try_until(account.connect, fails=False)
         account.run(f"UPDATE deals SET title = 'again' WHERE {among(keys)}")
         assert len(writes(account)) == ROWS
 
 
-def _connect_again(account: LiveAccount) -> None:
-    end = time.monotonic() + 30
-    while True:
+def _try_until(work: Callable[[], Any], fails: bool) -> None:
+    """Does *work* until it *fails* for want of a server, or does not any more."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         try:
-            account.connect()
-            return
-        except psycopg.OperationalError:  # PostgreSQL ends all sessions, and starts again
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+            work()
+        except psycopg.OperationalError:
+            if fails:
+                return
+        else:
+            if not fails:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start again")
 
 
 def test_several_sessions_write_side_by_side(account: LiveAccount) -> None:
