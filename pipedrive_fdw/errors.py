@@ -239,5 +239,11 @@ class StateError(PipedriveError):
 
 
 class Cancelled(PipedriveError):
+    """*arrived* is False when the request that it ends was surely not done."""
+
     word = "cancelled"
     sqlstate = "57014"
+
+    def __init__(self, message: str, detail: str = "", hint: str = "", arrived: bool = True) -> None:
+        super().__init__(message, detail, hint)
+        self.arrived = arrived

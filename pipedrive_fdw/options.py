@@ -174,6 +174,7 @@ class Options:
     write_mode: str = _option(
         "when writes are sent: with each row, or at COMMIT", _ST, choice("immediate", "commit"), "immediate"
     )
+    parallel_writes: int = _option("writes that are under way at once, at most", _ST, number(1, 32), 1)
     updatable: bool = _option("whether rows may be written", _ST, boolean, True)
     log_writes: bool = _option(
         "writes each request that changes data to the server's log", (SERVER,), boolean, False
@@ -202,6 +203,7 @@ OAUTH_ADDRESS = "https://oauth.pipedrive.com"
 SESSION: Mapping[str, Callable[[Any, Any], Any]] = {
     "cache_ttl": min,
     "max_tokens_per_query": min,
+    "parallel_writes": min,
     "reserve_tokens": max,
     "suppress_extended_requests": max,
 }
@@ -373,8 +375,7 @@ def base_url(options: Options) -> str:
     """The address that paths like /api/v2/deals are appended to, unless OAuth gives another."""
     if options.base_url:
         return str(options.base_url)
-    domain = options.company_domain
-    return f"https://{domain}.pipedrive.com" if domain else ANY_COMPANY
+    return f"https://{options.company_domain}.pipedrive.com" if options.company_domain else ANY_COMPANY
 
 
 def account_identity(options: Options) -> tuple[str, ...]:

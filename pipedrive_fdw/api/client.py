@@ -213,15 +213,15 @@ class Client:
             return Answer({}, content.headers, content.body)
 
     def _turn(self, request: Request, exchange: Exchange, spent: Spent) -> Turn:
-        """Waits until the request may leave. Raises Cancelled when its exchange is given up before."""
+        """Waits until the request may leave. Raises Cancelled when its exchange is stopped before."""
         turn = self.limits.take(_is_search(request), exchange)
-        while turn.wait:
+        while turn.wait and not exchange.stopped:
             spent.wait(turn.wait)
             self._sleep(turn.wait, exchange)
-            if exchange.aborted:
-                self.limits.give_back(turn)
-                raise Cancelled("the statement has ended")
-            turn = self.limits.confirm(turn, exchange)
+            turn = turn if exchange.stopped else self.limits.confirm(turn, exchange)
+        if exchange.stopped:
+            self.limits.give_back(turn)
+            raise Cancelled("the statement has ended", arrived=False)
         return turn
 
     def _attempt(self, request: Request, tokens: int, exchange: Exchange, spent: Spent, file: bool) -> Any:

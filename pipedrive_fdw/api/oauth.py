@@ -384,7 +384,7 @@ def _until(done: Callable[[], bool], exchange: Exchange) -> None:
     """Waits until *done*, in a thread that sends. Raises Cancelled when *exchange* is given up."""
     while True:
         if exchange.aborted:
-            raise Cancelled("the statement has ended")
+            raise Cancelled("the statement has ended", arrived=False)
         if done():
             return
         time.sleep(_SLICE_SECONDS)

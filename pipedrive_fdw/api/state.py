@@ -106,7 +106,7 @@ def _lock(path: Path, waiter: Waiter) -> int:
             return descriptor
         os.close(descriptor)
         if waiter.aborted:
-            raise Cancelled("the statement has ended")
+            raise Cancelled("the statement has ended", arrived=False)
         if time.monotonic() > end:
             return _replaced(path)
         time.sleep(pause)

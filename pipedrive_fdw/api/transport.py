@@ -77,7 +77,8 @@ class Transport(Protocol):
 
 
 class Exchange:
-    """The connections of one scan or write, which are shut down when it is aborted."""
+    """The connections of one scan or write, which are shut down when it is aborted. When it is *stopped*,
+    what is under way goes on, and nothing more leaves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +86,7 @@ class Exchange:
         self._expired: set[socket.socket] = set()
         self._ends: list[Callable[[], None]] = []
         self._held = 0
-        self.aborted, self.paused_until = False, 0.0  # by the monotonic clock
+        self.aborted, self.stopped, self.paused_until = False, False, 0.0  # by the monotonic clock
 
     def hold(self, size: int) -> None:
         """*size* more bytes of answers are in memory until ``release``. Raises ProtocolError for too many."""
@@ -156,7 +157,7 @@ class Exchange:
     def abort(self) -> None:
         """End every exchange that is under way; their threads return at once with an error."""
         with self._lock:
-            self.aborted = True
+            self.aborted = self.stopped = True
             sockets = list(self._sockets)
             for end in self._ends:
                 end()

@@ -11,8 +11,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Callable, Generic, TypeVar, Union
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, Generic, TypeVar, Union
 
 from pipedrive_fdw.errors import Cancelled
 
@@ -42,13 +42,17 @@ class Interrupts:
             )
 
 
+# Told when any task has ended.
+_ENDED = threading.Condition()
+
+
 class Task(Generic[T]):
     """One function running in a thread. *tick* is called on the waiting thread now and then, to end what
     takes too long."""
 
     def __init__(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> None:
         self._work = work
-        self._tick = tick
+        self.tick = tick
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
@@ -66,15 +70,30 @@ class Task(Generic[T]):
             self._error = error
         finally:
             self._done.set()
+            with _ENDED:
+                _ENDED.notify_all()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._done.is_set()
 
     def wait(self, interrupts: Interrupts) -> T:
         """The result; raises what the function raised, or Cancelled."""
         while not self._done.wait(SLICE_SECONDS):
             interrupts.check()
-            self._tick()
+            self.tick()
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]
+
+
+def wait_for_any(tasks: Sequence[Task[Any]], interrupts: Interrupts) -> None:
+    """Waits until one of *tasks*, which share an exchange, has ended; for a slice at the most. Raises
+    Cancelled."""
+    with _ENDED:
+        _ENDED.wait_for(lambda: any(task.has_ended for task in tasks), SLICE_SECONDS)
+    interrupts.check()
+    tasks[0].tick()
 
 
 class Ready(Generic[T]):

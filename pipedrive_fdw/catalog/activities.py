@@ -97,6 +97,7 @@ ACTIVITIES = Table(
     insert=add("/activities"),
     update=change("/activities/{id}"),
     delete=remove("/activities/{id}"),
+    independent=True,
     custom_fields="activity",
 )
 

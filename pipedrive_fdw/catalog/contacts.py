@@ -110,6 +110,7 @@ PERSONS = Table(
     insert=add("/persons"),
     update=change("/persons/{id}"),
     delete=remove("/persons/{id}"),
+    independent=True,
     custom_fields="person",
 )
 
@@ -157,6 +158,7 @@ ORGANIZATIONS = Table(
     insert=add("/organizations"),
     update=change("/organizations/{id}"),
     delete=remove("/organizations/{id}"),
+    independent=True,
     custom_fields="organization",
 )
 

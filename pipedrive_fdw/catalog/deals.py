@@ -123,6 +123,7 @@ DEALS = Table(
     insert=add("/deals"),
     update=change("/deals/{id}"),
     delete=remove("/deals/{id}"),
+    independent=True,
     frozen=(("is_archived", True),),
     custom_fields="deal",
 )

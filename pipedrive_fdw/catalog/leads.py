@@ -109,6 +109,7 @@ LEADS = Table(
     insert=add("/leads", 1),
     update=Write("/leads/{id}", 10, 1, "PATCH"),
     delete=remove("/leads/{id}", 1),
+    independent=True,
     frozen=(("is_archived", True),),
     custom_fields="lead",
     rows=5_000,

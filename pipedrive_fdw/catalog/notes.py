@@ -81,6 +81,7 @@ NOTES = Table(
     insert=add("/notes", 1),
     update=change("/notes/{id}", 1),
     delete=remove("/notes/{id}", 1),
+    independent=True,
     custom_fields="note",
 )
 

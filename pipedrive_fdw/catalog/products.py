@@ -75,6 +75,7 @@ PRODUCTS = Table(
     insert=add("/products"),
     update=change("/products/{id}"),
     delete=remove("/products/{id}"),
+    independent=True,
     custom_fields="product",
     rows=1_000,
 )

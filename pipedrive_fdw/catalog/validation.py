@@ -17,6 +17,7 @@ def validate(tables: Mapping[str, Table], types: frozenset[str]) -> list[str]:
         faults += _column_faults(table, tables, types)
         faults += _read_faults(table, tables)
         faults += _write_faults(table)
+        faults += _independence_faults(table)
     return faults + copying_faults(tables)
 
 
@@ -111,3 +112,18 @@ def _write_faults(table: Table) -> list[str]:
         f"{name}: {c} cannot be set" for c in table.instead if not getattr(table.column(c), "update", 0)
     ]
     return faults
+
+
+def _independence_faults(table: Table) -> list[str]:
+    """What shows that writes of an independent table depend on each other."""
+    if not table.independent:
+        return []
+    writes = [one for one in (table.insert, table.update, table.delete) if one is not None]
+    shows = {
+        "its rows hang on others": bool(table.parent or table.nested or table.shared),
+        "it refers to itself": any(c.references.startswith(f"{table.name}.") for c in table.columns),
+        "its records have an order": table.column("order_nr") is not None,
+        "a row takes several requests": bool(table.instead) or any(one.reads for one in writes),
+        "rows go out together": any(one.batch or one.bulk for one in writes),
+    }
+    return [f"{table.name}: is not independent, {why}" for why, holds in shows.items() if holds]

@@ -17,10 +17,9 @@ from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, OAUTH, SERVER, TOKEN, Options, read_options, uses_oauth
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.account_sessions import session_for
-from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.secrets_file import with_secrets
-from pipedrive_fdw.session.session import Session
+from pipedrive_fdw.session.session import Guards, Session
 
 SUMMARY = "show what a token can do: user, plan, budget, tables"
 DESCRIPTION = """\

@@ -15,8 +15,9 @@ from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, kept_by_tables
 from pipedrive_fdw.read.field_lookups import imported_fields
 from pipedrive_fdw.session.account_sessions import session_for
-from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.request_scope import RequestScope, noted
+from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.sent_request import noted
+from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.table.binding import no_table
 
 SCHEMA = "pipedrive"

@@ -24,9 +24,10 @@ from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_s
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.account_sessions import forget, session_for
-from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.request_scope import Params, RequestScope, noted
+from pipedrive_fdw.session.request_scope import Params, RequestScope
+from pipedrive_fdw.session.sent_request import noted
+from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.values.jsontext import check_exact, parse_exact, to_json
 from pipedrive_fdw.values.shapes import Place, check, tidied
 from pipedrive_fdw.write.returning import key_text

@@ -20,8 +20,9 @@ from pipedrive_fdw.read.field_lookups import FieldLookups, lookups_for_rows
 from pipedrive_fdw.read.ledger import Use
 from pipedrive_fdw.read.scan_planner import ScanPlanner
 from pipedrive_fdw.session.account_sessions import session_for
-from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.request_scope import LoopRequests, RequestScope, noted
+from pipedrive_fdw.session.request_scope import LoopRequests, RequestScope
+from pipedrive_fdw.session.sent_request import noted
+from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.table.binding import has_values
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,23 +13,13 @@ from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task
 from pipedrive_fdw.catalog.model import Download, Listing, Operation
-from pipedrive_fdw.errors import (
-    ApiError,
-    Cancelled,
-    ConnectError,
-    OutcomeUnknownError,
-    PipedriveError,
-    ProtocolError,
-    StateError,
-)
-from pipedrive_fdw.options import Options
+from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.postgres.progress import PROGRESS
-from pipedrive_fdw.postgres.usage_log import USAGE_LOG, Spender, spender
-from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog, write_log
+from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.session.cached_lists import Cached, Key
-from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.session import Session
+from pipedrive_fdw.session.sent_request import Attempts, Noted, SentRequest
+from pipedrive_fdw.session.session import Guards, Session
 from pipedrive_fdw.values.jsontext import parse_json
 
 Params = tuple[tuple[str, str], ...]
@@ -55,21 +44,6 @@ class Body:
     epoch: int | None = None
 
 
-@dataclass(frozen=True)
-class Noted:
-    """What is noted of requests: who writes, and who spends tokens; None for what is not noted."""
-
-    writes: WriteLog | None = None
-    usage: Spender | None = None
-
-
-def noted(options: Options, table: str = "") -> Noted:
-    """What *options* want noted of the requests for *table*, by whoever the C part's question is of."""
-    return Noted(
-        write_log(table) if options.log_writes else None, spender(table) if options.log_usage else None
-    )
-
-
 def _repeated(call: Call) -> Call:
     """*call* with one parameter for each value of the comma list, where its operation may want it so."""
     name = call.op.repeats if isinstance(call.op, Listing) else ""
@@ -91,14 +65,6 @@ def _tick(exchange: Exchange, spent: Spent, reads: str, waits_for: str = "") -> 
     paused = time.monotonic() < exchange.paused_until
     waits_for = "the burst limit" if paused else waits_for
     PROGRESS.show(reads, waits_for, spent.requests, spent.tokens, spent.waited)
-
-
-def _outcome(error: PipedriveError) -> str:
-    """What *error* says of a write."""
-    if isinstance(error, ApiError):
-        return REFUSED
-    lost = isinstance(error, OutcomeUnknownError) or not isinstance(error, ConnectError)
-    return UNKNOWN if lost else NOT_SENT
 
 
 class RequestScope:
@@ -160,6 +126,42 @@ class RequestScope:
         self._tasks.append(task)
         return task
 
+    def begin_send(
+        self,
+        op: Operation,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        params: Params = (),
+        *,
+        file: bool = False,
+    ) -> SentRequest:
+        """One request that may write, begun in a thread of its own; what was read before is forgotten.
+
+        *file*: the answer is a file, and no envelope.
+        """
+        session = self.session
+        session.plan_tokens(op.tokens, self.guards)
+        if op.method != "GET":
+            session.forget()
+        attempts = Attempts(self.spent)
+        task = self._begin(
+            lambda: session.client.call(
+                op.method,
+                op.version,
+                path,
+                params,
+                tokens=op.tokens,
+                exchange=self.exchange,
+                spent=attempts,
+                body=body,
+                content_type=content_type,
+                file=file,
+            ),
+            f"/v{op.version}{path}",
+        )
+        return SentRequest(op, path, task, attempts, session, self.noted)
+
     def send(
         self,
         op: Operation,
@@ -170,48 +172,8 @@ class RequestScope:
         *,
         file: bool = False,
     ) -> Answer:
-        """One request that may write, in a thread of its own; what was read before is forgotten.
-
-        *file*: the answer is a file, and no envelope.
-        """
-        session = self.session
-        session.plan_tokens(op.tokens, self.guards)
-        before = self.spent.requests
-        if op.method != "GET":
-            session.forget()
-        task = self._begin(
-            lambda: session.client.call(
-                op.method,
-                op.version,
-                path,
-                params,
-                tokens=op.tokens,
-                exchange=self.exchange,
-                spent=self.spent,
-                body=body,
-                content_type=content_type,
-                file=file,
-            ),
-            f"/v{op.version}{path}",
-        )
-        outcome, data = UNKNOWN, None
-        try:
-            answer = task.wait(session.interrupts)
-            outcome, data = DONE, answer.data
-            return answer
-        except PipedriveError as error:
-            if isinstance(error, Cancelled) and op.method != "GET" and self.spent.requests > before:
-                error.detail = f"{op.method} {path} was already sent, so Pipedrive may have done it."
-            outcome = _outcome(error)
-            raise
-        finally:
-            if op.method != "GET":
-                if self.noted.writes is not None and self.spent.requests > before:
-                    self.noted.writes.note(f"{op.method} /v{op.version}{path}", outcome, data)
-                with contextlib.suppress(StateError):  # it was possible a moment ago, and the write is done
-                    session.forget()
-                    if "Fields" in path:
-                        session.fields.forget()
+        """The answer of ``begin_send``."""
+        return self.begin_send(op, path, body, content_type, params, file=file).answer()
 
     def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError | None]:
         """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,7 +19,6 @@ from pipedrive_fdw.api.waiting import Interrupts, Pending
 from pipedrive_fdw.errors import BudgetError
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
-from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.key_batches import KeyBatches
 from pipedrive_fdw.session.statement_memory import StatementMemory
 
@@ -26,14 +26,34 @@ _EXTENDED_RECORDS = 10_000
 
 
 def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
-    """Sleeps in a worker thread, until its *exchange* is aborted."""
+    """Sleeps in a worker thread, until its *exchange* is stopped."""
     end = time.monotonic() + seconds
     exchange.paused_until = end
-    while not exchange.aborted:
+    while not exchange.stopped:
         left = end - time.monotonic()
         if left <= 0:
             return
         time.sleep(min(left, 0.05))
+
+
+@dataclass(frozen=True)
+class Guards:
+    """The limits of a statement, and what its error says.
+
+    most      tokens that the statement may spend
+    reserve   tokens of the day's budget that must be left
+    advice    the hint: which condition to add to the WHERE
+    expected  tokens that the plan of the scan expects, 0 for a write
+    """
+
+    most: int
+    reserve: int
+    advice: str = ""
+    expected: int = 0
+
+    def lifted(self) -> Guards:
+        """Guards without limits, for requests whose price has been allowed before."""
+        return Guards(sys.maxsize, 0)
 
 
 @dataclass

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import closing
+from typing import Any, Callable
 
+from pipedrive_fdw.options import with_session
 from pipedrive_fdw.postgres.channel import depth
+from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.read.table_reader import TableReader
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.write.commands import Command
 from pipedrive_fdw.write.parents import Parents
-from pipedrive_fdw.write.pending import MOST_PENDING, PendingWrite
+from pipedrive_fdw.write.pending import MOST_PENDING, ParallelPart, PendingWrite, SentWrite
 from pipedrive_fdw.write.returning import key_of, returned_row
 from pipedrive_fdw.write.sender import RowWrite, Sender
 from pipedrive_fdw.write.transaction import TRANSACTION
@@ -60,13 +63,20 @@ class Dispatcher:
     def _pending(self, write: RowWrite, requests: RequestScope) -> PendingWrite:
         table = self._bound.table
 
-        def send() -> str:
+        def allowed_requests() -> RequestScope:
             allowed = self._allowed_requests()
             allowed.noted = requests.noted  # at COMMIT nobody asks as who wrote the row
-            try:
-                return key_of(table, write.change, self._sender.send(write, allowed))
-            finally:
-                allowed.close()
+            return allowed
+
+        def begin(allowed: RequestScope) -> SentWrite:
+            request = self._sender.begin(write, allowed)
+            return SentWrite(
+                request, lambda: key_of(table, write.change, self._sender.record(write, request))
+            )
+
+        def send() -> str:
+            with closing(allowed_requests()) as allowed:
+                return begin(allowed).key()
 
         return PendingWrite(
             table=table.name,
@@ -78,6 +88,27 @@ class Dispatcher:
             level=depth(),
             bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
+            parallel=self._parallel(write, requests, allowed_requests, begin),
+        )
+
+    def _parallel(
+        self,
+        write: RowWrite,
+        requests: RequestScope,
+        allowed_requests: Callable[[], RequestScope],
+        begin: Callable[[RequestScope], SentWrite],
+    ) -> ParallelPart | None:
+        """The part of *write* in several that are sent side by side, None where they may not be."""
+        bound, row = self._bound, write.row_change
+        most = with_session(bound.options, setting).parallel_writes if bound.table.independent else 1
+        if most == 1:
+            return None
+        return ParallelPart(
+            run=(requests.session, bound.identity, write.verb, requests.noted),
+            most=most,
+            record=None if row is None else row.row_id,
+            open=allowed_requests,
+            begin=begin,
         )
 
     def _allowed_requests(self) -> RequestScope:

@@ -2,20 +2,31 @@
 
 Those of a statement are sent at its end, or under write_mode 'commit' at COMMIT. Every row has been checked
 and the price of all is known before the first is sent. So a guard refuses all of them or none.
+
+Under the option parallel_writes those whose order cannot matter are sent side by side. They begin in their
+order, and never two of one record at the same time. When one fails nothing more is sent, and the answers to
+those under way are waited for: so all that was written is known.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipedrive_fdw.errors import PipedriveError
-from pipedrive_fdw.session.guards import Guards
-from pipedrive_fdw.session.session import Session
+from pipedrive_fdw.api.waiting import Interrupts, wait_for_any
+from pipedrive_fdw.errors import Cancelled, OutcomeUnknownError, PipedriveError, sentences
+from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.sent_request import SentRequest
+from pipedrive_fdw.session.session import Guards, Session
+from pipedrive_fdw.values.numbertext import whole_number
 
 # How many of a statement are kept before the first ones are sent.
 MOST_PENDING = 10_000
+# What a cancelled statement waits for answers that are about to come.
+_GRACE_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,35 @@ class BulkPart:
     tokens: int
 
 
+@dataclass(frozen=True)
+class SentWrite:
+    """A write under way. *key* waits for its answer and gives the key of the record that was written."""
+
+    request: SentRequest
+    key: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class ParallelPart:
+    """A write's part in several that are sent side by side.
+
+    run     equal for writes that may be
+    most    how many of them may be under way at once
+    record  the record that it changes, None for a new one
+    open    gives the requests of all of them
+    begin   begins its own
+    """
+
+    run: Any
+    most: int
+    record: str | None
+    open: Callable[[], RequestScope]
+    begin: Callable[[RequestScope], SentWrite]
+
+    def goes_with(self, other: ParallelPart | None) -> bool:
+        return other is not None and (self.run, self.most) == (other.run, other.most)
+
+
 @dataclass
 class PendingWrite:
     """One row to be written.
@@ -60,6 +100,7 @@ class PendingWrite:
     tokens   its price
     level    the depth of savepoints at which it was worked out
     bulk     its part in a request for several writes, None where there is no such request
+    parallel its part in several that are sent side by side, None where they go one after the other
     change   the row that it changes, None for a new one
     """
 
@@ -72,6 +113,7 @@ class PendingWrite:
     level: int
     bulk: BulkPart | None = None
     change: RowChange | None = None
+    parallel: ParallelPart | None = None
 
 
 @dataclass
@@ -102,41 +144,53 @@ class PendingWrites:
         groups = list(_groups(writes))
         for first, tokens in _prices(groups):
             first.session.check_tokens(tokens, first.guards)
-        sent = 0
+        left = len(writes)
         for group in groups:
-            first = group[0]
-            try:
-                if len(group) > 1 and first.bulk is not None:
-                    items = [one.bulk.item for one in group if one.bulk is not None]
-                    keys = first.bulk.send(first.bulk.path, items)
-                else:
-                    keys = [first.send()]
-            except PipedriveError as error:
-                left = len(writes) - sent - len(group)
-                error.unsent = f"{left} more were not sent" if left else ""
-                raise
-            sent += len(group)
+            left -= len(group)
+            keys, unsent, error = _sent(group)
             for key in keys:
-                wrote(first.table, first.verb, key)
+                wrote(group[0].table, group[0].verb, key)
+            if error is not None:
+                error.unsent = f"{left + unsent} more were not sent" if left + unsent else ""
+                raise error
+
+
+def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveError | None]:
+    """Sends the writes of *group*: the keys of the records that were written, how many of its writes were not
+    sent, and the first error."""
+    first = group[0]
+    try:
+        first.session.interrupts.check()
+    except Cancelled as cancelled:
+        return (), len(group), cancelled
+    try:
+        if len(group) == 1:
+            return [first.send()], 0, None
+        if first.bulk is not None:
+            return first.bulk.send(first.bulk.path, [one.bulk.item for one in group if one.bulk]), 0, None
+        return _send_side_by_side([one.parallel for one in group if one.parallel], first.session.interrupts)
+    except PipedriveError as error:
+        return (), 0, error
 
 
 def _groups(writes: Sequence[PendingWrite]) -> Iterator[list[PendingWrite]]:
-    """The *writes* of each request, in their order."""
+    """The *writes* of each request, and those that are sent side by side, in their order."""
     place = 0
     while place < len(writes):
-        bulk = writes[place].bulk
-        end = place + 1
-        if bulk is not None:
-            while end < len(writes) and end - place < bulk.most and _together(bulk, writes[end].bulk):
-                end += 1
-            if end - place < bulk.least:
-                end = place + 1
+        first, end = writes[place], place + 1
+        bulk, most = first.bulk, len(writes) if first.bulk is None else first.bulk.most
+        while end < len(writes) and end - place < most and _together(first, writes[end]):
+            end += 1
+        if bulk is not None and end - place < bulk.least:
+            end = place + 1
         yield list(writes[place:end])
         place = end
 
 
-def _together(one: BulkPart, other: BulkPart | None) -> bool:
-    return other is not None and (one.path, one.send) == (other.path, other.send)
+def _together(one: PendingWrite, other: PendingWrite) -> bool:
+    if one.bulk is not None and other.bulk is not None:
+        return (one.bulk.path, one.bulk.send) == (other.bulk.path, other.bulk.send)
+    return one.parallel is not None and one.parallel.goes_with(other.parallel)
 
 
 def _prices(groups: Sequence[Sequence[PendingWrite]]) -> Iterator[tuple[PendingWrite, int]]:
@@ -144,7 +198,116 @@ def _prices(groups: Sequence[Sequence[PendingWrite]]) -> Iterator[tuple[PendingW
     prices: dict[int, tuple[PendingWrite, int]] = {}
     for group in groups:
         one = group[0]
-        tokens = one.bulk.tokens if len(group) > 1 and one.bulk is not None else one.tokens
+        together = len(group) > 1 and one.bulk is not None
+        tokens = one.bulk.tokens if one.bulk and together else sum(write.tokens for write in group)
         first, before = prices.get(id(one.session), (one, 0))
         prices[id(one.session)] = (first, before + tokens)
     yield from prices.values()
+
+
+def _send_side_by_side(
+    parts: Sequence[ParallelPart], interrupts: Interrupts
+) -> tuple[list[str], int, PipedriveError | None]:
+    """Sends *parts*, which go with each other: the keys of the records that were written, of new ones in the
+    order of their ids, else in that of the parts; how many parts were not sent; and the error."""
+    with closing(parts[0].open()) as requests:
+        run = _Run(parts, requests)
+        try:
+            run.send(interrupts)
+        except Cancelled as cancelled:
+            run.end(cancelled)
+            error: PipedriveError | None = cancelled
+        else:
+            error = _first(run.errors)
+    keys = [run.keys[place] for place in sorted(run.keys)]
+    if parts[0].record is None:
+        keys.sort(key=lambda key: whole_number(key) or 0)
+    return keys, run.unsent, error
+
+
+class _Run:
+    """Parts that are sent side by side. ``keys`` and ``errors`` are by the place of the part."""
+
+    def __init__(self, parts: Sequence[ParallelPart], requests: RequestScope) -> None:
+        self._parts = parts
+        self._requests = requests
+        self._begun = 0
+        self._withdrawn = 0
+        self._under_way: dict[int, SentWrite] = {}
+        self.keys: dict[int, str] = {}
+        self.errors: dict[int, PipedriveError] = {}
+
+    @property
+    def unsent(self) -> int:
+        return len(self._parts) - self._begun + self._withdrawn
+
+    def send(self, interrupts: Interrupts) -> None:
+        """Sends all parts, or those before the first error. Raises Cancelled."""
+        while True:
+            while self._may_begin():
+                self._begin()
+            if not self._under_way:
+                return
+            self._wait(interrupts)
+
+    def _may_begin(self) -> bool:
+        """True if the next part may be sent now."""
+        if self.errors or self._begun == len(self._parts):
+            return False
+        part = self._parts[self._begun]
+        if part.record is not None and any(part.record == self._parts[n].record for n in self._under_way):
+            return False
+        return len(self._under_way) < min(part.most, self._requests.most_at_once())
+
+    def _begin(self) -> None:
+        place, self._begun = self._begun, self._begun + 1
+        try:
+            self._under_way[place] = self._parts[place].begin(self._requests)
+        except PipedriveError as error:
+            self._fail(place, error)
+
+    def _wait(self, interrupts: Interrupts) -> None:
+        """Waits for answers, and takes those that have come."""
+        wait_for_any([write.request.task for write in self._under_way.values()], interrupts)
+        for place in [n for n, write in self._under_way.items() if write.request.task.has_ended]:
+            write = self._under_way.pop(place)
+            try:
+                self.keys[place] = write.key()
+            except Cancelled:  # by the thread, before the request has left
+                self._withdrawn += 1
+            except PipedriveError as error:
+                self._fail(place, error)
+
+    def _fail(self, place: int, error: PipedriveError) -> None:
+        self.errors[place] = error
+        self._requests.exchange.stopped = True
+
+    def end(self, cancelled: Cancelled) -> None:
+        """Takes the answers that still come, and adds to the detail of *cancelled* what else is known."""
+        self._requests.exchange.stopped = True
+        end = time.monotonic() + _GRACE_SECONDS
+        while self._under_way and time.monotonic() < end:
+            self._wait(Interrupts())
+        self._requests.exchange.abort()
+        given_up = [self._under_way[place].request.give_up() for place in sorted(self._under_way)]
+        self._under_way.clear()
+        lost = [error.detail for error in given_up if error.arrived]
+        self._withdrawn += len(given_up) - len(lost)
+        failed = [_words(self.errors[place]) for place in sorted(self.errors)]
+        cancelled.detail = sentences(*lost, *failed) or cancelled.detail
+
+
+def _first(errors: Mapping[int, PipedriveError]) -> PipedriveError | None:
+    """The error of the first part that has one, with the words of the others. One that leaves open what was
+    done goes before others."""
+    if not errors:
+        return None
+    found = [errors[place] for place in sorted(errors)]
+    first = next((error for error in found if isinstance(error, OutcomeUnknownError)), found[0])
+    others = [_words(error) for error in found if error is not first]
+    first.detail = sentences(first.detail, *others)
+    return first
+
+
+def _words(error: PipedriveError) -> str:
+    return sentences(f"There was also: {error.message}", error.detail)

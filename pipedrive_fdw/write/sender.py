@@ -17,7 +17,8 @@ from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.plan.row_changes import Change, encoded
 from pipedrive_fdw.session.list_pages import list_pages
-from pipedrive_fdw.session.request_scope import Noted, RequestScope
+from pipedrive_fdw.session.request_scope import RequestScope
+from pipedrive_fdw.session.sent_request import Noted, SentRequest
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import BulkPart, RowChange
@@ -63,14 +64,25 @@ class Sender:
 
         Raises the error of the refusal, and OutcomeUnknownError where an INSERT may have been done.
         """
+        return self.record(write, self.begin(write, requests))
+
+    def begin(self, write: RowWrite, requests: RequestScope) -> SentRequest:
+        """Begins the request of *write*. Raises the error of a read before it."""
         change = write.change
         try:
             if change.op.array:
                 change = self._with_array(write, requests)
             if change.op.named_by:
                 change = self._with_name(write, requests)
-            body, content_type = encoded(change)
-            answer = requests.send(change.op, change.path, body, content_type)
+            return requests.begin_send(change.op, change.path, *encoded(change))
+        except PipedriveError as error:
+            raise self._parents.explained(error, write.verb, write.row) from None
+
+    def record(self, write: RowWrite, request: SentRequest) -> Values:
+        """The record that the API answers to the *request* of *write*. Raises as ``send`` does."""
+        change = write.change
+        try:
+            answer = request.answer()
         except PipedriveError as error:
             raise self._parents.explained(error, write.verb, write.row) from None
         path = change.op.answer

@@ -20,13 +20,15 @@ from tests.live import LiveAccount
 from tests.simulator import Simulator
 from tools.engine import Server
 
-_PARTS = ("scans", "latency", "fan_outs", "sessions", "copies")
+_PARTS = ("scans", "latency", "fan_outs", "writes", "sessions", "copies")
 _LATENCY = 100
 _SESSIONS, _PLANS = 9, 100
 _PARENTS = 500
 _COMPANY = 526  # deals of a company of which so many are neither archived nor deleted
 _BURSTS = (20, 40, 120, 480)
 _BUFFERS = "512MB"  # the tables of a copy fit into it
+_PARALLEL_WRITES = 32
+_SMALL = {"fan_outs", "writes"}  # parts that have a company of their own
 _FOUR = "id, title, value, add_time"
 _WHOLE = "SELECT count(t) FROM (SELECT * FROM {} OFFSET 0) t"
 _SOME = "SELECT count(t) FROM (SELECT {} FROM {} OFFSET 0) t"
@@ -42,9 +44,9 @@ class Bench:
         self.lines: list[Line] = []
 
     def taken(self, sql: str, times: int = 0) -> Taken:
-        """What the backend takes for a query: the median of some runs."""
+        """What the backend takes for a statement: the median of some runs."""
         pid = self.live.value("SELECT pg_backend_pid()")
-        return median(lambda: self.live.rows(sql), lambda: cpu_of(pid), times or self.times)
+        return median(lambda: self.live.run(sql), lambda: cpu_of(pid), times or self.times)
 
     def line(self, what: str, sql: str, baseline: str, base: Taken, times: int = 0, rows: int = 0) -> None:
         self.live.connect()
@@ -108,9 +110,20 @@ class Bench:
                 self.fan_out(f"followers of {_PARENTS} deals, by {what}, {burst} per 2 s", sql, burst)
         self.simulator.configure({"burst": 10**6, "latency_ms": 0})
 
-    def fan_out(self, what: str, sql: str, burst: int) -> None:
+    def writes(self, bursts: Sequence[int]) -> None:
+        sql = "UPDATE deals SET title = title || '!' WHERE is_archived = false"
+        for burst in bursts:
+            self.simulator.configure({"burst": burst, "latency_ms": _LATENCY})
+            setting = f"SET pipedrive.parallel_writes = {_PARALLEL_WRITES}"
+            self.fan_out(f"{_PARENTS} updates side by side, {burst} per 2 s", sql, burst, setting)
+        self.fan_out(f"{_PARENTS} updates one by one, {bursts[-1]} per 2 s", sql, bursts[-1])
+        self.simulator.configure({"burst": 10**6, "latency_ms": 0})
+
+    def fan_out(self, what: str, sql: str, burst: int, setting: str = "") -> None:
         time.sleep(2.2)  # the window of the line before
         self.live.connect()
+        if setting:
+            self.live.run(setting)
         self.live.rows("SELECT count(*) FROM users")  # from which the window is known
         time.sleep(2.2)
         self.simulator.reset()
@@ -162,10 +175,10 @@ def main() -> None:
         print(report.head(), flush=True)
         lines: list[Line] = []
         if {"scans", "latency", "sessions"} & set(chosen.only):
-            others = [one for one in chosen.only if one not in ("fan_outs", "copies")]
+            others = [one for one in chosen.only if one not in {*_SMALL, "copies"}]
             lines += measured(server, chosen, chosen.deals, others, chosen.fields)
-        if "fan_outs" in chosen.only:
-            lines += measured(server, chosen, _COMPANY, ["fan_outs"], chosen.fields)
+        if _SMALL & set(chosen.only):
+            lines += measured(server, chosen, _COMPANY, sorted(_SMALL & set(chosen.only)), chosen.fields)
         if "copies" in chosen.only:
             lines += measured(server, chosen, chosen.copied, ["copies"])
         if chosen.write:
@@ -191,6 +204,8 @@ def measured(
             bench.latency(deals)
         if "fan_outs" in only:
             bench.fan_outs(chosen.bursts)
+        if "writes" in only:
+            bench.writes(chosen.bursts)
         if "sessions" in only:
             bench.sessions()
         if "copies" in only:

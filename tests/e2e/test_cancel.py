@@ -205,7 +205,7 @@ def test_a_cancelled_write_tells_that_it_had_been_sent(account: LiveAccount) -> 
     with account.session() as session, waiting(account, "an INSERT") as sql:
         session.execute("SELECT id FROM notes WHERE id = 2")
         error, _ = end_of(session, sql, "pg_cancel_backend")
-    assert "POST /persons had been sent" in error
+    assert "POST /persons was already sent" in error
 
 
 def test_two_hundred_cancels_leave_nothing_behind(account: LiveAccount) -> None:

@@ -371,7 +371,13 @@ def test_servers_of_others_take_any_option(stages: Extended) -> None:
 # ---- settings that there are not
 
 
-SETTINGS = ("cache_ttl", "max_tokens_per_query", "reserve_tokens", "suppress_extended_requests")
+SETTINGS = (
+    "cache_ttl",
+    "max_tokens_per_query",
+    "parallel_writes",
+    "reserve_tokens",
+    "suppress_extended_requests",
+)
 USES = (
     "SELECT * FROM made.stages",
     "INSERT INTO made.stages (name, pipeline_id) VALUES ('x', 1)",

@@ -284,6 +284,8 @@ def draw_statement(chance: Chance) -> Statement:
     if ctes:
         sql = f"WITH {', '.join(ctes)} {sql}"
     waits = form == "plain" and "INSERT" not in sql and chance.odds(4)
+    if "INSERT" not in sql and chance.odds(2):  # whose new ids would be in another order
+        settings = (*settings, "SET pipedrive.parallel_writes = 6")
     return Statement(sql, frozenset(tables), False, tuple(arguments or ()), settings, waits)
 
 

@@ -12,9 +12,8 @@ from pipedrive_fdw.catalog.model import Listing, Operation
 from pipedrive_fdw.errors import AccessError, BudgetError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.account_sessions import new_client, new_session
-from pipedrive_fdw.session.guards import Guards
 from pipedrive_fdw.session.request_scope import RequestScope
-from pipedrive_fdw.session.session import Session
+from pipedrive_fdw.session.session import Guards, Session
 from pipedrive_fdw.session.statement_memory import StatementMemory
 from tests.unit.answers import Answers, Refusal, account
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipedrive_fdw.errors import BudgetError, WriteError
+from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.errors import BudgetError, Cancelled, WriteError
 from pipedrive_fdw.postgres.statement_scope import StatementScope
-from pipedrive_fdw.session.guards import Guards
+from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.write.pending import BulkPart, PendingWrite, RowChange
 from pipedrive_fdw.write.transaction import Transaction, WrittenRow
 
@@ -19,6 +20,8 @@ class Account:
     def __init__(self, most: int = 1_000) -> None:
         self.most = most
         self.sent: list[Any] = []
+        self.interrupts = Interrupts(lambda: len(self.sent) == self.cancelled_after)
+        self.cancelled_after = -1
 
     def check_tokens(self, tokens: int, guards: Guards) -> None:
         if tokens > self.most:
@@ -92,6 +95,19 @@ def test_commit_sends_in_order_and_says_where_it_stopped() -> None:
     assert here.sent == ["1"]
     assert caught.value.detail == (
         "1 row is written in Pipedrive for good: deals INSERT 1. 2 more were not sent."
+    )
+
+
+def test_a_cancel_is_seen_between_two_requests_that_are_answered_at_once() -> None:
+    made, here = transaction(), Account()
+    here.cancelled_after = 2
+    for key in "12345":
+        made.waiting.add(here.write(key))
+    with pytest.raises(Cancelled) as caught:
+        made.pre_commit()
+    assert here.sent == ["1", "2"]
+    assert caught.value.detail.endswith(
+        "2 rows are written in Pipedrive for good: deals INSERT 1, 2. 3 more were not sent."
     )
 
 
