@@ -45,11 +45,7 @@ class Option:
 
 
 def _option(
-    doc: str,
-    where: tuple[str, ...],
-    read: Callable[[str], Any],
-    default: Any,
-    secret: bool = False,
+    doc: str, where: tuple[str, ...], read: Callable[[str], Any], default: Any, secret: bool = False
 ) -> Any:
     """A field of Options; the arguments are those of Option."""
     return field(default=default, metadata={"where": where, "read": read, "doc": doc, "secret": secret})
@@ -318,8 +314,8 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
             hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS ({name} '…').",
         )
     if option is not None:
-        stands = ", ".join(option.where)
-        return OptionError(f"{name} is no option of {place}", hint=f"It is an option of: {stands}.")
+        hint = f"It is an option of: {', '.join(option.where)}."
+        return OptionError(f"{name} is no option of {place}", hint=hint)
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
