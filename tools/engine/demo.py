@@ -14,6 +14,9 @@ from tools.engine.sql import Psql
 
 EXAMPLES = ROOT / "sql" / "examples"
 _WIDTH = 78
+_COPY = """\
+SELECT pipedrive.mirror('pipedrive', target => 'demo_copy', tables => '{pipelines,stages,deals}');
+CALL pipedrive.sync();"""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ def run() -> None:
     tables = psql.query("SELECT count(*) FROM information_schema.foreign_tables")
     seconds = time.monotonic() - started
     show(f"\nReady in {seconds:.0f} s. IMPORT FOREIGN SCHEMA has made {tables} tables. Now some questions.\n")
-    examples = sorted(EXAMPLES.glob("*.sql"))
-    for number, file in enumerate(examples, 1):
-        _walk(style, psql, Example.read(file), f"{number}/{len(examples)}")
+    examples = [Example.read(file) for file in sorted(EXAMPLES.glob("*.sql"))]
+    for number, example in enumerate(examples, 1):
+        price = _walk(style, psql, example, f"{number}/{len(examples)}")
+    _from_a_copy(style, psql, examples[-1], price)
     _farewell(style)
 
 
@@ -68,17 +72,47 @@ def show(text: str) -> None:
     sys.stdout.flush()
 
 
-def _walk(style: Style, psql: Psql, example: Example, place: str) -> None:
+@dataclass(frozen=True)
+class Price:
+    """What SQL took: *requests* to Pipedrive, their API *tokens*, and *seconds*."""
+
+    requests: int
+    tokens: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests to Pipedrive, {self.tokens} API tokens, {self.seconds:.2f} s"
+
+
+def _run(psql: Psql, sql: str) -> tuple[str, Price]:
+    """The result of *sql* as psql shows it, and its price."""
+    before, started = len(sandbox.requests_seen()), time.monotonic()
+    result = psql.table(sql)
+    seconds = time.monotonic() - started
+    seen = sandbox.requests_seen()[before:]
+    return result, Price(len(seen), sum(int(request.get("tokens") or 0) for request in seen), seconds)
+
+
+def _walk(style: Style, psql: Psql, example: Example, place: str) -> Price:
     show(style.bold(f"── {place}  {example.title} ".ljust(_WIDTH, "─")))
     show(f"{example.words}\n")
     show(style.dim(example.sql) + "\n")
-    before, started = len(sandbox.requests_seen()), time.monotonic()
-    result = psql.table(example.sql)
-    seconds = time.monotonic() - started
-    seen = sandbox.requests_seen()[before:]
-    tokens = sum(int(request.get("tokens") or 0) for request in seen)
+    result, price = _run(psql, example.sql)
     show(result)
-    show(style.dim(f"{len(seen)} requests to Pipedrive, {tokens} API tokens, {seconds:.1f} s") + "\n")
+    show(style.dim(str(price)) + "\n")
+    return price
+
+
+def _from_a_copy(style: Style, psql: Psql, report: Example, live: Price) -> None:
+    """The same *report* from a copy of its tables, beside its price when it came from Pipedrive."""
+    show(style.bold("── The same from a copy ".ljust(_WIDTH, "─")))
+    show("A copy is ordinary tables. A schedule runs sync, which reads what has changed meanwhile.\n")
+    show(style.dim(_COPY) + "\n")
+    made = _run(psql, _COPY)[1]
+    result, copied = _run(psql, report.sql.replace("pipedrive.", "demo_copy."))
+    show(result)
+    show(f"From Pipedrive: {live}\nFrom the copy:  {copied}")
+    show(style.dim(f"To make the copy current: {made}") + "\n")
 
 
 def _farewell(style: Style) -> None:
