@@ -70,7 +70,7 @@ def new_session(options: Options, client: Client) -> Session:
     return Session(
         client=client,
         interrupts=Interrupts(interrupted),
-        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement),
+        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement, state_folder()),
         cache=SharedCache(state_folder(), name, address),
         fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
         statement=statement,
