@@ -62,8 +62,8 @@ docs: $(READY) ## write the generated parts of docs anew, and build the site in 
 	@echo build/site/index.html
 examples: $(READY) .venv-dbt/.ready .venv-superset/.ready ## the dbt project and the Superset dashboard, in the real tools
 	$(PYTEST) -q examples
-bench: $(READY) ## how fast it is
-	$(BIN)/python -m tests.bench
+bench: $(READY) ## how fast it is: writes docs/benchmarks.md and its plots
+	$(BIN)/python -m tests.bench --write
 lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server: requirements/
 	@for python in 3.9 3.10; do \
 	  $(BIN)/uv pip compile setup.py $(LOCKED) --python-version $$python -o requirements/python$$python.txt || exit 1; \

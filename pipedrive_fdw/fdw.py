@@ -1,7 +1,8 @@
 """The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
 This is the only module that imports multicorn. It decides nothing and raises nothing: an error is given to
-the C part, which raises it when Python has returned.
+the C part, which raises it when Python has returned. What a query that reads does not need is imported when
+it is used, since each new session waits for the rest.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
 from pipedrive_fdw.extension.dropped_mappings import DROPPED
-from pipedrive_fdw.extension.import_schema import ImportedTable, account_fields, import_schema
-from pipedrive_fdw.extension.requests import answered
 from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import (
     IMPORT,
@@ -40,7 +39,9 @@ from pipedrive_fdw.read import table_reader
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
-from pipedrive_fdw.write.writable import check_identity, check_writable, writable_verbs
+
+if TYPE_CHECKING:
+    from pipedrive_fdw.extension.import_schema import ImportedTable
 
 T = TypeVar("T")
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
@@ -125,6 +126,8 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
+        from pipedrive_fdw.extension.import_schema import account_fields, import_schema
+
         def tables() -> list[TableDefinition]:
             check_setting(asked["unknown_setting"])
             check_server(read_options(srv_options, (SERVER, MAPPING)))
@@ -178,7 +181,10 @@ def _fault(error: Exception) -> PipedriveError:
 
 
 def _plan(table: ForeignTable, asked: Question) -> str:
-    check_identity(asked["table"], asked["identity"])
+    if asked["identity"]:
+        from pipedrive_fdw.write.writable import check_identity
+
+        check_identity(asked["table"], asked["identity"])
     request = read_request(asked.members, None)
     joins = read_join_conditions(asked["joins"])
     estimates = table.estimates
@@ -200,6 +206,8 @@ def _explain(table: ForeignTable, asked: Question) -> str:
 
 
 def _plan_modify(table: ForeignTable, asked: Question) -> str:
+    from pipedrive_fdw.write.writable import check_writable
+
     check_writable(table.bound, asked["verb"])
     return "\n".join(explain_write(table.bound.table, asked["verb"]))
 
@@ -220,6 +228,8 @@ def _flush(table: ForeignTable, asked: Question) -> str:
 
 
 def _updatable(table: ForeignTable, asked: Question) -> str:
+    from pipedrive_fdw.write.writable import writable_verbs
+
     return str(sum(_VERBS[verb] for verb in writable_verbs(table.bound)))
 
 
@@ -280,6 +290,8 @@ def _validate(asked: Question) -> str:
 
 
 def _ask(asked: Question) -> str:
+    from pipedrive_fdw.extension.requests import answered
+
     check_setting(asked["unknown_setting"])
     return answered(asked["server"], asked["mapping"], asked["request"])
 

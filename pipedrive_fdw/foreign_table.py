@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.read.ledger import LEDGER
@@ -23,7 +25,9 @@ from pipedrive_fdw.write.commands import Commands
 from pipedrive_fdw.write.row_images import RowImages
 from pipedrive_fdw.write.snapshots import Snapshots
 from pipedrive_fdw.write.transaction import TRANSACTION
-from pipedrive_fdw.write.writer import Writer
+
+if TYPE_CHECKING:
+    from pipedrive_fdw.write.writer import Writer
 
 _NO_COLUMNS: frozenset[str] = frozenset()
 
@@ -39,9 +43,15 @@ class ForeignTable:
         self.planner = ScanPlanner(self.bound, sizes)
         self._reader = TableReader(self.bound, self.planner)
         self._commands = Commands(self.bound)
-        images = RowImages(tuple(b.name for b in self.bound.binding.columns))
-        self._snapshots = Snapshots(self.bound, images)
-        self.writer = Writer(self.bound, self._reader, commands=self._commands, images=images)
+        self._images = RowImages(tuple(b.name for b in self.bound.binding.columns))
+        self._snapshots = Snapshots(self.bound, self._images)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes rows. It is loaded when one is written: most sessions only read."""
+        from pipedrive_fdw.write.writer import Writer
+
+        return Writer(self.bound, self._reader, commands=self._commands, images=self._images)
 
     def loop(
         self, request: ScanRequest, number: int, command: int, coming: Sequence[ScanRequest]

@@ -142,7 +142,7 @@ class Options:
         "shows the record behind a user, org or people field instead of its id", _ST, boolean, False
     )
     statement_memory: int = _option(
-        "MiB of answers that are kept in memory within a statement", (SERVER,), number(0, 4096), 64
+        "MiB of answers that are kept within a statement, 2 of them in memory", (SERVER,), number(0, 4096), 64
     )
     cache_ttl: int = _option(
         "how long (in seconds) all sessions share what one has read", _ST, number(0, 604_800), 0

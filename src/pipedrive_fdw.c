@@ -15,6 +15,9 @@
 #include "postgres.h"
 
 #include <poll.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "access/reloptions.h"
 #include "access/xact.h"
@@ -1521,6 +1524,10 @@ _PG_init(void)
 	object_access_hook = pipedrive_object_access;
 	next_run_hook = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
+#ifdef M_ARENA_MAX
+	/* Else each thread that takes an answer keeps memory of its own for the largest one */
+	(void) mallopt(M_ARENA_MAX, 1);
+#endif
 	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
 	(void) run_python("import gc; gc.disable(); import pipedrive_fdw.fdw; gc.freeze(); gc.enable()");
 	/* Settings are defined so that others are an error; Python reads them */

@@ -77,6 +77,11 @@ class Task(Generic[T]):
     def has_ended(self) -> bool:
         return self._done.is_set()
 
+    @property
+    def is_done(self) -> bool:
+        """True if waiting for it takes no time."""
+        return self._done.is_set()
+
     def wait(self, interrupts: Interrupts) -> T:
         """The result; raises what the function raised, or Cancelled."""
         while not self._done.wait(SLICE_SECONDS):
@@ -98,6 +103,8 @@ def wait_for_any(tasks: Sequence[Task[Any]], interrupts: Interrupts) -> None:
 
 class Ready(Generic[T]):
     """A result that is there already, in the shape of a Task."""
+
+    is_done = True
 
     def __init__(self, result: T) -> None:
         self._result = result

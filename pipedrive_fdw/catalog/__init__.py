@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from pipedrive_fdw.catalog import (
     account,
     activities,
@@ -23,7 +25,6 @@ from pipedrive_fdw.catalog import (
     subscriptions,
     teams,
     users,
-    v1,
 )
 from pipedrive_fdw.catalog.model import Table
 
@@ -51,9 +52,18 @@ FAMILIES = (
 )
 TABLES: dict[str, Table] = {table.name: table for family in FAMILIES for table in family.TABLES}
 
-_VERSIONS = {"v2": TABLES, "v1": {**TABLES, **v1.CHANGED}}
 
-
+@cache
 def tables_of(api_version: str) -> dict[str, Table]:
-    """The catalogue under the option api_version: 'v2', or 'v1' for the old core."""
-    return _VERSIONS[api_version]
+    """The catalogue under the option api_version: 'v2', or 'v1' for the old core, which few use: it is made
+    when it is asked for."""
+    if api_version == "v2":
+        return TABLES
+    from pipedrive_fdw.catalog import v1
+
+    return {**TABLES, **v1.CHANGED}
+
+
+def is_old(table: Table) -> bool:
+    """True for a table that the option api_version 'v1' has in a form of its own."""
+    return TABLES.get(table.name) is not table and tables_of("v1").get(table.name) is table

@@ -60,8 +60,8 @@ from pipedrive_fdw.plan.sendable import (
 )
 from pipedrive_fdw.plan.stops import stop_of
 
-# Of which a list is read from both ends.
-_MANY_PAGES = 10
+# Of which all lists of a table are read from both ends, and of which one of them is.
+_MANY_PAGES, _FEW_PAGES = 10, 3
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
 
@@ -195,7 +195,7 @@ class _Builder:
         combos = tuple(itertools.product(*(slices(f, self.predicates) for f in parts)))
         order = (stop.order,) if stop is not None and not self.order else self.order
         whole = not fixed and not parts
-        both_ends = whole and not order and _is_long(self.table, listing, best[1], self.settings)
+        both_ends = whole and not order and best[1] >= _FEW_PAGES and self._is_long(listing)
         if both_ends:
             order = (Order("id"),)
         calls_made = tuple(
@@ -280,6 +280,12 @@ class _Builder:
         full = listing.paging == OFFSET and 1 < first == listing.page_max
         return max(1, 1 + math.ceil((rows - first) / (first - 1 if full else first)))
 
+    def _is_long(self, listing: Listing) -> bool:
+        """True for a list by id of a table that is known to be so long that one page more is a small part."""
+        by_id = listing.paging == CURSOR and "id" in listing.sorts and self.table.key == ("id",)
+        pages = sum(self._pages(one, ()) for one in self.listings)
+        return by_id and pages >= _MANY_PAGES and is_known(self.table, self.settings)
+
     # ---- children of parents that are walked
 
     def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> tuple[Children, set[str]]:
@@ -352,12 +358,6 @@ class _Builder:
         if self.limit is None or filters or (self.order and self.order[0].nulls):
             return most  # how many rows without a value there are is not known
         return max(1, min(most, self.limit))
-
-
-def _is_long(table: Table, listing: Listing, pages: int, settings: Settings) -> bool:
-    """True for a list by id that is known to be so long that one page more is a small part of it."""
-    by_id = listing.paging == CURSOR and "id" in listing.sorts and table.key == ("id",)
-    return by_id and pages >= _MANY_PAGES and is_known(table, settings)
 
 
 # ---- parents that are walked

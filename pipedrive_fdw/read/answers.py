@@ -40,10 +40,12 @@ class Answers:
         *,
         to_end: bool = True,
         through: Held | None = None,
+        afresh: bool = False,
     ) -> Iterator[Batch]:
         """All pages of *call*; *first* is the answer of the first page where it is there already.
 
         They are asked for ahead, by *through* where that is given; unless they are read *to_end*, not at all.
+        *afresh* as in list_pages().
         """
         try:
             found = list_pages(
@@ -53,6 +55,7 @@ class Answers:
                 first=first,
                 rank=self._rank,
                 prefetch=(through or self.prefetch) if to_end else None,
+                afresh=afresh,
             )
             for page in found:
                 yield page, call.echo

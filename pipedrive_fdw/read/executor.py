@@ -8,7 +8,8 @@ says that all rows will be taken, it is asked for while the one before it is bei
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Callable
@@ -108,8 +109,9 @@ class _Scan:
     def batches(self) -> Iterator[Batch]:
         """Records with the echo of their call, those that are no rows left out, in the promised order."""
         if not self.plan.order:
-            for step in self.plan.steps:
-                yield from self._rows_of(step)
+            runs = [self._rows_of(step) for step in self.plan.steps]
+            by_id = all(isinstance(step, Lists) and step.both_ends for step in self.plan.steps)
+            yield from _in_turn(runs) if by_id else itertools.chain.from_iterable(runs)
             return
         ordered = SortedRows(self.plan, self._rows_of, self._from_the_other_end, self._refuse)
         for record, echo in ordered.rows(self.requests.sizes):
@@ -175,6 +177,18 @@ class _Scan:
             if column_value(column, record, echo) != value:
                 return False
         return all(column_value(column, record, echo) is not None for column in self._present)
+
+
+def _in_turn(runs: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
+    """A batch of each run in turn, until all have ended."""
+    turns = deque(runs)
+    while turns:
+        batch = next(turns[0], None)
+        if batch is None:
+            turns.popleft()
+            continue
+        yield batch
+        turns.rotate(-1)
 
 
 def _one_by_one(

@@ -13,7 +13,7 @@ from pipedrive_fdw.plan.calls import fill, held_values, list_name
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, KeyBatch, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.answers import Answers, Batch
-from pipedrive_fdw.read.both_ends import from_both_ends
+from pipedrive_fdw.read.both_ends import ListById
 from pipedrive_fdw.read.order import Census
 from pipedrive_fdw.table.records import Record, column_value, dig
 from pipedrive_fdw.values.codec import CODECS
@@ -35,6 +35,7 @@ class Steps:
         self._walk = walk
         self._requests = answers.requests
         self._table = answers.table
+        self._before: ListById | None = None  # the list by id that was begun last
 
     def batches(self, step: Step) -> Iterator[Batch]:
         """The records of *step*, as they come."""
@@ -62,7 +63,8 @@ class Steps:
         watch = None if stop is None else Watch(stop, column_of(self._table, stop.order.column))
         count, census = 0, Census(self._table, step.listing, step.counted)
         if step.both_ends:
-            batches = from_both_ends(self._answers, step.listing, call)
+            self._before = ListById(self._answers, step.listing, call, step.pages, self._before)
+            batches = self._before.batches()
         else:
             batches = self._answers.pages(step.listing, call, to_end=stop is None and not step.opposite)
         for records, echo in batches:

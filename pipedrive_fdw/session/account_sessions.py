@@ -10,7 +10,6 @@ from typing import Any
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits, company_key
-from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError, sentences
@@ -70,7 +69,7 @@ def new_session(options: Options, client: Client) -> Session:
     return Session(
         client=client,
         interrupts=Interrupts(interrupted),
-        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement),
+        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement, state_folder()),
         cache=SharedCache(state_folder(), name, address),
         fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
         statement=statement,
@@ -85,6 +84,8 @@ def forget(options: Options) -> int:
     and the access token of this credential. The files of the rate limit stay, since other sessions use them.
     Raises as ``session_for`` does, and StateError.
     """
+    from pipedrive_fdw.api.oauth import token_file
+
     signed = with_secrets(options)
     check_server(signed)
     name, address, folder = credential_key(signed), address_key(signed), state_folder()
@@ -135,6 +136,8 @@ def credential(options: Options, key: str, transport: Transport, folder: Path | 
     """The credential of *options*, whose secrets_file has been read; an access token is kept in *folder*."""
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
+    from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint  # most accounts do without
+
     endpoint = TokenEndpoint(
         oauth_url(options),
         client_id=options.client_id,

@@ -54,6 +54,11 @@ class Prefetch:
         else:
             self._expected.append(call)
 
+    def has_come(self, call: Call) -> bool:
+        """True if the read is under way and its answer is there."""
+        begun = self._under_way.get(call.key)
+        return begun is not None and begun.is_done
+
     def take(self, call: Call) -> Pending[Body | ApiError | None] | None:
         """The read if it is under way, to be used once. It is not expected any more."""
         self._expected = [other for other in self._expected if other.key != call.key]
@@ -78,19 +83,32 @@ class Prefetch:
 
 
 class Held:
-    """The *prefetch* of one walk through a list, whose next page is asked for when it is released."""
+    """The *prefetch* of one walk through a list, whose next page is asked for when it is released; ``taken``
+    is the one that came last."""
 
     def __init__(self, prefetch: Prefetch) -> None:
         self._prefetch = prefetch
         self._next: Call | None = None
-        self.is_under_way = False
+        self._released: Call | None = None
+        self.taken: Call | None = None
 
     def expect(self, call: Call) -> None:
         self._next = call
 
     def take(self, call: Call) -> Pending[Body | ApiError | None] | None:
-        self._next, self.is_under_way = None, False
+        self._next = self._released = None
+        self.taken = call
         return self._prefetch.take(call)
+
+    @property
+    def is_under_way(self) -> bool:
+        """True if the next page was released."""
+        return self._released is not None
+
+    @property
+    def has_come(self) -> bool:
+        """True if the page that was released is there."""
+        return self._released is not None and self._prefetch.has_come(self._released)
 
     @property
     def waits(self) -> bool:
@@ -100,7 +118,7 @@ class Held:
     def release(self) -> None:
         if self._next is not None:
             self._prefetch.expect(self._next)
-            self._next, self.is_under_way = None, True
+            self._next, self._released = None, self._next
 
 
 def list_pages(
@@ -111,11 +129,13 @@ def list_pages(
     first: Mapping[str, Any] | None = None,
     rank: Rank | None = None,
     prefetch: Prefetch | Held | None = None,
+    afresh: bool = False,
 ) -> Iterator[Page]:
     """Each page of records of *call*, which is one of *listing*.
 
     *first* is the envelope of the first page where it is there already, *rank* as in ``pages``. By
-    *prefetch* a page is asked for when the one before it has come.
+    *prefetch* a page is asked for when the one before it has come. *afresh*: the API is asked for the first
+    one in any case.
 
     Raises the error of a refusal, ProtocolError for an answer that is not what it should be.
     """
@@ -124,6 +144,8 @@ def list_pages(
     def ask(asked: Params) -> Mapping[str, Any]:
         if there:
             return there.pop()
+        if afresh and asked == call.params:
+            return again(asked)
         page = replace(call, params=asked)
         begun = None if prefetch is None else prefetch.take(page)
         return requests.ask(page) if begun is None else requests.answer(page, begun)

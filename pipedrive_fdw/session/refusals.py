@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
+from pipedrive_fdw.catalog import is_old
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.catalog.v1 import CHANGED as V1_TABLES
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError, sentences
 
 # How a 404 tells an operation that is not there from a record that is not.
@@ -35,7 +35,7 @@ def names_record(error: NotFoundError) -> bool:
 def means_absence(error: NotFoundError, table: Table) -> bool:
     """True if a 404 of a look-up means that the record does not exist, and not that the operation does not:
     it says so, or it is Pipedrive's own answer about a table that every account has."""
-    everywhere = not table.needs and V1_TABLES.get(table.name) is not table
+    everywhere = not (table.needs or is_old(table))
     return names_record(error) or (everywhere and error.enveloped and not is_gone(error))
 
 
@@ -67,7 +67,7 @@ def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str
 def _wanted(error: ApiError, table: Table, right: str = "see") -> str:
     if table.needs:
         return table.needs
-    if is_gone(error) and V1_TABLES.get(table.name) is table:
+    if is_gone(error) and is_old(table):
         return "Pipedrive no longer offers version 1 of it; set the server's option api_version to 'v2'"
     if isinstance(error, NotFoundError) and names_record(error):
         return "what the query names, such as a filter_id, does not exist or the token's user may not see it"

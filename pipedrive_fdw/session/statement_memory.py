@@ -3,44 +3,132 @@
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
 from collections import OrderedDict
-from typing import Any, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Callable
 
 from pipedrive_fdw.api.cache import unpack
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 
-# The part of the memory that holds answers as they came. Packing takes time, and most statements are small.
+# The part that holds answers as they came. Packing takes time, and most statements are small.
 _PLAIN_PART = 8
+# Bytes of answers in memory. The others stand in a file.
+_IN_MEMORY = 2 * 2**20
+_BLOCK = 8192
+
+
+class _File:
+    """A file without a name in *folder*, in blocks; it is made when it is first written to.
+
+    Nobody else can open it, and its end is that of this object. Every method may raise OSError.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        self._free: list[int] = []
+        self._blocks = 0  # of the file, free ones among them
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, data: bytes) -> tuple[int, ...]:
+        """The numbers of the blocks in which *data* stand."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - ends with this
+        places = range(0, len(data), _BLOCK)
+        while len(self._free) < len(places):
+            self._free.append(self._blocks)
+            self._blocks += 1
+        blocks = tuple(self._free[-1 - number] for number in range(len(places)))
+        for block, place in zip(blocks, places):
+            part = data[place : place + _BLOCK]
+            if os.pwrite(self._file.fileno(), part, block * _BLOCK) < len(part):
+                raise OSError("the disk is full")
+        del self._free[len(self._free) - len(blocks) :]
+        return blocks
+
+    def read(self, blocks: tuple[int, ...]) -> bytes:
+        assert self._file is not None  # noqa: S101 - the blocks are of what was written
+        return b"".join(os.pread(self._file.fileno(), _BLOCK, block * _BLOCK) for block in blocks)
+
+    def free(self, blocks: tuple[int, ...]) -> None:
+        """*blocks* are not needed any more."""
+        self._free += blocks
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer of *size* bytes: *data*, or *blocks* of the file where it stands; *packed* or as it came."""
+
+    size: int
+    data: bytes
+    blocks: tuple[int, ...]
+    packed: bool
 
 
 class _Answers:
     """The answers since the memory was emptied.
 
     epoch       differs from that of every other emptying
-    bodies      by key: whether it is packed, and the bytes; those used last stand last
+    kept        by key; those used last stand last
     operations  those that answered, by version and path
-    size        bytes of all bodies
+    size        bytes of all answers
+    in_memory   of those that do not stand in the file
     """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, folder: Path | None) -> None:
         self.epoch = epoch
-        self.bodies: OrderedDict[Any, tuple[bool, bytes]] = OrderedDict()
+        self.kept: OrderedDict[Any, _Answer] = OrderedDict()
         self.operations: set[tuple[int, str]] = set()
-        self.size = 0
+        self.size = self.in_memory = 0
+        self._file = _File(folder)
+
+    def add(self, key: Any, data: bytes, packed: bool) -> None:
+        """Keeps *data*, unless the file cannot be written: that must not fail a query that has its answer."""
+        blocks: tuple[int, ...] = ()
+        if self.in_memory + len(data) > _IN_MEMORY:
+            try:
+                blocks = self._file.write(data)
+            except OSError:
+                return
+        answer = _Answer(len(data), b"" if blocks else data, blocks, packed)
+        self.kept[key] = answer
+        self.size += answer.size
+        self.in_memory += len(answer.data)
+
+    def drop(self, key: Any) -> None:
+        answer = self.kept.pop(key, None)
+        if answer is not None:
+            self.size -= answer.size
+            self.in_memory -= len(answer.data)
+            self._file.free(answer.blocks)
+
+    def read(self, answer: _Answer) -> bytes | None:
+        """The body of *answer* as it came, None where the file cannot be read."""
+        try:
+            data = self._file.read(answer.blocks)[: answer.size] if answer.blocks else answer.data
+        except OSError:
+            return None
+        return unpack(data) if answer.packed else data
 
 
 class StatementMemory:
     """Answers of the current statement, up to *capacity* bytes; those not used for the longest time go first.
 
-    They are kept as they came until memory ``is_short``, and packed from then on. *statement* gives a mark
-    that changes with every statement; a write empties the memory, and what was asked for before it is not
-    kept.
+    The first ones stay in memory, the others stand in a file without a name in *folder* (by default where the
+    system has such files), packed from when the capacity ``is_short``. *statement* gives a mark that changes
+    with every statement; a write empties the memory, and what was asked for before it is not kept.
     """
 
-    def __init__(self, capacity: int, statement: Callable[[], Any]) -> None:
+    def __init__(self, capacity: int, statement: Callable[[], Any], folder: Path | None = None) -> None:
         self._capacity = capacity
         epochs = itertools.count()
-        self._scope = StatementScope(lambda: _Answers(next(epochs)), statement)
+        self._scope = StatementScope(lambda: _Answers(next(epochs), folder), statement)
 
     def clear(self) -> None:
         self._scope.drop()
@@ -61,28 +149,26 @@ class StatementMemory:
         return self._scope.latest().size > self._capacity // _PLAIN_PART
 
     def __contains__(self, key: Any) -> bool:
-        return key in self._scope.current().bodies
+        return key in self._scope.current().kept
 
     def get(self, key: Any) -> bytes | None:
-        bodies = self._scope.current().bodies
-        found = bodies.get(key)
-        if found is None:
+        answers = self._scope.current()
+        answer = answers.kept.get(key)
+        if answer is None:
             return None
-        bodies.move_to_end(key)
-        is_packed, kept = found
-        return unpack(kept) if is_packed else kept
+        answers.kept.move_to_end(key)
+        return answers.read(answer)
 
     def put(self, key: Any, body: bytes, packed: bytes, epoch: int) -> None:
         """Keeps *body*, asked for in *epoch*; in its *packed* form, if there is one, when memory is short."""
         answers = self._scope.current()
         if epoch != answers.epoch:
             return
-        answers.size -= len(answers.bodies.pop(key, (False, b""))[1])
-        kept = (True, packed) if packed and self.is_short else (False, body)
-        if len(kept[1]) > self._capacity:
+        answers.drop(key)
+        packs = bool(packed) and self.is_short
+        data = packed if packs else body
+        if len(data) > self._capacity:
             return
-        answers.bodies[key] = kept
-        answers.size += len(kept[1])
-        while answers.size > self._capacity:
-            _, (_, dropped) = answers.bodies.popitem(last=False)
-            answers.size -= len(dropped)
+        while answers.size + len(data) > self._capacity:
+            answers.drop(next(iter(answers.kept)))
+        answers.add(key, data, packs)

@@ -8,20 +8,22 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import cast
 
 from tests.bench import copies
 from tests.bench.baselines import DEALS, RemoteSimulator, bare_loop, make_constant_rows, window_seconds
 from tests.bench.clock import Taken, cpu_of, median, middle
-from tests.bench.report import Line, Report
+from tests.bench.report import Line, Point, Report
 from tests.live import LiveAccount
 from tests.simulator import Simulator
 from tools.engine import Server
 
-_PARTS = ("scans", "latency", "fan_outs", "writes", "sessions", "copies")
+_PARTS = ("scans", "latency", "fan_outs", "writes", "sessions", "copies", "plots")
 _LATENCY = 100
+# Of the plots: parts of the deals, and milliseconds.
+_SIZES, _LATENCIES = (0.125, 0.25, 0.5, 1), (0, 50, 100, 200)
 _SESSIONS, _PLANS = 9, 100
 _PARENTS = 500
 _COMPANY = 526  # deals of a company of which so many are neither archived nor deleted
@@ -32,6 +34,11 @@ _SMALL = {"fan_outs", "writes"}  # parts that have a company of their own
 _FOUR = "id, title, value, add_time"
 _WHOLE = "SELECT count(t) FROM (SELECT * FROM {} OFFSET 0) t"
 _SOME = "SELECT count(t) FROM (SELECT {} FROM {} OFFSET 0) t"
+# What is read: query, and the same of Multicorn alone
+_SCANS = (
+    ("whole rows", _WHOLE.format("deals"), _WHOLE.format("alone_whole")),
+    ("four columns", _SOME.format(_FOUR, "deals"), _SOME.format(_FOUR, "alone_four")),
+)
 
 
 class Bench:
@@ -42,16 +49,21 @@ class Bench:
         self.simulator = simulator
         self.times = times
         self.lines: list[Line] = []
+        self.points: list[Point] = []
 
     def taken(self, sql: str, times: int = 0) -> Taken:
         """What the backend takes for a statement: the median of some runs."""
         pid = self.live.value("SELECT pg_backend_pid()")
         return median(lambda: self.live.run(sql), lambda: cpu_of(pid), times or self.times)
 
-    def line(self, what: str, sql: str, baseline: str, base: Taken, times: int = 0, rows: int = 0) -> None:
+    def warm(self, sql: str, times: int = 0) -> Taken:
+        """The same in a new session that has asked for something else before."""
         self.live.connect()
-        self.live.rows("SELECT count(*) FROM users")  # the session is warm
-        taken = self.taken(sql, times)
+        self.live.rows("SELECT count(*) FROM users")
+        return self.taken(sql, times)
+
+    def line(self, what: str, sql: str, baseline: str, base: Taken, times: int = 0, rows: int = 0) -> None:
+        taken = self.warm(sql, times)
         self.add(what, sql, taken, baseline, base, len(self.live.asked(sql)), rows)
 
     def add(
@@ -70,11 +82,7 @@ class Bench:
 
     def scans(self, deals: int) -> None:
         pages = self.bare_loop()
-        for what, sql, alone in (
-            ("whole rows", _WHOLE.format("deals"), _WHOLE.format("alone_whole")),
-            ("four columns", _SOME.format(_FOUR, "deals"), _SOME.format(_FOUR, "alone_four")),
-            ("a bare count", "SELECT count(*) FROM deals", ""),
-        ):
+        for what, sql, alone in (*_SCANS, ("a bare count", "SELECT count(*) FROM deals", "")):
             multicorn = self.taken(alone) if alone else Taken()
             baseline = f"bare loop {pages.seconds:.2f} s + Multicorn alone {multicorn.seconds:.2f} s"
             self.line(f"{deals} deals, {what}", sql, baseline, pages + multicorn, rows=deals)
@@ -93,6 +101,28 @@ class Bench:
             "SELECT * FROM (SELECT id FROM deals) d LIMIT 10",
         ):
             self.line(f"{sql}, at {_LATENCY} ms", sql, "latency", Taken(_LATENCY / 1000))
+        self.simulator.configure({"latency_ms": 0})
+
+    # ---- plots
+
+    def point(self, plot: str, line: str, x: float, taken: Taken) -> None:
+        self.points.append(Point(plot, line, x, taken.seconds))
+        print(f"{plot} {x:g}: {line} {taken.seconds:.3f}", flush=True)
+
+    def by_rows(self, deals: int) -> None:
+        """Scans of all *deals*, each beside the bare loop and Multicorn alone together."""
+        pages = self.bare_loop()
+        for what, sql, alone in _SCANS:
+            self.point("rows", f"baseline of {what}", deals, pages + self.taken(alone))
+            self.point("rows", what, deals, self.warm(sql))
+        self.point("rows", "bare loop", deals, pages)
+
+    def by_latency(self) -> None:
+        for latency in _LATENCIES:
+            self.simulator.configure({"latency_ms": latency})
+            self.point("latency", "bare loop", latency, self.bare_loop(1))
+            for what, sql, _ in (*_SCANS, ("a bare count", "SELECT count(*) FROM deals", "")):
+                self.point("latency", what, latency, self.warm(sql, 1))
         self.simulator.configure({"latency_ms": 0})
 
     def fan_outs(self, bursts: Sequence[int]) -> None:
@@ -167,28 +197,37 @@ def main() -> None:
     parser.add_argument("--bursts", nargs="*", type=int, default=_BURSTS, help="windows of the fan-outs")
     parser.add_argument("--only", nargs="*", default=_PARTS, choices=_PARTS)
     parser.add_argument(
-        "--write", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.json"
+        "--write",
+        action="store_true",
+        help="write docs/benchmarks.md and docs/benchmarks.json, and draw docs/images/benchmarks-*.svg",
     )
     chosen = parser.parse_args()
     with Server(settings={"shared_buffers": _BUFFERS}) as server:
         report = Report(server.engine.kind, server.engine.version, chosen.deals, chosen.times)
         print(report.head(), flush=True)
-        lines: list[Line] = []
-        if {"scans", "latency", "sessions"} & set(chosen.only):
-            others = [one for one in chosen.only if one not in {*_SMALL, "copies"}]
-            lines += measured(server, chosen, chosen.deals, others, chosen.fields)
-        if _SMALL & set(chosen.only):
-            lines += measured(server, chosen, _COMPANY, sorted(_SMALL & set(chosen.only)), chosen.fields)
-        if "copies" in chosen.only:
-            lines += measured(server, chosen, chosen.copied, ["copies"])
+        only, fields = set(chosen.only), chosen.fields
+        runs = []
+        first, small = only & {"scans", "latency", "sessions"}, only & _SMALL
+        if first:
+            runs.append(measured(server, chosen, chosen.deals, first, fields))
+        if small:
+            runs.append(measured(server, chosen, _COMPANY, small, fields))
+        if "copies" in only:
+            runs.append(measured(server, chosen, chosen.copied, {"copies"}))
+        if "plots" in only:
+            sizes = [round(chosen.deals * size) for size in _SIZES]
+            runs += [measured(server, chosen, size, {"rows"}, fields) for size in sizes]
+            runs.append(measured(server, chosen, chosen.deals, {"latencies"}, fields))
         if chosen.write:
-            report.write(lines, whole=set(chosen.only) == set(_PARTS))
+            lines = [line for bench in runs for line in bench.lines]
+            points = [point for bench in runs for point in bench.points]
+            report.write(lines, points, whole=only == set(_PARTS))
 
 
 def measured(
-    server: Server, chosen: argparse.Namespace, deals: int, only: Sequence[str], fields: int = 0
-) -> list[Line]:
-    """The lines of some measurements on a company of so many *deals* and further custom *fields*."""
+    server: Server, chosen: argparse.Namespace, deals: int, only: Collection[str], fields: int = 0
+) -> Bench:
+    """Some measurements on a company of so many *deals* and further custom *fields*."""
     options = {"max_tokens_per_query": 10**9}
     company = {"seed": 1, "deals": deals, "burst": 10**6, "budget": 10**9, "extra_fields": fields}
     with (
@@ -196,9 +235,10 @@ def measured(
         LiveAccount(server, cast("Simulator", simulator), options=options) as live,
     ):
         bench = Bench(live, simulator, chosen.times)
-        if "scans" in only:
+        if {"scans", "rows"} & set(only):
             tables = {"alone_whole": "SELECT * FROM deals", "alone_four": f"SELECT {_FOUR} FROM deals"}
             make_constant_rows(server, live, tables, live.value("SELECT count(*) FROM deals"))
+        if "scans" in only:
             bench.scans(deals)
         if "latency" in only:
             bench.latency(deals)
@@ -210,7 +250,11 @@ def measured(
             bench.sessions()
         if "copies" in only:
             copies.measure(live, deals, chosen.times, bench.add)
-        return bench.lines
+        if "rows" in only:
+            bench.by_rows(deals)
+        if "latencies" in only:
+            bench.by_latency()
+        return bench
 
 
 if __name__ == "__main__":

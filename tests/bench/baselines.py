@@ -69,9 +69,11 @@ def bare_loop(url: str, paths: Sequence[str], **params: str) -> int:
 
 
 def make_constant_rows(server: Server, account: LiveAccount, tables: Mapping[str, str], rows: int) -> None:
-    """Foreign tables of Multicorn alone: name → query, whose first rows they give again and again."""
+    """Foreign tables of Multicorn alone: name → query, whose first rows they give again and again. Those that
+    were made before are dropped."""
     folder = server.folder / "python"
     shutil.copy(Path(__file__).with_name("constant_rows.py"), folder)
+    account.run("DROP SERVER IF EXISTS alone CASCADE")
     account.run(
         "CREATE SERVER alone FOREIGN DATA WRAPPER multicorn OPTIONS (wrapper 'constant_rows.ConstantRows')"
     )

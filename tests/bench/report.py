@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench.plot import plot
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _TITLES = ("what", "seconds", "baseline", "CPU", "baseline", "ratio", "of CPU", "requests", "rows/s")
 _ROW = "{:<58} {:>8} {:>8} {:>8} {:>8} {:>6} {:>6} {:>8} {:>9}"
@@ -44,6 +46,23 @@ class Line:
         return f"| {' | '.join((*self.cells(), self.baseline))} |"
 
 
+@dataclass(frozen=True)
+class Point:
+    """What a *line* of a *plot* takes at *x*."""
+
+    plot: str
+    line: str
+    x: float
+    seconds: float
+
+
+# By name: title, what is across
+PLOTS = {
+    "rows": ("Reading deals: time by rows", "rows"),
+    "latency": ("Reading deals: time by latency", "milliseconds of latency a request"),
+}
+
+
 class Report:
     """Of one run on *engine*, *deals* deals, the median of so many *times*."""
 
@@ -59,15 +78,17 @@ class Report:
     def head(self) -> str:
         return f"{self.machine}; {self.run}\n\n{_ROW.format(*_TITLES)}"
 
-    def write(self, measured: Sequence[Line], whole: bool) -> None:
-        """Puts the figures of this engine into docs/benchmarks.md and docs/benchmarks.json. Unless all was
-        measured, the *whole*, the other lines stay."""
+    def write(self, measured: Sequence[Line], points: Sequence[Point], whole: bool) -> None:
+        """Puts the figures of this engine into docs/benchmarks.md and docs/benchmarks.json, and the plots of
+        *points* into docs/images. Unless all was measured, the *whole*, the other lines and points stay."""
         file = DOCS / "benchmarks.json"
         kept = json.loads(file.read_text()) if file.exists() else {}
         others = [] if whole else [Line(**line) for line in kept.get(self.engine, {}).get("lines", [])]
         found = {line.what: line for line in measured}
         lines = [found.pop(line.what, line) for line in others] + list(found.values())
+        drawn = points or [Point(**point) for point in kept.get(self.engine, {}).get("points", [])]
         table = [
+            *self._plots(drawn),
             f"{self.machine}; {self.run}.",
             "",
             f"| {' | '.join((*_TITLES, 'the baseline'))} |",
@@ -84,8 +105,23 @@ class Report:
             "machine": self.machine,
             "run": self.run,
             "lines": [asdict(line) for line in lines],
+            "points": [asdict(point) for point in drawn],
         }
         file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+    def _plots(self, points: Sequence[Point]) -> list[str]:
+        """Draws the plots; the Markdown that shows them."""
+        shown = []
+        for name, (title, across) in PLOTS.items():
+            series: dict[str, list[tuple[float, float]]] = {}
+            for point in points:
+                if point.plot == name:
+                    series.setdefault(point.line, []).append((point.x, point.seconds))
+            if series:
+                file = f"images/benchmarks-{name}-{self.engine}.svg"
+                (DOCS / file).write_text(plot(title, across, "seconds", series))
+                shown += [f"![{title}, beside the baselines]({file})", ""]
+        return shown
 
 
 def _ratio(taken: float, base: float) -> str:

@@ -1,15 +1,20 @@
-"""A session that fails, writes and scans again and again does not grow."""
+"""A session that fails, writes and scans again and again does not grow, nor with the rows of a scan."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.live import LiveAccount
+from tests.other_api import OtherApi
 from tools.engine import Server
 
 TIMES = 500
@@ -98,3 +103,65 @@ def test_scans_that_are_left_early_leave_memory_where_it_was(account: LiveAccoun
     assert growth(account, left, 60, 20) < 5 * MEBIBYTE
     cursor = "BEGIN; DECLARE rows CURSOR FOR SELECT * FROM deals; FETCH 3 FROM rows; COMMIT"
     assert growth(account, cursor, 100, 20) < 5 * MEBIBYTE
+
+
+PAGES, LIMIT = 40, 500
+
+
+def page_of(number: int) -> list[dict[str, Any]]:
+    """Persons whose names, of 3,000 characters, cannot be packed much: 1.5 MB of JSON a page."""
+    chance = random.Random(number)
+    first = number * LIMIT + 1
+    return [
+        {"id": key, "name": base64.b64encode(chance.getrandbits(18_000).to_bytes(2_250, "big")).decode()}
+        for key in range(first, first + LIMIT)
+    ]
+
+
+def persons(query: dict[str, str]) -> dict[str, Any]:
+    """The list of them by id, either way; its cursor is the number of a page."""
+    down = query.get("sort_direction") == "desc"
+    number = int(query.get("cursor", PAGES - 1 if down else 0))
+    following = number - 1 if down else number + 1
+    cursor = str(following) if 0 <= following < PAGES else None
+    page = page_of(number)
+    return {"success": True, "data": page[::-1] if down else page, "additional_data": {"next_cursor": cursor}}
+
+
+@pytest.fixture
+def many(server: Server) -> Iterator[LiveAccount]:
+    options = {"custom_fields": "false", "max_tokens_per_query": 10**9}
+    with (
+        OtherApi({"/v2/persons": persons}) as api,
+        LiveAccount(server, api, options=options, tables=["persons"]) as live,  # type: ignore[arg-type]
+    ):
+        yield live
+
+
+def most_resident(account: LiveAccount, sql: str, expected: list[Any]) -> int:
+    """By how many bytes the session is larger, at the most, while it runs *sql* with the *expected* rows."""
+    assert account.connection is not None
+    process = Path(f"/proc/{account.connection.info.backend_pid}")
+
+    def kilobytes(name: str) -> int:
+        lines = (process / "status").read_text().split("\n")
+        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+    (process / "clear_refs").write_text("5")  # the most begins anew
+    before = kilobytes("VmRSS")
+    assert account.rows(sql) == expected
+    return (kilobytes("VmHWM") - before) * 1024
+
+
+def test_a_scan_takes_no_more_memory_for_many_pages_than_for_a_few(many: LiveAccount) -> None:
+    """What the statement remembers of them is given back as it came, and asked for once, but for the page at
+    which both ends meet."""
+    names = (row["name"] for number in range(PAGES) for row in page_of(number))
+    found = sum(int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8], 16) for name in names)
+    sql = "SELECT sum(('x' || left(md5(name), 8))::bit(32)::bigint) FROM persons"
+    many.connect()
+    many.rows("SELECT id FROM persons LIMIT 1")
+    assert most_resident(many, sql, [(found,)]) < 32 * MEBIBYTE
+    many.simulator.reset()
+    assert most_resident(many, f"{sql} UNION ALL {sql}", [(found,), (found,)]) < 32 * MEBIBYTE
+    assert PAGES <= len(many.requests()) <= PAGES + 2

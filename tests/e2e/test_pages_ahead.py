@@ -201,3 +201,57 @@ def test_both_ends_miss_nothing_while_deals_change(long: LiveAccount, skip: int)
     rows = [row[0] for row in long.rows("SELECT id FROM deals")]
     assert len(rows) == len(set(rows))
     assert there - set(gone) <= set(rows) <= there | {added}
+
+
+# ---- two lists of a table, side by side
+
+
+@pytest.fixture
+def halves(long: LiveAccount) -> LiveAccount:
+    """Every other deal is archived: some 12 pages of deals, and as many of archived ones."""
+    live = sorted(row["id"] for row in long.simulator.records("deals") if not row["is_archived"])
+    long.simulator.change(
+        {"method": "PATCH", "path": f"deals/{key}", "body": {"is_archived": True}} for key in live[::2]
+    )
+    long.rows("SELECT count(*) FROM deals")
+    return long
+
+
+def test_two_long_lists_are_read_side_by_side(halves: LiveAccount) -> None:
+    expected = sorted(row["id"] for row in halves.simulator.records("deals") if not row["is_deleted"])
+    halves.simulator.configure({"latency_ms": 60})
+    halves.simulator.reset()
+    try:
+        assert sorted(row[0] for row in halves.rows("SELECT id FROM deals")) == expected
+    finally:
+        halves.simulator.configure({"latency_ms": 0})
+    live = [r for r in halves.requests() if r["path"] == "/api/v2/deals"]
+    archived = [r for r in halves.requests() if r["path"] == "/api/v2/deals/archived"]
+    beside = [r for r in archived if r["started"] < max(one["started"] for one in live)]
+    assert len(beside) >= len(archived) // 3
+    pages = sum(
+        -(-sum(row["is_archived"] is one for row in halves.simulator.records("deals")) // 50)
+        for one in (True, False)
+    )
+    assert len(live) + len(archived) <= pages + 2
+
+
+def test_who_may_stop_reads_two_long_lists_one_after_the_other(halves: LiveAccount) -> None:
+    sql = "SELECT id FROM (SELECT id FROM deals OFFSET 0) d LIMIT 60"
+    assert [r["path"] for r in halves.asked(sql)] == ["/api/v2/deals"] * 2
+
+
+@pytest.mark.parametrize("skip", [1, 3, 7, 16])
+def test_what_is_archived_while_both_lists_are_read_is_met(halves: LiveAccount, skip: int) -> None:
+    """All between the same two requests: some of every part of the list, the rest of a page of it too."""
+    rows = halves.simulator.records("deals")
+    there = {row["id"] for row in rows if not row["is_deleted"]}
+    live = sorted(row["id"] for row in rows if not row["is_archived"] and not row["is_deleted"])
+    moved = {*live[3::11], *live[200:250]}
+    body = [{"method": "PATCH", "path": f"deals/{key}", "body": {"is_archived": True}} for key in moved]
+    halves.simulator.faults(
+        [{"match": "^/api/v2/deals", "action": "change", "skip": skip, "times": 1, "body": body}]
+    )
+    found = [row[0] for row in halves.rows("SELECT id FROM deals")]
+    assert len(found) == len(set(found))
+    assert set(found) == there

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipedrive_fdw.api.waiting import Interrupts, Ready
@@ -17,7 +17,8 @@ from pipedrive_fdw.catalog.model import Listing
 from pipedrive_fdw.errors import ProtocolError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.read.answers import Answers
-from pipedrive_fdw.read.both_ends import from_both_ends
+from pipedrive_fdw.read.both_ends import ListById
+from pipedrive_fdw.read.executor import _in_turn
 from pipedrive_fdw.session.list_pages import Prefetch
 
 DEALS = Listing("/deals", 10, sorts=("id",))
@@ -74,7 +75,7 @@ def read(api: Any, to_end: bool = True) -> list[int]:
     if to_end:
         prefetch.begin()
     answers = Answers(api, TABLES["deals"], prefetch)
-    batches = from_both_ends(answers, DEALS, Call(DEALS, DEALS.path, PARAMS))
+    batches = ListById(answers, DEALS, Call(DEALS, DEALS.path, PARAMS)).batches()
     return [record["id"] for records, _ in batches for record in records]
 
 
@@ -120,3 +121,140 @@ def test_a_list_that_does_not_keep_the_order_is_an_error() -> None:
     api.shuffled = True
     with pytest.raises(ProtocolError, match="not in the order of id"):
         read(api)
+
+
+# ---- two lists, side by side
+
+ARCHIVED = Listing("/deals/archived", 10, sorts=("id",))
+
+
+class Under:
+    """An answer that takes one tick; it is what the list is when it is asked for, or when it comes."""
+
+    def __init__(self, api: Archive, query: dict[str, str], archived: bool) -> None:
+        self._api, self._query, self._archived = api, query, archived
+        self._due = api.now + 1
+        self._page = api.page(query, archived) if api.rng.random() < 0.5 else None
+
+    @property
+    def is_done(self) -> bool:
+        return self._api.now >= self._due
+
+    def wait(self, interrupts: Any) -> Any:
+        if self._page is None:
+            self._api.change()
+            self._page = self._api.page(self._query, self._archived)
+        self._api.now = max(self._api.now, self._due)
+        return self._page
+
+
+class Archive(Api):
+    """Deals, of which some are *archived*, and others are while they are read; *now* is counted in waits."""
+
+    def __init__(self, ids: list[int], archived: set[int], rng: random.Random, changes: float = 0.0) -> None:
+        super().__init__(ids, rng, changes)
+        self.archived = set(archived)
+        self.now = 0
+
+    def change(self) -> None:
+        super().change()
+        while self.rng.random() < self.changes:
+            self.archived.add(self.rng.choice(sorted(self.ids | {0})))
+
+    def start(self, call: Call, afresh: bool = False) -> Any:
+        if self.asked:
+            self.change()
+        query = dict(call.params)
+        self.asked.append(query)
+        return Under(self, query, call.path == ARCHIVED.path)
+
+    def page(self, query: dict[str, str], archived: bool) -> Any:
+        down = query["sort_direction"] == "desc"
+        ids = sorted((self.ids & self.archived) if archived else (self.ids - self.archived), reverse=down)
+        after = int(query.get("cursor", 10**9 if down else 0))
+        ids = [one for one in ids if (one < after if down else one > after)]
+        cursor = str(ids[LIMIT - 1]) if len(ids) > LIMIT else None
+        return {"data": [{"id": one} for one in ids[:LIMIT]], "additional_data": {"next_cursor": cursor}}
+
+
+def pages_of(ids: set[int]) -> int:
+    return max(math.ceil(len(ids) / LIMIT), 1)
+
+
+def read_both(api: Archive, to_end: bool = True) -> tuple[list[int], list[int]]:
+    """The ids of the deals that were met in each list."""
+    prefetch: Any = Prefetch(api)  # type: ignore[arg-type]
+    answers = Answers(api, TABLES["deals"], prefetch)  # type: ignore[arg-type]
+    if to_end:
+        prefetch.begin()
+    counts = pages_of(api.ids - api.archived), pages_of(api.ids & api.archived)
+    found: tuple[list[int], list[int]] = ([], [])
+
+    def noted(batches: Any, place: list[int]) -> Any:
+        for records, _ in batches:
+            place += [record["id"] for record in records]
+            yield records, {}
+
+    live = ListById(answers, DEALS, Call(DEALS, DEALS.path, PARAMS), counts[0])
+    archived = ListById(answers, ARCHIVED, Call(ARCHIVED, ARCHIVED.path, PARAMS), counts[1], live)
+    lists = (live, archived)
+    for _ in _in_turn([noted(one.batches(), place) for one, place in zip(lists, found)]):
+        pass
+    return found
+
+
+def company(rng: random.Random, count: int, share: float, skew: float) -> tuple[list[int], set[int]]:
+    """Ids of deals, and of those that are archived: of the old ones (*skew* > 0) or the new ones more."""
+    ids = rng.sample(range(1, count * 3 + 2), count)
+    chance = {one: share * (1 + skew * (1 - 2 * one / (count * 3 + 2))) for one in ids}
+    return ids, {one for one in ids if rng.random() < chance[one]}
+
+
+@settings(max_examples=300, deadline=None)
+@example(67617, 160, 0.5, -1.0, 0.3)  # the page under way when the first list ends came too early
+@given(st.integers(), st.integers(0, 300), st.floats(0, 1), st.floats(-1, 1), st.floats(0.0, 0.8))
+def test_what_is_archived_while_both_lists_are_read_is_met(
+    seed: int, count: int, share: float, skew: float, changes: float
+) -> None:
+    rng = random.Random(seed)
+    ids, archived = company(rng, count, share, skew)
+    api = Archive(ids, archived, rng, changes)
+    live, late = read_both(api, to_end=rng.random() < 0.9)
+    assert len(live) == len(set(live)) and len(late) == len(set(late))
+    assert set(ids) - api.touched <= set(live) | set(late) <= set(ids) | api.touched
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(), st.integers(0, 400), st.floats(0, 1), st.floats(-1, 1))
+def test_two_lists_cost_their_pages_and_what_overlaps(
+    seed: int, count: int, share: float, skew: float
+) -> None:
+    """At the most one page where the ends of a list meet (one more where its pages are full), and one that is
+    asked for again at either end of the second."""
+    rng = random.Random(seed)
+    ids, archived = company(rng, count, share, skew)
+    api = Archive(ids, archived, rng)
+    live, late = read_both(api)
+    assert (sorted(live), sorted(late)) == (sorted(set(ids) - archived), sorted(archived))
+    assert len(api.asked) <= pages_of(set(ids) - archived) + pages_of(archived) + 4 + 2
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_two_lists_take_the_time_of_the_longer_one(share: float) -> None:
+    rng = random.Random(1)
+    ids, archived = company(rng, 2_000, share, 0)
+    api = Archive(ids, archived, rng)
+    live, late = read_both(api)
+    pages = pages_of(set(live)), pages_of(set(late))
+    assert len(api.asked) <= sum(pages) + 2
+    assert api.now <= math.ceil(max(pages) / 2) + 7
+
+
+def test_two_lists_are_read_one_after_the_other_by_who_may_stop() -> None:
+    rng = random.Random(1)
+    ids, archived = company(rng, 200, 0.5, 0)
+    api = Archive(ids, archived, rng)
+    live, late = read_both(api, to_end=False)
+    assert live + late == [*sorted(set(ids) - archived), *sorted(archived)]
+    assert {query["sort_direction"] for query in api.asked} == {"asc"}
+    assert len(api.asked) == api.now == pages_of(set(live)) + pages_of(archived)

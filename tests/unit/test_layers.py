@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -184,3 +186,19 @@ def test_the_lists_of_the_page_on_architecture_name_modules_that_exist() -> None
     named = re.findall(r"^\d\. `([\w/]+\.py)`", lists, re.MULTILINE)
     assert len(named) == 14
     assert [name for name in named if not (PACKAGE / name).exists()] == []
+
+
+def test_a_session_that_only_reads_loads_nothing_that_it_does_not_need() -> None:
+    """Every new session waits for what is loaded."""
+    loaded = "import sys, pipedrive_fdw.foreign_table; print(*sys.modules)"
+    command = [sys.executable, "-c", loaded]
+    modules = subprocess.check_output(command, text=True)  # noqa: S603 - our own words
+    unneeded = {
+        "pipedrive_fdw.api.oauth",
+        "pipedrive_fdw.catalog.v1",
+        "pipedrive_fdw.custom_fields.writing",
+        "pipedrive_fdw.extension.requests",
+        "pipedrive_fdw.plan.row_changes",
+        "pipedrive_fdw.write.writer",
+    }
+    assert not unneeded & set(modules.split())

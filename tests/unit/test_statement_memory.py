@@ -1,6 +1,9 @@
-"""What a statement remembers of answers: as they came, packed when memory is short."""
+"""What a statement remembers of answers: as they came, packed when memory is short, mostly in a file."""
 
 from __future__ import annotations
+
+import contextlib
+from pathlib import Path
 
 from pipedrive_fdw.api.cache import pack
 from pipedrive_fdw.session.statement_memory import StatementMemory
@@ -15,8 +18,8 @@ class Statements:
         return self.number
 
 
-def memory(capacity: int) -> StatementMemory:
-    kept = StatementMemory(capacity, Statements())
+def memory(capacity: int, folder: Path | None = None) -> StatementMemory:
+    kept = StatementMemory(capacity, Statements(), folder)
     assert kept.get("nothing") is None  # the statement has begun
     return kept
 
@@ -75,3 +78,40 @@ def test_the_next_statement_remembers_nothing() -> None:
     assert kept.get("key") is None
     kept.put("key", BODY, b"", epoch)
     assert kept.get("key") is None
+
+
+MEBIBYTE = 2**20
+
+
+def size_of_file(folder: Path) -> int:
+    """Of the file without a name in *folder*, 0 where there is none."""
+    size = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # that by which the links are read
+            if str(link.readlink()).startswith(str(folder)):
+                size += link.stat().st_size
+    return size
+
+
+def test_answers_that_memory_has_no_room_for_stand_in_a_file(tmp_path: Path) -> None:
+    """Its room is used again, by answers of other sizes, and is given back with the statement."""
+    kept = memory(16 * MEBIBYTE, tmp_path)
+    for number in range(60):
+        body = bytes([number]) * (700_000 + 9_999 * (number % 7))
+        kept.put(number, body, b"", kept.epoch)
+        assert kept.get(number) == body
+    there = [number for number in range(60) if kept.get(number) is not None]
+    assert there == list(range(there[0], 60)) and len(there) > 20
+    for number in there:
+        assert kept.get(number) == bytes([number]) * (700_000 + 9_999 * (number % 7))
+    assert 13 * MEBIBYTE < size_of_file(tmp_path) <= 17 * MEBIBYTE
+    assert list(tmp_path.iterdir()) == []
+    kept.clear()
+    assert size_of_file(tmp_path) == 0
+
+
+def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
+    kept = memory(16 * MEBIBYTE, tmp_path / "nowhere")
+    for number in range(9):
+        kept.put(number, b"x" * MEBIBYTE, b"", kept.epoch)
+    assert [number for number in range(9) if kept.get(number)] == [0, 1]
