@@ -17,7 +17,8 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 _PLAIN_PART = 8
 # Bytes of answers in memory. The others stand in a file.
 _IN_MEMORY = 2 * 2**20
-_BLOCK = 8192
+# That of most file systems: a smaller part of a file takes as much of the disk.
+_BLOCK = 4096
 
 
 class _File:
@@ -63,12 +64,16 @@ class _File:
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of *size* bytes: *data*, or *blocks* of the file where it stands; *packed* or as it came."""
+    """An answer of *length* bytes: *data*, or *blocks* of the file where it stands; *packed* or as it came."""
 
-    size: int
+    length: int
     data: bytes
     blocks: tuple[int, ...]
     packed: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.blocks) * _BLOCK or self.length
 
 
 class _Answers:
@@ -77,7 +82,7 @@ class _Answers:
     epoch       differs from that of every other emptying
     kept        by key; those used last stand last
     operations  those that answered, by version and path
-    size        bytes of all answers
+    size        bytes of all answers, of those in the file with the unused end of their last block
     in_memory   of those that do not stand in the file
     """
 
@@ -88,10 +93,18 @@ class _Answers:
         self.size = self.in_memory = 0
         self._file = _File(folder)
 
+    def fits(self, data: bytes) -> bool:
+        """True if there is memory for *data*; else they are for the file."""
+        return self.in_memory + len(data) <= _IN_MEMORY
+
+    def room_for(self, data: bytes) -> int:
+        """The size of *data* as an answer."""
+        return len(data) if self.fits(data) else -(-len(data) // _BLOCK) * _BLOCK
+
     def add(self, key: Any, data: bytes, packed: bool) -> None:
         """Keeps *data*, unless the file cannot be written: that must not fail a query that has its answer."""
         blocks: tuple[int, ...] = ()
-        if self.in_memory + len(data) > _IN_MEMORY:
+        if not self.fits(data):
             try:
                 blocks = self._file.write(data)
             except OSError:
@@ -111,7 +124,7 @@ class _Answers:
     def read(self, answer: _Answer) -> bytes | None:
         """The body of *answer* as it came, None where the file cannot be read."""
         try:
-            data = self._file.read(answer.blocks)[: answer.size] if answer.blocks else answer.data
+            data = self._file.read(answer.blocks)[: answer.length] if answer.blocks else answer.data
         except OSError:
             return None
         return unpack(data) if answer.packed else data
@@ -167,8 +180,8 @@ class StatementMemory:
         answers.drop(key)
         packs = bool(packed) and self.is_short
         data = packed if packs else body
-        if len(data) > self._capacity:
+        if answers.room_for(data) > self._capacity:
             return
-        while answers.size + len(data) > self._capacity:
+        while answers.size + answers.room_for(data) > self._capacity:
             answers.drop(next(iter(answers.kept)))
         answers.add(key, data, packs)

@@ -110,6 +110,17 @@ def test_answers_that_memory_has_no_room_for_stand_in_a_file(tmp_path: Path) -> 
     assert size_of_file(tmp_path) == 0
 
 
+def test_small_answers_count_with_the_room_that_they_take_in_the_file(tmp_path: Path) -> None:
+    kept = memory(8 * MEBIBYTE, tmp_path)
+    bodies = [b"%d" % number * 100 for number in range(8_000)]
+    for number, body in enumerate(bodies):
+        kept.put(number, body, b"", kept.epoch)
+    there = [number for number in range(8_000) if number in kept]
+    assert there == list(range(there[0], 8_000)) and len(there) > 1_000
+    assert all(kept.get(number) == bodies[number] for number in there)
+    assert 5 * MEBIBYTE < size_of_file(tmp_path) <= 8 * MEBIBYTE
+
+
 def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
     kept = memory(16 * MEBIBYTE, tmp_path / "nowhere")
     for number in range(9):
