@@ -30,6 +30,7 @@ Each class has an SQLSTATE that programs can act on, and a stable word that stan
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -247,3 +248,14 @@ class Cancelled(PipedriveError):
     def __init__(self, message: str, detail: str = "", hint: str = "", arrived: bool = True) -> None:
         super().__init__(message, detail, hint)
         self.arrived = arrived
+
+
+def fault_of(error: Exception) -> PipedriveError:
+    """*error*, or what users see of one that is a fault of this package; the server's log gets its trace."""
+    if isinstance(error, PipedriveError):
+        return error
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return PipedriveError(
+        f"internal fault: {type(error).__name__}",
+        "This is a fault of pipedrive_fdw. The server's log has the details; please report them.",
+    )

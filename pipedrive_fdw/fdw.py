@@ -8,7 +8,6 @@ it is used, since each new session waits for the rest.
 from __future__ import annotations
 
 import encodings.aliases
-import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
-from pipedrive_fdw.errors import OptionError, PipedriveError
+from pipedrive_fdw.errors import OptionError, PipedriveError, fault_of
 from pipedrive_fdw.extension.dropped_mappings import DROPPED
 from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import (
@@ -55,10 +54,8 @@ def without_raising(function: Callable[[], T], otherwise: T) -> T:
     """The result of *function*. An error is given to the C part, and *otherwise* returned."""
     try:
         return function()
-    except PipedriveError as error:
-        fail(error)
-    except Exception as error:  # noqa: BLE001 - a fault of this package, which Multicorn would keep in memory
-        fail(_fault(error))
+    except Exception as error:  # noqa: BLE001 - Multicorn would keep it in memory
+        fail(fault_of(error))
     return otherwise
 
 
@@ -162,19 +159,8 @@ def _rows(rows: Iterator[Any]) -> Iterator[Any]:
     """*rows*; an error ends them and is given to the C part."""
     try:
         yield from rows
-    except PipedriveError as error:
-        fail(error)
     except Exception as error:  # noqa: BLE001 - as in without_raising()
-        fail(_fault(error))
-
-
-def _fault(error: Exception) -> PipedriveError:
-    """The error that users see for a fault of this package; the log gets its trace."""
-    traceback.print_exc()
-    return PipedriveError(
-        f"internal fault: {type(error).__name__}",
-        "This is a fault of pipedrive_fdw. The server's log has the details; please report them.",
-    )
+        fail(fault_of(error))
 
 
 # ---- questions about a foreign table

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable, Generic, TypeVar, Union
 
-from pipedrive_fdw.errors import Cancelled
+from pipedrive_fdw.errors import Cancelled, ConnectError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,7 +48,7 @@ _ENDED = threading.Condition()
 
 class Task(Generic[T]):
     """One function running in a thread. *tick* is called on the waiting thread now and then, to end what
-    takes too long."""
+    takes too long. Raises ConnectError when the thread cannot be started."""
 
     def __init__(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> None:
         self._work = work
@@ -60,6 +60,14 @@ class Task(Generic[T]):
         try:
             self.thread = threading.Thread(target=self._run, name="pipedrive", daemon=True)
             self.thread.start()
+        except RuntimeError as error:
+            raise ConnectError(
+                "the operating system starts no thread for a request",
+                detail=str(error),
+                hint="Raise the limit of PostgreSQL's service (TasksMax, ulimit -u), or lower parallel and "
+                "parallel_writes.",
+                arrived=False,
+            ) from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipedrive_fdw.api.client import Answer, Spent
+from pipedrive_fdw.api.statuses import unknown
+from pipedrive_fdw.api.transport import Request
 from pipedrive_fdw.api.waiting import Task
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.errors import (
@@ -16,6 +18,8 @@ from pipedrive_fdw.errors import (
     OutcomeUnknownError,
     PipedriveError,
     StateError,
+    fault_of,
+    sentences,
 )
 from pipedrive_fdw.options import Options
 from pipedrive_fdw.postgres.usage_log import Spender, spender
@@ -78,6 +82,8 @@ class SentRequest:
             self._explain(error)
             outcome = _outcome(error)
             raise
+        except Exception as error:  # noqa: BLE001 - it says nothing of what Pipedrive has done
+            raise self._unknown(fault_of(error)) from None
         finally:
             self._end(outcome, data)
 
@@ -92,6 +98,13 @@ class SentRequest:
         sent = self.op.method != "GET" and self.attempts.requests > 0
         if isinstance(error, Cancelled) and error.arrived and sent:
             error.detail = f"{self.op.method} {self.path} was already sent, so Pipedrive may have done it."
+
+    def _unknown(self, fault: PipedriveError) -> PipedriveError:
+        """The error where a *fault* has kept the answer from being taken."""
+        if self.attempts.requests == 0:
+            return fault
+        fault.detail = sentences(f"{self.op.method} {self.path}", fault.detail)
+        return unknown(Request(self.op.method, self.path), fault)
 
     def _end(self, outcome: str, data: Any) -> None:
         """Notes the write, and forgets what was read while it ran."""

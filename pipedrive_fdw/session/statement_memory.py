@@ -64,7 +64,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of *length* bytes: *data*, or *blocks* of the file where it stands; *packed* or as it came."""
+    """An answer of *length* bytes, *packed* or as it came: *data*, or *blocks* of the file."""
 
     length: int
     data: bytes

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipedrive_fdw.api.waiting import Interrupts, wait_for_any
-from pipedrive_fdw.errors import Cancelled, OutcomeUnknownError, PipedriveError, sentences
+from pipedrive_fdw.errors import Cancelled, OutcomeUnknownError, PipedriveError, fault_of, sentences
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.sent_request import SentRequest
 from pipedrive_fdw.session.session import Guards, Session
@@ -169,8 +169,8 @@ def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveE
         if first.bulk is not None:
             return first.bulk.send(first.bulk.path, [one.bulk.item for one in group if one.bulk]), 0, None
         return _send_side_by_side([one.parallel for one in group if one.parallel], first.session.interrupts)
-    except PipedriveError as error:
-        return (), 0, error
+    except Exception as error:  # noqa: BLE001 - a fault too must not hide what was written before
+        return (), 0 if first.bulk is not None else len(group) - 1, fault_of(error)
 
 
 def _groups(writes: Sequence[PendingWrite]) -> Iterator[list[PendingWrite]]:
@@ -263,8 +263,8 @@ class _Run:
         place, self._begun = self._begun, self._begun + 1
         try:
             self._under_way[place] = self._parts[place].begin(self._requests)
-        except PipedriveError as error:
-            self._fail(place, error)
+        except Exception as error:  # noqa: BLE001 - others are under way
+            self._fail(place, fault_of(error))
 
     def _wait(self, interrupts: Interrupts) -> None:
         """Waits for answers, and takes those that have come."""
@@ -275,8 +275,8 @@ class _Run:
                 self.keys[place] = write.key()
             except Cancelled:  # by the thread, before the request has left
                 self._withdrawn += 1
-            except PipedriveError as error:
-                self._fail(place, error)
+            except Exception as error:  # noqa: BLE001 - others are under way
+                self._fail(place, fault_of(error))
 
     def _fail(self, place: int, error: PipedriveError) -> None:
         self.errors[place] = error

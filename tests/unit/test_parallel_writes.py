@@ -19,10 +19,18 @@ from pipedrive_fdw.api.transport import Exchange, Request, Response
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.catalog import TABLES, tables_of
 from pipedrive_fdw.catalog.validation import validate
-from pipedrive_fdw.errors import ApiError, Cancelled, ConnectError, OutcomeUnknownError, PipedriveError
+from pipedrive_fdw.errors import (
+    ApiError,
+    Cancelled,
+    ConnectError,
+    OptionError,
+    OutcomeUnknownError,
+    PipedriveError,
+)
 from pipedrive_fdw.foreign_table import ForeignTable
 from pipedrive_fdw.options import read_options
 from pipedrive_fdw.session.account_sessions import new_client, new_session, use_session
+from pipedrive_fdw.session.secrets_file import with_secrets
 from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.write.transaction import TRANSACTION
 from tests.unit.answers import definitions
@@ -92,11 +100,13 @@ class Deals:
 
     def __init__(self, api: Api, folder: Path | None = None, **options: str) -> None:
         """*folder* holds the state of the burst window."""
-        given = {"base_url": f"http://127.0.0.1:{9000 + next(self.numbers) % 50000}", "api_token": "a-token"}
-        read = read_options({**given, "table": "deals", **options})
-        self.session = new_session(read, new_client(read, api, folder))
+        given = {"base_url": f"http://127.0.0.1:{9000 + next(self.numbers) % 50000}", "table": "deals"}
+        secret = {} if "secrets_file" in options else {"api_token": "a-token"}
+        read = read_options({**given, **secret, **options})
+        signed = with_secrets(read)
+        self.session = new_session(signed, new_client(signed, api, folder))
         self.session.client.limits.learn({"x-ratelimit-limit": "1000000"})
-        use_session(read, self.session)
+        use_session(signed, self.session)
         self.table = ForeignTable(read, definitions(("id", "bigint"), ("title", "text")))
         self.commands = 0
 
@@ -255,6 +265,67 @@ def test_what_waits_for_the_window_is_not_sent_after_an_error(tmp_path: Path) ->
     assert told[-1] == "8 more were not sent"
     assert time.monotonic() - began < 1.5
     assert _waiting(deals) == 0  # the place is given back
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_fault_of_one_write_hides_no_other_and_leaves_open_what_it_did(most: int) -> None:
+    def hold(title: str) -> None:
+        if most == 3:
+            api.wait_for(lambda: len(api.began) == 3)
+        if title == "2":
+            raise MemoryError
+        if most == 3:  # until the fault is known
+            assert _until(lambda: api.exchange.stopped)
+
+    api = Api(hold=hold)
+    with failing(OutcomeUnknownError) as told:
+        Deals(api, parallel_writes=str(most), write_mode="commit").commit(*rows(9))
+    assert told[0] == "PATCH /deals/2"
+    assert told[-2:] == [
+        "1 row is written in Pipedrive for good: deals UPDATE 1"
+        if most == 1
+        else "2 rows are written in Pipedrive for good: deals UPDATE 1, 3",
+        f"{9 - max(most, 2)} more were not sent",
+    ]
+    assert sorted(api.began) == ["1", "2", "3"][: max(most, 2)]
+    assert TRANSACTION.rolled_back() == f"{told[-2]}."
+
+
+@pytest.mark.parametrize("most", ["1", "3"])
+def test_where_no_thread_can_be_started_what_was_written_is_told(most: str) -> None:
+    """A thread whose stack is larger than the memory that a process can have."""
+    limited = threading.Event()
+
+    def hold(title: str) -> None:
+        if title == "1":
+            threading.stack_size(2**48)
+            limited.set()
+        limited.wait(LONG)
+
+    api = Api(hold=hold)
+    try:
+        with failing(ConnectError) as told:
+            Deals(api, parallel_writes=most, write_mode="commit").commit(*rows(9))
+    finally:
+        threading.stack_size(0)
+    count = len(api.done)
+    assert len(api.began) == count < 9
+    assert told[-2].startswith(f"{count} row{'s are' if count > 1 else ' is'} written")
+    assert told[-1] == f"{9 - 1 - count} more were not sent"
+
+
+def test_where_none_can_be_begun_the_others_are_told_as_not_sent(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.write_text("api_token = a-token\n")
+    secrets.chmod(0o600)
+    api = Api()
+    deals = Deals(api, parallel_writes="3", write_mode="commit", secrets_file=str(secrets))
+    deals.update(*rows(9))
+    secrets.unlink()
+    with failing(OptionError) as told:
+        TRANSACTION.pre_commit()
+    assert api.began == []
+    assert told[-1] == "8 more were not sent"
 
 
 def _waiting(deals: Deals) -> int:
