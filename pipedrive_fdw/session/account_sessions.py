@@ -46,6 +46,8 @@ def session_for(options: Options) -> Session:
     if session is None:
         transport = RequestsTransport(options.connect_timeout, options.read_timeout)
         session = new_session(options, new_client(options, transport, state_folder()))
+        for other in _sessions.values():  # an option that was changed leaves one that nobody uses again
+            other.memory.expire()
         _sessions[key] = session
     return session
 

@@ -146,6 +146,10 @@ class StatementMemory:
     def clear(self) -> None:
         self._scope.drop()
 
+    def expire(self) -> None:
+        """Lets go the answers of a statement that has ended."""
+        self._scope.current()
+
     @property
     def answered(self) -> set[tuple[int, str]]:
         """The operations that gave an answer in the statement, by version and path."""

@@ -165,3 +165,22 @@ def test_a_scan_takes_no_more_memory_for_many_pages_than_for_a_few(many: LiveAcc
     many.simulator.reset()
     assert most_resident(many, f"{sql} UNION ALL {sql}", [(found,), (found,)]) < 32 * MEBIBYTE
     assert PAGES <= len(many.requests()) <= PAGES + 2
+
+
+def answers_on_disk(account: LiveAccount) -> int:
+    """Bytes of the session's files without a name, in which answers stand."""
+    assert account.connection is not None
+    size = 0
+    for link in Path(f"/proc/{account.connection.info.backend_pid}/fd").iterdir():
+        if "pgsql_tmp_pipedrive_fdw/" in str(link.readlink()) and str(link.readlink()).endswith("(deleted)"):
+            size += link.stat().st_size
+    return size
+
+
+def test_a_changed_option_leaves_no_answers_behind(many: LiveAccount) -> None:
+    few = "SELECT count(*) FROM (SELECT FROM persons LIMIT 2500) few"
+    assert many.value(few) == 2500
+    assert answers_on_disk(many) > 4 * MEBIBYTE
+    many.run(f"ALTER SERVER {many.name} OPTIONS (ADD statement_memory '2')")
+    assert many.value(few) == 2500
+    assert answers_on_disk(many) == 0
