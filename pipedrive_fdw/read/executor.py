@@ -141,6 +141,9 @@ class _Scan:
         has_all = isinstance(step, Gets)
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
+            if not kept:  # another list may be read on meanwhile
+                yield kept, echo
+                continue
             for target, path in self._shows:
                 self.requests.session.key_batches.read(target, (dig(record, path) for record in kept))
             yield from self._complete(kept, echo, has_all)

@@ -15,10 +15,11 @@ from pipedrive_fdw.api.waiting import Interrupts, Ready
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.model import Listing
 from pipedrive_fdw.errors import ProtocolError
-from pipedrive_fdw.plan.paths import Call
+from pipedrive_fdw.plan.paths import Call, Lists, ScanPlan
 from pipedrive_fdw.read.answers import Answers
 from pipedrive_fdw.read.both_ends import ListById
-from pipedrive_fdw.read.executor import _in_turn
+from pipedrive_fdw.read.executor import _in_turn, _Scan
+from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.session.list_pages import Prefetch
 
 DEALS = Listing("/deals", 10, sorts=("id",))
@@ -258,3 +259,25 @@ def test_two_lists_are_read_one_after_the_other_by_who_may_stop() -> None:
     assert live + late == [*sorted(set(ids) - archived), *sorted(archived)]
     assert {query["sort_direction"] for query in api.asked} == {"asc"}
     assert len(api.asked) == api.now == pages_of(set(live)) + pages_of(archived)
+
+
+@pytest.mark.timeout(20)
+def test_rows_that_come_one_by_one_let_the_other_list_be_read_on() -> None:
+    """Those with extended columns do, and a list that waits for the other gives an empty batch."""
+    rng = random.Random(1)
+    ids, archived = company(rng, 200, 0.5, 0)
+    api: Any = Archive(ids, archived, rng)
+    api.sizes = {}
+    api.spent = SimpleNamespace(remembered=0)
+    api.most_at_once = lambda: 1
+    api.session.extended = lambda _: {f"/deals/{one}": {"more": -one} for one in ids}
+    prefetch: Any = Prefetch(api)
+    prefetch.begin()
+    steps = tuple(
+        Lists(listing, (Call(listing, listing.path, PARAMS),), 10, whole=True, both_ends=True)
+        for listing in (DEALS, ARCHIVED)
+    )
+    scan = _Scan(ScanPlan(TABLES["deals"], steps), api, prefetch, Extension(("more",)))
+    found = [record for records, _ in scan.batches() for record in records]
+    assert sorted(record["id"] for record in found) == sorted(ids)
+    assert all(record["more"] == -record["id"] for record in found)
