@@ -265,7 +265,9 @@ def test_a_database_of_another_encoding_is_refused(server: Server, encoding: str
     assert caught.value.diag.message_primary == (
         f"pipedrive option: the encoding of this database is {encoding}, and must be UTF8"
     )
-    assert caught.value.diag.message_hint == "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+    assert caught.value.diag.message_hint == (
+        "Use a database made by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0."
+    )
     template.query(f"DROP DATABASE {name}")
 
 

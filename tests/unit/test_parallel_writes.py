@@ -255,15 +255,14 @@ def test_a_cancel_takes_the_answers_that_are_about_to_come() -> None:
 
 
 def test_what_waits_for_the_window_is_not_sent_after_an_error(tmp_path: Path) -> None:
-    api = Api({"1": 400}, lambda title: bool(_until(lambda: _waiting(deals) > 0)) and None)
+    refused = dict.fromkeys(("1", "2", "3"), 400)  # whichever takes the one place in the window
+    api = Api(refused, lambda title: bool(_until(lambda: _waiting(deals) > 0)) and None)
     deals = Deals(api, tmp_path, parallel_writes="3", write_mode="commit")
     deals.session.client.limits.learn({"x-ratelimit-limit": "1"})
-    began = time.monotonic()
     with failing(ApiError) as told:
         deals.commit(*rows(9))
-    assert api.began == ["1"]
+    assert len(api.began) == 1
     assert told[-1] == "8 more were not sent"
-    assert time.monotonic() - began < 1.5
     assert _waiting(deals) == 0  # the place is given back
 
 
