@@ -204,7 +204,7 @@ def test_rows_that_are_returned_are_stopped_midway_and_all_are_named(server: Ser
 def test_a_row_of_a_child_is_found_by_its_row_id(account: LiveAccount) -> None:
     account.run("SET pipedrive.max_tokens_per_query = 50")
     row_id, deal = account.rows(
-        "SELECT row_id, deal_id FROM deal_followers WHERE deal_id IN (1, 2, 3) LIMIT 1"
+        "SELECT row_id, deal_id FROM deal_followers WHERE deal_id IN (1, 2, 3) ORDER BY row_id"
     )[0]
     account.simulator.reset()
     account.run(f"DELETE FROM deal_followers WHERE row_id = '{row_id}'")
