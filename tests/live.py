@@ -155,6 +155,12 @@ class LiveAccount:
         return sum(r["tokens"] for r in self.requests())
 
 
+def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
+    """How many of *requests* were under way at the same time at the API."""
+    moments = sorted([(r["started"], 1) for r in requests] + [(r["ended"], -1) for r in requests])
+    return max(itertools.accumulate(change for _, change in moments), default=0)
+
+
 def threads_of(pid: int) -> int:
     """Threads of a backend that has nothing to do; one that ends is there a moment longer."""
     count = 0

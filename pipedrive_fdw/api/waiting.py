@@ -62,7 +62,7 @@ class Task(Generic[T]):
             self.thread.start()
         except RuntimeError as error:
             raise ConnectError(
-                "the operating system starts no thread for a request",
+                "the operating system refuses to start a thread for a request",
                 detail=str(error),
                 hint="Raise the limit of PostgreSQL's service (TasksMax, ulimit -u), or lower parallel and "
                 "parallel_writes.",
@@ -80,10 +80,6 @@ class Task(Generic[T]):
             self._done.set()
             with _ENDED:
                 _ENDED.notify_all()
-
-    @property
-    def has_ended(self) -> bool:
-        return self._done.is_set()
 
     @property
     def is_done(self) -> bool:
@@ -104,7 +100,7 @@ def wait_for_any(tasks: Sequence[Task[Any]], interrupts: Interrupts) -> None:
     """Waits until one of *tasks*, which share an exchange, has ended; for a slice at the most. Raises
     Cancelled."""
     with _ENDED:
-        _ENDED.wait_for(lambda: any(task.has_ended for task in tasks), SLICE_SECONDS)
+        _ENDED.wait_for(lambda: any(task.is_done for task in tasks), SLICE_SECONDS)
     interrupts.check()
     tasks[0].tick()
 

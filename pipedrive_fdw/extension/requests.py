@@ -142,7 +142,7 @@ def _data(options: Options, op: Operation, params: Params, body: Body, want: str
     try:
         if want == "pages":
             return _every_page(requests, op, params)
-        answer = requests.send(op, op.path, *body, params=params, file=want == "file")
+        answer = requests.send(op, op.path, *body, params=params, file=want == "file").answer()
         if want == "file":
             return base64.b64encode(answer.body).decode()
         payload = answer.payload

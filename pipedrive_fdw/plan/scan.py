@@ -60,7 +60,7 @@ from pipedrive_fdw.plan.sendable import (
 )
 from pipedrive_fdw.plan.stops import stop_of
 
-# Of which all lists of a table are read from both ends, and of which one of them is.
+# The lists of a table are read from both ends if they have so many pages together, and each of them so many.
 _MANY_PAGES, _FEW_PAGES = 10, 3
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100

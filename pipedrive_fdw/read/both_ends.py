@@ -33,58 +33,46 @@ _NONE: Gap = (1, 0)
 
 
 class ListById:
-    """The records of *call*, which asks for them by id, *pages* as far as is known; behind those of the list
-    *before*, if there is one."""
+    """The records of *call*, which asks for them by id.
 
-    def __init__(
-        self, answers: Answers, listing: Listing, call: Call, pages: int = 1, before: ListById | None = None
-    ) -> None:
+    gap      the ids that have not been read yet
+    largest  the largest id, 0 where it is not known
+    is_read  all of them have been
+    """
+
+    def __init__(self, answers: Answers, listing: Listing, call: Call) -> None:
         self._prefetch = answers.prefetch
-        self._pages = pages
-        self._before = before
         self._nothing: Batch = ([], call.echo)
         params = tuple(_DOWN if param == _UP else param for param in call.params)
-        self._up = _Walk(answers, listing, call, 1)
-        self._down = _Walk(answers, listing, replace(call, params=params), -1)
+        self._make_walks(answers, listing, call, replace(call, params=params))
         self.is_read = False
+
+    def _make_walks(self, answers: Answers, listing: Listing, upward: Call, downward: Call) -> None:
+        self._up, self._down = _Walk(answers, listing, upward, 1), _Walk(answers, listing, downward, -1)
 
     @property
     def gap(self) -> Gap:
-        """The ids that have not been read yet, the lists before this one among them."""
         if self.is_read:
             return _NONE
         low = 1 if self._up.last is None else self._up.last + 1
         high = math.inf if self._down.last is None else self._down.last - 1
-        if self._before is None or self._before.is_read:
-            return low, high
-        others = self._before.gap
-        return min(low, others[0]), max(high, others[1])
+        return low, high
 
     @property
     def largest(self) -> int:
-        """The largest id, 0 where it is not known."""
         return self._down.first or 0
 
     def batches(self) -> Iterator[Batch]:
-        """The records. Where it is not known that all will be taken, they come from one end, page by page.
-
-        While a page must wait for the list before, a batch is empty: that list is to be read on.
-        """
-        if self._before is not None:
-            yield from self._behind(self._before)
-        if not self.is_read:
-            yield from self._first() if self._up.last is None else self._meet()
-        self.is_read = True
-
-    def _first(self) -> Iterator[Batch]:
+        """The records. Where it is not known that all will be taken, they come from one end, page by page."""
         up, down = self._up, self._down
         yield up.next() or self._nothing
-        if not (self._prefetch.is_on and up.goes_on):
+        if self._prefetch.is_on and up.goes_on:
+            down.begin()
+            up.release()
+            yield from self._meet()
+        else:
             yield from up.alone()
-            return
-        down.begin()
-        up.release()
-        yield from self._meet()
+        self.is_read = True
 
     def _meet(self) -> Iterator[Batch]:
         """The pages of both ends, until they meet."""
@@ -102,7 +90,37 @@ class ListById:
                 return
             walk, other = other, walk
 
-    # ---- behind another list
+
+class ListBehind(ListById):
+    """The same of a list of about so many *pages*, which is read behind the list *before*."""
+
+    _up: _WalkBehind
+    _down: _WalkBehind
+
+    def __init__(self, answers: Answers, listing: Listing, call: Call, pages: int, before: ListById) -> None:
+        super().__init__(answers, listing, call)
+        self._pages = pages
+        self._before = before
+
+    def _make_walks(self, answers: Answers, listing: Listing, upward: Call, downward: Call) -> None:
+        self._up = _WalkBehind(answers, listing, upward, 1)
+        self._down = _WalkBehind(answers, listing, downward, -1)
+
+    @property
+    def gap(self) -> Gap:
+        """The same, with those of the lists before it."""
+        gap, others = super().gap, self._before.gap
+        if self.is_read or self._before.is_read:
+            return gap
+        return min(gap[0], others[0]), max(gap[1], others[1])
+
+    def batches(self) -> Iterator[Batch]:
+        """The same. While a page must wait for the list before, a batch is empty: that list is to be read
+        on."""
+        yield from self._behind(self._before)
+        if not self.is_read:
+            yield from super().batches() if self._up.last is None else self._meet()
+        self.is_read = True
 
     def _behind(self, before: ListById) -> Iterator[Batch]:
         """The pages that need not wait for the end of the list *before*."""
@@ -125,7 +143,7 @@ class ListById:
             self._up.release()
             self._down.begin()
 
-    def _page(self, walk: _Walk, other: _Walk) -> Batch:
+    def _page(self, walk: _WalkBehind, other: _Walk) -> Batch:
         """The page that *walk* has asked for; an empty one if it came too early."""
         page = walk.next_outside(other)
         if page is None:
@@ -156,17 +174,12 @@ class _Walk:
     """
 
     def __init__(self, answers: Answers, listing: Listing, call: Call, sign: int) -> None:
-        self._answers = answers
         self._listing, self._call, self._sign = listing, call, sign
         self._held = Held(answers.prefetch)
         self._pages = answers.pages(listing, call, through=self._held)
         self.first: int | None = None
         self.last: int | None = None
         self.span, self.widest = 1, 0
-        self._asked_at: Gap = _NONE  # the gap of the list before when the page under way was asked for
-        self._early: Gap | None = None  # the ids of a page that is to be asked for again
-        self._times_early = 0
-        self._again = False
 
     @property
     def goes_on(self) -> bool:
@@ -237,7 +250,17 @@ class _Walk:
             return False
         return abs(self.last - other.last) - 1 <= _FARTHER * self.span
 
-    # ---- behind another list
+
+class _WalkBehind(_Walk):
+    """A walk whose pages are not to hold ids that the list before may still give."""
+
+    def __init__(self, answers: Answers, listing: Listing, call: Call, sign: int) -> None:
+        super().__init__(answers, listing, call, sign)
+        self._answers = answers
+        self._asked_at: Gap = _NONE  # the gap of the list before when the page under way was asked for
+        self._early: Gap | None = None  # the ids of a page that is to be asked for again
+        self._times_early = 0
+        self._again = False
 
     @property
     def has_come(self) -> bool:

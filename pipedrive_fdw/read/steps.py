@@ -13,7 +13,7 @@ from pipedrive_fdw.plan.calls import fill, held_values, list_name
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, KeyBatch, Lists, ScanPlan, Step
 from pipedrive_fdw.plan.stops import Watch
 from pipedrive_fdw.read.answers import Answers, Batch
-from pipedrive_fdw.read.both_ends import ListById
+from pipedrive_fdw.read.both_ends import ListBehind, ListById
 from pipedrive_fdw.read.order import Census
 from pipedrive_fdw.table.records import Record, column_value, dig
 from pipedrive_fdw.values.codec import CODECS
@@ -57,14 +57,23 @@ class Steps:
         else:
             yield from self._answers.of_parents(step.listing, self._child_calls(step), walked=True)
 
+    def _list_by_id(self, step: Lists, call: Call) -> ListById:
+        """The list of *call*, read behind the one that was begun before it."""
+        answers, listing, before = self._answers, step.listing, self._before
+        self._before = (
+            ListById(answers, listing, call)
+            if before is None
+            else ListBehind(answers, listing, call, step.pages, before)
+        )
+        return self._before
+
     def _list(self, step: Lists, call: Call) -> Iterator[Batch]:
         """The pages of *call* as far as rows can be among them."""
         stop = step.stop
         watch = None if stop is None else Watch(stop, column_of(self._table, stop.order.column))
         count, census = 0, Census(self._table, step.listing, step.counted)
         if step.both_ends:
-            self._before = ListById(self._answers, step.listing, call, step.pages, self._before)
-            batches = self._before.batches()
+            batches = self._list_by_id(step, call).batches()
         else:
             batches = self._answers.pages(step.listing, call, to_end=stop is None and not step.opposite)
         for records, echo in batches:

@@ -126,7 +126,7 @@ class RequestScope:
         self._tasks.append(task)
         return task
 
-    def begin_send(
+    def send(
         self,
         op: Operation,
         path: str,
@@ -161,19 +161,6 @@ class RequestScope:
             f"/v{op.version}{path}",
         )
         return SentRequest(op, path, task, attempts, session, self.noted)
-
-    def send(
-        self,
-        op: Operation,
-        path: str,
-        body: bytes | None = None,
-        content_type: str = "application/json",
-        params: Params = (),
-        *,
-        file: bool = False,
-    ) -> Answer:
-        """The answer of ``begin_send``."""
-        return self.begin_send(op, path, body, content_type, params, file=file).answer()
 
     def start(self, call: Call, afresh: bool = False) -> Pending[Body | ApiError | None]:
         """One read, begun: its answer, or the error of its status. *afresh*: the API is asked in any case.

@@ -269,7 +269,7 @@ class _Run:
     def _wait(self, interrupts: Interrupts) -> None:
         """Waits for answers, and takes those that have come."""
         wait_for_any([write.request.task for write in self._under_way.values()], interrupts)
-        for place in [n for n, write in self._under_way.items() if write.request.task.has_ended]:
+        for place in [n for n, write in self._under_way.items() if write.request.task.is_done]:
             write = self._under_way.pop(place)
             try:
                 self.keys[place] = write.key()

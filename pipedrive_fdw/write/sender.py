@@ -74,7 +74,7 @@ class Sender:
                 change = self._with_array(write, requests)
             if change.op.named_by:
                 change = self._with_name(write, requests)
-            return requests.begin_send(change.op, change.path, *encoded(change))
+            return requests.send(change.op, change.path, *encoded(change))
         except PipedriveError as error:
             raise self._parents.explained(error, write.verb, write.row) from None
 
@@ -126,7 +126,7 @@ class Sender:
             if bulk.ids:
                 return self._delete_together(bulk, path, changes, requests)
             body = orjson.dumps({"data": [change.body for change in changes]})
-            records = requests.send(bulk, path, body).data
+            records = requests.send(bulk, path, body).answer().data
         except PipedriveError as error:
             verb = "DELETE" if bulk.ids else "INSERT"
             raise self._parents.explained(error, verb, changes[0].key) from None
@@ -141,7 +141,7 @@ class Sender:
     ) -> list[str]:
         """Deletes the records of *changes*; their keys. Raises WriteError where the answer lacks some."""
         ids = [str(change.key[change.op.placeholders[-1]]) for change in changes]
-        answer = requests.send(bulk, path, params=((bulk.ids, ",".join(ids)),))
+        answer = requests.send(bulk, path, params=((bulk.ids, ",".join(ids)),)).answer()
         found = dig(answer.data, bulk.answer.split("."))
         gone = set(map(str, found)) if isinstance(found, list) else set()
         left = [key for key in ids if key not in gone]

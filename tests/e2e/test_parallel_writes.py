@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from tests.e2e.test_writes import sent
-from tests.live import LiveAccount, threads_of
+from tests.live import LiveAccount, most_at_once, threads_of
 from tools.engine import Server
 
 TABLES = (
@@ -77,16 +77,6 @@ def titles(account: LiveAccount) -> dict[int, str]:
 
 def writes(account: LiveAccount) -> list[dict[str, Any]]:
     return [request for request in account.requests() if request["method"] != "GET"]
-
-
-def most_at_once(requests: Sequence[dict[str, Any]]) -> int:
-    """How many of *requests* were under way at the same time at the API."""
-    moments = sorted([(r["started"], 1) for r in requests] + [(r["ended"], -1) for r in requests])
-    under_way = most = 0
-    for _, change in moments:
-        under_way += change
-        most = max(most, under_way)
-    return most
 
 
 # ---- what arrives, and when

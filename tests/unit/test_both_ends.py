@@ -17,7 +17,7 @@ from pipedrive_fdw.catalog.model import Listing
 from pipedrive_fdw.errors import ProtocolError
 from pipedrive_fdw.plan.paths import Call, Lists, ScanPlan
 from pipedrive_fdw.read.answers import Answers
-from pipedrive_fdw.read.both_ends import ListById
+from pipedrive_fdw.read.both_ends import ListBehind, ListById
 from pipedrive_fdw.read.executor import _in_turn, _Scan
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.session.list_pages import Prefetch
@@ -196,8 +196,8 @@ def read_both(api: Archive, to_end: bool = True) -> tuple[list[int], list[int]]:
             place += [record["id"] for record in records]
             yield records, {}
 
-    live = ListById(answers, DEALS, Call(DEALS, DEALS.path, PARAMS), counts[0])
-    archived = ListById(answers, ARCHIVED, Call(ARCHIVED, ARCHIVED.path, PARAMS), counts[1], live)
+    live = ListById(answers, DEALS, Call(DEALS, DEALS.path, PARAMS))
+    archived = ListBehind(answers, ARCHIVED, Call(ARCHIVED, ARCHIVED.path, PARAMS), counts[1], live)
     lists = (live, archived)
     for _ in _in_turn([noted(one.batches(), place) for one, place in zip(lists, found)]):
         pass

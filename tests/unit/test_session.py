@@ -57,7 +57,7 @@ def test_a_write_forgets_what_was_read() -> None:
     session, transport, _ = session_of(lambda params, body: [{"id": 1}])
     work = RequestScope(session, Guards(100, 0))
     work.ask(Call(READ, "/deals"))
-    assert work.send(WRITE, "/deals", b"{}").data == {"id": 7}
+    assert work.send(WRITE, "/deals", b"{}").answer().data == {"id": 7}
     work.ask(Call(READ, "/deals"))
     assert [method for method, _, _ in transport.sent] == ["GET", "POST", "GET"]
 
