@@ -6,6 +6,7 @@ session whose statements it runs.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import time
@@ -159,6 +160,14 @@ def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
     """How many of *requests* were under way at the same time at the API."""
     moments = sorted([(r["started"], 1) for r in requests] + [(r["ended"], -1) for r in requests])
     return max(itertools.accumulate(change for _, change in moments), default=0)
+
+
+def without_timeout(session: psycopg.Connection[Any]) -> None:
+    """RESET statement_timeout, at which the timeout may strike, too."""
+    while True:
+        with contextlib.suppress(psycopg.errors.QueryCanceled):
+            session.execute("RESET statement_timeout")
+            return
 
 
 def threads_of(pid: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.live import LiveAccount
+from tests.live import LiveAccount, without_timeout
 from tools.engine import Server
 
 WALK = "SELECT count(*) FROM deal_followers"
@@ -82,7 +82,7 @@ def ended(account: LiveAccount, number: int) -> list[tuple[float, float]]:
             with pytest.raises(psycopg.errors.QueryCanceled):
                 session.execute(walk)  # type: ignore[arg-type]
             timer.join() if timer.is_alive() else timer.cancel()
-            session.execute("RESET statement_timeout")
+            without_timeout(session)
             time.sleep(0.1)  # what was under way has come to the simulator
             begin = time.time()
             assert session.execute("SELECT count(*) FROM stages").fetchone()

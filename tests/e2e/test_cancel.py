@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.live import LiveAccount, threads_of
+from tests.live import LiveAccount, threads_of, without_timeout
 from tools.engine import Server
 
 TABLES = ("persons", "deals", "deal_followers", "filters", "notes")
@@ -165,7 +165,7 @@ def end_of(session: psycopg.Connection[Any], sql: str, end: str) -> tuple[str, f
         assert end == "pg_terminate_backend" or caught.sqlstate == "57014", error
     took = time.monotonic() - asked[0]
     if end == "statement_timeout":
-        session.execute("RESET statement_timeout")
+        without_timeout(session)
     else:
         asking.join()
     other.close()
@@ -220,7 +220,7 @@ def test_two_hundred_cancels_leave_nothing_behind(account: LiveAccount) -> None:
             for number in range(times):
                 with pytest.raises(psycopg.Error, match="cancel"):
                     session.execute(statements[number % 3])  # type: ignore[call-overload]
-            session.execute("RESET statement_timeout")
+            without_timeout(session)
             account.simulator.faults([])
             assert session.execute("SELECT id FROM persons WHERE id = 2").fetchall() == [(2,)]
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from tests.e2e.test_writes import sent
-from tests.live import LiveAccount, most_at_once, threads_of
+from tests.live import LiveAccount, most_at_once, threads_of, without_timeout
 from tools.engine import Server
 
 TABLES = (
@@ -404,7 +404,7 @@ def test_a_cancel_tells_which_were_under_way(account: LiveAccount, way: str) -> 
     assert named == set(keys[6:10])
     assert {key for key, title in titles(account).items() if title == "changed"} == written | named
     assert len(writes(account)) == 10
-    account.run("RESET statement_timeout")
+    without_timeout(connection)
     account.simulator.faults([])
     assert threads_of(connection.info.backend_pid) == 1
     account.run(f"UPDATE deals SET title = 'again' WHERE {among(keys[8:10])}")

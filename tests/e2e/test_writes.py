@@ -141,7 +141,7 @@ def test_an_email_is_changed_inside_its_person(account: LiveAccount) -> None:
 
 
 def test_a_role_assignment_is_deleted_by_a_body(account: LiveAccount) -> None:
-    role, user = account.rows("SELECT role_id, user_id FROM role_assignments LIMIT 1")[0]
+    role, user = account.rows("SELECT role_id, user_id FROM role_assignments")[0]
     account.simulator.reset()
     account.run(f"DELETE FROM role_assignments WHERE role_id = {role} AND user_id = {user}")
     assert sent(account) == [("DELETE", f"/api/v1/roles/{role}/assignments", {"user_id": user})]

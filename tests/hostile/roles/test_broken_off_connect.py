@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.hostile.roles.conftest import Ground, one
+from tests.live import without_timeout
 
 SECRET = "s3cret-that-nobody-may-see"
 # The secret is a parameter of the client's statement, so that only the function's own could show it.
@@ -44,14 +44,6 @@ def said(error: psycopg.Error) -> str:
 
 def connect(ground: Ground, session: psycopg.Connection[Any]) -> None:
     session.execute(CONNECT, (ground.simulator.url, SECRET))
-
-
-def without_timeout(session: psycopg.Connection[Any]) -> None:
-    """RESET the timeout, which may strike at that, too."""
-    while True:
-        with contextlib.suppress(psycopg.errors.QueryCanceled):
-            session.execute("RESET statement_timeout")
-            return
 
 
 def test_a_timeout(slow: Ground) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.hostile.roles.conftest import TOKEN, Ground, one
 from tests.hostile.roles.traps import ATTACKER
+from tests.live import without_timeout
 from tests.simulator import Simulator
 from tools.engine import Server
 
@@ -280,7 +281,8 @@ def test_after_an_error_everybody_is_who_they_were(house: Ground, how: str, with
         with pytest.raises(psycopg.Error):
             session.execute(failing)  # type: ignore[arg-type]
     house.simulator.faults([])
-    session.execute("RESET statement_timeout; RESET pipedrive.max_tokens_per_query")
+    without_timeout(session)
+    session.execute("RESET pipedrive.max_tokens_per_query")
     assert one(session, "SELECT current_user") == role
     assert seen(session, "SELECT id FROM crm.call_logs") == logs_of(house, role)
     assert seen(session, "SELECT id FROM views.logs") == logs_of(house, "ada")
