@@ -17,13 +17,11 @@ from pipedrive_fdw.catalog import TABLES, tables_of
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from tests.conformance.given import PREPARED, values
 from tests.contract.found import find
-from tests.contract.openapi import bodies, flat, folder
+from tests.contract.openapi import bodies, flat, folder, needs_files
 from tests.live import LiveAccount, literal
 from tools.engine import Server
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
+pytestmark = needs_files
 
 # Column → an expression that changes what it reads a little.
 _MORE = """ || '[{"value": "more", "label": "home", "primary": false}]'"""

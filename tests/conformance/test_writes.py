@@ -18,14 +18,12 @@ from pipedrive_fdw.catalog import TABLES, tables_of
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from tests.conformance.given import PREPARED, values
 from tests.contract.catalogue import EXTRA, EXTRA_V1
-from tests.contract.openapi import folder
+from tests.contract.openapi import needs_files
 from tests.contract.schemas import body_faults
 from tests.live import LiveAccount, literal
 from tools.engine import Server
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
+pytestmark = needs_files
 
 # What an INSERT needs besides its required columns: table → column → SQL.
 ALONG: Mapping[str, Mapping[str, str]] = {

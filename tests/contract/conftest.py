@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.openapi import folder
+from tests.contract.openapi import NO_FILES, folder
 from tests.simulator import Simulator
 
 
 @pytest.fixture(scope="session")
 def everything() -> Iterator[Simulator]:
     if folder() is None:
-        pytest.skip("the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
+        pytest.skip(NO_FILES)
     simulator = Simulator(deals=240).start()
     simulator.configure({"v1_core": True, "subscriptions": True})
     yield simulator

@@ -18,12 +18,8 @@ from pipedrive_fdw.values.codec import CODECS
 from pipedrive_fdw.values.shapes import BOOLEAN, NUMBER, TEXT, list_of, nullable, object_of, open_object_of
 from tests.contract.catalogue import EXTRA, operation_faults, table_faults
 from tests.contract.found import find, operations
-from tests.contract.openapi import folder
+from tests.contract.openapi import needs_files
 from tests.contract.structure import argument_faults
-
-needs_files = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
 
 
 def test_the_catalogue_is_sound() -> None:

@@ -10,13 +10,10 @@ from pipedrive_fdw.catalog.left_out import COMMANDS, LEFT_OUT
 from pipedrive_fdw.catalog.model import Operation
 from pipedrive_fdw.catalog.operations import METHODS, documented, known_as, price
 from tests.contract.catalogue import operation_faults
-from tests.contract.openapi import document, folder
+from tests.contract.openapi import document, needs_files
 from tests.docs.coverage import faults, function_operations, ways
 from tools.engine.places import ROOT
 
-needs_files = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
 FUNCTIONS = list(function_operations())
 
 

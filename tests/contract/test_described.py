@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from tests.contract.described import DESCRIBED, Schema
-from tests.contract.openapi import document, flat, folder, raw_bodies
+from tests.contract.openapi import document, flat, needs_files, raw_bodies
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
+pytestmark = needs_files
 
 
 def keys(schema: Schema) -> set[str]:

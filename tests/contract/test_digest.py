@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.contract.digest import text
-from tests.contract.openapi import folder
+from tests.contract.openapi import needs_files
 
 OPERATIONS = Path(__file__).resolve().parents[1] / "simulator" / "operations.json"
 
 
-@pytest.mark.skipif(folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
+@needs_files
 def test_the_digest_is_that_of_the_openapi_files() -> None:
     assert OPERATIONS.read_text(encoding="utf-8") == text(), (
         "stale: python -m tests.contract.digest > tests/simulator/operations.json"

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.contract.openapi import folder
+from tests.contract.openapi import needs_files
 from tests.contract.schemas import faults
 from tests.simulator import Simulator
 from tests.simulator.routes import HANDLERS
 from tests.simulator.spec import Operation, operations
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)"
-)
+pytestmark = needs_files
 
 # (operation, fault): reason. Where the API was seen to differ from its files, the simulator does as the API.
 DEVIATIONS: tuple[tuple[str, str, str], ...] = (

@@ -9,7 +9,7 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.operations import FILE
-from tests.contract.openapi import folder
+from tests.contract.openapi import NO_FILES, folder
 from tests.docs.generate import FOLDER, generated_files
 from tests.docs.markdown import anchors, blocks, links, pages
 from tests.docs.operations import from_openapi
@@ -38,7 +38,7 @@ def test_no_page_of_a_family_is_left_behind() -> None:
 
 def test_scopes_are_those_of_the_openapi_files() -> None:
     if folder() is None:
-        pytest.skip("the OpenAPI files are not here (PIPEDRIVE_OPENAPI_DIR)")
+        pytest.skip(NO_FILES)
     assert FILE.read_text(encoding="utf-8") == from_openapi(), (
         "python -m tests.docs.operations prints them anew"
     )
