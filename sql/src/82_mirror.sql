@@ -215,7 +215,9 @@ BEGIN
             END IF;
         END IF;
         copied.columns := copied.columns || jsonb_build_object(change.identity, change.name);
-        UPDATE pipedrive_internal.copies c SET columns = copied.columns WHERE c.copy = copied.copy;
+        UPDATE pipedrive_internal.copies c
+           SET columns = copied.columns, key = array_replace(c.key, change.old_name::name, change.name)
+         WHERE c.copy = copied.copy;
     END LOOP;
     RETURN added;
 END

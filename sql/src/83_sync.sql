@@ -183,7 +183,7 @@ BEGIN
         'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
         'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
         'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-        'SELECT child, s.%7$I FROM stored s, unnest($1) child ON CONFLICT DO NOTHING) '
+        'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
         'SELECT count(*) FROM stored',
         kept.key, kept.columns, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
         INTO written USING children;
@@ -192,7 +192,7 @@ BEGIN
             'WITH gone AS (DELETE FROM %1$s c WHERE (%2$s) '
             'AND NOT EXISTS (SELECT FROM pg_temp.pipedrive_fresh f WHERE %3$s) RETURNING c.%4$I), '
             'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-            'SELECT child, g.%4$I FROM gone g, unnest($1) child ON CONFLICT DO NOTHING) '
+            'SELECT a.child, g.%4$I FROM gone g, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
             'SELECT count(*) FROM gone',
             copied.copy, within, kept.same, copied.key[1])
             INTO deleted USING children;

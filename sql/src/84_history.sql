@@ -18,15 +18,17 @@ BEGIN
               USING DETAIL = 'Only the owner of a copy with a history can change it.',
                     ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
+    SELECT string_agg(quote_ident(a.attname), ', '),
+           format('ROW(%s) IS NOT DISTINCT FROM ROW(%s)', string_agg(format('h.%I', a.attname), ', '),
+                  string_agg(format('o.%I', a.attname), ', '))
+      INTO columns, same
       FROM pg_attribute a
       JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
      WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped;
     IF TG_OP <> 'INSERT' THEN
-        SELECT CASE WHEN key = '{}' THEN format('(%1$s) IS NOT DISTINCT FROM (%2$s)',
-                                                'ROW(h.' || replace(columns, ', ', ', h.') || ')',
-                                                'ROW(o.' || replace(columns, ', ', ', o.') || ')')
-                    ELSE (SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') FROM unnest(key) k) END INTO same;
+        IF key <> '{}' THEN
+            SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') INTO same FROM unnest(key) k;
+        END IF;
         EXECUTE format('UPDATE %s h SET valid_to = greatest(now(), h.valid_from) FROM old_rows o '
                        'WHERE h.valid_to IS NULL AND %s', history, same);
     END IF;

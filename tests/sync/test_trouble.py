@@ -275,6 +275,36 @@ def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
     assert copied.different() == {}
 
 
+def test_columns_may_have_any_names(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers", "persons", "person_emails"], ", history => true")
+    copied.sync()
+    for table, column, name in (
+        ("deals", "id", "child"),
+        ("deals", "title", "a, %s'{}"),
+        ("deal_followers", "deal_id", "key"),
+        ("person_emails", "value", "place, number"),
+    ):
+        copied.run(
+            f"ALTER FOREIGN TABLE pipedrive.{table} ALTER {column} OPTIONS (ADD column '{column}');"
+            f'ALTER FOREIGN TABLE pipedrive.{table} RENAME {column} TO "{name}"'
+        )
+    deal, _ = followed(copied)
+    touch(copied, deal)
+    later = {"update_time": "2026-09-01T12:00:00Z", "emails": [{"value": "new@example.com"}]}
+    copied.simulator.change([{"method": "PATCH", "path": "persons/3", "body": later}])
+    copied.simulator.change([{"method": "DELETE", "path": "deals/7"}])
+    copied.sync()
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+    assert copied.value("SELECT count(*) FROM crm.deals WHERE child = 7") == 0
+    for table in copied.tables():
+        same = (
+            f"SELECT count(*) FROM crm_history.{table} WHERE valid_to IS NULL",
+            f"SELECT count(*) FROM crm.{table}",
+        )
+        assert copied.value(same[0]) == copied.value(same[1]), table
+
+
 def test_a_run_says_what_it_has_done_with_each_table(copied: Copied) -> None:
     copied.mirror(["stages", "deals"])
     told: list[str] = []
