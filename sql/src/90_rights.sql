@@ -90,6 +90,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_ended(timestamptz),
     pipedrive_internal.sync_result(regclass, timestamptz),
     pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
+    pipedrive_internal.keep_versions(),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),
     pipedrive_internal.end_history(regclass, regclass),

@@ -439,11 +439,15 @@ def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
         copied.run(
             "RESET ROLE; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist; SET ROLE copyist"
         )
-        copied.run("SELECT pipedrive.mirror('pipedrive', target => 'hers', tables => '{deals,pipelines}')")
+        copied.run(
+            "SELECT pipedrive.mirror('pipedrive', target => 'hers', tables => '{deals,pipelines}', "
+            "history => true)"
+        )
         copied.run("CALL pipedrive.sync()")
         seen = copied.rows('SELECT "table"::text FROM pipedrive.sync_status ORDER BY 1')
         assert seen == [("hers.deals",), ("hers.pipelines",)]
-        assert copied.value("SELECT count(*) FROM hers.deals") > 0
+        deals = copied.value("SELECT count(*) FROM hers.deals")
+        assert copied.value("SELECT count(*) FROM hers_history.deals") == deals > 0
         told["another's"] = fails(copied, "CALL pipedrive.sync('crm.stages')").sqlstate
         gone = copied.rows("DELETE FROM pipedrive_internal.copies RETURNING copy::text")
         assert sorted(gone) == [("hers.deals",), ("hers.pipelines",)]
