@@ -377,6 +377,7 @@ DECLARE
     within text;
     asked name;
     witnesses text[];
+    silent text[];
     number bigint;
     counts bigint[];
 BEGIN
@@ -389,25 +390,28 @@ BEGIN
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
-    LOOP
-        BEGIN
-            number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
-                                                           ELSE format('WHERE %I = ANY (%L)', asked, living) END);
-            EXIT;
-        EXCEPTION WHEN insufficient_privilege THEN
-            -- Each of these parents refuses. Whether the whole table is refused, others tell.
-            IF witnesses IS NOT NULL OR pipedrive_internal.sync_passed_over(copied.copy) = '{}' THEN
-                RAISE;
-            END IF;
-            witnesses := pipedrive_internal.sync_witnesses(copied.copy, hanging, parent_copy, parent_key, parents);
-            parents := parents || witnesses;
-            living := living || witnesses;
-        END;
-    END LOOP;
+    BEGIN
+        number := pipedrive_internal.sync_read(copied, CASE WHEN living = '{}' THEN 'WHERE false'
+                                                       ELSE format('WHERE %I = ANY (%L)', asked, living) END);
+        silent := pipedrive_internal.sync_passed_over(copied.copy);
+    EXCEPTION WHEN insufficient_privilege THEN
+        silent := pipedrive_internal.sync_passed_over(copied.copy);
+        -- When each of these parents refuses, others tell whether the whole table is refused.
+        witnesses := CASE WHEN living <@ silent THEN pipedrive_internal.sync_witnesses(
+                              copied.copy, hanging, parent_copy, parent_key, parents) ELSE '{}' END;
+        IF witnesses = '{}' THEN
+            RAISE;
+        END IF;
+        number := pipedrive_internal.sync_read(copied, format('WHERE %I = ANY (%L)', asked, witnesses));
+        silent := silent || pipedrive_internal.sync_passed_over(copied.copy);
+        IF witnesses <@ silent THEN
+            RAISE;
+        END IF;
+        parents := parents || witnesses;
+    END;
     -- That a parent has nothing any more is believed when two runs are told so.
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT %1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)', hanging,
-                   copied.copy, ARRAY(SELECT unnest(pipedrive_internal.sync_passed_over(copied.copy))
-                                      EXCEPT SELECT unnest(tried_before))) INTO doubtful;
+                   copied.copy, ARRAY(SELECT unnest(silent) EXCEPT SELECT unnest(tried_before))) INTO doubtful;
     within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(doubtful)));
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
                    ELSE pipedrive_internal.sync_store(copied, children, within) END;

@@ -192,6 +192,79 @@ def test_a_parent_that_is_refused_alone_does_not_stop_the_table(
     assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
 
 
+def test_parents_that_are_refused_are_asked_once_beside_three_others(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    first, second = followed(copied)
+    refused = sorted({first, second, *range(1, 10)})
+    rest = copied.value(f"SELECT count(*) FROM crm.deal_followers WHERE deal_id <> ALL ('{set(refused)}')")
+    before = followers(copied, first), followers(copied, second)
+    assert rest > 0
+    touch(copied, *refused)
+    gone = {"match": f"/deals/{second}/followers", "action": "status", "status": 404}
+    refusal = f"/deals/({'|'.join(map(str, refused))})/followers"
+    copied.simulator.reset()
+    copied.simulator.faults([gone, {"match": refusal, "action": "status", "status": 403}])
+    # Enough for these and three others, and not for asking these again
+    copied.run(f"SET pipedrive.max_tokens_per_query = {10 * (len(refused) + 3)}")
+    seen = []
+    for _ in range(2):
+        copied.sync()
+        seen.append((asked(copied), followers(copied, first), followers(copied, second)))
+    assert seen == [(len(refused) + 3, *before), (len(refused) + 8, 0, 0)]
+    assert copied.value("SELECT count(*) FROM crm.deal_followers") == rest
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_refusals_are_not_believed_when_the_others_are_not_there_either(copied: Copied, status: int) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, _ = followed(copied)
+    before = copied.rows("SELECT * FROM crm.deal_followers ORDER BY row_id")
+    touch(copied, refused)
+    rule = {"match": f"/deals/{refused}/followers", "action": "status", "status": 403}
+    copied.simulator.faults([rule, {"match": "/followers", "action": "status", "status": status}])
+    for _ in range(2):
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert "deal_followers cannot be read (status 403)" in (told.message_detail or "")
+    assert copied.rows("SELECT * FROM crm.deal_followers ORDER BY row_id") == before
+    copied.simulator.faults([])
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_a_right_that_is_missing_in_postgresql_is_no_refusal_of_pipedrive(copied: Copied) -> None:
+    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, _ = followed(copied)
+    number = followers(copied, refused)
+    try:
+        copied.run(
+            "GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist; GRANT USAGE ON SCHEMA pipedrive TO copyist;"
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
+            "GRANT SELECT ON pipedrive.deals TO copyist;"
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+            "ALTER TABLE crm.deals OWNER TO copyist; ALTER TABLE crm.deal_followers OWNER TO copyist;"
+            "ALTER SCHEMA crm OWNER TO copyist; SET ROLE copyist"
+        )
+        touch(copied, refused)
+        copied.simulator.reset()
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert told.message_detail == (
+            "crm.deal_followers: permission denied for foreign table deal_followers"
+        )
+        assert (asked(copied), followers(copied, refused)) == (0, number)
+        assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 1
+        copied.run("RESET ROLE; GRANT SELECT ON pipedrive.deal_followers TO copyist; SET ROLE copyist")
+        copied.sync()
+        copied.run("RESET ROLE")
+        assert copied.different() == {}
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
 def test_a_step_of_a_first_load_that_is_refused_altogether_is_passed_over(copied: Copied) -> None:
     copied.mirror(["deals", "deal_followers"])
     copied.sync("crm.deals")
