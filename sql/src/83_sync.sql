@@ -431,6 +431,7 @@ CREATE FUNCTION pipedrive_internal.sync_analyze("copy" regclass, run timestamptz
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET client_min_messages = 'error'
 AS $function$
 DECLARE
     changed bigint;
@@ -440,15 +441,17 @@ BEGIN
       FROM pipedrive_internal.sync_log l WHERE l.copy = sync_analyze.copy AND l.run = sync_analyze.run;
     SELECT sum(greatest(k.reltuples, 0)) INTO known
       FROM pg_class k
-     WHERE k.oid = "copy" OR k.oid IN (SELECT p.relid FROM pg_partition_tree("copy") p);
-    -- Autovacuum does the same, but a while later, and not for partitioned tables.
+     WHERE k.relkind <> 'p' AND (k.oid = "copy" OR k.oid IN (SELECT p.relid FROM pg_partition_tree("copy") p));
+    -- Autovacuum does the same, but a while later, and not for partitioned tables. To wait for a lock would be a
+    -- deadlock with CREATE INDEX CONCURRENTLY, which waits for the snapshot of this run.
     IF changed > 0 AND (known = 0 OR changed > 50 + known / 10) THEN
-        EXECUTE format('ANALYZE %s', "copy");
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', "copy");
     END IF;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_analyze(regclass, timestamptz) IS
-    'Gathers the planner''s statistics of a copy when a run has loaded it, or changed more than a tenth of it.';
+    'Gathers the planner''s statistics of a copy when a run has loaded it, or changed more than a tenth of it, unless '
+    'another command holds a lock on it that excludes this.';
 
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)

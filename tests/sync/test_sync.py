@@ -372,3 +372,9 @@ def test_the_planner_knows_a_partitioned_copy(copied: Copied) -> None:
         "SELECT tablename FROM pg_stats WHERE schemaname = 'crm' AND attname = 'id' ORDER BY 1"
     )
     assert seen == [("deals",), ("one",), ("two",)]
+    # 57 more are enough for 40, and would be too few for twice as many
+    record = copied.simulator.records("deals")[0]
+    new = range(9_001, 9_058)
+    copied.simulator.change([{"method": "POST", "path": "deals", "body": {**record, "id": n}} for n in new])
+    copied.sync(more=", reconcile => true")
+    assert known_to_the_planner(copied, "one") == copied.value("SELECT count(*) FROM crm.one")

@@ -348,6 +348,20 @@ def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
     assert copied.different() == {}
 
 
+def test_a_run_does_not_wait_for_a_command_that_works_on_a_copy(copied: Copied) -> None:
+    """As VACUUM and CREATE INDEX CONCURRENTLY do, the latter of which waits for the run in turn."""
+    copied.mirror(["deals"])
+    copied.run("SET lock_timeout = '2s'")
+    with psycopg.connect(copied.database.dsn) as other:
+        other.execute("LOCK TABLE crm.deals IN SHARE UPDATE EXCLUSIVE MODE")
+        told: list[str] = []
+        copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+        copied.sync()
+        assert told == []
+    assert copied.different() == {}
+    assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
+
+
 def test_columns_may_have_any_names(copied: Copied) -> None:
     copied.mirror(["deals", "deal_followers", "persons", "person_emails"], ", history => true")
     copied.sync()
