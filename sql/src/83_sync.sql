@@ -470,6 +470,7 @@ DECLARE
     action text;
     left_over bigint;
     parents bigint;
+    missing text;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
         RAISE WARNING 'pipedrive copy: % is skipped, because another session is updating it', "copy";
@@ -510,6 +511,15 @@ BEGIN
         UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
     END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
+    SELECT min(n.name::text) INTO missing
+      FROM unnest(copied.key || ARRAY[copied.columns ->> declared.parent_column, CASE declared.how
+                      WHEN 'changes' THEN copied.columns ->> 'update_time' END]::name[]) AS n (name)
+     WHERE n.name NOT IN (SELECT s.name FROM pipedrive_internal.copied_columns(copied) s);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % cannot be updated without its column %', copied.copy, quote_ident(missing)
+              USING DETAIL = format('%s or %s does not have this column.', copied.copy, copied.source),
+                    HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
+    END IF;
     children := pipedrive_internal.sync_children(copied.copy, declared.children);
     IF declared.parent IS NOT NULL THEN
         SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key

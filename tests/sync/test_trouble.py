@@ -453,6 +453,27 @@ def test_a_parent_whose_copy_was_dropped_is_named(copied: Copied) -> None:
     assert copied.different() == {}
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("deals", "update_time"), ("deal_followers", "user_id"), ("person_emails", "person_id")],
+)
+def test_a_column_that_a_run_needs_is_named_when_it_was_dropped(
+    copied: Copied, table: str, column: str
+) -> None:
+    copied.mirror(["deals", "deal_followers", "persons", "person_emails"])
+    copied.sync()
+    kept = copied.rows(f"SELECT * FROM crm.{table} ORDER BY 1, 2")
+    copied.run(f"ALTER TABLE crm.{table} RENAME {column} TO mine")
+    told = fails(copied, "CALL pipedrive.sync(reconcile => true)")
+    assert (told.message_detail or "").split("\n")[0] == (
+        f"crm.{table}: pipedrive copy: crm.{table} cannot be updated without its column {column}"
+    )
+    assert copied.rows(f"SELECT * FROM crm.{table} ORDER BY 1, 2") == kept
+    copied.run(f"ALTER TABLE crm.{table} RENAME mine TO {column}")
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+
+
 def test_a_dropped_copy_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages", "pipelines"])
     copied.run("DROP TABLE crm.stages")
