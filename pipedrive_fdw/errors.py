@@ -240,7 +240,7 @@ class StateError(PipedriveError):
 
 
 class Cancelled(PipedriveError):
-    """*arrived* is False when the request that it ends was surely not done."""
+    """*arrived* is False when the request that it ends was certainly not sent."""
 
     word = "cancelled"
     sqlstate = "57014"
@@ -251,7 +251,7 @@ class Cancelled(PipedriveError):
 
 
 def fault_of(error: Exception) -> PipedriveError:
-    """*error*, or what users see of one that is a fault of this package; the server's log gets its trace."""
+    """*error* itself, or what users see of a fault of this package; its trace goes to the server's log."""
     if isinstance(error, PipedriveError):
         return error
     traceback.print_exception(type(error), error, error.__traceback__)

@@ -1,8 +1,8 @@
 """The glue to Multicorn and to the C part (src/pipedrive_fdw.c): questions in, answers, rows and errors out.
 
 This is the only module that imports multicorn. It decides nothing and raises nothing: an error is given to
-the C part, which raises it when Python has returned. What a query that reads does not need is imported when
-it is used, since each new session waits for the rest.
+the C part, which raises it when Python has returned. What a reading query does not need is imported when
+it is first used, because each new session waits for the rest.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def _asked() -> Question:
         raise OptionError(
             "the server was created with FOREIGN DATA WRAPPER multicorn",
             hint="Create it again: DROP SERVER … CASCADE, CREATE SERVER … FOREIGN DATA WRAPPER "
-            "pipedrive_fdw, "
-            "its user mappings, and IMPORT FOREIGN SCHEMA.",
+            "pipedrive_fdw, its user mappings, and IMPORT FOREIGN SCHEMA.",
         )
     return asked
 

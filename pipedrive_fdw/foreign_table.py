@@ -48,7 +48,7 @@ class ForeignTable:
 
     @cached_property
     def writer(self) -> Writer:
-        """Writes rows. It is loaded when one is written: most sessions only read."""
+        """Writes rows. It is loaded when the first row is written, because most sessions only read."""
         from pipedrive_fdw.write.writer import Writer
 
         return Writer(self.bound, self._reader, commands=self._commands, images=self._images)

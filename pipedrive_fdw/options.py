@@ -148,7 +148,7 @@ class Options:
         "how long (in seconds) all sessions share what one has read", _ST, number(0, 604_800), 0
     )
     cache_stale: int = _option(
-        "how long (in seconds) after that an old answer is still used while another session renews it",
+        "how long (in seconds) after cache_ttl an old answer is used while another session renews it",
         _ST,
         number(0, 604_800),
         0,
@@ -170,7 +170,9 @@ class Options:
     write_mode: str = _option(
         "when writes are sent: with each row, or at COMMIT", _ST, choice("immediate", "commit"), "immediate"
     )
-    parallel_writes: int = _option("writes that are under way at once, at most", _ST, number(1, 32), 1)
+    parallel_writes: int = _option(
+        "the most writes that a statement sends at the same time", _ST, number(1, 32), 1
+    )
     updatable: bool = _option("whether rows may be written", _ST, boolean, True)
     log_writes: bool = _option(
         "writes each request that changes data to the server's log", (SERVER,), boolean, False

@@ -1525,7 +1525,7 @@ _PG_init(void)
 	next_run_hook = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
 #ifdef M_ARENA_MAX
-	/* Else each thread that takes an answer keeps memory of its own for the largest one */
+	/* Otherwise each thread that receives an answer keeps memory of its own for the largest one */
 	(void) mallopt(M_ARENA_MAX, 1);
 #endif
 	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */

@@ -213,7 +213,7 @@ class Client:
             return Answer({}, content.headers, content.body)
 
     def _turn(self, request: Request, exchange: Exchange, spent: Spent) -> Turn:
-        """Waits until the request may leave. Raises Cancelled when its exchange is stopped before."""
+        """Waits until the request may leave. Raises Cancelled when its exchange is stopped first."""
         turn = self.limits.take(_is_search(request), exchange)
         while turn.wait and not exchange.stopped:
             spent.wait(turn.wait)
@@ -266,7 +266,7 @@ def _elsewhere(request: Request, location: str) -> Request:
     own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):
         raise ProtocolError(
-            "Pipedrive names an address for a file that cannot be used",
+            "the address that Pipedrive gives for a file cannot be used",
             detail=f"{request.method} {here.path} names an address that is not https.",
             hint="Check company_domain and base_url.",
         )

@@ -78,7 +78,7 @@ class Transport(Protocol):
 
 class Exchange:
     """The connections of one scan or write, which are shut down when it is aborted. When it is *stopped*,
-    what is under way goes on, and nothing more leaves."""
+    requests under way go on, and no further one is sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -96,7 +96,7 @@ class Exchange:
         if held > _MAX_HELD:
             raise ProtocolError(
                 f"the answers to parallel requests are larger than {_MAX_HELD // _MEBIBYTE} MiB",
-                hint="Set page_size or parallel, the number of requests at a time, to a smaller number.",
+                hint="Set page_size, or parallel (the number of requests at a time), to a smaller number.",
             )
 
     @property

@@ -55,8 +55,8 @@ TABLES: dict[str, Table] = {table.name: table for family in FAMILIES for table i
 
 @cache
 def tables_of(api_version: str) -> dict[str, Table]:
-    """The catalogue under the option api_version: 'v2', or 'v1' for the old core, which few use: it is made
-    when it is asked for."""
+    """The catalogue under the option api_version: 'v2', or 'v1' for the old core. Few accounts use 'v1', so
+    its tables are made when they are first needed."""
     if api_version == "v2":
         return TABLES
     from pipedrive_fdw.catalog import v1

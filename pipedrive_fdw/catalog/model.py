@@ -328,8 +328,8 @@ class Table:
               column another value; nor deleted, where no UPDATE can set the column
     shared    the column that names the record where several rows show the same one: it is written once
               for each value
-    independent  no write of a record depends on another one's, or on their order, so that several may be
-              under way at once (the option parallel_writes)
+    independent  writes of different records depend neither on each other nor on their order, so several may
+              be under way at once (the option parallel_writes)
     removed   Pipedrive has taken the operations away, or does so account by account: an answer of 404 to
               all of them is not an absence of rows but an error
     local     its one row is known here and costs no request; it has no listing

@@ -115,15 +115,15 @@ def _write_faults(table: Table) -> list[str]:
 
 
 def _independence_faults(table: Table) -> list[str]:
-    """What shows that writes of an independent table depend on each other."""
+    """What shows that writes of a table that is declared independent depend on each other."""
     if not table.independent:
         return []
     writes = [one for one in (table.insert, table.update, table.delete) if one is not None]
     shows = {
-        "its rows hang on others": bool(table.parent or table.nested or table.shared),
+        "its rows belong to other records": bool(table.parent or table.nested or table.shared),
         "it refers to itself": any(c.references.startswith(f"{table.name}.") for c in table.columns),
         "its records have an order": table.column("order_nr") is not None,
         "a row takes several requests": bool(table.instead) or any(one.reads for one in writes),
-        "rows go out together": any(one.batch or one.bulk for one in writes),
+        "several rows share a request": any(one.batch or one.bulk for one in writes),
     }
     return [f"{table.name}: is not independent, {why}" for why, holds in shows.items() if holds]

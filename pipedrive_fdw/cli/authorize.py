@@ -19,7 +19,7 @@ from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, sentences
 from pipedrive_fdw.masking import read_secret, visible
 from pipedrive_fdw.options import OAUTH, OAUTH_ADDRESS
-from pipedrive_fdw.session.session import sleep_unless_aborted
+from pipedrive_fdw.session.session import sleep_unless_stopped
 
 SUMMARY = "walk through OAuth 2.0 consent; prints the CREATE USER MAPPING"
 DESCRIPTION = """\
@@ -29,7 +29,7 @@ may read and write.
 
 The command shows an address to open in a browser. After the consent Pipedrive sends the browser to
 the callback URL. Where that is this machine, the command waits there for it; anywhere else (or with
---paste) copy the address that the browser has ended at and paste it here."""
+--paste) copy the last address that the browser shows and paste it here."""
 EPILOG = f"""\
 The app's secret is not taken as an argument, since every user of this machine can read those: set
 {VARIABLE}CLIENT_SECRET, or type it when asked. What is printed on stdout holds secrets too; with
@@ -83,12 +83,12 @@ def run(given: argparse.Namespace, terminal: Terminal) -> int:
         f"  {address}/oauth/authorize?{urlencode(asked)}\n"
     )
     if given.paste or redirect.scheme != "http" or not is_loopback(redirect.hostname or ""):
-        terminal.say("Then copy the address at which the browser has ended, paste it here, and press Enter:")
+        terminal.say("Then copy the last address that the browser shows, paste it here, and press Enter:")
         code = code_of(terminal.line(), state)
     else:
         code = _listen(redirect, state, given.timeout, terminal)
     endpoint = TokenEndpoint(
-        address, client_id, client_secret, RequestsTransport(*_TIMEOUTS), sleep_unless_aborted
+        address, client_id, client_secret, RequestsTransport(*_TIMEOUTS), sleep_unless_stopped
     )
     grant = endpoint.redeem(code, given.redirect_uri, Exchange())
     if not grant.refresh_token:

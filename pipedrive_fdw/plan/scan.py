@@ -60,7 +60,7 @@ from pipedrive_fdw.plan.sendable import (
 )
 from pipedrive_fdw.plan.stops import stop_of
 
-# The lists of a table are read from both ends if they have so many pages together, and each of them so many.
+# Pages that the lists of a table must have together, and each of them alone, to be read from both ends.
 _MANY_PAGES, _FEW_PAGES = 10, 3
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
@@ -281,7 +281,7 @@ class _Builder:
         return max(1, 1 + math.ceil((rows - first) / (first - 1 if full else first)))
 
     def _is_long(self, listing: Listing) -> bool:
-        """True for a list by id of a table that is known to be so long that one page more is a small part."""
+        """True for a list by id of a table that is known to be so long that one more page matters little."""
         by_id = listing.paging == CURSOR and "id" in listing.sorts and self.table.key == ("id",)
         pages = sum(self._pages(one, ()) for one in self.listings)
         return by_id and pages >= _MANY_PAGES and is_known(self.table, self.settings)

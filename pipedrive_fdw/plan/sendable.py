@@ -91,8 +91,7 @@ def check_compared(table: Table, compared: frozenset[str], predicates: Predicate
         raise PlanError(
             f"{table.name}.{name} cannot be compared here",
             detail="It only selects rows, and no record contains it. A row shows its value if the query "
-            "names it, "
-            "or if a join looks rows up by it.",
+            "names it, or if a join looks rows up by it.",
             hint=f"Name its value: {name} = …. For a join by {name}: SET enable_hashjoin = off; "
             "SET enable_mergejoin = off.",
         )

@@ -27,7 +27,7 @@ from pipedrive_fdw.postgres.settings import state_folder
 from pipedrive_fdw.session.counts import Counts
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
 from pipedrive_fdw.session.secrets_file import with_secrets
-from pipedrive_fdw.session.session import Session, sleep_unless_aborted
+from pipedrive_fdw.session.session import Session, sleep_unless_stopped
 from pipedrive_fdw.session.statement_memory import StatementMemory
 
 _MEBIBYTE = 1024 * 1024
@@ -46,7 +46,7 @@ def session_for(options: Options) -> Session:
     if session is None:
         transport = RequestsTransport(options.connect_timeout, options.read_timeout)
         session = new_session(options, new_client(options, transport, state_folder()))
-        for other in _sessions.values():  # an option that was changed leaves one that nobody uses again
+        for other in _sessions.values():  # a changed option leaves a session behind that nobody uses again
             other.memory.expire()
         _sessions[key] = session
     return session
@@ -120,7 +120,7 @@ def new_client(options: Options, transport: Transport, folder: Path | None) -> C
         credential(options, name, transport, folder),
         transport=transport,
         limits=limits,
-        sleep=sleep_unless_aborted,
+        sleep=sleep_unless_stopped,
     )
 
 
@@ -138,14 +138,14 @@ def credential(options: Options, key: str, transport: Transport, folder: Path | 
     """The credential of *options*, whose secrets_file has been read; an access token is kept in *folder*."""
     if not uses_oauth(options):
         return ApiToken(Signed({"x-api-token": options.api_token}, base_url(options)), key)
-    from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint  # most accounts do without
+    from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint  # most accounts do not use it
 
     endpoint = TokenEndpoint(
         oauth_url(options),
         client_id=options.client_id,
         client_secret=options.client_secret,
         transport=transport,
-        sleep=sleep_unless_aborted,
+        sleep=sleep_unless_stopped,
     )
     return AccessTokens(
         folder=folder,

@@ -83,8 +83,8 @@ class Prefetch:
 
 
 class Held:
-    """The *prefetch* of one walk through a list, whose next page is asked for when it is released; ``taken``
-    is the one that came last."""
+    """The *prefetch* of one walk through a list, whose next page is asked for when it is released. ``taken``
+    is the call of the page that was used last."""
 
     def __init__(self, prefetch: Prefetch) -> None:
         self._prefetch = prefetch
@@ -133,9 +133,9 @@ def list_pages(
 ) -> Iterator[Page]:
     """Each page of records of *call*, which is one of *listing*.
 
-    *first* is the envelope of the first page where it is there already, *rank* as in ``pages``. By
-    *prefetch* a page is asked for when the one before it has come. *afresh*: the API is asked for the first
-    one in any case.
+    *first* is the envelope of the first page where it is there already, *rank* as in ``pages``. With
+    *prefetch* a page is asked for when the one before it has come. *afresh*: the first page is asked of the
+    API in any case.
 
     Raises the error of a refusal, ProtocolError for an answer that is not what it should be.
     """

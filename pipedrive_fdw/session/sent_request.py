@@ -1,4 +1,4 @@
-"""One request that may write, from its first attempt to its answer, and what is noted of it."""
+"""One request that may write, from its first attempt to its answer, and what is logged about it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from pipedrive_fdw.session.session import Session
 
 @dataclass(frozen=True)
 class Noted:
-    """What is noted of requests: who writes, and who spends tokens; None for what is not noted."""
+    """What is logged about requests: who writes, and who spends tokens; None for what is not logged."""
 
     writes: WriteLog | None = None
     usage: Spender | None = None
 
 
 def noted(options: Options, table: str = "") -> Noted:
-    """What *options* want noted of the requests for *table*, by whoever the C part's question is of."""
+    """What *options* have logged about requests for *table* by the caller of the present question."""
     return Noted(
         write_log(table) if options.log_writes else None, spender(table) if options.log_usage else None
     )
 
 
 class Attempts(Spent):
-    """Those of one request, which count in the *whole* of its scan or write too."""
+    """The attempts of one request, which are also counted in the *whole* of its scan or write."""
 
     def __init__(self, whole: Spent) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Attempts(Spent):
 class SentRequest:
     """A request that may write and that runs as *task*. What was read before is forgotten when it ends.
 
-    Every method is for the main thread. One of ``answer`` and ``give_up`` is to be called, once.
+    Only the main thread calls its methods: either ``answer`` or ``give_up``, once.
     """
 
     op: Operation
@@ -88,7 +88,7 @@ class SentRequest:
             self._end(outcome, data)
 
     def give_up(self) -> Cancelled:
-        """Nobody waits for the answer any more: the error that says whether the request had been sent."""
+        """Stops waiting for the answer. The error that says whether the request was sent."""
         error = Cancelled("the statement has ended", arrived=self.attempts.requests > 0)
         self._explain(error)
         self._end(_outcome(error), None)
@@ -100,14 +100,14 @@ class SentRequest:
             error.detail = f"{self.op.method} {self.path} was already sent, so Pipedrive may have done it."
 
     def _unknown(self, fault: PipedriveError) -> PipedriveError:
-        """The error where a *fault* has kept the answer from being taken."""
+        """The error when a *fault* of this package has kept it from reading the answer."""
         if self.attempts.requests == 0:
             return fault
         fault.detail = sentences(f"{self.op.method} {self.path}", fault.detail)
         return unknown(Request(self.op.method, self.path), fault)
 
     def _end(self, outcome: str, data: Any) -> None:
-        """Notes the write, and forgets what was read while it ran."""
+        """Logs the write, and forgets what was read while it ran."""
         if self.op.method == "GET":
             return
         if self.noted.writes is not None and self.attempts.requests > 0:
@@ -119,7 +119,7 @@ class SentRequest:
 
 
 def _outcome(error: PipedriveError) -> str:
-    """What *error* says of a write."""
+    """The outcome of a write that ended in *error*."""
     if isinstance(error, ApiError):
         return REFUSED
     if isinstance(error, Cancelled):

@@ -25,7 +25,7 @@ from pipedrive_fdw.session.statement_memory import StatementMemory
 _EXTENDED_RECORDS = 10_000
 
 
-def sleep_unless_aborted(seconds: float, exchange: Exchange) -> None:
+def sleep_unless_stopped(seconds: float, exchange: Exchange) -> None:
     """Sleeps in a worker thread, until its *exchange* is stopped."""
     end = time.monotonic() + seconds
     exchange.paused_until = end

@@ -13,18 +13,19 @@ from typing import IO, Any, Callable
 from pipedrive_fdw.api.cache import unpack
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 
-# The part that holds answers as they came. Packing takes time, and most statements are small.
+# The part of the capacity that holds answers as they came: one in so many. Packing takes time, and most
+# statements are small.
 _PLAIN_PART = 8
-# Bytes of answers in memory. The others stand in a file.
+# Bytes of answers in memory. The others are in a file.
 _IN_MEMORY = 2 * 2**20
-# That of most file systems: a smaller part of a file takes as much of the disk.
+# The block size of most file systems, in bytes: a smaller part of a file takes as much of the disk.
 _BLOCK = 4096
 
 
 class _File:
-    """A file without a name in *folder*, in blocks; it is made when it is first written to.
+    """A file without a name in *folder*, in blocks; it is created when it is first written to.
 
-    Nobody else can open it, and its end is that of this object. Every method may raise OSError.
+    Nobody else can open it, and it is freed with this object. Every method may raise OSError.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -38,7 +39,7 @@ class _File:
             self._file.close()
 
     def write(self, data: bytes) -> tuple[int, ...]:
-        """The numbers of the blocks in which *data* stand."""
+        """Writes *data*; the numbers of its blocks."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - ends with this
         places = range(0, len(data), _BLOCK)
@@ -58,7 +59,7 @@ class _File:
         return b"".join(os.pread(self._file.fileno(), _BLOCK, block * _BLOCK) for block in blocks)
 
     def free(self, blocks: tuple[int, ...]) -> None:
-        """*blocks* are not needed any more."""
+        """*blocks* may be used again."""
         self._free += blocks
 
 
@@ -80,10 +81,10 @@ class _Answers:
     """The answers since the memory was emptied.
 
     epoch       differs from that of every other emptying
-    kept        by key; those used last stand last
+    kept        the answers by key, in the order of their last use
     operations  those that answered, by version and path
-    size        bytes of all answers, of those in the file with the unused end of their last block
-    in_memory   of those that do not stand in the file
+    size        bytes of all answers; one in the file counts with the unused end of its last block
+    in_memory   bytes of the answers that are not in the file
     """
 
     def __init__(self, epoch: int, folder: Path | None) -> None:
@@ -94,15 +95,15 @@ class _Answers:
         self._file = _File(folder)
 
     def fits(self, data: bytes) -> bool:
-        """True if there is memory for *data*; else they are for the file."""
+        """True if *data* fit into memory; otherwise they go into the file."""
         return self.in_memory + len(data) <= _IN_MEMORY
 
     def room_for(self, data: bytes) -> int:
-        """The size of *data* as an answer."""
+        """The size that an answer of *data* would have."""
         return len(data) if self.fits(data) else -(-len(data) // _BLOCK) * _BLOCK
 
     def add(self, key: Any, data: bytes, packed: bool) -> None:
-        """Keeps *data*, unless the file cannot be written: that must not fail a query that has its answer."""
+        """Keeps *data*. If the file cannot be written, the answer is not kept, and the query goes on."""
         blocks: tuple[int, ...] = ()
         if not self.fits(data):
             try:
@@ -122,7 +123,7 @@ class _Answers:
             self._file.free(answer.blocks)
 
     def read(self, answer: _Answer) -> bytes | None:
-        """The body of *answer* as it came, None where the file cannot be read."""
+        """The body of *answer* as it came, None if the file cannot be read."""
         try:
             data = self._file.read(answer.blocks)[: answer.length] if answer.blocks else answer.data
         except OSError:
@@ -133,9 +134,10 @@ class _Answers:
 class StatementMemory:
     """Answers of the current statement, up to *capacity* bytes; those not used for the longest time go first.
 
-    The first ones stay in memory, the others stand in a file without a name in *folder* (by default where the
-    system has such files), packed from when the capacity ``is_short``. *statement* gives a mark that changes
-    with every statement; a write empties the memory, and what was asked for before it is not kept.
+    The first ones stay in memory, the others are in a file without a name in *folder* (by default in the
+    system's folder for temporary files). They are packed once the capacity ``is_short``. *statement* gives a
+    mark that changes with every statement; a write empties the memory, and what was asked for before it is
+    not kept.
     """
 
     def __init__(self, capacity: int, statement: Callable[[], Any], folder: Path | None = None) -> None:
@@ -147,7 +149,7 @@ class StatementMemory:
         self._scope.drop()
 
     def expire(self) -> None:
-        """Lets go the answers of a statement that has ended."""
+        """Drops the answers of a statement that has ended."""
         self._scope.current()
 
     @property

@@ -47,7 +47,8 @@ BEGIN
                                 more = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
         RAISE EXCEPTION USING
             ERRCODE = state, MESSAGE = words,
-            DETAIL = coalesce(nullif(more, ''), format('This happened while the server %I and its user mapping were created.', server)),
+            DETAIL = coalesce(nullif(more, ''), format(
+                'This happened while the server %I and its user mapping were being created.', server)),
             HINT = coalesce(nullif(advice, ''), 'Nothing was created. Correct this and call pipedrive.connect again.');
     END;
     IF to_regnamespace(quote_ident(schema)) IS NULL THEN

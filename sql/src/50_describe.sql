@@ -62,8 +62,8 @@ DECLARE
 BEGIN
     IF number = 0 THEN
         RAISE EXCEPTION 'pipedrive option: schema "%" has no table of Pipedrive', schema
-              USING HINT = 'Name the schema of an import. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ... makes '
-                           'one.', ERRCODE = 'undefined_table';
+              USING HINT = 'Name a schema with imported tables. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... '
+                           'INTO ... imports them.', ERRCODE = 'undefined_table';
     END IF;
     RETURN number;
 END

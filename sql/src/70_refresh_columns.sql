@@ -31,13 +31,15 @@ BEGIN
     END IF;
     target := format('pg_temp.%I', known.source);
     IF to_regclass(target) IS NOT NULL THEN
-        RAISE EXCEPTION 'pipedrive option: there is a temporary table % already', known.source
-              USING HINT = 'This name is needed for a moment. Drop the table, or use another session.', ERRCODE = 'duplicate_table';
+        RAISE EXCEPTION 'pipedrive option: a temporary table % already exists', known.source
+              USING HINT = 'This name is needed for a moment. Drop the table, or use another session.',
+                    ERRCODE = 'duplicate_table';
     END IF;
 
     -- A list of fields that cannot be read must not look like fields that are gone.
     EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (%I) FROM SERVER %I INTO pg_temp '
-                   'OPTIONS (require_fields ''true'', attrs ''false'', comments ''false''%s)', known.source, known.server_name, known.options);
+                   'OPTIONS (require_fields ''true'', attrs ''false'', comments ''false''%s)',
+                   known.source, known.server_name, known.options);
     fresh := to_regclass(target);
 
     FOR change IN
@@ -48,7 +50,8 @@ BEGIN
          ORDER BY o.position
     LOOP
         IF change.kind IS NULL THEN
-            RAISE NOTICE '%', format('column %I of %s reads NULL now, because its field was deleted in Pipedrive', change.name, known.name)
+            RAISE NOTICE '%', format('column %I of %s now reads NULL, because its field was deleted in Pipedrive',
+                                     change.name, known.name)
                   USING HINT = format('If nothing uses it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
                                       known.name, change.name);
             CONTINUE;

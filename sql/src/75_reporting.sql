@@ -109,9 +109,10 @@ BEGIN
         SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
          WHERE r.ev_class = there AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation)
     THEN
-        RAISE EXCEPTION 'pipedrive option: % exists already', target
+        RAISE EXCEPTION 'pipedrive option: % already exists', target
               USING DETAIL = format('It is not a view of %s.', relation::regclass),
-                    HINT = 'Name another schema: target => ''...''. Or drop what is there.', ERRCODE = 'duplicate_table';
+                    HINT = 'Name another schema: target => ''...''. Or drop what is there.',
+                    ERRCODE = 'duplicate_table';
     END IF;
     BEGIN
         EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', target, query);
@@ -158,7 +159,7 @@ BEGIN
     ELSIF target IS NULL OR target = schema THEN
         RAISE EXCEPTION 'pipedrive option: the views need a schema of their own'
               USING DETAIL = format('Schema %I contains the tables, and the views have the same names.', schema),
-                    HINT = 'Name another schema, like target => ''bi''. It is created if it does not exist.',
+                    HINT = 'Name another schema, for example target => ''bi''. It is created if it does not exist.',
                     ERRCODE = 'invalid_parameter_value';
     ELSIF role IS NOT NULL AND to_regrole(quote_ident(role)) IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: there is no role "%"', role

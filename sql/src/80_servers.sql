@@ -21,8 +21,8 @@ BEGIN
             EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', made.name, 'pipedrive_fdw.PipedriveFdw');
         ELSIF NOT made.is_ours AND made.wrapper LIKE 'pipedrive\_fdw%' THEN
             RAISE EXCEPTION 'pipedrive option: the server % was created with FOREIGN DATA WRAPPER %', made.name, made.of
-                  USING HINT = format('Use CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without the '
-                                      'option wrapper.', made.name),
+                  USING HINT = format('Use CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without '
+                                      'the option wrapper.', made.name),
                         ERRCODE = 'fdw_invalid_option_name';
         END IF;
     END LOOP;

@@ -65,8 +65,8 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted) THEN
         RAISE EXCEPTION 'pipedrive copy: schema "%" has no table of Pipedrive', schema
-              USING HINT = 'Name the schema of an import. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... INTO ... makes '
-                           'one.', ERRCODE = 'undefined_table';
+              USING HINT = 'Name a schema with imported tables. IMPORT FOREIGN SCHEMA pipedrive FROM SERVER ... '
+                           'INTO ... imports them.', ERRCODE = 'undefined_table';
     END IF;
     SELECT n.name INTO trouble FROM unnest(tables || except_tables) AS n (name)
      WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.name = n.name);
@@ -238,7 +238,7 @@ BEGIN
            compare_every = CASE WHEN reconcile < '0' THEN c.compare_every ELSE reconcile END
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy that % keeps', "table", quote_ident(current_user)
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;
@@ -265,7 +265,7 @@ BEGIN
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table")
     RETURNING c.history INTO history;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy that % keeps', "table", quote_ident(current_user)
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;

@@ -22,7 +22,7 @@ from tools.engine import Server
 
 _PARTS = ("scans", "latency", "fan_outs", "writes", "sessions", "copies", "plots")
 _LATENCY = 100
-# Of the plots: parts of the deals, and milliseconds.
+# Of the plots: parts of the deals, and milliseconds of latency.
 _SIZES, _LATENCIES = (0.125, 0.25, 0.5, 1), (0, 50, 100, 200)
 _SESSIONS, _PLANS = 9, 100
 _PARENTS = 500
@@ -52,12 +52,12 @@ class Bench:
         self.points: list[Point] = []
 
     def taken(self, sql: str, times: int = 0) -> Taken:
-        """What the backend takes for a statement: the median of some runs."""
+        """The time that the backend takes for a statement: the median of some runs."""
         pid = self.live.value("SELECT pg_backend_pid()")
         return median(lambda: self.live.run(sql), lambda: cpu_of(pid), times or self.times)
 
     def warm(self, sql: str, times: int = 0) -> Taken:
-        """The same in a new session that has asked for something else before."""
+        """The same in a new session that has sent a request before."""
         self.live.connect()
         self.live.rows("SELECT count(*) FROM users")
         return self.taken(sql, times)

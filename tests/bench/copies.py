@@ -30,7 +30,7 @@ def copy_of(live: LiveAccount) -> Iterator[None]:
 
 
 def scan(live: LiveAccount) -> None:
-    """The deals as a client gets them that does nothing with them."""
+    """Fetches the deals as a client that does nothing with them."""
     assert live.connection is not None
     with live.connection.cursor().copy("COPY (SELECT * FROM deals) TO STDOUT") as rows:
         for _ in rows:

@@ -100,7 +100,7 @@ def _started(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Any]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-        # The engine leaves a mount, without whose end its folder cannot be removed
+        # The engine leaves a mount behind, and its folder cannot be removed while that exists
         left = str(folder / "exec" / "netns" / "default")
         subprocess.run(["umount", left], check=False, capture_output=True)  # noqa: S603, S607
 

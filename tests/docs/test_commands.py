@@ -179,7 +179,7 @@ def test_dbt_commands_name_folders_that_are_there(line: str) -> None:
 
 @pytest.mark.parametrize("line", _of(SUPERSET))
 def test_superset_commands_are_those_of_its_test(line: str) -> None:
-    """What they do is run by `make examples`, but for the names of the user."""
+    """`make examples` runs the same commands, except for the names of the user."""
     for file in re.findall(r"--requirement (\S+)", line):
         assert (ROOT / file).is_file()
     if line.startswith("superset "):

@@ -27,7 +27,8 @@ LIST, CHILD = 10, 10
 def price(page: Page, sql: str) -> str:
     """The tokens that *sql* spends in a session of its own, or those at which the guard stopped it.
 
-    Requests that have not left when it stops the query do not leave any more, so it spends some tokens less.
+    Requests that have not been sent when the guard stops the query are never sent. So it spends a few tokens
+    less.
     """
     page.simulator.reset()
     stopped = False

@@ -59,7 +59,7 @@ def test_each_tool_has_the_eight_charts() -> None:
 
 
 def test_superset_asks_for_the_password() -> None:
-    """An address with its mask makes it ask at the import; one without a password is taken as it is."""
+    """Superset asks at the import if the address has a mask for the password, not if it has no password."""
     (file,) = (FOLDER / "superset/databases").glob("*.yaml")
     address = yaml.safe_load(file.read_text(encoding="utf-8"))["sqlalchemy_uri"]
     assert urlsplit(address).password == "XXXXXXXXXX"  # noqa: S105

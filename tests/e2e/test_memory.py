@@ -1,4 +1,5 @@
-"""A session that fails, writes and scans again and again does not grow, nor with the rows of a scan."""
+"""A session that fails, writes and scans again and again does not grow, and neither does one that reads many
+rows in one scan."""
 
 from __future__ import annotations
 
@@ -109,7 +110,7 @@ PAGES, LIMIT = 40, 500
 
 
 def page_of(number: int) -> list[dict[str, Any]]:
-    """Persons whose names, of 3,000 characters, cannot be packed much: 1.5 MB of JSON a page."""
+    """Persons with names of 3,000 characters that compress badly: 1.5 MB of JSON a page."""
     chance = random.Random(number)
     first = number * LIMIT + 1
     return [
@@ -119,7 +120,7 @@ def page_of(number: int) -> list[dict[str, Any]]:
 
 
 def persons(query: dict[str, str]) -> dict[str, Any]:
-    """The list of them by id, either way; its cursor is the number of a page."""
+    """The list of persons by id, in either direction; its cursor is the number of a page."""
     down = query.get("sort_direction") == "desc"
     number = int(query.get("cursor", PAGES - 1 if down else 0))
     following = number - 1 if down else number + 1
@@ -139,7 +140,7 @@ def many(server: Server) -> Iterator[LiveAccount]:
 
 
 def most_resident(account: LiveAccount, sql: str, expected: list[Any]) -> int:
-    """By how many bytes the session is larger, at the most, while it runs *sql* with the *expected* rows."""
+    """By how many bytes the session grows at most while it runs *sql*, which gives the *expected* rows."""
     assert account.connection is not None
     process = Path(f"/proc/{account.connection.info.backend_pid}")
 
@@ -154,8 +155,8 @@ def most_resident(account: LiveAccount, sql: str, expected: list[Any]) -> int:
 
 
 def test_a_scan_takes_no_more_memory_for_many_pages_than_for_a_few(many: LiveAccount) -> None:
-    """What the statement remembers of them is given back as it came, and asked for once, but for the page at
-    which both ends meet."""
+    """The answers come back from the file unchanged, and each page is requested once, except where both ends
+    meet."""
     names = (row["name"] for number in range(PAGES) for row in page_of(number))
     found = sum(int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8], 16) for name in names)
     sql = "SELECT sum(('x' || left(md5(name), 8))::bit(32)::bigint) FROM persons"
@@ -168,7 +169,7 @@ def test_a_scan_takes_no_more_memory_for_many_pages_than_for_a_few(many: LiveAcc
 
 
 def answers_on_disk(account: LiveAccount) -> int:
-    """Bytes of the session's files without a name, in which answers stand."""
+    """Bytes of the session's files without a name, in which answers are kept."""
     assert account.connection is not None
     size = 0
     for link in Path(f"/proc/{account.connection.info.backend_pid}/fd").iterdir():

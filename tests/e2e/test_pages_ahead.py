@@ -243,7 +243,7 @@ def test_who_may_stop_reads_two_long_lists_one_after_the_other(halves: LiveAccou
 
 @pytest.mark.parametrize("skip", [1, 3, 7, 16])
 def test_what_is_archived_while_both_lists_are_read_is_met(halves: LiveAccount, skip: int) -> None:
-    """All between the same two requests: some of every part of the list, the rest of a page of it too."""
+    """They are archived together between two requests: some from every part of the list, and a run of 50."""
     rows = halves.simulator.records("deals")
     there = {row["id"] for row in rows if not row["is_deleted"]}
     live = sorted(row["id"] for row in rows if not row["is_archived"] and not row["is_deleted"])

@@ -193,7 +193,7 @@ def test_the_views_over_what_mirror_keeps(quiet: Extended) -> None:
         ("'public'", 'schema "public" has no table of Pipedrive', "42P01"),
         ("'pipedrive', target => 'pipedrive'", "the views need a schema of their own", "22023"),
         ("'pipedrive', role => 'nobody there'", 'there is no role "nobody there"', "42704"),
-        ("'pipedrive', target => 'taken'", "taken.notes exists already", "42P07"),
+        ("'pipedrive', target => 'taken'", "taken.notes already exists", "42P07"),
     ],
 )
 def test_what_cannot_be_made_says_why(quiet: Extended, call: str, words: str, sqlstate: str) -> None:

@@ -130,7 +130,7 @@ ARCHIVED = Listing("/deals/archived", 10, sorts=("id",))
 
 
 class Under:
-    """An answer that takes one tick; it is what the list is when it is asked for, or when it comes."""
+    """An answer that takes one tick; it shows the list as it is when asked for, or when the answer comes."""
 
     def __init__(self, api: Archive, query: dict[str, str], archived: bool) -> None:
         self._api, self._query, self._archived = api, query, archived
@@ -150,7 +150,7 @@ class Under:
 
 
 class Archive(Api):
-    """Deals, of which some are *archived*, and others are while they are read; *now* is counted in waits."""
+    """Deals, of which some are *archived*, and more of them while they are read; *now* counts the ticks."""
 
     def __init__(self, ids: list[int], archived: set[int], rng: random.Random, changes: float = 0.0) -> None:
         super().__init__(ids, rng, changes)
@@ -205,7 +205,7 @@ def read_both(api: Archive, to_end: bool = True) -> tuple[list[int], list[int]]:
 
 
 def company(rng: random.Random, count: int, share: float, skew: float) -> tuple[list[int], set[int]]:
-    """Ids of deals, and of those that are archived: of the old ones (*skew* > 0) or the new ones more."""
+    """Ids of deals, and of the archived ones: more of the old deals if *skew* > 0, else of the new."""
     ids = rng.sample(range(1, count * 3 + 2), count)
     chance = {one: share * (1 + skew * (1 - 2 * one / (count * 3 + 2))) for one in ids}
     return ids, {one for one in ids if rng.random() < chance[one]}
@@ -230,8 +230,8 @@ def test_what_is_archived_while_both_lists_are_read_is_met(
 def test_two_lists_cost_their_pages_and_what_overlaps(
     seed: int, count: int, share: float, skew: float
 ) -> None:
-    """At the most one page where the ends of a list meet (one more where its pages are full), and one that is
-    asked for again at either end of the second."""
+    """At most one page where the ends of a list meet (two if its pages are full), and one page at either end
+    of the second list that is asked for again."""
     rng = random.Random(seed)
     ids, archived = company(rng, count, share, skew)
     api = Archive(ids, archived, rng)
@@ -263,7 +263,7 @@ def test_two_lists_are_read_one_after_the_other_by_who_may_stop() -> None:
 
 @pytest.mark.timeout(20)
 def test_rows_that_come_one_by_one_let_the_other_list_be_read_on() -> None:
-    """Those with extended columns do, and a list that waits for the other gives an empty batch."""
+    """Rows with extended columns come one by one; a list that waits for the other gives an empty batch."""
     rng = random.Random(1)
     ids, archived = company(rng, 200, 0.5, 0)
     api: Any = Archive(ids, archived, rng)

@@ -1,4 +1,4 @@
-"""Writes that are sent side by side (parallel_writes): how many, in which order, what an error tells."""
+"""Writes that are sent side by side (parallel_writes): how many, in which order, and what an error says."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ LOST = "lost"
 
 
 class Api:
-    """A transport: the titles that records got, which of them were under way at once, and the most of all.
+    """A transport that notes which titles records got, which requests were under way at once, and how many.
 
-    *outcomes* say what becomes of the write of a title: a status, or LOST after it was done. *hold* is called
+    *outcomes* give the outcome of the write of a title: a status, or LOST after it was done. *hold* is called
     in the thread of a request, with its title, before it is answered.
     """
 
@@ -384,7 +384,7 @@ def test_random_writes_end_as_they_do_one_after_the_other() -> None:
 def _check_report(
     writes: Sequence[tuple[int, str]], failed: Mapping[str, Any], api: Api, detail: str
 ) -> None:
-    """*detail* tells how many were written and not sent, and names each whose outcome is unknown."""
+    """*detail* says how many were written and how many not sent, and names each whose outcome is unknown."""
     known = [title for _, title in api.done if failed.get(title) != LOST]
     written = f"{len(known)} row{'s are' if len(known) != 1 else ' is'} written" if known else ""
     left = len(writes) - len(api.began)
@@ -402,14 +402,14 @@ def _check_report(
     ("table", "why"),
     [
         ("stages", "its records have an order"),
-        ("deal_products", "its rows hang on others"),
-        ("person_emails", "its rows hang on others"),
-        ("deal_field_options", "its rows hang on others"),
-        ("organization_relationships", "its rows hang on others"),
+        ("deal_products", "its rows belong to other records"),
+        ("person_emails", "its rows belong to other records"),
+        ("deal_field_options", "its rows belong to other records"),
+        ("organization_relationships", "its rows belong to other records"),
         ("roles", "it refers to itself"),
         ("tasks", "it refers to itself"),
         ("projects", "a row takes several requests"),
-        ("filters", "rows go out together"),
+        ("filters", "several rows share a request"),
     ],
 )
 def test_a_table_whose_rows_depend_on_each_other_is_not_declared_independent(table: str, why: str) -> None:
@@ -420,6 +420,6 @@ def test_a_table_whose_rows_depend_on_each_other_is_not_declared_independent(tab
 def test_the_documentation_names_the_tables() -> None:
     for version in ("v1", "v2"):
         names = sorted(name for name, table in tables_of(version).items() if table.independent)
-        assert f"It holds for {', '.join(names[:-1])} and {names[-1]}." in " ".join(
+        assert f"It applies to {', '.join(names[:-1])} and {names[-1]}." in " ".join(
             (ROOT / "docs" / "write.md").read_text().split()
         )

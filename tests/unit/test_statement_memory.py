@@ -1,4 +1,4 @@
-"""What a statement remembers of answers: as they came, packed when memory is short, mostly in a file."""
+"""The answers that a statement remembers: as they came, packed when memory is short, and mostly in a file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ MEBIBYTE = 2**20
 
 
 def size_of_file(folder: Path) -> int:
-    """Of the file without a name in *folder*, 0 where there is none."""
+    """Bytes of the file without a name in *folder*, 0 if there is none."""
     size = 0
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # that by which the links are read
@@ -94,7 +94,7 @@ def size_of_file(folder: Path) -> int:
 
 
 def test_answers_that_memory_has_no_room_for_stand_in_a_file(tmp_path: Path) -> None:
-    """Its room is used again, by answers of other sizes, and is given back with the statement."""
+    """Blocks of dropped answers are used again, also for other sizes, and are freed with the statement."""
     kept = memory(16 * MEBIBYTE, tmp_path)
     for number in range(60):
         body = bytes([number]) * (700_000 + 9_999 * (number % 7))

@@ -106,7 +106,7 @@ def _walk(style: Style, psql: Psql, example: Example, place: str) -> Price:
 def _from_a_copy(style: Style, psql: Psql, report: Example, live: Price) -> None:
     """The same *report* from a copy of its tables, beside its price when it came from Pipedrive."""
     show(style.bold("── The same from a copy ".ljust(_WIDTH, "─")))
-    show("A copy is ordinary tables. A schedule runs sync, which reads what has changed meanwhile.\n")
+    show("A copy consists of ordinary tables. A schedule runs sync, which reads what has changed since.\n")
     show(style.dim(_COPY) + "\n")
     made = _run(psql, _COPY)[1]
     result, copied = _run(psql, report.sql.replace("pipedrive.", "demo_copy."))
