@@ -168,7 +168,10 @@ class Options:
         "lets Pipedrive sort text for an ORDER BY, in its own order", _ST, boolean, False
     )
     write_mode: str = _option(
-        "when writes are sent: with each row, or at COMMIT", _ST, choice("immediate", "commit"), "immediate"
+        "when writes are sent: by the end of their statement, or at COMMIT",
+        _ST,
+        choice("immediate", "commit"),
+        "immediate",
     )
     parallel_writes: int = _option(
         "the most writes that a statement sends at the same time", _ST, number(1, 32), 1
