@@ -168,14 +168,12 @@ class Options:
         "lets Pipedrive sort text for an ORDER BY, in its own order", _ST, boolean, False
     )
     write_mode: str = _option(
-        "when writes are sent: by the end of their statement, or at COMMIT",
+        "when writes are sent: by their statement, or at COMMIT",
         _ST,
         choice("immediate", "commit"),
         "immediate",
     )
-    parallel_writes: int = _option(
-        "the most writes that a statement sends at the same time", _ST, number(1, 32), 1
-    )
+    parallel_writes: int = _option("the most writes that are sent at the same time", _ST, number(1, 32), 1)
     updatable: bool = _option("whether rows may be written", _ST, boolean, True)
     log_writes: bool = _option(
         "writes each request that changes data to the server's log", (SERVER,), boolean, False
