@@ -4,8 +4,8 @@
 -- fields: a column keeps its name when its field is renamed or has another type, and a name that is taken gets a
 -- number. No column is dropped: views may show it, and it cannot be had back.
 
-CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
-RETURNS SETOF text
+CREATE FUNCTION pipedrive_internal.compare_fields(
+    "table" regclass, run boolean, OUT changes text[], OUT gone text[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -17,17 +17,26 @@ DECLARE
     taken name[];
     line text;
 BEGIN
+    changes := '{}';
+    gone := '{}';
     SELECT t.source, t.server_name, format('%I.%I', n.nspname, t.name) AS name,
            (SELECT string_agg(format(', %I %L', option_name, option_value), '') FROM pg_options_to_table(t.options)
-             WHERE option_name IN ('custom_fields', 'custom_field_names', 'custom_field_options')) AS options
+             WHERE option_name IN ('custom_fields', 'custom_field_names', 'custom_field_options')) AS options,
+           (SELECT option_value::boolean
+              FROM pg_options_to_table(coalesce(t.options, '{}') || coalesce(s.options, '{}')) WITH ORDINALITY
+             WHERE option_name = 'custom_fields' ORDER BY ordinality LIMIT 1) AS custom_fields
       INTO known
       FROM pipedrive_internal.foreign_tables t
+      JOIN pipedrive_internal.servers s ON s.server = t.server
       JOIN pg_namespace n ON n.oid = t.schema
      WHERE t.relation = "table";
     IF known.source IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: % is not a foreign table of Pipedrive', "table"
               USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.',
                     ERRCODE = 'wrong_object_type';
+    END IF;
+    IF NOT known.custom_fields THEN
+        RETURN;
     END IF;
     target := format('pg_temp.%I', known.source);
     IF to_regclass(target) IS NOT NULL THEN
@@ -43,13 +52,14 @@ BEGIN
     fresh := to_regclass(target);
 
     FOR change IN
-        SELECT o.name, o.type AS old_type, n.type, n.kind
+        SELECT o.name, o.field || ':' || o.part AS identity, o.type AS old_type, n.type, n.kind
           FROM pipedrive_internal.columns o
           LEFT JOIN pipedrive_internal.columns n ON n.relation = fresh AND n.field = o.field AND n.part = o.part
          WHERE o.relation = "table" AND o.field IS NOT NULL AND o.kind IS DISTINCT FROM n.kind
          ORDER BY o.position
     LOOP
         IF change.kind IS NULL THEN
+            gone := gone || change.identity;
             RAISE NOTICE '%', format('column %I of %s now reads NULL, because its field was deleted in Pipedrive',
                                      change.name, known.name)
                   USING HINT = format('If nothing uses it any more: ALTER FOREIGN TABLE %s DROP COLUMN %I;',
@@ -60,10 +70,7 @@ BEGIN
                        CASE WHEN change.type <> change.old_type
                             THEN format('ALTER COLUMN %I TYPE %s, ', change.name, change.type) END,
                        change.name, change.kind);
-        IF run THEN
-            EXECUTE line;
-        END IF;
-        RETURN NEXT line;
+        changes := changes || line;
     END LOOP;
 
     SELECT array_agg(c.name) INTO taken FROM pipedrive_internal.columns c WHERE c.relation = "table";
@@ -79,13 +86,26 @@ BEGIN
         taken := taken || change.name;
         line := format('ALTER FOREIGN TABLE %s ADD COLUMN %I %s OPTIONS (%s);',
                        known.name, change.name, change.type, change.options);
-        IF run THEN
-            EXECUTE line;
-        END IF;
-        RETURN NEXT line;
+        changes := changes || line;
     END LOOP;
     EXECUTE format('DROP FOREIGN TABLE %s', target);
+    IF run THEN
+        FOREACH line IN ARRAY changes LOOP
+            EXECUTE line;
+        END LOOP;
+    END IF;
 END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.compare_fields(regclass, boolean) IS
+    'The statements that give a foreign table the custom fields that Pipedrive has now, run if *run* is true, and the '
+    'key and part of each custom field that it has no more; nothing of a table without custom fields.';
+
+CREATE FUNCTION pipedrive.refresh_columns("table" regclass, run boolean DEFAULT false)
+RETURNS SETOF text
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT unnest(c.changes) FROM pipedrive_internal.compare_fields("table", run) c;
 $function$;
 COMMENT ON FUNCTION pipedrive.refresh_columns(regclass, boolean) IS
     'The ALTER FOREIGN TABLE statements that give a table the custom fields that Pipedrive has now; runs them '

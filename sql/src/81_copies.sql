@@ -19,23 +19,27 @@ CREATE TABLE pipedrive_internal.copies (
     columns jsonb NOT NULL,
     key name[] NOT NULL,
     left_out name[] NOT NULL,
+    fields_gone text[] NOT NULL DEFAULT '{}',
     history regclass,
     every interval,
     compare_every interval,
     attempted timestamptz,
     changed timestamptz,
     compared timestamptz,
+    fields_compared timestamptz,
     watermark timestamptz,
     unfinished boolean NOT NULL DEFAULT false,
     synced timestamptz,
     error text
 );
 COMMENT ON TABLE pipedrive_internal.copies IS
-    'Tables that are copies of foreign tables. attempted, changed and compared are the beginnings of the runs that '
-    'last began to load the table, last read its changes and last read it whole.';
+    'Tables that are copies of foreign tables. attempted, changed, compared and fields_compared are the beginnings of '
+    'the runs that last began to load the table, read its changes, read it whole and read its custom fields.';
 COMMENT ON COLUMN pipedrive_internal.copies.columns IS
     'The columns that are kept: name in Pipedrive, or key and part of a custom field, to the name in the copy.';
 COMMENT ON COLUMN pipedrive_internal.copies.key IS 'The primary key of the copy; empty where rows are replaced.';
+COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
+    'Key and part of each custom field that Pipedrive no longer had when they were last read.';
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
 
@@ -116,11 +120,12 @@ AS $function$
       FROM pipedrive_internal.source_columns s
       JOIN pg_attribute a ON a.attrelid = copied.copy AND a.attname = copied.columns ->> s.identity
                          AND NOT a.attisdropped AND a.attgenerated = ''
-     WHERE s.relation = copied.source
+     WHERE s.relation = copied.source AND s.identity <> ALL (copied.fields_gone)
      ORDER BY s.position;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.copied_columns(pipedrive_internal.copies) IS
-    'The columns that both the foreign table and its copy have. A column that the owner dropped stays away.';
+    'The columns that both the foreign table and its copy have. A column that the owner dropped stays away, and one '
+    'whose custom field was deleted keeps its values.';
 
 CREATE VIEW pipedrive_internal.known_copies AS
 SELECT c.copy, k.relname AS name, k.relnamespace AS schema, k.relowner AS owner,

@@ -16,6 +16,20 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.is_due(timestamptz, interval) IS
     'True when so much time has passed since then; NULL without an interval.';
 
+CREATE FUNCTION pipedrive_internal.sync_compares(
+    copied pipedrive_internal.copies, how text, run timestamptz, reconcile boolean)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT copied.compared IS NULL
+           OR copied.compared IS DISTINCT FROM run
+           AND (how = 'whole'
+                OR coalesce(reconcile, pipedrive_internal.is_due(copied.compared, copied.compare_every), false));
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_compares(pipedrive_internal.copies, text, timestamptz, boolean) IS
+    'True if a run is still to read the whole table of a copy.';
+
 CREATE FUNCTION pipedrive_internal.sync_action(
     copied pipedrive_internal.copies, how text, walked boolean, run timestamptz, reconcile boolean)
 RETURNS text
@@ -23,15 +37,12 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
     WITH state AS (
-        SELECT copied.compared IS NULL
-               OR copied.compared IS DISTINCT FROM run
-               AND coalesce(reconcile, pipedrive_internal.is_due(copied.compared, copied.compare_every), false)
-               AS wants_all,
+        SELECT pipedrive_internal.sync_compares(copied, how, run, reconcile) AS wants_all,
                EXISTS (SELECT FROM pipedrive_internal.pending p
                         WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run) AS is_pending
     )
     SELECT CASE how
-        WHEN 'whole' THEN CASE WHEN copied.compared IS DISTINCT FROM run THEN 'whole' END
+        WHEN 'whole' THEN CASE WHEN state.wants_all THEN 'whole' END
         WHEN 'changes' THEN CASE
             WHEN copied.compared IS NULL AND copied.attempted IS NULL THEN 'begin'
             -- The first load is one list. If that has failed before, it is read in parts.
@@ -78,7 +89,8 @@ BEGIN
     ELSIF keeper <> current_user THEN
         RAISE EXCEPTION 'pipedrive copy: % belongs to %', "table", quote_ident(keeper)
               USING DETAIL = 'A run has the rights of its role, and triggers on a table of another role could misuse them.',
-                    HINT = format('SET ROLE %I; then call sync again.', keeper), ERRCODE = 'insufficient_privilege';
+                    HINT = format('SET ROLE %I; then call sync again.', keeper),
+                    ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN coalesce(found, '{}');
 END
@@ -151,8 +163,8 @@ AS $function$
      WHERE mine.copy = sync_children.copy;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
-    'The copies of these tables whose rows are read again when a row of this one changes. One that was never read whole '
-    'is read whole anyway.';
+    'The copies of these tables whose rows are read again when a row of this one changes. One that was never read '
+    'whole is read whole anyway.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]
@@ -173,8 +185,8 @@ BEGIN
            max(format(', %I DESC NULLS LAST', s.name)) FILTER (WHERE s.identity = 'update_time') AS newest
       INTO kept
       FROM pipedrive_internal.copied_columns(copied) s;
-    -- A list that changes while it is read can show a record twice. The newest one counts. To sort keys is quick,
-    -- to sort rows is not.
+    -- A list that changes while it is read can show a record twice. The newest one counts. Only keys are sorted,
+    -- because sorting whole rows takes long.
     EXECUTE format(
         'DELETE FROM pg_temp.pipedrive_fresh WHERE ctid = ANY (ARRAY(SELECT place FROM (SELECT ctid, '
         'row_number() OVER (PARTITION BY %1$s ORDER BY %1$s%2$s) FROM pg_temp.pipedrive_fresh) AS f (place, number) '
@@ -233,7 +245,8 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_replace(pipedrive_internal.copies, name, text) IS
-    'Replaces all rows of those parents of which a row differs, in a copy that has no key; numbers of new and old rows.';
+    'Replaces all rows of those parents of which a row differs, in a copy that has no key; numbers of new and old '
+    'rows.';
 
 CREATE FUNCTION pipedrive_internal.sync_newest(copied pipedrive_internal.copies)
 RETURNS timestamptz
@@ -272,7 +285,8 @@ BEGIN
       JOIN pipedrive_internal.copied_columns(copied) s ON s.identity = c.identity
      WHERE c.relation = copied.source AND c.identity = 'update_time';
     LOOP
-        number := pipedrive_internal.sync_read(copied, format('WHERE %1$I >= %2$L ORDER BY %1$I %3$s', changed_at, since,
+        number := pipedrive_internal.sync_read(copied, format(
+            'WHERE %1$I >= %2$L ORDER BY %1$I %3$s', changed_at, since,
             CASE WHEN newest_first THEN 'DESC' ELSE format('LIMIT %s', part) END));
         newest := pipedrive_internal.sync_newest(copied);
         more := number = part AND NOT newest_first;
@@ -347,7 +361,7 @@ AS $function$
 DECLARE
     found text[];
 BEGIN
-    -- By chance, so that the next run asks others
+    -- At random, so that the next run asks others
     EXECUTE format(
         'SELECT ARRAY(SELECT p.key FROM (SELECT %1$I::text AS key FROM %2$s) p '
         'LEFT JOIN (SELECT DISTINCT %3$I::text AS key FROM %4$s) has_rows ON has_rows.key = p.key '
@@ -424,8 +438,8 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
     pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
     'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
-    'Those of a parent that is there and does not answer stay until the next run has tried it once more. When none of '
-    'them answers and neither do others, it is an error.';
+    'Those of a parent that exists but is refused stay until the next run has tried it once more. If all of these are '
+    'refused, and a few others as well, it is an error.';
 
 CREATE FUNCTION pipedrive_internal.sync_analyze("copy" regclass, run timestamptz)
 RETURNS void
@@ -471,6 +485,7 @@ DECLARE
     left_over bigint;
     parents bigint;
     missing text;
+    fields record;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
         RAISE WARNING 'pipedrive copy: % is skipped, because another session is updating it', "copy";
@@ -503,9 +518,11 @@ BEGIN
     END IF;
     -- What others read some seconds ago may be older than what was read before.
     PERFORM set_config('pipedrive.cache_ttl', '0', true), set_config('client_min_messages', 'warning', true);
-    IF action IN ('whole', 'list') AND declared.custom_fields
-       AND pipedrive_internal.keeps(copied.source) THEN
-        PERFORM pipedrive.refresh_columns(copied.source, true);
+    IF declared.custom_fields AND pipedrive_internal.sync_compares(copied, declared.how, run, reconcile)
+       AND copied.fields_compared IS DISTINCT FROM run THEN
+        fields := pipedrive_internal.compare_fields(copied.source, pipedrive_internal.keeps(copied.source));
+        UPDATE pipedrive_internal.copies c SET fields_gone = fields.gone, fields_compared = run
+         WHERE c.copy = copied.copy;
     END IF;
     IF pipedrive_internal.follow_columns(copied.copy) AND NOT declared.walked THEN
         UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
@@ -601,8 +618,8 @@ AS $function$
 DECLARE
     failures record;
 BEGIN
-    SELECT count(*) AS number, min(l.state) AS state, string_agg(format('%s: %s', l.copy, l.error), E'\n' ORDER BY l.ended)
-           AS texts
+    SELECT count(*) AS number, min(l.state) AS state,
+           string_agg(format('%s: %s', l.copy, l.error), E'\n' ORDER BY l.ended) AS texts
       INTO failures
       FROM pipedrive_internal.sync_log l
      WHERE l.run = sync_ended.run AND l.state IS NOT NULL;
@@ -764,8 +781,8 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.sync_plan(boolean) IS
-    'What the next run of pipedrive.sync will ask and cost, without a request. Rows that hang on rows which turn out to '
-    'have changed come on top.';
+    'What the next run of pipedrive.sync will ask and cost, without a request. Rows that belong to rows which turn out '
+    'to have changed come on top.';
 
 CREATE VIEW pipedrive.sync_status WITH (security_barrier) AS
 SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced AS age, c.watermark, c.error,
@@ -773,7 +790,8 @@ SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced
        (SELECT count(*) FROM pipedrive_internal.pending p WHERE p.copy = c.copy) AS pending_parents,
        c.every, c.compare_every AS reconcile, c.compared AS last_reconciled,
        (SELECT array_agg(v.value::name) FROM jsonb_each_text(c.columns) v
-         WHERE NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
+         WHERE v.key = ANY (c.fields_gone)
+            OR NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
                             WHERE s.relation = c.source AND s.identity = v.key)) AS columns_gone
   FROM pipedrive_internal.copies c
   JOIN pg_class k ON k.oid = c.copy

@@ -572,6 +572,22 @@ def test_refresh_drops_nothing_when_the_list_of_fields_is_refused(fresh: Callabl
 
 
 @pytest.mark.usefixtures("refresh")
+@pytest.mark.parametrize("place", ["FOREIGN TABLE {name}.deals", "SERVER {name}"])
+def test_refresh_leaves_a_table_alone_that_shall_have_no_custom_fields(
+    fresh: Callable[..., LiveAccount], place: str
+) -> None:
+    """Neither are new fields added, nor are those that it has said to be gone."""
+    live = fresh(tables=("deals",))
+    add_field(live, "Later", "varchar")
+    live.run(f"ALTER {place.format(name=live.name)} OPTIONS (ADD custom_fields 'off')")
+    live.simulator.reset()
+    assert refreshed(live, "deals", run=True) == []
+    assert live.simulator.requests() == []
+    live.run(f"ALTER {place.format(name=live.name)} OPTIONS (SET custom_fields 'on')")
+    assert len(refreshed(live, "deals")) == 1
+
+
+@pytest.mark.usefixtures("refresh")
 def test_refresh_keeps_to_the_choices_of_the_import(fresh: Callable[..., LiveAccount]) -> None:
     live = fresh(tables=("users",))
     live.run(

@@ -50,6 +50,15 @@ KINDS = (
     Kind("deal_followers", "", "", (), moves=(("deal_id", "deals"),)),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+# Whose custom fields come, are renamed and go, by the collection of the fields
+WITH_FIELDS = {
+    "deal_fields": "deals",
+    "person_fields": "persons",
+    "organization_fields": "organizations",
+    "product_fields": "products",
+}
+# What the keys of fields that a story adds begin with
+ADDED = "5707"
 # What is copied: these, and what hangs on them
 TABLES = (
     *BY_NAME,
@@ -103,7 +112,10 @@ class Story:
         """Some changes, each as the simulator takes it."""
         found: list[Change] = []
         for _ in range(number):
-            found += self._change(self.rng.choice(KINDS))
+            if self.rng.random() < 0.06:
+                found += self._field_change(self.rng.choice(tuple(WITH_FIELDS)))
+            else:
+                found += self._change(self.rng.choice(KINDS))
         return found
 
     def rules(self) -> list[dict[str, Any]]:
@@ -175,6 +187,52 @@ class Story:
             record[name] = not value
         self._touched(kind, record)
         return [{"method": "POST", "path": kind.name, "body": record}]
+
+    def _field_change(self, name: str) -> list[Change]:
+        """A custom field is added and gets a value, or one of those that were added is renamed or deleted."""
+        kind, fields = BY_NAME[WITH_FIELDS[name]], self.simulator.account[name]
+        added = [field for field in fields if field["field_code"].startswith(ADDED)]
+        chance = self.rng.random()
+        if chance < 0.4 or not added:
+            field = copy.deepcopy(
+                next(f for f in fields if f["is_custom_field"] and f["field_type"] == "varchar")
+            )
+            field["field_code"] = ADDED + self.rng.randbytes(18).hex()
+            # Fields may share a name
+            field["field_name"] = f"Added {self.rng.randrange(3)}"
+            values = [self._valued(kind, r, field["field_code"]) for r in self._some(kind)]
+            return [{"method": "POST", "path": name, "body": field}, *values]
+        code = self.rng.choice(added)["field_code"]
+        path = f"{name}/{code}"
+        if chance < 0.5:
+            return [{"method": "PATCH", "path": path, "body": {"field_name": self._word()}}]
+        if chance < 0.7:
+            return [self._valued(kind, record, code) for record in self._some(kind)]
+        # Its values go with it, and no record's time tells
+        holders = [r for r in self.simulator.account[kind.name] if code in (r["custom_fields"] or ())]
+        without = [
+            {"custom_fields": {key: v for key, v in r["custom_fields"].items() if key != code}}
+            for r in holders
+        ]
+        paths = [f"{kind.name}/{self._key(kind, r)}" for r in holders]
+        return [
+            {"method": "DELETE", "path": path},
+            *({"method": "PATCH", "path": p, "body": body} for p, body in zip(paths, without)),
+        ]
+
+    def _some(self, kind: Kind) -> list[Record]:
+        rows = [
+            r
+            for r in self.simulator.account[kind.name]
+            if (kind.name, self._key(kind, r)) not in self._doomed
+        ]
+        return self.rng.sample(rows, min(3, len(rows)))
+
+    def _valued(self, kind: Kind, record: Record, code: str) -> Change:
+        key = self._key(kind, record)
+        values = {**(record["custom_fields"] or {}), code: self._word()}
+        body = {"custom_fields": values, **self._time(kind, key)}
+        return {"method": "PATCH", "path": f"{kind.name}/{key}", "body": body}
 
     def _merged(self, kind: Kind, loser: Record) -> list[Change]:
         """Where a person is deleted, its deals go to another one, as in a merge."""

@@ -11,6 +11,7 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.catalog.copying import copying_of
+from tests.e2e.extension import TOKEN
 from tests.sync.copied import Copied
 from tools.engine import Server
 
@@ -274,6 +275,52 @@ def test_custom_fields_come_are_renamed_and_go(copied: Copied) -> None:
     copied.sync()
     assert copied.value("SELECT feet FROM crm.persons WHERE id = 3") == 42
     assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["feet"]
+
+
+@pytest.mark.parametrize("keeper", ["postgres", "copyist"])
+def test_the_column_of_a_deleted_field_keeps_its_values(copied: Copied, keeper: str) -> None:
+    """Also where the copy's keeper does not own the foreign table."""
+    made = json.dumps({"field_name": "Shoe size", "field_type": "double"})
+    key = copied.value(
+        f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{made}') ->> 'field_code'"
+    )
+    for person in (3, 4):
+        change(copied, "PATCH", f"persons/{person}", custom_fields={key: 40 + person})
+    copied.run("SELECT pipedrive.refresh_columns('pipedrive.persons', true)")
+    copied.mirror(["persons"], ", history => true")
+    if keeper == "copyist":
+        copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+        copied.run(
+            "GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist; GRANT USAGE ON SCHEMA pipedrive TO copyist;"
+            "GRANT SELECT ON pipedrive.persons TO copyist;"
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+            "ALTER SCHEMA crm OWNER TO copyist; ALTER TABLE crm.persons OWNER TO copyist;"
+            "ALTER SCHEMA crm_history OWNER TO copyist; ALTER TABLE crm_history.persons OWNER TO copyist"
+        )
+    copied.run(f"SET ROLE {keeper}")
+    try:
+        copied.sync()
+        sizes = "SELECT id, name, shoe_size FROM crm.persons WHERE id IN (3, 4) ORDER BY id"
+        (_, first, _), (_, second, _) = before = copied.rows(sizes)
+        assert [row[2] for row in before] == [43, 44]
+        copied.run(f"SELECT pipedrive.request('DELETE', '/v2/personFields/{key}')")
+        change(copied, "PATCH", "persons/4", name="Renamed", update_time=NOW)
+        for more in (", reconcile => true", "", ", reconcile => true"):
+            copied.sync(more=more)
+            assert (
+                copied.rows(sizes)
+                == [(3, first, 43), (4, "Renamed", 44)]
+                != [(3, first, 43), (4, second, 44)]
+            )
+            assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["shoe_size"]
+            assert copied.different() == {}
+        # What Pipedrive does not take any more is not written back
+        copied.run("SELECT * FROM pipedrive.restore('crm.persons', now() - interval '1 day')")
+    finally:
+        copied.run("RESET ROLE; ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN shoe_size")
+        if keeper == "copyist":
+            copied.run("DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
 def test_how_often_is_set_for_each_table(copied: Copied) -> None:
