@@ -216,6 +216,23 @@ def test_parents_that_are_refused_are_asked_once_beside_three_others(copied: Cop
     assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
 
 
+def test_what_the_others_say_of_their_rows_is_stored(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    refused, _ = followed(copied)
+    parents = copied.value("SELECT count(DISTINCT deal_id) FROM crm.deal_followers")
+    number = followers(copied, refused)
+    table = copied.simulator.account["deal_followers"]
+    others = [record[table.key] for record in table if record["deal_id"] != refused]
+    copied.simulator.change([{"method": "DELETE", "path": f"deal_followers/{key}"} for key in others])
+    touch(copied, refused)
+    rule = {"match": f"/deals/{refused}/followers", "action": "status", "status": 403}
+    copied.simulator.faults([rule])
+    copied.sync()
+    assert copied.value("SELECT count(DISTINCT deal_id) FROM crm.deal_followers") == parents - 3 > 0
+    assert followers(copied, refused) == number
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_refusals_are_not_believed_when_the_others_are_not_there_either(copied: Copied, status: int) -> None:
     copied.mirror(["deals", "deal_followers"])
