@@ -50,7 +50,7 @@ class Command:
         if unclear:
             raise WriteError(
                 f"column {min(unclear)} of {table.name} cannot be set to NULL in one step",
-                detail="Pipedrive has a value there that PostgreSQL was shown as NULL. So nobody can tell "
+                detail="Pipedrive has a value there that the query sees as NULL. So nobody can tell "
                 "whether the statement sets NULL or changes nothing. Nothing was sent for this row.",
                 hint="Set a valid value first, and NULL after that.",
             )

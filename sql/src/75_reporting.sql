@@ -45,7 +45,8 @@ BEGIN
         WITH columns AS MATERIALIZED (
             SELECT * FROM pipedrive_internal.columns_of_schema(schema)
         )
-        SELECT c.relation, c.name, c.position, label.list, label.id, label.label, regexp_replace(c.name, '_id$', '') AS stem
+        SELECT c.relation, c.name, c.position, label.list, label.id, label.label,
+               regexp_replace(c.name, '_id$', '') AS stem
           FROM columns c
           LEFT JOIN LATERAL (
               SELECT id.relation::regclass AS list, id.name AS id, label.name AS label
@@ -171,7 +172,8 @@ BEGIN
     END IF;
     FOR shown IN
         SELECT c.relation, array_agg(c.name ORDER BY c.place) AS names,
-               array_agg(c.expression ORDER BY c.place) AS expressions, array_agg(c.comment ORDER BY c.place) AS comments
+               array_agg(c.expression ORDER BY c.place) AS expressions,
+               array_agg(c.comment ORDER BY c.place) AS comments
           FROM pipedrive_internal.report_columns(to_regnamespace(quote_ident(schema)))
                WITH ORDINALITY AS c (relation, name, expression, comment, place)
          GROUP BY c.relation

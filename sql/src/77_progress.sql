@@ -26,4 +26,5 @@ COMMENT ON FUNCTION pipedrive_internal.progress_lines() IS
 
 CREATE VIEW pipedrive.progress AS SELECT * FROM pipedrive_internal.progress_lines();
 COMMENT ON VIEW pipedrive.progress IS
-    'What each statement that takes longer than a second is reading of Pipedrive, what it has used, and what it waits for.';
+    'What each statement that takes longer than a second is reading of Pipedrive, what it has used, and what it waits '
+    'for.';

@@ -52,8 +52,8 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]) IS
-    'Makes a schema of ordinary tables that pipedrive.sync keeps equal to the foreign tables of a schema; with history, '
-    'every version of a row is kept. Tables that are copies already stay as they are.';
+    'Makes a schema of ordinary tables that pipedrive.sync keeps equal to the foreign tables of a schema; with '
+    'history, every version of a row is kept. Tables that are copies already stay as they are.';
 
 CREATE FUNCTION pipedrive_internal.check_wanted(schema name, target name, tables name[], except_tables name[])
 RETURNS void

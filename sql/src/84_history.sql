@@ -58,7 +58,8 @@ BEGIN
     EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
-                   'NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+                   'NEW TABLE AS new_rows FOR EACH STATEMENT '
+                   'EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
 END

@@ -42,13 +42,13 @@ BEGIN
     SELECT string_agg(quote_ident(k.name), ', ') INTO columns FROM jsonb_object_keys(given) AS k (name);
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
     IF is_gone THEN
-        EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) RETURNING %3$I::text',
-                       copied.source, columns, key_column) INTO new_id USING given;
+        EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
+                       'RETURNING %3$I::text', copied.source, columns, key_column) INTO new_id USING given;
         INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) VALUES (copied.copy, id, new_id)
         ON CONFLICT (copy, old_key) DO UPDATE SET new_key = EXCLUDED.new_key;
     ELSE
-        EXECUTE format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)) WHERE %3$I = %4$L',
-                       copied.source, columns, key_column, id) USING given;
+        EXECUTE format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)) '
+                       'WHERE %3$I = %4$L', copied.source, columns, key_column, id) USING given;
     END IF;
     RETURN new_id;
 END
@@ -85,10 +85,11 @@ BEGIN
     FOR version IN EXECUTE format(
         'SELECT h.%1$I::text AS id, to_jsonb(h) AS old, to_jsonb(f) AS present FROM %2$s h '
         'LEFT JOIN pg_temp.pipedrive_fresh f ON f.%1$I = h.%1$I '
-        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1) AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) '
-        'ORDER BY h.%1$I', copied.key[1], history) USING restore.as_of, ids
+        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1) '
+        'AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) ORDER BY h.%1$I', copied.key[1], history) USING restore.as_of, ids
     LOOP
-        SELECT coalesce(jsonb_object_agg(s.source_name, version.old -> s.name::text) FILTER (WHERE s.can_be_given), '{}'),
+        SELECT coalesce(jsonb_object_agg(s.source_name, version.old -> s.name::text)
+                        FILTER (WHERE s.can_be_given), '{}'),
                array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
           INTO given, left_out
           FROM (SELECT c.source_name, c.name,
