@@ -10,6 +10,7 @@ from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.copying import CHANGES, PARENTS, TIME, Copying, copying_of, rank
 from pipedrive_fdw.catalog.model import Column, Listing, Table, Write
 from pipedrive_fdw.options import Options
+from pipedrive_fdw.read.field_lookups import definition_lists
 
 
 def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, Any]]:
@@ -39,7 +40,7 @@ def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, 
             "compared": how.compared or None,
             "named": how.named,
             "because": how.because or None,
-            "custom_fields": bool(table.custom_fields),
+            "definitions": _definitions(table, options),
             # Elements of an array may be equal: they are replaced together, record by record.
             "key": [] if table.nested else list(table.key),
             "not_null": [c.name for c in table.columns if c.not_null],
@@ -48,6 +49,12 @@ def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, 
             "updated": _given(table, "update"),
             "lists": [_list(listing, how, options.page_size) for listing in table.listings],
         }
+
+
+def _definitions(table: Table, options: Options) -> int:
+    """The price of reading the definitions of its custom fields, 0 where it has none."""
+    lists = definition_lists(table.custom_fields, options.api_version) if table.custom_fields else ()
+    return lists[0].tokens if lists else 0
 
 
 def _is_left_out(table: Table, column: Column) -> bool:

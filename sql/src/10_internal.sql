@@ -25,12 +25,16 @@ COMMENT ON VIEW pipedrive_internal.servers IS 'The servers of this wrapper.';
 CREATE VIEW pipedrive_internal.foreign_tables AS
 SELECT t.ftrelid AS relation, c.relnamespace AS schema, c.relname AS name, c.relowner AS owner,
        s.server, s.name AS server_name, t.ftoptions AS options,
-       (SELECT o.option_value FROM pg_options_to_table(t.ftoptions) o WHERE o.option_name = 'table') AS source
+       (SELECT o.option_value FROM pg_options_to_table(t.ftoptions) o WHERE o.option_name = 'table') AS source,
+       coalesce((SELECT o.option_value::boolean
+                   FROM pg_options_to_table(coalesce(t.ftoptions, '{}') || coalesce(s.options, '{}'))
+                        WITH ORDINALITY AS o (option_name, option_value, place)
+                  WHERE o.option_name = 'custom_fields' ORDER BY o.place LIMIT 1), true) AS has_custom_fields
   FROM pg_foreign_table t
   JOIN pipedrive_internal.servers s ON s.server = t.ftserver
   JOIN pg_class c ON c.oid = t.ftrelid;
 COMMENT ON VIEW pipedrive_internal.foreign_tables IS
-    'The foreign tables of this wrapper.';
+    'The foreign tables of this wrapper. has_custom_fields is the option custom_fields of the table, or of its server.';
 
 CREATE VIEW pipedrive_internal.columns AS
 SELECT a.attrelid AS relation, a.attnum AS position, a.attname AS name,

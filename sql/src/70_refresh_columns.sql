@@ -22,12 +22,9 @@ BEGIN
     SELECT t.source, t.server_name, format('%I.%I', n.nspname, t.name) AS name,
            (SELECT string_agg(format(', %I %L', option_name, option_value), '') FROM pg_options_to_table(t.options)
              WHERE option_name IN ('custom_fields', 'custom_field_names', 'custom_field_options')) AS options,
-           (SELECT option_value::boolean
-              FROM pg_options_to_table(coalesce(t.options, '{}') || coalesce(s.options, '{}')) WITH ORDINALITY
-             WHERE option_name = 'custom_fields' ORDER BY ordinality LIMIT 1) AS custom_fields
+           t.has_custom_fields
       INTO known
       FROM pipedrive_internal.foreign_tables t
-      JOIN pipedrive_internal.servers s ON s.server = t.server
       JOIN pg_namespace n ON n.oid = t.schema
      WHERE t.relation = "table";
     IF known.source IS NULL THEN
@@ -35,7 +32,7 @@ BEGIN
               USING HINT = 'Name a table that IMPORT FOREIGN SCHEMA pipedrive made.',
                     ERRCODE = 'wrong_object_type';
     END IF;
-    IF NOT known.custom_fields THEN
+    IF NOT known.has_custom_fields THEN
         RETURN;
     END IF;
     target := format('pg_temp.%I', known.source);

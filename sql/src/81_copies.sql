@@ -87,7 +87,7 @@ CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[], wanted text DE
 RETURNS TABLE (
     server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
     parent_key name, children text[], step integer, walked boolean, every interval, compared interval, named boolean,
-    because text, custom_fields boolean, key name[], not_null name[], left_out name[], inserted name[],
+    because text, definitions bigint, key name[], not_null name[], left_out name[], inserted name[],
     updated name[], lists jsonb
 )
 LANGUAGE sql
@@ -98,7 +98,7 @@ AS $function$
            jsonb_to_recordset(pipedrive_internal.ask(s.server, jsonb_build_object('copies', wanted))) AS d (
                table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,
                parent_key name, children text[], step integer, walked boolean, every interval, compared interval,
-               named boolean, because text, custom_fields boolean, key name[], not_null name[], left_out name[],
+               named boolean, because text, definitions bigint, key name[], not_null name[], left_out name[],
                inserted name[], updated name[], lists jsonb);
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[], text) IS

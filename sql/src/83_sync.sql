@@ -30,6 +30,22 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_compares(pipedrive_internal.copies, text, timestamptz, boolean) IS
     'True if a run is still to read the whole table of a copy.';
 
+CREATE FUNCTION pipedrive_internal.sync_definitions(
+    copied pipedrive_internal.copies, definitions bigint, how text, run timestamptz, reconcile boolean)
+RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT CASE WHEN pipedrive_internal.sync_compares(copied, how, run, reconcile)
+                     AND copied.fields_compared IS DISTINCT FROM run
+                     AND (SELECT t.has_custom_fields FROM pipedrive_internal.foreign_tables t
+                           WHERE t.relation = copied.source)
+                THEN definitions ELSE 0 END;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_definitions(
+    pipedrive_internal.copies, bigint, text, timestamptz, boolean) IS
+    'The tokens that the next step of a run spends to compare the custom fields; 0 if it does not.';
+
 CREATE FUNCTION pipedrive_internal.sync_action(
     copied pipedrive_internal.copies, how text, walked boolean, run timestamptz, reconcile boolean)
 RETURNS text
@@ -485,6 +501,7 @@ DECLARE
     left_over bigint;
     parents bigint;
     missing text;
+    definitions bigint;
     fields record;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
@@ -507,19 +524,19 @@ BEGIN
         UPDATE pipedrive_internal.copies c SET attempted = run WHERE c.copy = copied.copy;
         RETURN true;
     END IF;
+    definitions := pipedrive_internal.sync_definitions(copied, declared.definitions, declared.how, run, reconcile);
     IF most IS NOT NULL THEN
         SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
           FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
         SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
-        IF left_over < (SELECT p.tokens FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents) p)
-        THEN
+        IF left_over < (SELECT p.tokens FROM pipedrive_internal.sync_price(
+                               copied, declared.lists, action, parents, definitions) p) THEN
             RETURN NULL;
         END IF;
     END IF;
     -- What others read some seconds ago may be older than what was read before.
     PERFORM set_config('pipedrive.cache_ttl', '0', true), set_config('client_min_messages', 'warning', true);
-    IF declared.custom_fields AND pipedrive_internal.sync_compares(copied, declared.how, run, reconcile)
-       AND copied.fields_compared IS DISTINCT FROM run THEN
+    IF definitions > 0 THEN
         fields := pipedrive_internal.compare_fields(copied.source, pipedrive_internal.keeps(copied.source));
         UPDATE pipedrive_internal.copies c SET fields_gone = fields.gone, fields_compared = run
          WHERE c.copy = copied.copy;
@@ -686,7 +703,7 @@ COMMENT ON PROCEDURE pipedrive.sync(regclass, boolean, bigint) IS
 -- ---- prices
 
 CREATE FUNCTION pipedrive_internal.sync_price(
-    copied pipedrive_internal.copies, lists jsonb, action text, parents bigint)
+    copied pipedrive_internal.copies, lists jsonb, action text, parents bigint, definitions bigint)
 RETURNS TABLE (requests bigint, tokens bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -698,8 +715,8 @@ DECLARE
     condition text;
     pages bigint;
 BEGIN
-    requests := 0;
-    tokens := 0;
+    requests := (definitions > 0)::integer;
+    tokens := definitions;
     IF copied.compared IS NULL AND action = 'whole' THEN
         EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', copied.source) INTO plan;
     END IF;
@@ -727,7 +744,7 @@ BEGIN
     RETURN NEXT;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint) IS
+COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint) IS
     'What a step will ask and cost, as far as the copy tells; the last argument is the number of parents to be read.';
 
 CREATE FUNCTION pipedrive.sync_plan(reconcile boolean DEFAULT NULL)
@@ -742,7 +759,7 @@ DECLARE
     parents bigint;
 BEGIN
     FOR known IN
-        SELECT k.copy, d.how, d.walked, d.lists, parent.copy AS parent
+        SELECT k.copy, d.how, d.walked, d.lists, d.definitions, parent.copy AS parent
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
           JOIN pipedrive_internal.declared_copies(
@@ -765,11 +782,13 @@ BEGIN
                 SELECT count(*) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = known.copy;
             END IF;
             SELECT p.requests, p.tokens INTO requests, tokens
-              FROM pipedrive_internal.sync_price(copied, known.lists,
-                                                 CASE step WHEN 'list' THEN 'parents' ELSE step END, parents) p;
+              FROM pipedrive_internal.sync_price(
+                       copied, known.lists, CASE step WHEN 'list' THEN 'parents' ELSE step END, parents,
+                       pipedrive_internal.sync_definitions(copied, known.definitions, known.how, run, reconcile)) p;
             "table" := known.copy;
             IF step <> 'begin' THEN
                 RETURN NEXT;
+                copied.fields_compared := run;
             END IF;
             -- What it leaves behind, as if it had been taken
             copied.attempted := coalesce(copied.attempted, run);

@@ -71,6 +71,8 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.follow_columns(regclass),
     pipedrive_internal.is_due(timestamptz, interval),
     pipedrive_internal.sync_compares(pipedrive_internal.copies, text, timestamptz, boolean),
+    pipedrive_internal.sync_definitions(
+        pipedrive_internal.copies, bigint, text, timestamptz, boolean),
     pipedrive_internal.sync_action(pipedrive_internal.copies, text, boolean, timestamptz, boolean),
     pipedrive_internal.sync_order(regclass),
     pipedrive_internal.sync_usage(regclass),
@@ -91,7 +93,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
     pipedrive_internal.sync_ended(timestamptz),
     pipedrive_internal.sync_result(regclass, timestamptz),
-    pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint),
+    pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint),
     pipedrive_internal.keep_versions(),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),

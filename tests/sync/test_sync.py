@@ -243,6 +243,26 @@ def test_the_plan_costs_nothing_and_comes_true(copied: Copied) -> None:
     assert copied.sync(more=", reconcile => true") == pytest.approx(everything, rel=0.1)
 
 
+@pytest.mark.parametrize("fields", ["true", "false"])
+def test_the_plan_names_what_each_table_will_cost(copied: Copied, fields: str) -> None:
+    """The definitions of custom fields included, where they are read."""
+    copied.mirror(["deals", "persons", "projects", "notes", "deal_products", "stages"])
+    copied.sync()
+    copied.run(f"ALTER SERVER pipedrive OPTIONS (ADD custom_fields '{fields}')")
+    try:
+        plan = copied.rows(
+            'SELECT "table"::text, sum(requests), sum(tokens) '
+            "FROM pipedrive.sync_plan(reconcile => true) GROUP BY 1 ORDER BY 1"
+        )
+        copied.sync(more=", reconcile => true")
+    finally:
+        copied.run("ALTER SERVER pipedrive OPTIONS (DROP custom_fields)")
+    assert plan == copied.rows(
+        "SELECT copy::text, sum(requests), sum(tokens) FROM pipedrive_internal.sync_log "
+        "WHERE run = (SELECT max(run) FROM pipedrive_internal.sync_log) GROUP BY 1 ORDER BY 1"
+    )
+
+
 def test_a_column_that_the_owner_added_stays_his(copied: Copied) -> None:
     copied.mirror(["deals", "stages"])
     copied.run("ALTER TABLE crm.deals ADD COLUMN remark text DEFAULT 'mine'")
