@@ -191,7 +191,11 @@ class Story:
     def _field_change(self, name: str) -> list[Change]:
         """A custom field is added and gets a value, or one of those that were added is renamed or deleted."""
         kind, fields = BY_NAME[WITH_FIELDS[name]], self.simulator.account[name]
-        added = [field for field in fields if field["field_code"].startswith(ADDED)]
+        added = [
+            field["field_code"]
+            for field in fields
+            if field["field_code"].startswith(ADDED) and (name, field["field_code"]) not in self._doomed
+        ]
         chance = self.rng.random()
         if chance < 0.4 or not added:
             field = copy.deepcopy(
@@ -202,13 +206,14 @@ class Story:
             field["field_name"] = f"Added {self.rng.randrange(3)}"
             values = [self._valued(kind, r, field["field_code"]) for r in self._some(kind)]
             return [{"method": "POST", "path": name, "body": field}, *values]
-        code = self.rng.choice(added)["field_code"]
+        code = self.rng.choice(added)
         path = f"{name}/{code}"
         if chance < 0.5:
             return [{"method": "PATCH", "path": path, "body": {"field_name": self._word()}}]
         if chance < 0.7:
             return [self._valued(kind, record, code) for record in self._some(kind)]
         # Its values go with it, and no record's time tells
+        self._doomed.add((name, code))
         holders = [r for r in self.simulator.account[kind.name] if code in (r["custom_fields"] or ())]
         without = [
             {"custom_fields": {key: v for key, v in r["custom_fields"].items() if key != code}}
