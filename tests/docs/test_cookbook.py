@@ -336,10 +336,10 @@ def there_twice(company: Company) -> Rows:
     named = (person for person in company.all("persons") if text(person["name"]))
     rows: Rows = []
     for (name,), persons in grouped(named, lambda p: (text(p["name"]) or "").strip(" ").lower()).items():
-        addresses = {text(email["value"]) for person in persons for email in person["emails"]} - {"", None}
         if len(persons) > 1:
-            ids = sorted(person["id"] for person in persons)
-            rows.append((name, len(persons), ids, sorted(map(str, addresses)) or None))
+            persons.sort(key=lambda p: p["id"])
+            first = [p["emails"][0]["value"] or None if p["emails"] else None for p in persons]
+            rows.append((name, len(persons), [p["id"] for p in persons], list(map(text, first))))
     return rows
 
 
