@@ -19,7 +19,7 @@ DECLARE
 BEGIN
     PERFORM pipedrive_internal.require('mirror', 'schema, target', num_nulls(schema, target));
     CREATE TEMP TABLE pipedrive_wanted ON COMMIT DROP AS
-    SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.because,
+    SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.parent_column, d.because,
            d.key, d.not_null, d.left_out, d.every, d.compared,
            CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
            AND t.name <> ALL (except_tables) AS chosen
@@ -95,6 +95,19 @@ BEGIN
                                     trouble.name, trouble.parent),
                     HINT = format('Name %s as well, or leave %s out.', trouble.parent, trouble.name),
                     ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT w.name, n.column_name INTO trouble
+      FROM pg_temp.pipedrive_wanted w,
+           unnest(w.key || w.parent_column || CASE w.how WHEN 'changes' THEN 'update_time' END::name) AS n (column_name)
+     WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NULL AND n.column_name IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
+                        WHERE s.relation = w.source AND s.identity = n.column_name);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % cannot be copied without its column %', trouble.name, trouble.column_name
+              USING DETAIL = format('%I.%I does not have this column.', schema, trouble.name),
+                    HINT = format('Add it again with ALTER FOREIGN TABLE, or leave the table out: '
+                                  'except_tables => ''{%s}''.', trouble.name),
+                    ERRCODE = 'undefined_column';
     END IF;
     SELECT w.name INTO trouble FROM pg_temp.pipedrive_wanted w
      WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NOT NULL
@@ -185,6 +198,7 @@ AS $function$
 DECLARE
     copied pipedrive_internal.copies;
     change record;
+    present name[];
     taken name[];
     added boolean := false;
 BEGIN
@@ -196,9 +210,13 @@ BEGIN
            AND copied.columns ->> s.identity IS DISTINCT FROM s.name
          ORDER BY s.position
     LOOP
-        SELECT array_agg(a.attname) INTO taken FROM pg_attribute a
+        SELECT array_agg(a.attname) INTO present FROM pg_attribute a
          WHERE a.attrelid = copied.copy AND NOT a.attisdropped;
-        taken := taken || '{valid_from,valid_to,seen_by}'::name[];
+        -- The history keeps columns that the copy has lost, and a column that the owner dropped keeps its name.
+        taken := present || '{valid_from,valid_to,seen_by}'::name[]
+            || ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = copied.history AND NOT a.attisdropped)
+            || ARRAY(SELECT (copied.columns ->> s.identity)::name FROM pipedrive_internal.source_columns s
+                      WHERE s.relation = copied.source AND s.identity <> change.identity);
         IF change.old_name IS NULL THEN
             change.name := pipedrive_internal.free_name(change.name, taken);
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.copy, change.name, change.type);
@@ -206,15 +224,18 @@ BEGIN
                 EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.history, change.name, change.type);
             END IF;
             added := true;
-        ELSIF change.name = ANY (taken) OR change.old_name <> ALL (taken) THEN
+        ELSIF change.name = ANY (taken) OR change.old_name <> ALL (present) THEN
             CONTINUE;
         ELSE
             EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.copy, change.old_name, change.name);
-            IF copied.history IS NOT NULL THEN
+            IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = copied.history
+                          AND a.attname = change.old_name AND NOT a.attisdropped) THEN
                 EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.history, change.old_name, change.name);
             END IF;
         END IF;
-        copied.columns := copied.columns || jsonb_build_object(change.identity, change.name);
+        SELECT coalesce(jsonb_object_agg(c.key, c.value), '{}') || jsonb_build_object(change.identity, change.name)
+          INTO copied.columns
+          FROM jsonb_each_text(copied.columns) c WHERE c.value <> change.name;
         UPDATE pipedrive_internal.copies c
            SET columns = copied.columns, key = array_replace(c.key, change.old_name::name, change.name)
          WHERE c.copy = copied.copy;

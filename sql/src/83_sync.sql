@@ -541,8 +541,13 @@ BEGIN
         UPDATE pipedrive_internal.copies c SET fields_gone = fields.gone, fields_compared = run
          WHERE c.copy = copied.copy;
     END IF;
-    IF pipedrive_internal.follow_columns(copied.copy) AND NOT declared.walked THEN
-        UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
+    IF pipedrive_internal.follow_columns(copied.copy) THEN
+        -- A step of its own, because nobody can read a table to which a transaction has added a column.
+        IF NOT declared.walked THEN
+            UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
+        END IF;
+        PERFORM pipedrive_internal.sync_log_step(copied.copy, run, 'columns', counts, before, NULL, NULL);
+        RETURN true;
     END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     SELECT min(n.name::text) INTO missing
@@ -566,6 +571,11 @@ BEGIN
                   USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
                                       copied.copy),
                         ERRCODE = 'undefined_table';
+        ELSIF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = parent_copy AND a.attname = parent_key
+                             AND NOT a.attisdropped) THEN
+            RAISE EXCEPTION 'pipedrive copy: % cannot be updated without the column % of %', copied.copy,
+                            quote_ident(parent_key), parent_copy
+                  USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
         END IF;
     END IF;
     IF action = 'changes' THEN
@@ -809,9 +819,11 @@ SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced
        (SELECT count(*) FROM pipedrive_internal.pending p WHERE p.copy = c.copy) AS pending_parents,
        c.every, c.compare_every AS reconcile, c.compared AS last_reconciled,
        (SELECT array_agg(v.value::name) FROM jsonb_each_text(c.columns) v
-         WHERE v.key = ANY (c.fields_gone)
-            OR NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
-                            WHERE s.relation = c.source AND s.identity = v.key)) AS columns_gone
+         WHERE (v.key = ANY (c.fields_gone)
+                OR NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
+                                WHERE s.relation = c.source AND s.identity = v.key))
+           AND EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = c.copy AND a.attname = v.value AND NOT a.attisdropped)) AS columns_gone
   FROM pipedrive_internal.copies c
   JOIN pg_class k ON k.oid = c.copy
   LEFT JOIN LATERAL (

@@ -99,7 +99,12 @@ BEGIN
                   FROM pipedrive_internal.copied_columns(copied) c
                  WHERE c.name <> copied.key[1] AND c.identity NOT IN ('update_time', 'row_id', 'custom_fields')
                    AND version.old -> c.name::text
-                       IS DISTINCT FROM coalesce(version.present -> c.name::text, 'null')) s;
+                       IS DISTINCT FROM coalesce(version.present -> c.name::text, 'null')
+                UNION ALL
+                SELECT NULL, v.value::name, false
+                  FROM jsonb_each_text(copied.columns) v
+                 WHERE v.key NOT IN (SELECT c.identity FROM pipedrive_internal.copied_columns(copied) c)
+                   AND jsonb_typeof(version.old -> v.value) <> 'null') s;
         CONTINUE WHEN version.present IS NOT NULL AND given = '{}';
         id := version.id;
         action := CASE WHEN version.present IS NULL THEN 'insert' ELSE 'update' END;

@@ -297,6 +297,49 @@ def test_custom_fields_come_are_renamed_and_go(copied: Copied) -> None:
     assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["feet"]
 
 
+def test_a_new_column_is_there_before_the_table_is_read(copied: Copied) -> None:
+    """Nobody can read the copy while a transaction adds a column to it, and a list may take long."""
+    copied.mirror(["persons"])
+    copied.sync()
+    made = json.dumps({"field_name": "Shoe size", "field_type": "double"})
+    copied.run(f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{made}')")
+    copied.simulator.faults([{"match": "/persons", "action": "status", "status": 402}])
+    with pytest.raises(psycopg.Error):
+        copied.sync(more=", reconcile => true")
+    columns = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'shoe_size'"
+    assert copied.value(columns) == 2
+    copied.simulator.faults([])
+    copied.sync()
+    assert copied.different() == {}
+    copied.run("ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN shoe_size")
+
+
+def test_a_column_that_the_owner_dropped_lends_its_name_to_no_other(copied: Copied) -> None:
+    copied.mirror(["persons"])
+    copied.sync()
+    made = json.dumps({"field_name": "First", "field_type": "double"})
+    key = copied.value(
+        f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{made}') ->> 'field_code'"
+    )
+    change(copied, "PATCH", "persons/3", custom_fields={key: 44})
+    copied.run("ALTER TABLE crm.persons DROP COLUMN label_ids")
+    copied.run(
+        "ALTER FOREIGN TABLE pipedrive.persons ALTER label_ids OPTIONS (ADD column 'label_ids');"
+        "ALTER FOREIGN TABLE pipedrive.persons RENAME label_ids TO tags;"
+        "SELECT pipedrive.refresh_columns('pipedrive.persons', true);"
+        "ALTER FOREIGN TABLE pipedrive.persons RENAME first TO label_ids"
+    )
+    try:
+        copied.sync()
+        copied.sync(more=", reconcile => true")
+        assert copied.value("SELECT label_ids_2 FROM crm.persons WHERE id = 3") == 44
+    finally:
+        copied.run(
+            "ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN label_ids;"
+            "ALTER FOREIGN TABLE pipedrive.persons RENAME tags TO label_ids"
+        )
+
+
 @pytest.mark.parametrize("keeper", ["postgres", "copyist"])
 def test_the_column_of_a_deleted_field_keeps_its_values(copied: Copied, keeper: str) -> None:
     """Also where the copy's keeper does not own the foreign table."""
