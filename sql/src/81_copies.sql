@@ -15,7 +15,7 @@ COMMENT ON FUNCTION pipedrive_internal.keeps(oid) IS
 
 CREATE TABLE pipedrive_internal.copies (
     copy regclass PRIMARY KEY,
-    source regclass NOT NULL,
+    source regclass,
     columns jsonb NOT NULL,
     key name[] NOT NULL,
     left_out name[] NOT NULL,
@@ -35,6 +35,7 @@ CREATE TABLE pipedrive_internal.copies (
 COMMENT ON TABLE pipedrive_internal.copies IS
     'Tables that are copies of foreign tables. attempted, changed, compared and fields_compared are the beginnings of '
     'the runs that last began to load the table, read its changes, read it whole and read its custom fields.';
+COMMENT ON COLUMN pipedrive_internal.copies.source IS 'The foreign table; NULL when it was dropped.';
 COMMENT ON COLUMN pipedrive_internal.copies.columns IS
     'The columns that are kept: name in Pipedrive, or key and part of a custom field, to the name in the copy.';
 COMMENT ON COLUMN pipedrive_internal.copies.key IS 'The primary key of the copy; empty where rows are replaced.';

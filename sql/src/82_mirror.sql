@@ -42,6 +42,11 @@ BEGIN
                 ARRAY(SELECT l FROM unnest(wanted.left_out) l WHERE l <> ALL (more_columns)),
                 wanted.every, wanted.compared);
             made := made + 1;
+        ELSE
+            -- Perhaps a foreign table that was dropped was imported again, perhaps from another account.
+            UPDATE pipedrive_internal.copies c
+               SET source = wanted.source, fields_gone = '{}', attempted = NULL, compared = NULL, watermark = NULL
+             WHERE c.copy = format('%I.%I', target, wanted.name)::regclass AND c.source IS NULL;
         END IF;
         IF history THEN
             PERFORM pipedrive_internal.make_history(format('%I.%I', target, wanted.name)::regclass);
@@ -53,7 +58,8 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]) IS
     'Makes a schema of ordinary tables that pipedrive.sync keeps equal to the foreign tables of a schema; with '
-    'history, every version of a row is kept. Tables that are copies already stay as they are.';
+    'history, every version of a row is kept. Tables that are copies already stay as they are; one whose foreign table '
+    'was dropped is a copy of the new one of the same name.';
 
 CREATE FUNCTION pipedrive_internal.check_wanted(schema name, target name, tables name[], except_tables name[])
 RETURNS void
@@ -112,7 +118,8 @@ BEGIN
     SELECT w.name INTO trouble FROM pg_temp.pipedrive_wanted w
      WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NOT NULL
        AND NOT EXISTS (SELECT FROM pipedrive_internal.copies c
-                        WHERE c.copy = to_regclass(format('%I.%I', target, w.name)) AND c.source = w.source);
+                        WHERE c.copy = to_regclass(format('%I.%I', target, w.name))
+                          AND coalesce(c.source, w.source) = w.source);
     IF FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not a copy', quote_ident(target),
                         quote_ident(trouble.name)

@@ -98,6 +98,12 @@ BEGIN
                 THEN pg_get_userbyid(k.owner) = current_user
                      AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
                 ELSE k.copy = "table" END;
+    -- Those that cannot be brought up to date, so that the run names them
+    found := found || (
+        SELECT array_agg(c.copy ORDER BY c.copy)
+          FROM pipedrive_internal.copies c
+          JOIN pg_class k ON k.oid = c.copy
+         WHERE c.source IS NULL AND pg_get_userbyid(k.relowner) = current_user AND c.copy = coalesce("table", c.copy));
     IF "table" IS NOT NULL AND found IS NULL THEN
         RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
@@ -511,6 +517,12 @@ BEGIN
     SELECT k.server, k.table_name, k.schema, k.owner INTO source
       FROM pipedrive_internal.known_copies k WHERE k.copy = sync_step.copy;
     IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy AND c.source IS NULL) THEN
+            RAISE EXCEPTION 'pipedrive copy: the foreign table of % was dropped', "copy"
+                  USING HINT = format('Import it again, and call pipedrive.mirror as before. Or stop copying: '
+                                      'DROP TABLE %s;', "copy"),
+                        ERRCODE = 'undefined_table';
+        END IF;
         RETURN false;  -- it was dropped
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
@@ -819,7 +831,8 @@ SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced
        (SELECT count(*) FROM pipedrive_internal.pending p WHERE p.copy = c.copy) AS pending_parents,
        c.every, c.compare_every AS reconcile, c.compared AS last_reconciled,
        (SELECT array_agg(v.value::name) FROM jsonb_each_text(c.columns) v
-         WHERE (v.key = ANY (c.fields_gone)
+         WHERE c.source IS NOT NULL
+           AND (v.key = ANY (c.fields_gone)
                 OR NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
                                 WHERE s.relation = c.source AND s.identity = v.key))
            AND EXISTS (SELECT FROM pg_attribute a

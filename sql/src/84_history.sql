@@ -12,11 +12,13 @@ DECLARE
     same text;
 BEGIN
     SELECT c.history, c.key INTO history, key FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID;
-    IF history IS NULL THEN
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: the history of %.% cannot be written by %', quote_ident(TG_TABLE_SCHEMA),
                         quote_ident(TG_TABLE_NAME), quote_ident(current_user)
               USING DETAIL = 'Only the owner of a copy with a history can change it.',
                     ERRCODE = 'insufficient_privilege';
+    ELSIF history IS NULL THEN
+        RETURN NULL;  -- it was dropped
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', '),
            format('ROW(%s) IS NOT DISTINCT FROM ROW(%s)', string_agg(format('h.%I', a.attname), ', '),
@@ -76,11 +78,14 @@ BEGIN
     EXECUTE format('DROP TRIGGER history_of_insert ON %s', "copy");
     EXECUTE format('DROP TRIGGER history_of_update ON %s', "copy");
     EXECUTE format('DROP TRIGGER history_of_delete ON %s', "copy");
-    EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', history);
+    IF history IS NOT NULL THEN
+        EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', history);
+    END IF;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.end_history(regclass, regclass) IS
-    'Keeps no further versions of the rows of a table, and ends those that are still valid.';
+    'Keeps no further versions of the rows of a table, and ends those that are still valid; NULL for a history that '
+    'was dropped.';
 
 CREATE FUNCTION pipedrive_internal.make_history("copy" regclass)
 RETURNS void
@@ -93,8 +98,10 @@ DECLARE
     made regclass;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = make_history.copy;
-    IF copied.history IS NOT NULL AND EXISTS (SELECT FROM pg_class k WHERE k.oid = copied.history) THEN
+    IF copied.history IS NOT NULL THEN
         RETURN;
+    ELSIF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = "copy" AND t.tgname = 'history_of_insert') THEN
+        PERFORM pipedrive_internal.end_history("copy", NULL);
     END IF;
     SELECT n.nspname || '_history' AS schema, k.relname AS name INTO place
       FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "copy";

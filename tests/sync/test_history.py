@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -101,6 +102,51 @@ def test_a_table_that_takes_the_place_of_a_copy_goes_on_with_its_history(copied:
     assert as_of(copied, "crm.deals", before) == as_of(copied, "crm.deals", between) == rows
     now = copied.value("SELECT clock_timestamp()")
     assert as_of(copied, "crm.deals", now) == present(copied, "crm.deals") != rows
+
+
+def test_a_history_that_was_dropped_is_no_trouble(copied: Copied) -> None:
+    copied.mirror(["stages"], ", history => true")
+    copied.sync()
+    copied.run("DROP TABLE crm_history.stages")
+    copied.simulator.change([{"method": "PATCH", "path": "stages/1", "body": {"name": "Renamed"}}])
+    copied.sync()
+    assert copied.value("SELECT name FROM crm.stages WHERE id = 1") == "Renamed"
+    with pytest.raises(psycopg.Error, match=r"crm\.stages has no history"):
+        copied.rows("SELECT pipedrive.as_of('crm.stages', now())")
+    copied.mirror(["stages"], ", history => true")
+    copied.simulator.change([{"method": "PATCH", "path": "stages/1", "body": {"name": "Again"}}])
+    copied.sync()
+    assert copied.rows("SELECT name FROM crm_history.stages WHERE id = 1 ORDER BY valid_from") == [
+        ("Renamed",),
+        ("Again",),
+    ]
+
+
+def new_field(copied: Copied) -> str:
+    """The key of a new field "Shoe size" of persons; its foreign table has no column for it yet."""
+    body = json.dumps({"field_name": "Shoe size", "field_type": "double"})
+    return str(
+        copied.value(f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{body}') ->> 'field_code'")
+    )
+
+
+def test_a_new_column_gets_no_name_that_the_history_has(copied: Copied) -> None:
+    first = new_field(copied)
+    copied.run("SELECT pipedrive.refresh_columns('pipedrive.persons', true)")
+    copied.mirror(["persons"], ", history => true")
+    copied.simulator.change([{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {first: 43}}}])
+    copied.sync()
+    second = new_field(copied)
+    copied.run(f"SELECT pipedrive.request('DELETE', '/v2/personFields/{first}')")
+    for table in ("TABLE crm", "FOREIGN TABLE pipedrive"):
+        copied.run(f"ALTER {table}.persons DROP COLUMN shoe_size")
+    copied.simulator.change([{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {second: 44}}}])
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT shoe_size FROM pipedrive.persons WHERE id = 3") == 44
+    assert copied.value("SELECT shoe_size_2 FROM crm.persons WHERE id = 3") == 44
+    assert copied.rows(
+        "SELECT shoe_size, shoe_size_2 FROM crm_history.persons WHERE id = 3 ORDER BY valid_from"
+    ) == [(43, None), (None, 44)]
 
 
 def restored(copied: Copied, table: str, moment: dt.datetime, more: str = "") -> list[dict[str, Any]]:
@@ -212,6 +258,28 @@ def test_every_value_that_can_be_given_is_brought_back(copied: Copied, change: s
     copied.sync(more=", reconcile => true")
     for name, key in keys.items():
         assert copied.rows(row.format(_RECORDS[name][0], name, key)) == before[name], name
+
+
+def test_the_values_of_a_deleted_field_are_named_as_left_out(copied: Copied) -> None:
+    key = new_field(copied)
+    copied.run("SELECT pipedrive.refresh_columns('pipedrive.persons', true)")
+    size = {"custom_fields": {key: 43}}
+    copied.simulator.change([{"method": "PATCH", "path": f"persons/{n}", "body": size} for n in (3, 4)])
+    copied.mirror(["users", "persons"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run(f"SELECT pipedrive.request('DELETE', '/v2/personFields/{key}')")
+    copied.run("UPDATE pipedrive.persons SET name = 'wrong' WHERE id IN (3, 5)")
+    copied.run("DELETE FROM pipedrive.persons WHERE id = 4")
+    copied.sync(more=", reconcile => true")
+    for _ in range(2):
+        rows = restored(copied, "persons", moment, ", ids => '{3,4,5,6}'")
+        named = [(row["id"], row["action"], "shoe_size" in (row["left_out"] or ())) for row in rows]
+        assert named == [("3", "update", True), ("4", "insert", True), ("5", "update", False)]
+        # Nor can they be brought back when the column of the foreign table is gone as well
+        copied.run("ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN IF EXISTS shoe_size")
+    copied.run("ALTER TABLE crm.persons DROP COLUMN shoe_size")
+    assert copied.rows("SELECT columns_gone FROM pipedrive.sync_status") == [(None,), (None,)]
 
 
 def test_what_cannot_be_brought_back_is_said(copied: Copied) -> None:

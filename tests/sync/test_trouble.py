@@ -491,6 +491,78 @@ def test_a_column_that_a_run_needs_is_named_when_it_was_dropped(
     assert copied.different() == {}
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("deals", "id"), ("deals", "update_time"), ("deal_followers", "deal_id"), ("person_emails", "person_id")],
+)
+def test_a_table_without_a_column_that_a_run_needs_is_not_copied(
+    copied: Copied, table: str, column: str
+) -> None:
+    copied.run(f"ALTER FOREIGN TABLE pipedrive.{table} DROP COLUMN {column}")
+    told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm')")
+    assert (told.message_primary, told.message_detail) == (
+        f"pipedrive copy: {table} cannot be copied without its column {column}",
+        f"pipedrive.{table} does not have this column.",
+    )
+    assert copied.value("SELECT to_regnamespace('crm')") is None
+
+
+def test_the_key_of_the_parents_is_named_when_it_was_dropped(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    copied.run("ALTER TABLE crm.deals RENAME id TO mine")
+    told = fails(copied, "CALL pipedrive.sync('crm.deal_followers', reconcile => true)")
+    assert told.message_detail == (
+        "crm.deal_followers: pipedrive copy: crm.deal_followers cannot be updated without the column id of crm.deals"
+    )
+
+
+def test_what_was_dropped_is_forgotten(copied: Copied) -> None:
+    """A dump would have its number, which is another table's where it is restored."""
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    touch(copied, followed(copied)[0])
+    copied.sync("crm.deals")
+    copied.run("INSERT INTO pipedrive_internal.restored VALUES ('crm.deal_followers', '1', '2')")
+    known = ("copies", "pending", "sync_log", "restored")
+    rows = "SELECT count(*) FROM pipedrive_internal.{} WHERE copy = {}"
+    dropped = copied.value("SELECT 'crm.deal_followers'::regclass::oid")
+    assert [copied.value(rows.format(name, dropped)) > 0 for name in known] == [True] * 4
+    copied.run("DROP TABLE crm.deal_followers")
+    assert [copied.value(rows.format(name, dropped)) for name in known] == [0] * 4
+    assert copied.tables() == ["deals"]
+    copied.run("DROP EXTENSION pipedrive_fdw CASCADE")
+    assert copied.value("SELECT count(*) FROM crm.deals") > 0
+
+
+def test_a_copy_whose_foreign_table_was_dropped_is_named_and_goes_on_with_the_new_one(
+    copied: Copied,
+) -> None:
+    copied.mirror(["deals", "stages"])
+    copied.sync()
+    copied.run("DROP FOREIGN TABLE pipedrive.deals")
+    copied.simulator.change([{"method": "PATCH", "path": "stages/1", "body": {"name": "Renamed"}}])
+    for table in ("NULL", "'crm.deals'"):
+        told = fails(copied, f"CALL pipedrive.sync({table})")
+        assert told.message_detail == "crm.deals: pipedrive copy: the foreign table of crm.deals was dropped"
+    assert copied.value("SELECT name FROM crm.stages WHERE id = 1") == "Renamed"
+    assert copied.rows("SELECT error, columns_gone FROM pipedrive.sync_status ORDER BY 1") == [
+        ("pipedrive copy: the foreign table of crm.deals was dropped", None),
+        (None, None),
+    ]
+    copied.run("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals) FROM SERVER pipedrive INTO pipedrive")
+    copied.simulator.change(
+        [
+            {"method": "PATCH", "path": "deals/5", "body": {"title": "silent"}},
+            {"method": "DELETE", "path": "deals/7"},
+        ]
+    )
+    assert copied.mirror(["deals"]) == "0 tables in schema crm"
+    copied.sync()
+    assert copied.rows("SELECT id, title FROM crm.deals WHERE id IN (5, 7)") == [(5, "silent")]
+    assert copied.different() == {}
+
+
 def test_a_dropped_copy_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages", "pipelines"])
     copied.run("DROP TABLE crm.stages")
