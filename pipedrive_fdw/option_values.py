@@ -17,7 +17,8 @@ def text(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    lowered = value.strip().lower()
+    # What PostgreSQL takes for white space, since SQL reads such options as well
+    lowered = value.strip(" \t\n\v\f\r").lower()
     if lowered in ("true", "t", "on", "yes", "1"):
         return True
     if lowered in ("false", "f", "off", "no", "0"):
