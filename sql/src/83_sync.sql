@@ -767,7 +767,8 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint) IS
-    'What a step will ask and cost, as far as the copy tells; the last argument is the number of parents to be read.';
+    'What a step will ask and cost, as far as the copy tells, with the number of parents to be read and the tokens that '
+    'the definitions of custom fields cost (0: not read).';
 
 CREATE FUNCTION pipedrive.sync_plan(reconcile boolean DEFAULT NULL)
 RETURNS TABLE ("table" regclass, step text, requests bigint, tokens bigint)
