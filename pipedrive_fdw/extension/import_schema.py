@@ -13,7 +13,7 @@ from pipedrive_fdw.custom_fields.columns import custom_columns
 from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.errors import OptionError
 from pipedrive_fdw.options import Options, kept_by_tables
-from pipedrive_fdw.read.field_lookups import imported_fields
+from pipedrive_fdw.read.field_lookups import definitions, imported_fields
 from pipedrive_fdw.session.account_sessions import session_for
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.sent_request import noted
@@ -22,6 +22,8 @@ from pipedrive_fdw.table.binding import no_table
 
 SCHEMA = "pipedrive"
 MOST_COLUMNS = 1600
+# Seconds for which definitions that were read serve the same comparison.
+_JUST_NOW = 60
 # The custom fields of a table's records.
 Fields = Callable[[Table], Sequence[Field]]
 
@@ -91,6 +93,23 @@ def account_fields(options: Options) -> Fields:
         return known[entity]
 
     return fields
+
+
+def defined_fields(options: Options, name: str) -> list[str]:
+    """The keys of all custom fields of the table *name*, also of those that an import makes no column for.
+
+    They are those that an import has just read, or are read now.
+    """
+    table = tables_of(options.api_version)[name]
+    if not table.custom_fields:
+        return []
+    guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
+    requests = RequestScope(session_for(options), guards, noted=noted(options, name))
+    try:
+        listed = definitions(requests, table.custom_fields, options.api_version, _JUST_NOW)
+        return [one.key for one in listed]
+    finally:
+        requests.close()
 
 
 def import_schema(

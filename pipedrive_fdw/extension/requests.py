@@ -19,6 +19,7 @@ from pipedrive_fdw.catalog.operations import METHODS, price
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
 from pipedrive_fdw.extension.bodies import Body, encode_body
 from pipedrive_fdw.extension.copies import declarations
+from pipedrive_fdw.extension.import_schema import defined_fields
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options, with_session
 from pipedrive_fdw.plan.paths import Call
@@ -46,6 +47,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
 
     *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
     the texts of COMMENTs, with ``copies`` for how copies of the named table, or of all (null), are kept, with
+    ``fields`` for the keys of the custom fields that the records of the named table may have, with
     ``passed_over`` for the parents of the named table whose rows the statement did not get since it asked
     last, with ``usage`` for what the session has spent, with ``forget`` it removes what is kept of the
     account, otherwise it is a request as for ``send``. Raises WriteError for a text of another form.
@@ -61,6 +63,8 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
         return orjson.dumps(list(_comments(options))).decode()
     if "copies" in request:
         return orjson.dumps(list(declarations(options, request["copies"]))).decode()
+    if "fields" in request:
+        return orjson.dumps(defined_fields(options, request["fields"])).decode()
     if "passed_over" in request:
         keys = session_for(options).passed_over.current().pop(request["passed_over"], set())
         return orjson.dumps(sorted(keys)).decode()

@@ -297,6 +297,47 @@ def test_custom_fields_come_are_renamed_and_go(copied: Copied) -> None:
     assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["feet"]
 
 
+def test_sql_reads_the_option_of_custom_fields_as_the_wrapper_does(copied: Copied) -> None:
+    option = "ALTER FOREIGN TABLE pipedrive.persons OPTIONS ({} custom_fields{})"
+    shown = (
+        "SELECT has_custom_fields FROM pipedrive_internal.foreign_tables "
+        "WHERE relation = 'pipedrive.persons'::regclass"
+    )
+    texts = {text: True for text in ("true", "T", "on", "Yes", "1", " \t\n\v\f\ron ")}
+    texts |= {text: False for text in ("FALSE", "f", "off", "no", "0", " Off\r\n")}
+    for text, wanted in texts.items():
+        copied.run(option.format("ADD", f" '{text}'"))
+        assert copied.value(shown) is wanted, text
+        copied.run(option.format("DROP", ""))
+    for text in ("\u00a0off", "off\x1f", "", "y", "of"):
+        with pytest.raises(psycopg.Error, match='option "custom_fields" cannot be'):
+            copied.run(option.format("ADD", f" '{text}'"))
+
+
+def test_a_field_that_no_record_shows_is_not_gone(copied: Copied) -> None:
+    """Activities get a column only while their records show the field."""
+    fields, activities = (copied.simulator.account[name] for name in ("activity_fields", "activities"))
+    listed = next(f for f in copied.simulator.account["person_fields"] if f["field_type"] == "varchar")
+    key = "a" * 40
+    fields.put({**listed, "field_name": "Act", "field_code": key, "is_custom_field": True})
+    activities.get(1)["custom_fields"] = {key: "first"}
+    copied.run("SELECT pipedrive.refresh_columns('pipedrive.activities', true)")
+    try:
+        copied.mirror(["activities"])
+        copied.sync()
+        assert copied.value("SELECT act FROM crm.activities WHERE id = 1") == "first"
+        change(copied, "PATCH", "activities/1", custom_fields={}, update_time=NOW)
+        copied.sync(more=", reconcile => true")
+        assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") is None
+        assert copied.value("SELECT act FROM crm.activities WHERE id = 1") is None
+        change(copied, "PATCH", "activities/2", custom_fields={key: "second"}, update_time=NOW)
+        copied.sync()
+        assert copied.value("SELECT act FROM crm.activities WHERE id = 2") == "second"
+        assert copied.different() == {}
+    finally:
+        copied.run("ALTER FOREIGN TABLE pipedrive.activities DROP COLUMN act")
+
+
 def test_a_new_column_is_there_before_the_table_is_read(copied: Copied) -> None:
     """Nobody can read the copy while a transaction adds a column to it, and a list may take long."""
     copied.mirror(["persons"])
