@@ -126,7 +126,9 @@ def new_field(copied: Copied) -> str:
     """The key of a new field "Shoe size" of persons; its foreign table has no column for it yet."""
     body = json.dumps({"field_name": "Shoe size", "field_type": "double"})
     return str(
-        copied.value(f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{body}') ->> 'field_code'")
+        copied.value(
+            f"SELECT pipedrive.request('POST', '/v2/personFields', body => '{body}') ->> 'field_code'"
+        )
     )
 
 
@@ -134,13 +136,17 @@ def test_a_new_column_gets_no_name_that_the_history_has(copied: Copied) -> None:
     first = new_field(copied)
     copied.run("SELECT pipedrive.refresh_columns('pipedrive.persons', true)")
     copied.mirror(["persons"], ", history => true")
-    copied.simulator.change([{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {first: 43}}}])
+    copied.simulator.change(
+        [{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {first: 43}}}]
+    )
     copied.sync()
     second = new_field(copied)
     copied.run(f"SELECT pipedrive.request('DELETE', '/v2/personFields/{first}')")
     for table in ("TABLE crm", "FOREIGN TABLE pipedrive"):
         copied.run(f"ALTER {table}.persons DROP COLUMN shoe_size")
-    copied.simulator.change([{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {second: 44}}}])
+    copied.simulator.change(
+        [{"method": "PATCH", "path": "persons/3", "body": {"custom_fields": {second: 44}}}]
+    )
     copied.sync(more=", reconcile => true")
     assert copied.value("SELECT shoe_size FROM pipedrive.persons WHERE id = 3") == 44
     assert copied.value("SELECT shoe_size_2 FROM crm.persons WHERE id = 3") == 44

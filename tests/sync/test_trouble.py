@@ -493,7 +493,12 @@ def test_a_column_that_a_run_needs_is_named_when_it_was_dropped(
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [("deals", "id"), ("deals", "update_time"), ("deal_followers", "deal_id"), ("person_emails", "person_id")],
+    [
+        ("deals", "id"),
+        ("deals", "update_time"),
+        ("deal_followers", "deal_id"),
+        ("person_emails", "person_id"),
+    ],
 )
 def test_a_table_without_a_column_that_a_run_needs_is_not_copied(
     copied: Copied, table: str, column: str
@@ -513,7 +518,8 @@ def test_the_key_of_the_parents_is_named_when_it_was_dropped(copied: Copied) -> 
     copied.run("ALTER TABLE crm.deals RENAME id TO mine")
     told = fails(copied, "CALL pipedrive.sync('crm.deal_followers', reconcile => true)")
     assert told.message_detail == (
-        "crm.deal_followers: pipedrive copy: crm.deal_followers cannot be updated without the column id of crm.deals"
+        "crm.deal_followers: pipedrive copy: crm.deal_followers cannot be updated "
+        "without the column id of crm.deals"
     )
 
 
