@@ -666,6 +666,32 @@ def test_a_role_keeps_copies_of_its_own_and_no_others(copied: Copied) -> None:
         copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
+def test_the_rights_that_the_page_names_are_enough(copied: Copied) -> None:
+    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+    database = copied.database.database
+    tables = "{deals,deal_followers,persons,person_emails,projects,stages}"
+    try:
+        copied.run(
+            f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;"
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+            "GRANT EXECUTE ON FUNCTION pipedrive.mirror TO copyist;"
+            "GRANT EXECUTE ON PROCEDURE pipedrive.sync TO copyist;"
+            "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
+            f"GRANT CREATE, TEMPORARY ON DATABASE {database} TO copyist; SET ROLE copyist"
+        )
+        copied.mirror([], f", tables => '{tables}', history => true")
+        copied.sync()
+        copied.sync(more=", reconcile => true")
+        assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
+        assert len(copied.tables()) == 6
+        assert copied.different() == {}
+        copied.run("DROP TABLE crm.deal_followers")
+        assert len(copied.tables()) == 5
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
 def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
     refused = copied.rows(
         "SELECT p.oid::regprocedure::text FROM pg_proc p "
