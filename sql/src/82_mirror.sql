@@ -19,8 +19,8 @@ DECLARE
 BEGIN
     PERFORM pipedrive_internal.require('mirror', 'schema, target', num_nulls(schema, target));
     CREATE TEMP TABLE pipedrive_wanted ON COMMIT DROP AS
-    SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.parent_column, d.because,
-           d.key, d.not_null, d.left_out, d.every, d.compared,
+    SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.parent_column,
+           d.because, d.key, d.not_null, d.left_out, d.every, d.compared,
            CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
            AND t.name <> ALL (except_tables) AS chosen
       FROM pipedrive_internal.foreign_tables t

@@ -105,12 +105,13 @@ BEGIN
           JOIN pg_class k ON k.oid = c.copy
          WHERE c.source IS NULL AND pg_get_userbyid(k.relowner) = current_user AND c.copy = coalesce("table", c.copy));
     IF "table" IS NOT NULL AND found IS NULL THEN
-        RAISE EXCEPTION 'pipedrive copy: % is not a copy of %', "table", quote_ident(current_user)
+        RAISE EXCEPTION 'pipedrive copy: % is not a copy that % keeps', "table", quote_ident(current_user)
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     ELSIF keeper <> current_user THEN
         RAISE EXCEPTION 'pipedrive copy: % belongs to %', "table", quote_ident(keeper)
-              USING DETAIL = 'A run has the rights of its role, and triggers on a table of another role could misuse them.',
+              USING DETAIL = 'A run has the rights of its role, and triggers on a table of another role could misuse '
+                             'them.',
                     HINT = format('SET ROLE %I; then call sync again.', keeper),
                     ERRCODE = 'insufficient_privilege';
     END IF;
@@ -767,8 +768,8 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint) IS
-    'What a step will ask and cost, as far as the copy tells, with the number of parents to be read and the tokens that '
-    'the definitions of custom fields cost (0: not read).';
+    'What a step will ask and cost, as far as the copy tells, with the number of parents to be read and the tokens '
+    'that the definitions of custom fields cost (0: not read).';
 
 CREATE FUNCTION pipedrive.sync_plan(reconcile boolean DEFAULT NULL)
 RETURNS TABLE ("table" regclass, step text, requests bigint, tokens bigint)
