@@ -29,10 +29,10 @@ def copy_of(live: LiveAccount) -> Iterator[None]:
         live.run("DROP SCHEMA crm CASCADE")
 
 
-def scan(live: LiveAccount) -> None:
-    """Fetches the deals as a client that does nothing with them."""
+def fetch(live: LiveAccount, sql: str) -> None:
+    """Fetches the rows as a client that does nothing with them."""
     assert live.connection is not None
-    with live.connection.cursor().copy("COPY (SELECT * FROM deals) TO STDOUT") as rows:
+    with live.connection.cursor().copy(f"COPY ({sql.strip().rstrip(';')}) TO STDOUT".encode()) as rows:
         for _ in rows:
             pass
 
@@ -41,7 +41,7 @@ def measure(live: LiveAccount, deals: int, times: int, add: Add) -> None:
     """Adds the line of a first load of the *deals*, and one of each report: the median of some runs."""
     cpu = partial(cpu_of, live.value("SELECT pg_backend_pid()"))
     with copy_of(live):
-        base = median(partial(scan, live), cpu)
+        base = median(partial(fetch, live, "SELECT * FROM deals"), cpu)
         load = "CALL pipedrive.sync('crm.deals')"
         taken = median(partial(live.run, load), cpu)
         add(f"copy: first load of {deals} deals", load, taken, "SELECT * FROM deals, sent to a client", base)
@@ -50,6 +50,6 @@ def measure(live: LiveAccount, deals: int, times: int, add: Add) -> None:
         live.run("SET timezone = 'UTC'; SET max_parallel_workers_per_gather = 0")
         for name, report in _REPORT.findall(BOOK.read_text(encoding="utf-8")):
             sql = on_the_copy(report)
-            live.rows(sql)
-            taken = median(partial(live.rows, sql), cpu, times)
+            fetch(live, sql)
+            taken = median(partial(fetch, live, sql), cpu, times)
             add(f"copy: report {name}", sql.strip(), taken, "what is aimed at", AIM)
