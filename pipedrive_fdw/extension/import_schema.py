@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -73,6 +74,16 @@ def imported_table(
     return ImportedTable(table.name, tuple(columns), {"table": table.name, **kept})
 
 
+@contextmanager
+def _requests_for(table: Table, options: Options) -> Iterator[RequestScope]:
+    guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
+    requests = RequestScope(session_for(options), guards, noted=noted(options, table.name))
+    try:
+        yield requests
+    finally:
+        requests.close()
+
+
 def account_fields(options: Options) -> Fields:
     """A function that gives the custom fields of a table; it reads those of each kind of record once."""
     known: dict[str, Sequence[Field]] = {}
@@ -82,14 +93,10 @@ def account_fields(options: Options) -> Fields:
         if not entity or not options.custom_fields:
             return ()
         if entity not in known:
-            guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
-            requests = RequestScope(session_for(options), guards, noted=noted(options, table.name))
-            try:
+            with _requests_for(table, options) as requests:
                 known[entity] = imported_fields(
                     requests, table, api_version=options.api_version, required=options.require_fields
                 )
-            finally:
-                requests.close()
         return known[entity]
 
     return fields
@@ -103,13 +110,9 @@ def defined_fields(options: Options, name: str) -> list[str]:
     table = tables_of(options.api_version)[name]
     if not table.custom_fields:
         return []
-    guards = Guards(options.max_tokens_per_query, options.reserve_tokens)
-    requests = RequestScope(session_for(options), guards, noted=noted(options, name))
-    try:
+    with _requests_for(table, options) as requests:
         listed = definitions(requests, table.custom_fields, options.api_version, _JUST_NOW)
         return [one.key for one in listed]
-    finally:
-        requests.close()
 
 
 def import_schema(

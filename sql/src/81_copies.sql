@@ -84,6 +84,34 @@ BEGIN
 END
 $policies$;
 
+CREATE FUNCTION pipedrive_internal.forget_dropped()
+RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    dropped oid[] := ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d
+                            WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary);
+BEGIN
+    IF dropped = '{}' THEN
+        RETURN;
+    END IF;
+    DELETE FROM pipedrive_internal.copies c WHERE c.copy = ANY (dropped);
+    DELETE FROM pipedrive_internal.pending p WHERE p.copy = ANY (dropped);
+    DELETE FROM pipedrive_internal.sync_log l WHERE l.copy = ANY (dropped);
+    DELETE FROM pipedrive_internal.restored r WHERE r.copy = ANY (dropped);
+    UPDATE pipedrive_internal.copies c SET history = NULL WHERE c.history = ANY (dropped);
+    UPDATE pipedrive_internal.copies c SET source = NULL WHERE c.source = ANY (dropped);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.forget_dropped() IS
+    'Removes what is known of tables that are dropped. Otherwise it could be taken for that of another table that '
+    'gets the same OID, also where a dump is restored.';
+
+CREATE EVENT TRIGGER pipedrive_copies ON sql_drop EXECUTE FUNCTION pipedrive_internal.forget_dropped();
+ALTER EVENT TRIGGER pipedrive_copies ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pipedrive_copies IS 'Removes what is known of copies that are dropped.';
+
 CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[], wanted text DEFAULT NULL)
 RETURNS TABLE (
     server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,

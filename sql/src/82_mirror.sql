@@ -43,7 +43,7 @@ BEGIN
                 wanted.every, wanted.compared);
             made := made + 1;
         ELSE
-            -- Perhaps a foreign table that was dropped was imported again, perhaps from another account.
+            -- Its foreign table was dropped and imported again, perhaps from another account: it is read whole.
             UPDATE pipedrive_internal.copies c
                SET source = wanted.source, fields_gone = '{}', attempted = NULL, compared = NULL, watermark = NULL
              WHERE c.copy = format('%I.%I', target, wanted.name)::regclass AND c.source IS NULL;
@@ -58,8 +58,8 @@ END
 $function$;
 COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]) IS
     'Makes a schema of ordinary tables that pipedrive.sync keeps equal to the foreign tables of a schema; with '
-    'history, every version of a row is kept. Tables that are copies already stay as they are; one whose foreign table '
-    'was dropped is a copy of the new one of the same name.';
+    'history, every version of a row is kept. Tables that are copies already stay as they are. A copy whose foreign '
+    'table was dropped follows the new foreign table of the same name.';
 
 CREATE FUNCTION pipedrive_internal.check_wanted(schema name, target name, tables name[], except_tables name[])
 RETURNS void

@@ -12,34 +12,6 @@ ALTER TABLE pipedrive_internal.restored ENABLE ROW LEVEL SECURITY;
 CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.keeps(copy));
 SELECT pg_extension_config_dump('pipedrive_internal.restored', '');
 
-CREATE FUNCTION pipedrive_internal.forget_dropped()
-RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    dropped oid[] := ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d
-                            WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary);
-BEGIN
-    IF dropped = '{}' THEN
-        RETURN;
-    END IF;
-    DELETE FROM pipedrive_internal.copies c WHERE c.copy = ANY (dropped);
-    DELETE FROM pipedrive_internal.pending p WHERE p.copy = ANY (dropped);
-    DELETE FROM pipedrive_internal.sync_log l WHERE l.copy = ANY (dropped);
-    DELETE FROM pipedrive_internal.restored r WHERE r.copy = ANY (dropped);
-    UPDATE pipedrive_internal.copies c SET history = NULL WHERE c.history = ANY (dropped);
-    UPDATE pipedrive_internal.copies c SET source = NULL WHERE c.source = ANY (dropped);
-END
-$function$;
-COMMENT ON FUNCTION pipedrive_internal.forget_dropped() IS
-    'Removes what is known of tables that are dropped: other tables could get their numbers, and a dump would have '
-    'these.';
-
-CREATE EVENT TRIGGER pipedrive_copies ON sql_drop EXECUTE FUNCTION pipedrive_internal.forget_dropped();
-ALTER EVENT TRIGGER pipedrive_copies ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER pipedrive_copies IS 'Removes what is known of copies that are dropped.';
-
 CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies, given jsonb)
 RETURNS jsonb
 LANGUAGE sql STABLE
