@@ -35,7 +35,7 @@ setup(
         "pipedrive_fdw.examples": ["*.sql"],
     },
     # What stands here is imported inside the database server: few.
-    install_requires=["requests>=2.32.4,<3", "urllib3>=2.6.3,<3", "cachetools>=5.3,<7", "orjson>=3.9.15,<4"],
+    install_requires=["requests>=2.32.4,<3", "urllib3>=2.6.3,<3", "cachetools>=5.3,<9", "orjson>=3.9.15,<4"],
     extras_require={
         # What looks at the package from outside: make lock, make audit, make sbom.
         "audit": [

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
-from pipedrive_fdw.api.key_set import KeySet
 from pipedrive_fdw.values.jsontext import to_json
+from pipedrive_fdw.values.key_set import KeySet
 
 # What a record compares by in the order that PostgreSQL was promised; None for one that does not say.
 Rank = Callable[[Any], Optional[Any]]

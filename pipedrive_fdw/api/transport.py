@@ -26,18 +26,18 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from pipedrive_fdw.api.body import PACKINGS, BoundedResponse, packing_of, pieces
 from pipedrive_fdw.errors import ConnectError, PipedriveError, ProtocolError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.values.numbertext import whole_number
 
-_MEBIBYTE = 1024 * 1024
+_MEBIBYTE = 2**20
 # The largest answer, unpacked, and the most that the unused answers of one scan or write may be together.
 MAX_BODY = 32 * _MEBIBYTE
 _MAX_HELD = 96 * _MEBIBYTE
 # The largest piece that is read, unpacked.
 _CHUNK = 64 * 1024
-_PACKED = ("gzip", "deflate")
-_SHOWN = 300
+_SHOWN, _NO_CONTENT = 300, 204
 _POOL = 32
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
@@ -202,6 +202,7 @@ _TIMED_OUT = (urllib3.exceptions.ReadTimeoutError, socket.timeout)
 class _Tracked:
     """Tells the exchange of the current thread which socket it uses, from before it is connected."""
 
+    response_class: Any = BoundedResponse
     sock: Any
     host: str
     port: int
@@ -284,7 +285,7 @@ class RequestsTransport:
         self._timeouts = (connect_timeout, read_timeout)
         self._session = _Session()
         self._session.trust_env = False
-        self._session.headers["accept-encoding"] = ", ".join(_PACKED)
+        self._session.headers["accept-encoding"] = ", ".join(PACKINGS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
         self._session.mount("http://", adapter)
@@ -327,16 +328,10 @@ class RequestsTransport:
 
 def _read(answer: requests.Response, exchange: Exchange) -> bytes:
     """The body, unpacked."""
-    packing = answer.headers.get("content-encoding", "").strip().lower()
-    if packing not in ("", "identity", *_PACKED):
-        raise ProtocolError(
-            "an answer is compressed in a way that was not requested",
-            detail=f"Its content-encoding is {beginning(packing, _SHOWN)!r}.",
-            hint="Is there a proxy in between that compresses answers? It must not change them.",
-        )
+    packing = packing_of(answer.headers.get("content-encoding", ""))
     body, size = io.BytesIO(), 0
     try:
-        for part in answer.iter_content(_CHUNK):
+        for part in pieces(answer.raw, packing, _CHUNK):
             size += body.write(part)
             exchange.hold(len(part))
             if size > MAX_BODY:
@@ -348,6 +343,8 @@ def _read(answer: requests.Response, exchange: Exchange) -> bytes:
     declared = whole_number(answer.headers.get("content-length"))
     if declared is not None and not packing and size < declared:
         raise requests.ConnectionError(f"the answer ended after {size} of {declared} bytes")
+    if not size and declared is None and not answer.raw.chunked and answer.status_code != _NO_CONTENT:
+        raise requests.ConnectionError("the connection ended before the answer's body began")
     return body.getvalue()
 
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Callable
 
-from pipedrive_fdw.api.key_set import KeySet
 from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS
 from pipedrive_fdw.errors import ApiError, ProtocolError
 from pipedrive_fdw.plan.paths import Gets, Lists, ScanPlan, Step, Target, meets_twice
@@ -29,6 +28,7 @@ from pipedrive_fdw.table.records import Record, Row, column_value, dig
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
+from pipedrive_fdw.values.key_set import KeySet
 
 
 def scan_rows(

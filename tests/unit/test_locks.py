@@ -89,3 +89,12 @@ def test_faults_of_libraries_that_are_known_are_below_the_bounds() -> None:
     for text in libraries.requirements():
         wanted = Requirement(text)
         assert wanted.name not in oldest or not wanted.specifier.contains(oldest[wanted.name])
+
+
+def test_security_md_gives_the_reason_for_each_vulnerability_that_the_audit_passes_over() -> None:
+    makefile = (libraries.ROOT / "Makefile").read_text(encoding="utf-8")
+    passed = re.search(r"OUT_OF_REACH := ((?:.*\\\n)*.*)", makefile)
+    assert passed
+    names = re.findall(r"(?:CVE|GHSA)-[\w-]+", passed[1])
+    listed = (libraries.ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert names and [name for name in names if name not in listed] == []
