@@ -135,6 +135,11 @@ class Story:
             found.append({"match": "/api/", "skip": self.rng.randrange(60), **failure})
         return found
 
+    def _rows(self, kind: Kind) -> list[Record]:
+        """The records that no change of the story removes, be it one that waits for its turn."""
+        rows = self.simulator.account[kind.name]
+        return [record for record in rows if (kind.name, self._key(kind, record)) not in self._doomed]
+
     def _key(self, kind: Kind, record: Record) -> str:
         return str(record[self.simulator.account[kind.name].key])
 
@@ -147,8 +152,7 @@ class Story:
         return f"word {self._words}"
 
     def _change(self, kind: Kind) -> list[Change]:
-        table = self.simulator.account[kind.name]
-        rows = [record for record in table if (kind.name, self._key(kind, record)) not in self._doomed]
+        rows = self._rows(kind)
         if not rows or self.rng.random() < 0.2:
             return self._added(kind, rows)
         record = self.rng.choice(rows)
@@ -214,7 +218,7 @@ class Story:
             return [self._valued(kind, record, code) for record in self._some(kind)]
         # Its values go with it, and no record's time tells
         self._doomed.add((name, code))
-        holders = [r for r in self.simulator.account[kind.name] if code in (r["custom_fields"] or ())]
+        holders = [r for r in self._rows(kind) if code in (r["custom_fields"] or ())]
         without = [
             {"custom_fields": {key: v for key, v in r["custom_fields"].items() if key != code}}
             for r in holders
@@ -226,11 +230,7 @@ class Story:
         ]
 
     def _some(self, kind: Kind) -> list[Record]:
-        rows = [
-            r
-            for r in self.simulator.account[kind.name]
-            if (kind.name, self._key(kind, r)) not in self._doomed
-        ]
+        rows = self._rows(kind)
         return self.rng.sample(rows, min(3, len(rows)))
 
     def _valued(self, kind: Kind, record: Record, code: str) -> Change:
@@ -244,11 +244,7 @@ class Story:
         if kind.name != "persons":
             return []
         winner = self.rng.choice([r["id"] for r in self.simulator.account["persons"]])
-        deals = [
-            r
-            for r in self.simulator.account["deals"]
-            if r["person_id"] == loser["id"] and ("deals", str(r["id"])) not in self._doomed
-        ]
+        deals = [r for r in self._rows(BY_NAME["deals"]) if r["person_id"] == loser["id"]]
         return [
             {
                 "method": "PATCH",
