@@ -50,6 +50,6 @@ def measure(live: LiveAccount, deals: int, times: int, add: Add) -> None:
         live.run("SET timezone = 'UTC'; SET max_parallel_workers_per_gather = 0")
         for name, report in _REPORT.findall(BOOK.read_text(encoding="utf-8")):
             sql = on_the_copy(report)
-            fetch(live, sql)
-            taken = median(partial(fetch, live, sql), cpu, times)
+            live.run(sql)
+            taken = median(partial(live.run, sql), cpu, times)
             add(f"copy: report {name}", sql.strip(), taken, "what is aimed at", AIM)
