@@ -42,11 +42,17 @@ class _File(io.BufferedReader):
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A response that never reads all there is, however much, and has a whole head."""
+    """A response that never reads all there is, however much, and has a whole head, without cookies."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fp: Any = _File(self.fp.detach())
+
+    def begin(self) -> None:
+        super().begin()
+        # requests reads them, and Python writes a traceback to the server's log for an odd one
+        for name in ("set-cookie", "set-cookie2"):
+            del self.headers[name]
 
 
 def packing_of(encoding: str) -> str:

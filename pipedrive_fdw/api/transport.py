@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Callable, Protocol
 from urllib.parse import urlsplit
 
@@ -286,7 +285,6 @@ class RequestsTransport:
         self._session = _Session()
         self._session.trust_env = False
         self._session.headers["accept-encoding"] = ", ".join(PACKINGS)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
