@@ -22,7 +22,7 @@ BEGIN
     SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.parent_column,
            d.because, d.key, d.not_null, d.left_out, d.every, d.compared,
            CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
-           AND t.name <> ALL (except_tables) AS chosen
+           AND t.name <> ALL (coalesce(except_tables, '{}')) AS chosen
       FROM pipedrive_internal.foreign_tables t
       JOIN pipedrive_internal.declared_copies(ARRAY(
                SELECT o.server FROM pipedrive_internal.foreign_tables o
@@ -39,7 +39,7 @@ BEGIN
     FOR wanted IN SELECT * FROM pg_temp.pipedrive_wanted w WHERE w.chosen ORDER BY w.place, w.name LOOP
         IF to_regclass(format('%I.%I', target, wanted.name)) IS NULL THEN
             PERFORM pipedrive_internal.make_copy(wanted.source, target, wanted.name, wanted.key, wanted.not_null,
-                ARRAY(SELECT l FROM unnest(wanted.left_out) l WHERE l <> ALL (more_columns)),
+                ARRAY(SELECT l FROM unnest(wanted.left_out) l WHERE l <> ALL (coalesce(more_columns, '{}'))),
                 wanted.every, wanted.compared);
             made := made + 1;
         ELSE
@@ -152,8 +152,11 @@ BEGIN
                       ', ' ORDER BY s.position),
            jsonb_object_agg(s.identity, s.name)
       INTO column_list, columns
-      FROM pipedrive_internal.source_columns s
-     WHERE s.relation = source AND s.identity <> ALL (left_out);
+      FROM (SELECT o.position, o.type, o.field, o.identity,
+                   pipedrive_internal.free_name(o.name, '{valid_from,valid_to,seen_by}'::name[]
+                                                        || array_remove(array_agg(o.name) OVER (), o.name)) AS name
+              FROM pipedrive_internal.source_columns o
+             WHERE o.relation = source AND o.identity <> ALL (left_out)) s;
     SELECT coalesce(array_agg((columns ->> k.column_name)::name ORDER BY k.place), '{}') INTO key
       FROM unnest(key) WITH ORDINALITY AS k (column_name, place);
     EXECUTE format('CREATE TABLE %I.%I (%s%s)', target, name, column_list,
@@ -186,7 +189,7 @@ BEGIN
         EXECUTE format('COMMENT ON TABLE %s IS %L', made, comment);
     END IF;
     FOR known IN
-        SELECT s.name, col_description(source, s.position) AS words
+        SELECT columns ->> s.identity AS name, col_description(source, s.position) AS words
           FROM pipedrive_internal.source_columns s
          WHERE s.relation = source AND columns ? s.identity AND col_description(source, s.position) IS NOT NULL
     LOOP

@@ -214,14 +214,7 @@ BEGIN
         'DELETE FROM pg_temp.pipedrive_fresh WHERE ctid = ANY (ARRAY(SELECT place FROM (SELECT ctid, '
         'row_number() OVER (PARTITION BY %1$s ORDER BY %1$s%2$s) FROM pg_temp.pipedrive_fresh) AS f (place, number) '
         'WHERE number > 1))', kept.key, kept.newest);
-    EXECUTE format(
-        'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
-        'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
-        'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-        'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
-        'SELECT count(*) FROM stored',
-        kept.key, kept.columns, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
-        INTO written USING children;
+    -- Before others are written: a value that the owner keeps unique may have gone from one record to another.
     IF within IS NOT NULL THEN
         EXECUTE format(
             'WITH gone AS (DELETE FROM %1$s c WHERE (%2$s) '
@@ -232,6 +225,14 @@ BEGIN
             copied.copy, within, kept.same, copied.key[1])
             INTO deleted USING children;
     END IF;
+    EXECUTE format(
+        'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
+        'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
+        'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
+        'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
+        'SELECT count(*) FROM stored',
+        kept.key, kept.columns, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
+        INTO written USING children;
     RETURN ARRAY[written, deleted];
 END
 $function$;
@@ -292,6 +293,8 @@ CREATE FUNCTION pipedrive_internal.sync_changes(
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- Other styles write the name of a time zone, which can stand for another one when it is read.
+SET datestyle = 'ISO'
 AS $function$
 DECLARE
     began timestamptz := clock_timestamp();
@@ -506,6 +509,7 @@ DECLARE
     counts bigint[] := '{0,0,0}';
     action text;
     left_over bigint;
+    price bigint;
     parents bigint;
     missing text;
     definitions bigint;
@@ -542,8 +546,18 @@ BEGIN
         SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
           FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
         SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
-        IF left_over < (SELECT p.tokens FROM pipedrive_internal.sync_price(
-                               copied, declared.lists, action, parents, definitions) p) THEN
+        SELECT p.tokens INTO price
+          FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents, definitions) p;
+        IF price > most THEN
+            UPDATE pipedrive_internal.copies c
+               SET error = format('Its next step costs %s tokens, and max_tokens_per_run is %s.', price, most)
+             WHERE c.copy = sync_step.copy;
+            RAISE WARNING 'pipedrive copy: % is skipped, because its next step costs % tokens, and max_tokens_per_run '
+                          'is %', "copy", price, most;
+            RETURN false;
+        ELSIF price > left_over THEN
+            RAISE NOTICE 'pipedrive copy: the run ends before %, because its next step costs % tokens and % are left',
+                         "copy", price, left_over;
             RETURN NULL;
         END IF;
     END IF;
@@ -605,6 +619,8 @@ BEGIN
         counts := pipedrive_internal.sync_parents(copied, children, run, parent_copy, parent_key,
                                                   declared.parent_column, declared.step);
     END IF;
+    -- A constraint that the owner has deferred: if it failed at COMMIT, it would end the run.
+    SET CONSTRAINTS ALL IMMEDIATE;
     PERFORM pipedrive_internal.sync_log_step(copied.copy, run, action, counts, before, NULL, NULL);
     RETURN true;
 END

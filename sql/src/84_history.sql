@@ -10,6 +10,7 @@ DECLARE
     key name[];
     columns text;
     same text;
+    moment timestamptz;
 BEGIN
     SELECT c.history, c.key INTO history, key FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID;
     IF NOT FOUND THEN
@@ -27,15 +28,20 @@ BEGIN
       FROM pg_attribute a
       JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
      WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped;
-    IF TG_OP <> 'INSERT' THEN
+    -- Another transaction may have begun later and changed the same rows first, and the clock may have been put back.
+    EXECUTE format('SELECT greatest(now(), max(greatest(valid_from, valid_to))) FROM %s', history) INTO moment;
+    IF TG_OP = 'TRUNCATE' THEN
+        EXECUTE format('UPDATE %s SET valid_to = $1 WHERE valid_to IS NULL', history) USING moment;
+    ELSIF TG_OP <> 'INSERT' THEN
         IF key <> '{}' THEN
             SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') INTO same FROM unnest(key) k;
         END IF;
-        EXECUTE format('UPDATE %s h SET valid_to = greatest(now(), h.valid_from) FROM old_rows o '
-                       'WHERE h.valid_to IS NULL AND %s', history, same);
+        EXECUTE format('UPDATE %s h SET valid_to = $1 FROM old_rows o WHERE h.valid_to IS NULL AND %s', history, same)
+            USING moment;
     END IF;
-    IF TG_OP <> 'DELETE' THEN
-        EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM new_rows', history, columns);
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, $1 FROM new_rows', history, columns)
+            USING moment;
     END IF;
     RETURN NULL;
 END
@@ -64,6 +70,8 @@ BEGIN
                    'EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    EXECUTE format('CREATE TRIGGER history_of_truncate AFTER TRUNCATE ON %s '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.begin_history(regclass, regclass) IS
@@ -78,6 +86,7 @@ BEGIN
     EXECUTE format('DROP TRIGGER history_of_insert ON %s', "copy");
     EXECUTE format('DROP TRIGGER history_of_update ON %s', "copy");
     EXECUTE format('DROP TRIGGER history_of_delete ON %s', "copy");
+    EXECUTE format('DROP TRIGGER history_of_truncate ON %s', "copy");
     IF history IS NOT NULL THEN
         EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', history);
     END IF;
@@ -114,7 +123,9 @@ BEGIN
         EXECUTE format('CREATE INDEX ON %s (%s)', made,
                        (SELECT string_agg(quote_ident(k), ', ') FROM unnest(copied.key) k));
     END IF;
-    EXECUTE format('CREATE INDEX ON %s (valid_from)', made);
+    EXECUTE format('CREATE INDEX ON %s (greatest(valid_from, valid_to))', made);
+    -- Else no version could be ended where all tables are published
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', made);
     UPDATE pipedrive_internal.copies c SET history = made WHERE c.copy = make_history.copy;
     PERFORM pipedrive_internal.begin_history("copy", made);
 END

@@ -1,0 +1,178 @@
+"""Copies that the user has altered or published, and sessions with settings of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.sync.copied import Copied
+from tools.engine import Server
+
+
+@pytest.fixture
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=12) as made:
+        yield made
+
+
+def change(copied: Copied, deal: int, title: str, time: str = "2026-09-01T12:00:00Z") -> None:
+    body = {"title": title, "update_time": time}
+    copied.simulator.change([{"method": "PATCH", "path": f"deals/{deal}", "body": body}])
+
+
+def test_a_run_writes_what_is_published_with_all_tables(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_followers"], ", history => true")
+    copied.run("CREATE PUBLICATION everything FOR ALL TABLES")
+    copied.sync()
+    change(copied, 5, "changed")
+    copied.sync()
+    copied.run("DROP TABLE crm.deal_followers")
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
+    assert copied.value("SELECT count(*) FROM crm_history.deals WHERE id = 5") == 2
+
+
+def test_a_constraint_that_is_checked_at_the_end_fails_its_table_alone(copied: Copied) -> None:
+    copied.mirror(["stages", "deals", "deal_products"])
+    copied.run("ALTER TABLE crm.stages ADD UNIQUE (pipeline_id) DEFERRABLE INITIALLY DEFERRED")
+    with pytest.raises(psycopg.Error, match="1 of the tables could not be updated") as caught:
+        copied.sync()
+    assert "stages_pipeline_id_key" in str(caught.value.diag.message_detail)
+    failed = "SELECT \"table\"::text FROM pipedrive.sync_status WHERE error ~ 'stages_pipeline_id_key'"
+    assert copied.rows(failed) == [("crm.stages",)]
+    copied.run("ALTER TABLE crm.stages DROP CONSTRAINT stages_pipeline_id_key")
+    copied.sync()
+    assert copied.different() == {}
+
+
+def test_a_value_may_go_from_a_deleted_record_to_another(copied: Copied) -> None:
+    """Where the user keeps it unique."""
+    copied.mirror(["stages"])
+    copied.run("ALTER TABLE crm.stages ADD UNIQUE (name, pipeline_id)")
+    copied.sync()
+    first, second = copied.rows("SELECT id, name, pipeline_id FROM crm.stages ORDER BY id LIMIT 2")
+    copied.simulator.change(
+        [
+            {"method": "DELETE", "path": f"stages/{second[0]}"},
+            {"method": "PATCH", "path": f"stages/{first[0]}", "body": {"name": second[1]}},
+        ]
+    )
+    copied.sync()
+    assert copied.different() == {}
+
+
+@pytest.mark.parametrize("style", ["SQL, DMY", "German", "Postgres, MDY"])
+def test_the_style_of_dates_of_a_session_changes_nothing(copied: Copied, style: str) -> None:
+    copied.mirror(["deals", "notes"])
+    copied.sync()
+    # IST is also a zone of Israel, three and a half hours away.
+    copied.run(
+        f"SET datestyle = '{style}'; SET timezone = 'Asia/Kolkata'; SET intervalstyle = 'sql_standard'"
+    )
+    newest = copied.value(
+        "SELECT watermark::timestamptz(0) AT TIME ZONE 'UTC' + interval '1 minute' "
+        "FROM pipedrive.sync_status WHERE \"table\" = 'crm.deals'::regclass"
+    )
+    change(copied, 5, "changed", f"{newest:%Y-%m-%dT%H:%M:%SZ}")
+    copied.sync()
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
+
+
+def test_a_column_may_have_the_name_of_one_of_the_history(copied: Copied) -> None:
+    copied.run(
+        "SELECT pipedrive.request('POST', '/v2/dealFields', "
+        'body => \'{"field_name": "Valid to", "field_type": "date"}\')'
+    )
+    copied.run("SELECT pipedrive.refresh_columns('pipedrive.deals', true)")
+    copied.run("COMMENT ON COLUMN pipedrive.deals.valid_to IS 'Described.'")
+    copied.mirror(["deals"], ", history => true")
+    copied.run("UPDATE pipedrive.deals SET valid_to = '2027-01-02' WHERE id = 5")
+    copied.sync()
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT valid_to_2::text FROM crm.deals WHERE id = 5") == "2027-01-02"
+    shown = "SELECT o ->> 'valid_to_2' FROM pipedrive.as_of('crm.deals', now()) o WHERE o ->> 'id' = '5'"
+    assert copied.rows(shown) == [("2027-01-02",)]
+    described = "SELECT col_description('crm.deals'::regclass, attnum) FROM pg_attribute "
+    described += "WHERE attrelid = 'crm.deals'::regclass AND attname = 'valid_to_2'"
+    assert copied.value(described) == "Described."
+
+
+def test_no_table_to_leave_out_is_all_tables(copied: Copied) -> None:
+    copied.run(
+        "SELECT pipedrive.mirror('pipedrive', 'crm', tables => '{deals}', "
+        "except_tables => NULL, more_columns => NULL)"
+    )
+    assert copied.tables() == ["deals"]
+    assert (
+        copied.rows("SELECT FROM pg_attribute WHERE attrelid = 'crm.deals'::regclass AND attname = 'attrs'")
+        == []
+    )
+
+
+def test_a_table_that_costs_more_than_a_run_may_spend_does_not_stop_the_others(copied: Copied) -> None:
+    copied.mirror(["stages", "deals", "persons"])
+    copied.sync()
+    began = copied.value("SELECT clock_timestamp()")
+    told: list[str] = []
+    copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+    copied.run("SET client_min_messages = notice")
+    copied.sync(more=", reconcile => true, max_tokens_per_run => 39")
+    compared = (
+        f"SELECT \"table\"::text FROM pipedrive.sync_status WHERE last_reconciled > '{began}' ORDER BY 1"
+    )
+    assert copied.rows(compared) == [("crm.persons",), ("crm.stages",)]
+    failed = 'SELECT "table"::text, error FROM pipedrive.sync_status WHERE error IS NOT NULL'
+    assert copied.rows(failed) == [
+        ("crm.deals", "Its next step costs 40 tokens, and max_tokens_per_run is 39.")
+    ]
+    copied.sync(more=", reconcile => true, max_tokens_per_run => 42")
+    assert [words for words in told if words.startswith("pipedrive copy")] == [
+        "pipedrive copy: crm.deals is skipped, because its next step costs 40 tokens, "
+        "and max_tokens_per_run is 39",
+        "pipedrive copy: the run ends before crm.deals, because its next step costs 40 tokens "
+        "and 37 are left",
+    ]
+    copied.sync(more=", reconcile => true")
+    assert copied.rows(failed) == []
+
+
+# ---- history
+
+
+def test_a_copy_that_was_emptied_has_no_row_twice_in_its_history(copied: Copied) -> None:
+    copied.mirror(["stages"], ", history => true")
+    copied.sync()
+    copied.run("TRUNCATE crm.stages")
+    empty = copied.value("SELECT clock_timestamp()")
+    copied.sync()
+    assert copied.value(f"SELECT count(*) FROM pipedrive.as_of('crm.stages', '{empty}') o") == 0
+    assert copied.different() == {}
+    stages = copied.value("SELECT count(*) FROM crm.stages")
+    assert copied.value("SELECT count(*) FROM pipedrive.as_of('crm.stages', now()) o") == stages > 0
+
+
+@pytest.mark.parametrize("table", ["deals", "person_emails"])
+def test_a_row_that_two_transactions_change_has_one_version_at_a_time(copied: Copied, table: str) -> None:
+    copied.mirror(["deals", "persons", "person_emails"], ", history => true")
+    copied.sync()
+    key = {"deals": "id = 5", "person_emails": "person_id = 3"}[table]
+    number = copied.value(f"SELECT count(*) FROM crm.{table}")
+    with psycopg.connect(copied.database.dsn) as longer:
+        longer.execute("SELECT now()")
+        between = copied.value("SELECT clock_timestamp()")
+        column = {"deals": "title", "person_emails": "label"}[table]
+        copied.run(f"UPDATE crm.{table} SET {column} = 'first' WHERE {key}")
+        longer.execute(f"UPDATE crm.{table} SET {column} = 'second' WHERE {key}")
+        longer.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM crm.{table} WHERE {key}")
+        longer.execute(f"DELETE FROM crm.{table} WHERE {key}")
+        longer.execute(f"INSERT INTO crm.{table} SELECT * FROM kept")
+    moments = [
+        m
+        for (m,) in copied.rows(
+            f"SELECT valid_from FROM crm_history.{table} UNION SELECT valid_to FROM crm_history.{table} "
+            "WHERE valid_to IS NOT NULL"
+        )
+    ]
+    for moment in (between, *moments):
+        assert copied.value(f"SELECT count(*) FROM pipedrive.as_of('crm.{table}', '{moment}') o") == number
