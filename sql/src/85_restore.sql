@@ -17,17 +17,19 @@ RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT given || coalesce(jsonb_object_agg(f.column_name, to_jsonb(r.new_key)), '{}')
+    SELECT given || coalesce(jsonb_object_agg(s.name, CASE jsonb_typeof(given -> s.name::text)
+                                 WHEN 'number' THEN to_jsonb(r.new_key::numeric) ELSE to_jsonb(r.new_key) END), '{}')
       FROM pipedrive.foreign_tables() t
       JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
+      JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
       JOIN pipedrive.foreign_tables() target
            ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
       JOIN pipedrive_internal.copies c ON c.source = target.relation
-      JOIN pipedrive_internal.restored r ON r.copy = c.copy AND r.old_key = given ->> f.column_name::text
+      JOIN pipedrive_internal.restored r ON r.copy = c.copy AND r.old_key = given ->> s.name::text
      WHERE t.relation = copied.source;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb) IS
-    'The values of a row with the new keys of those records that were made anew.';
+    'The values of a row of a copy with the new keys of those records that were made anew.';
 
 CREATE FUNCTION pipedrive_internal.restore_row(copied pipedrive_internal.copies, id text, given jsonb, is_gone boolean)
 RETURNS text
@@ -44,6 +46,7 @@ BEGIN
     IF is_gone THEN
         EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
                        'RETURNING %3$I::text', copied.source, columns, key_column) INTO new_id USING given;
+        UPDATE pipedrive_internal.restored r SET new_key = new_id WHERE r.copy = copied.copy AND r.new_key = id;
         INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) VALUES (copied.copy, id, new_id)
         ON CONFLICT (copy, old_key) DO UPDATE SET new_key = EXCLUDED.new_key;
     ELSE
@@ -68,6 +71,7 @@ DECLARE
     declared record;
     version record;
     key_column name;
+    renewed jsonb;
     detail text;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
@@ -81,14 +85,22 @@ BEGIN
     END IF;
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
     PERFORM pipedrive_internal.sync_read(
-        copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids) END);
+        copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids || ARRAY(
+                    SELECT r.new_key FROM pipedrive_internal.restored r
+                     WHERE r.copy = "table" AND r.old_key = ANY (ids))) END);
+    -- One that was made anew before is there under its new key.
     FOR version IN EXECUTE format(
-        'SELECT h.%1$I::text AS id, to_jsonb(h) AS old, to_jsonb(f) AS present FROM %2$s h '
+        'SELECT h.%1$I::text AS id, to_jsonb(h) AS old, coalesce(to_jsonb(f), to_jsonb(n)) AS present, '
+        'CASE WHEN f.%1$I IS NULL THEN n.%1$I::text END AS new_id FROM %2$s h '
         'LEFT JOIN pg_temp.pipedrive_fresh f ON f.%1$I = h.%1$I '
+        'LEFT JOIN pipedrive_internal.restored r ON r.copy = $3 AND r.old_key = h.%1$I::text '
+        'LEFT JOIN pg_temp.pipedrive_fresh n ON n.%1$I::text = r.new_key '
         'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1) '
-        'AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) ORDER BY h.%1$I', copied.key[1], history) USING restore.as_of, ids
+        'AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) ORDER BY h.%1$I', copied.key[1], history)
+        USING restore.as_of, ids, "table"
     LOOP
-        SELECT coalesce(jsonb_object_agg(s.source_name, version.old -> s.name::text)
+        renewed := pipedrive_internal.restored_references(copied, version.old);
+        SELECT coalesce(jsonb_object_agg(s.source_name, renewed -> s.name::text)
                         FILTER (WHERE s.can_be_given), '{}'),
                array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
           INTO given, left_out
@@ -98,8 +110,8 @@ BEGIN
                        AS can_be_given
                   FROM pipedrive_internal.copied_columns(copied) c
                  WHERE c.name <> copied.key[1] AND c.identity NOT IN ('update_time', 'row_id', 'custom_fields')
-                   AND version.old -> c.name::text
-                       IS DISTINCT FROM coalesce(version.present -> c.name::text, 'null')
+                   AND coalesce(version.present -> c.name::text, 'null')
+                       NOT IN (version.old -> c.name::text, renewed -> c.name::text)
                 UNION ALL
                 SELECT NULL, v.value::name, false
                   FROM jsonb_each_text(copied.columns) v
@@ -108,12 +120,12 @@ BEGIN
         CONTINUE WHEN version.present IS NOT NULL AND given = '{}';
         id := version.id;
         action := CASE WHEN version.present IS NULL THEN 'insert' ELSE 'update' END;
-        given := pipedrive_internal.restored_references(copied, given);
-        new_id := NULL;
+        new_id := version.new_id;
         problem := NULL;
         IF NOT dry_run THEN
             BEGIN
-                new_id := pipedrive_internal.restore_row(copied, id, given, version.present IS NULL);
+                new_id := coalesce(pipedrive_internal.restore_row(copied, coalesce(new_id, id), given,
+                                                                  version.present IS NULL), new_id);
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
                 problem := SQLERRM || coalesce(' ' || nullif(detail, ''), '');

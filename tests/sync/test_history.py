@@ -299,3 +299,36 @@ def test_what_cannot_be_brought_back_is_said(copied: Copied) -> None:
     (row,) = restored(copied, "deals", moment, ", ids => '{5}', dry_run => false")
     assert row["problem"].startswith("pipedrive ")
     assert {"add_time", "is_deleted"} <= set(row["left_out"])
+
+
+def test_a_record_is_brought_back_once(copied: Copied) -> None:
+    copied.mirror(["users", "stages", "pipelines", "organizations", "persons", "deals"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    deal, person = copied.rows(
+        "SELECT id, person_id FROM crm.deals WHERE person_id IS NOT NULL ORDER BY id LIMIT 1"
+    )[0]
+    copied.run(
+        f"DELETE FROM pipedrive.persons WHERE id = {person}; DELETE FROM pipedrive.deals WHERE id = {deal}"
+    )
+    again = {}
+    for table, key in (("persons", person), ("deals", deal)):
+        (first,) = restored(copied, table, moment, f", ids => '{{{key}}}', dry_run => false")
+        assert (first["action"], first["problem"]) == ("insert", None)
+        again[table] = first["new_id"]
+        assert restored(copied, table, moment, f", ids => '{{{key}}}', dry_run => false") == []
+    copied.run(f"UPDATE pipedrive.deals SET title = 'wrong', person_id = NULL WHERE id = {again['deals']}")
+    (row,) = restored(copied, "deals", moment, f", ids => '{{{deal}}}', dry_run => false")
+    assert (row["id"], row["action"], row["new_id"], row["problem"]) == (
+        str(deal),
+        "update",
+        again["deals"],
+        None,
+    )
+    assert copied.value(f"SELECT person_id FROM pipedrive.deals WHERE id = {again['deals']}") == int(
+        again["persons"]
+    )
+    copied.run(f"DELETE FROM pipedrive.deals WHERE id = {again['deals']}")
+    (row,) = restored(copied, "deals", moment, f", ids => '{{{deal}}}', dry_run => false")
+    assert (row["action"], row["problem"]) == ("insert", None)
+    assert row["new_id"] != again["deals"]
