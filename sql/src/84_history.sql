@@ -176,7 +176,11 @@ AS $function$
 DECLARE
     minutes integer := round(extract(epoch FROM every) / 60);
     times text;
-    command text;
+    plain text := '^[A-Za-z0-9_.-]+$';
+    database text := current_database();
+    command text := 'psql -X -q -d %s -U %s -c ''CALL pipedrive.sync()''';
+    for_cron text[];
+    for_systemd text[];
 BEGIN
     times := CASE WHEN minutes BETWEEN 1 AND 59 AND 60 % minutes = 0
                   THEN format('%s * * * *', CASE minutes WHEN 1 THEN '*' ELSE '*/' || minutes END)
@@ -188,12 +192,24 @@ BEGIN
               USING HINT = 'Use minutes that divide an hour, hours that divide a day, or one day.',
                     ERRCODE = 'invalid_parameter_value';
     END IF;
-    command := format('psql -X -q -d %s -U %s -c ''CALL pipedrive.sync()''', current_database(), current_user);
+    IF database !~ plain THEN
+        -- psql takes a name with "=" for a connection string, which this is.
+        database := format('dbname=''%s''', regexp_replace(database, '([\\''])', '\\\1', 'g'));
+    END IF;
+    -- The shell of cron takes a word in single quotes as it is, but cron itself takes % for the end of the line.
+    -- systemd reads backslashes within quotes, and % and $ everywhere.
+    SELECT array_agg(CASE WHEN w.word ~ plain THEN w.word
+                     ELSE format('''%s''', replace(replace(w.word, '''', '''\'''''), '%', '\%')) END ORDER BY w.place),
+           array_agg(CASE WHEN w.word ~ plain THEN w.word
+                     ELSE format('''%s''', regexp_replace(regexp_replace(w.word, '([\\''])', '\\\1', 'g'),
+                                                          '([%$])', '\1\1', 'g')) END ORDER BY w.place)
+      INTO for_cron, for_systemd
+      FROM unnest(ARRAY[database, current_user]) WITH ORDINALITY AS w (word, place);
     RETURN NEXT '-- With pg_cron:';
     RETURN NEXT format('SELECT cron.schedule(%L, %L, %L);', 'pipedrive ' || current_database(), times,
                        'CALL pipedrive.sync()');
     RETURN NEXT '# Or a line of crontab:';
-    RETURN NEXT format('%s %s', times, command);
+    RETURN NEXT format('%s %s', times, format(command, VARIADIC for_cron));
     RETURN NEXT '# Or a timer of systemd, pipedrive-sync.timer:';
     RETURN NEXT '[Timer]';
     RETURN NEXT format('OnUnitActiveSec=%smin', minutes);
@@ -203,7 +219,7 @@ BEGIN
     RETURN NEXT '# and pipedrive-sync.service:';
     RETURN NEXT '[Service]';
     RETURN NEXT 'Type=oneshot';
-    RETURN NEXT format('ExecStart=%s', command);
+    RETURN NEXT format('ExecStart=%s', format(command, VARIADIC for_systemd));
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.schedule(interval) IS

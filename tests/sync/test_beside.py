@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -107,6 +110,53 @@ def test_a_schedule_is_made_of_single_lines(server: Server) -> None:
         "Type=oneshot",
         f"ExecStart={command}",
     ]
+
+
+@pytest.mark.parametrize("name", ["It's 50% of $HOME", "host=no where", "a\"b\\'c", "ünï"])
+def test_a_schedule_may_be_of_a_database_and_a_role_of_any_name(
+    server: Server, name: str, tmp_path: Path
+) -> None:
+    """The words that psql gets from cron and its shell, and from systemd."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    psql = tmp_path / "psql"
+    psql.write_text(f"#!/bin/sh\nprintf '%s\\0' \"$@\" > {tmp_path}/words\n")
+    psql.chmod(0o755)
+    with psycopg.connect(server.dsn_of("template1"), autocommit=True) as first:
+        try:
+            first.execute(f"CREATE ROLE {quoted} SUPERUSER")  # type: ignore[arg-type]
+            first.execute(f"CREATE DATABASE {quoted}")  # type: ignore[arg-type]
+            with psycopg.connect(server.dsn_of("template1"), dbname=name, autocommit=True) as connection:
+                connection.execute("CREATE EXTENSION pipedrive_fdw CASCADE")
+                connection.execute(f"SET ROLE {quoted}")  # type: ignore[arg-type]
+                lines = [line for (line,) in connection.execute("SELECT pipedrive.schedule('1 hour')")]
+        finally:
+            first.execute(f"DROP DATABASE IF EXISTS {quoted}")  # type: ignore[arg-type]
+            first.execute(f"DROP ROLE {quoted}")  # type: ignore[arg-type]
+    for words in (by_cron(lines, tmp_path), by_systemd(lines)):
+        assert [*words[:3], *words[4:]] == ["-X", "-q", "-d", "-U", name, "-c", "CALL pipedrive.sync()"]
+        assert psycopg.conninfo.conninfo_to_dict(words[3]) == {"dbname": name}
+
+
+def by_cron(lines: list[str], path: Path) -> list[str]:
+    """What the shell passes to a program psql in *path*."""
+    (line,) = [line for line in lines if line.startswith("0 * * * * ")]
+    command = line[len("0 * * * * ") :]
+    assert not re.search(r"(?<!\\)%", command)
+    environment = {"PATH": f"{path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", command.replace("\\%", "%")], env=environment, check=True)  # noqa: S603, S607
+    return (path / "words").read_text().split("\0")[:-1]
+
+
+def by_systemd(lines: list[str]) -> list[str]:
+    """What systemd.service(5) and systemd.syntax(7) say of a line that has words in single quotes."""
+    (line,) = [line for line in lines if line.startswith("ExecStart=psql ")]
+    words = [
+        re.sub(r"\\(.)", r"\1", whole[1:-1] if whole.startswith("'") else whole)
+        for whole in re.findall(r"'(?:[^'\\]|\\.)*'|\S+", line[len("ExecStart=psql ") :])
+    ]
+    for word in words:
+        assert not re.search(r"[%$]", word.replace("%%", "").replace("$$", ""))
+    return [word.replace("%%", "%").replace("$$", "$") for word in words]
 
 
 def test_pg_cron_runs_it(server: Server) -> None:
