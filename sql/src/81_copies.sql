@@ -17,6 +17,7 @@ CREATE TABLE pipedrive_internal.copies (
     copy regclass PRIMARY KEY,
     source regclass,
     columns jsonb NOT NULL,
+    columns_added jsonb NOT NULL DEFAULT '{}',
     key name[] NOT NULL,
     left_out name[] NOT NULL,
     fields_gone text[] NOT NULL DEFAULT '{}',
@@ -38,6 +39,8 @@ COMMENT ON TABLE pipedrive_internal.copies IS
 COMMENT ON COLUMN pipedrive_internal.copies.source IS 'The foreign table; NULL when it was dropped.';
 COMMENT ON COLUMN pipedrive_internal.copies.columns IS
     'The columns that are kept: name in Pipedrive, or key and part of a custom field, to the name in the copy.';
+COMMENT ON COLUMN pipedrive_internal.copies.columns_added IS
+    'Those of them that came later, to the time since when their values are known (null: not yet).';
 COMMENT ON COLUMN pipedrive_internal.copies.key IS 'The primary key of the copy; empty where rows are replaced.';
 COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
     'Key and part of each custom field that Pipedrive no longer had when they were last read.';

@@ -247,7 +247,9 @@ BEGIN
           INTO copied.columns
           FROM jsonb_each_text(copied.columns) c WHERE c.value <> change.name;
         UPDATE pipedrive_internal.copies c
-           SET columns = copied.columns, key = array_replace(c.key, change.old_name::name, change.name)
+           SET columns = copied.columns, key = array_replace(c.key, change.old_name::name, change.name),
+               columns_added = CASE WHEN change.old_name IS NULL THEN jsonb_build_object(change.identity, NULL)
+                               ELSE '{}' END || c.columns_added
          WHERE c.copy = copied.copy;
     END LOOP;
     RETURN added;

@@ -353,7 +353,9 @@ BEGIN
         newest := pipedrive_internal.sync_newest(copied) - (clock_timestamp() - began);
     END IF;
     UPDATE pipedrive_internal.copies c
-       SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run
+       SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run,
+           columns_added = (SELECT coalesce(jsonb_object_agg(a.column_name, coalesce(a.since, now()::text)), '{}')
+                              FROM jsonb_each_text(c.columns_added) a (column_name, since))
      WHERE c.copy = copied.copy;
     DELETE FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
     IF copied.key = '{}' THEN

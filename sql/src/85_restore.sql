@@ -12,24 +12,26 @@ ALTER TABLE pipedrive_internal.restored ENABLE ROW LEVEL SECURITY;
 CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.keeps(copy));
 SELECT pg_extension_config_dump('pipedrive_internal.restored', '');
 
-CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies, given jsonb)
+CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies)
 RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT given || coalesce(jsonb_object_agg(s.name, CASE jsonb_typeof(given -> s.name::text)
-                                 WHEN 'number' THEN to_jsonb(r.new_key::numeric) ELSE to_jsonb(r.new_key) END), '{}')
-      FROM pipedrive.foreign_tables() t
-      JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
-      JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
-      JOIN pipedrive.foreign_tables() target
-           ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
-      JOIN pipedrive_internal.copies c ON c.source = target.relation
-      JOIN pipedrive_internal.restored r ON r.copy = c.copy AND r.old_key = given ->> s.name::text
-     WHERE t.relation = copied.source;
+    SELECT coalesce(jsonb_object_agg(m.name, m.keys), '{}')
+      FROM (SELECT s.name, jsonb_object_agg(r.old_key, CASE WHEN s.type IN ('integer', 'bigint')
+                                            THEN to_jsonb(r.new_key::bigint) ELSE to_jsonb(r.new_key) END) AS keys
+              FROM pipedrive.foreign_tables() t
+              JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
+              JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
+              JOIN pipedrive.foreign_tables() target
+                   ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
+              JOIN pipedrive_internal.copies c ON c.source = target.relation
+              JOIN pipedrive_internal.restored r ON r.copy = c.copy
+             WHERE t.relation = copied.source
+             GROUP BY s.name) m;
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb) IS
-    'The values of a row of a copy with the new keys of those records that were made anew.';
+COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies) IS
+    'By column of a copy that refers to other records: the old keys of those that were made anew, to their new keys.';
 
 CREATE FUNCTION pipedrive_internal.restore_row(copied pipedrive_internal.copies, id text, given jsonb, is_gone boolean)
 RETURNS text
@@ -72,6 +74,7 @@ DECLARE
     version record;
     key_column name;
     renewed jsonb;
+    new_keys jsonb;
     detail text;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
@@ -88,10 +91,12 @@ BEGIN
         copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids || ARRAY(
                     SELECT r.new_key FROM pipedrive_internal.restored r
                      WHERE r.copy = "table" AND r.old_key = ANY (ids))) END);
+    new_keys := pipedrive_internal.restored_references(copied);
     -- One that was made anew before is there under its new key.
     FOR version IN EXECUTE format(
-        'SELECT h.%1$I::text AS id, to_jsonb(h) AS old, coalesce(to_jsonb(f), to_jsonb(n)) AS present, '
-        'CASE WHEN f.%1$I IS NULL THEN n.%1$I::text END AS new_id FROM %2$s h '
+        'SELECT h.%1$I::text AS id, to_jsonb(h) - ''{valid_from,valid_to,seen_by}''::text[] AS old, '
+        'coalesce(to_jsonb(f), to_jsonb(n)) AS present, CASE WHEN f.%1$I IS NULL THEN n.%1$I::text END AS new_id '
+        'FROM %2$s h '
         'LEFT JOIN pg_temp.pipedrive_fresh f ON f.%1$I = h.%1$I '
         'LEFT JOIN pipedrive_internal.restored r ON r.copy = $3 AND r.old_key = h.%1$I::text '
         'LEFT JOIN pg_temp.pipedrive_fresh n ON n.%1$I::text = r.new_key '
@@ -99,7 +104,10 @@ BEGIN
         'AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) ORDER BY h.%1$I', copied.key[1], history)
         USING restore.as_of, ids, "table"
     LOOP
-        renewed := pipedrive_internal.restored_references(copied, version.old);
+        CONTINUE WHEN version.old = version.present;
+        SELECT version.old || coalesce(jsonb_object_agg(m.key, m.value -> (version.old ->> m.key)), '{}') INTO renewed
+          FROM jsonb_each(new_keys) m
+         WHERE m.value ? (version.old ->> m.key);
         SELECT coalesce(jsonb_object_agg(s.source_name, renewed -> s.name::text)
                         FILTER (WHERE s.can_be_given), '{}'),
                array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
@@ -110,13 +118,26 @@ BEGIN
                        AS can_be_given
                   FROM pipedrive_internal.copied_columns(copied) c
                  WHERE c.name <> copied.key[1] AND c.identity NOT IN ('update_time', 'row_id', 'custom_fields')
+                   AND (NOT copied.columns_added ? c.identity
+                        OR restore.as_of >= (copied.columns_added ->> c.identity)::timestamptz)
                    AND coalesce(version.present -> c.name::text, 'null')
                        NOT IN (version.old -> c.name::text, renewed -> c.name::text)
                 UNION ALL
                 SELECT NULL, v.value::name, false
                   FROM jsonb_each_text(copied.columns) v
                  WHERE v.key NOT IN (SELECT c.identity FROM pipedrive_internal.copied_columns(copied) c)
-                   AND jsonb_typeof(version.old -> v.value) <> 'null') s;
+                   AND jsonb_typeof(version.old -> v.value) <> 'null'
+                UNION ALL
+                -- Values of fields that have no column
+                SELECT DISTINCT NULL, c.name, false
+                  FROM pipedrive_internal.copied_columns(copied) c,
+                       jsonb_object_keys(coalesce(nullif(version.old -> c.name::text, 'null'), '{}')
+                                         || coalesce(nullif(version.present -> c.name::text, 'null'), '{}')) AS f (key)
+                 WHERE c.identity = 'custom_fields'
+                   AND coalesce(version.old #> ARRAY[c.name, f.key], 'null')
+                       <> coalesce(version.present #> ARRAY[c.name, f.key], 'null')
+                   AND NOT EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) k
+                                    WHERE f.key LIKE split_part(k.identity, ':', 1) || '%')) s;
         CONTINUE WHEN version.present IS NOT NULL AND given = '{}';
         id := version.id;
         action := CASE WHEN version.present IS NULL THEN 'insert' ELSE 'update' END;

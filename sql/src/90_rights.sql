@@ -99,6 +99,6 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.begin_history(regclass, regclass),
     pipedrive_internal.end_history(regclass, regclass),
     pipedrive_internal.history_of(regclass),
-    pipedrive_internal.restored_references(pipedrive_internal.copies, jsonb),
+    pipedrive_internal.restored_references(pipedrive_internal.copies),
     pipedrive_internal.restore_row(pipedrive_internal.copies, text, jsonb, boolean)
     TO PUBLIC;

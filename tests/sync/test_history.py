@@ -332,3 +332,48 @@ def test_a_record_is_brought_back_once(copied: Copied) -> None:
     (row,) = restored(copied, "deals", moment, f", ids => '{{{deal}}}', dry_run => false")
     assert (row["action"], row["problem"]) == ("insert", None)
     assert row["new_id"] != again["deals"]
+
+
+def test_a_column_that_came_later_keeps_its_values(copied: Copied) -> None:
+    copied.mirror(["users", "persons"], ", history => true")
+    copied.sync()
+    key = new_field(copied)
+    size = json.dumps({"custom_fields": {key: 43}})
+    copied.value(f"SELECT pipedrive.request('PATCH', '/v2/persons/3', body => '{size}')")
+    before = copied.value("SELECT clock_timestamp()")
+    copied.simulator.faults([{"match": "/persons", "action": "status", "status": 403}])
+    with pytest.raises(psycopg.Error, match="could not be updated"):
+        copied.sync(more=", reconcile => true")
+    between = copied.value("SELECT clock_timestamp()")
+    copied.simulator.faults([])
+    copied.sync(more=", reconcile => true")
+    after = copied.value("SELECT clock_timestamp()")
+    assert copied.value("SELECT shoe_size FROM crm.persons WHERE id = 3") == 43
+    for moment in (before, between):
+        assert restored(copied, "persons", moment, ", ids => '{3}'") == []
+    copied.run("UPDATE pipedrive.persons SET shoe_size = 44, name = 'wrong' WHERE id IN (3, 4)")
+    assert [sorted(row["given"]) for row in restored(copied, "persons", before, ", ids => '{3,4}'")] == [
+        ["name"],
+        ["name"],
+    ]
+    rows = restored(copied, "persons", after, ", ids => '{3,4}'")
+    assert [row["given"]["shoe_size"] for row in rows] == [43, None]
+
+
+def test_values_of_fields_without_columns_are_named_as_left_out(copied: Copied) -> None:
+    copied.run(
+        "CREATE SCHEMA plain; IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (users, persons) "
+        "FROM SERVER pipedrive INTO plain OPTIONS (custom_fields 'false')"
+    )
+    copied.run("SELECT pipedrive.mirror('plain', 'crm', history => true)")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run(
+        "UPDATE plain.persons SET name = 'wrong' WHERE id = 3; DELETE FROM plain.persons WHERE id = 4;"
+        "UPDATE pipedrive.persons SET name = 'wrong', person_double = 7 WHERE id = 5"
+    )
+    named = [
+        (row["id"], row["action"], "custom_fields" in (row["left_out"] or ()))
+        for row in restored(copied, "persons", moment, ", ids => '{3,4,5}'")
+    ]
+    assert named == [("3", "update", False), ("4", "insert", True), ("5", "update", True)]
