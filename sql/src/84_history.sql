@@ -142,7 +142,12 @@ DECLARE
     history regclass;
 BEGIN
     SELECT c.history INTO history FROM pipedrive_internal.copies c WHERE c.copy = history_of.copy;
-    IF history IS NULL THEN
+    IF NOT pipedrive_internal.keeps("copy") THEN
+        RAISE EXCEPTION 'pipedrive copy: % does not belong to %', "copy", quote_ident(current_user)
+              USING HINT = 'Call this as its owner, or read the table of versions in the schema with the suffix '
+                           '_history.',
+                    ERRCODE = 'insufficient_privilege';
+    ELSIF history IS NULL THEN
         RAISE EXCEPTION 'pipedrive copy: % has no history', "copy"
               USING HINT = 'SELECT pipedrive.mirror(..., history => true) starts one.',
                     ERRCODE = 'wrong_object_type';

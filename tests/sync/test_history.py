@@ -377,3 +377,18 @@ def test_values_of_fields_without_columns_are_named_as_left_out(copied: Copied) 
         for row in restored(copied, "persons", moment, ", ids => '{3,4,5}'")
     ]
     assert named == [("3", "update", False), ("4", "insert", True), ("5", "update", True)]
+
+
+def test_a_role_that_does_not_keep_a_copy_is_told_so(copied: Copied) -> None:
+    copied.mirror(["stages"], ", history => true")
+    copied.run("DROP ROLE IF EXISTS copy_reader; CREATE ROLE copy_reader")
+    copied.run("GRANT USAGE ON SCHEMA pipedrive, crm TO copy_reader")
+    copied.run("GRANT EXECUTE ON FUNCTION pipedrive.as_of TO copy_reader; SET ROLE copy_reader")
+    try:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            copied.rows("SELECT pipedrive.as_of('crm.stages', now())")
+        assert (
+            caught.value.diag.message_primary == "pipedrive copy: crm.stages does not belong to copy_reader"
+        )
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copy_reader; DROP ROLE copy_reader")
