@@ -27,7 +27,7 @@ _SHOWN = 300
 
 
 class _File(io.BufferedReader):
-    """What a response is read from. Its end is none of a head: http.client would take the headers so far."""
+    """What a response is read from. http.client would go on with half a head where it ends there."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
