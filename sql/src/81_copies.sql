@@ -73,7 +73,7 @@ CREATE TABLE pipedrive_internal.sync_log (
 );
 CREATE INDEX ON pipedrive_internal.sync_log (copy, run);
 CREATE INDEX ON pipedrive_internal.sync_log (run);
--- Else old entries could not be deleted where all tables are published
+-- Else its lines could not be deleted where all tables are published, and no table could be dropped.
 ALTER TABLE pipedrive_internal.sync_log REPLICA IDENTITY FULL;
 COMMENT ON TABLE pipedrive_internal.sync_log IS 'What each step of a run did; kept for thirty days.';
 

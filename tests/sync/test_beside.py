@@ -188,3 +188,18 @@ def test_pg_cron_runs_it(server: Server) -> None:
         assert [status for status, _ in copied.rows(ended)] == ["succeeded"], copied.rows(ended)
         assert copied.different() == {}
         assert copied.value("SELECT count(*) FROM crm.deals") == len(copied.simulator.records("deals"))
+
+
+def test_where_all_tables_are_published_runs_and_drops_go_on(server: Server) -> None:
+    """What has no key could not be changed there otherwise: the versions of rows, and the log of runs."""
+    with Copied(server, deals=20) as copied:
+        copied.mirror(["deals", "stages"], ", history => true")
+        copied.sync()
+        copied.run("CREATE PUBLICATION everything FOR ALL TABLES")
+        changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
+        copied.simulator.change([{"method": "PATCH", "path": "deals/5", "body": changed}])
+        copied.sync()
+        versions = copied.rows("SELECT valid_to IS NULL FROM crm_history.deals WHERE id = 5 ORDER BY 1")
+        assert versions == [(False,), (True,)]
+        copied.run("DROP TABLE crm.stages")
+        assert copied.tables() == ["deals"]
