@@ -13,11 +13,36 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.keeps(oid) IS
     'True of a table that belongs to the caller or to a role that the caller is a member of.';
 
+-- A superuser keeps every table, and sees what anybody has entered here. What is done with a superuser's rights is
+-- done for tables of the superuser's own.
+CREATE FUNCTION pipedrive_internal.is_own(copy oid)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = copy AND pg_get_userbyid(c.relowner) = current_user);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.is_own(oid) IS 'True of a table that belongs to the caller.';
+
+-- A view runs functions of its owner as whoever reads it. What is temporary or internal is in no dump, so that a dump that
+-- names it cannot be restored. When it goes, nothing removes what is known of it.
+CREATE FUNCTION pipedrive_internal.can_be_copy(copy oid)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT pipedrive_internal.keeps(copy)
+           AND EXISTS (SELECT FROM pg_class c
+                        WHERE c.oid = copy AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't');
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.can_be_copy(oid) IS
+    'True of an ordinary or partitioned table that the caller keeps, unless it is temporary.';
+
 CREATE TABLE pipedrive_internal.copies (
     copy regclass PRIMARY KEY,
     source regclass,
-    columns jsonb NOT NULL,
-    columns_added jsonb NOT NULL DEFAULT '{}',
+    columns jsonb NOT NULL CHECK (jsonb_typeof(columns) = 'object'),
+    columns_added jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(columns_added) = 'object'),
     key name[] NOT NULL,
     left_out name[] NOT NULL,
     fields_gone text[] NOT NULL DEFAULT '{}',
@@ -30,7 +55,7 @@ CREATE TABLE pipedrive_internal.copies (
     fields_compared timestamptz,
     watermark timestamptz,
     unfinished boolean NOT NULL DEFAULT false,
-    synced timestamptz,
+    synced timestamptz CHECK (isfinite(synced)),
     error text
 );
 COMMENT ON TABLE pipedrive_internal.copies IS
@@ -51,12 +76,14 @@ CREATE TABLE pipedrive_internal.pending (
     copy regclass,
     key text,
     tried timestamptz,
+    done boolean NOT NULL DEFAULT false,
     PRIMARY KEY (copy, key)
 );
 COMMENT ON TABLE pipedrive_internal.pending IS
     'Keys of parents whose rows in a copy are to be read again, because the parent has changed.';
 COMMENT ON COLUMN pipedrive_internal.pending.tried IS
     'The run that was refused the rows of this parent, or told that there is no such parent, for the first time.';
+COMMENT ON COLUMN pipedrive_internal.pending.done IS 'Set to true when the rows have been read: then the key goes.';
 
 CREATE TABLE pipedrive_internal.sync_log (
     copy regclass NOT NULL,
@@ -83,11 +110,50 @@ DECLARE
 BEGIN
     FOREACH known IN ARRAY '{copies,pending,sync_log}'::text[] LOOP
         EXECUTE format('ALTER TABLE pipedrive_internal.%I ENABLE ROW LEVEL SECURITY', known);
-        EXECUTE format('CREATE POLICY keeper ON pipedrive_internal.%I USING (pipedrive_internal.keeps(copy))', known);
+        EXECUTE format('CREATE POLICY keeper ON pipedrive_internal.%I USING (pipedrive_internal.keeps(copy)) '
+                       'WITH CHECK (pipedrive_internal.can_be_copy(copy))', known);
         PERFORM pg_extension_config_dump(format('pipedrive_internal.%I', known)::regclass, '');
     END LOOP;
+    ALTER POLICY keeper ON pipedrive_internal.copies WITH CHECK (
+        pipedrive_internal.can_be_copy(copy)
+        AND (history IS NULL OR pipedrive_internal.can_be_copy(history))
+        AND (source IS NULL
+             OR EXISTS (SELECT FROM pg_class c WHERE c.oid = source AND c.relkind = 'f' AND c.relpersistence <> 't')));
 END
 $policies$;
+
+-- Nobody has the right to DELETE from these tables: whoever has it can also lock them, and then no table of the
+-- database could be dropped, as that removes what is known of it. Triggers delete instead, with their owner's rights.
+CREATE FUNCTION pipedrive_internal.remove_done()
+RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM pipedrive_internal.pending p USING changed c WHERE c.done AND p.copy = c.copy AND p.key = c.key;
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.remove_done() IS 'Removes the keys of parents whose rows have been read.';
+
+CREATE TRIGGER remove_done AFTER UPDATE ON pipedrive_internal.pending REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.remove_done();
+ALTER TABLE pipedrive_internal.pending ENABLE ALWAYS TRIGGER remove_done;
+
+CREATE FUNCTION pipedrive_internal.remove_old()
+RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM pipedrive_internal.sync_log l WHERE l.run < clock_timestamp() - interval '30 days';
+    RETURN NULL;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.remove_old() IS 'Removes what is known of runs of more than thirty days ago.';
+
+CREATE TRIGGER remove_old AFTER INSERT ON pipedrive_internal.sync_log
+    FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.remove_old();
 
 CREATE FUNCTION pipedrive_internal.forget_dropped()
 RETURNS event_trigger
@@ -161,7 +227,7 @@ COMMENT ON FUNCTION pipedrive_internal.copied_columns(pipedrive_internal.copies)
     'The columns that both the foreign table and its copy have. A column that the owner dropped stays away, and one '
     'whose custom field was deleted keeps its values.';
 
-CREATE VIEW pipedrive_internal.known_copies AS
+CREATE VIEW pipedrive_internal.known_copies WITH (security_barrier) AS
 SELECT c.copy, k.relname AS name, k.relnamespace AS schema, k.relowner AS owner,
        format('%I.%I', n.nspname, k.relname) AS title, t.server, t.source AS table_name
   FROM pipedrive_internal.copies c

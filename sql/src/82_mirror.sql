@@ -128,6 +128,18 @@ BEGIN
                                   'except_tables => ''{%s}''.', trouble.name),
                     ERRCODE = 'duplicate_table';
     END IF;
+    SELECT w.name, t.there, pg_get_userbyid(k.relowner) AS keeper INTO trouble
+      FROM pg_temp.pipedrive_wanted w,
+           LATERAL (SELECT to_regclass(format('%I.%I', target, w.name))) AS t (there)
+      JOIN pg_class k ON k.oid = t.there
+     WHERE w.chosen AND NOT pipedrive_internal.is_own(t.there);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % belongs to %', trouble.there, quote_ident(trouble.keeper)
+              USING DETAIL = 'Nothing was created. A table of another role could misuse the rights of whoever mirrors.',
+                    HINT = format('SET ROLE %I; then call mirror again. Or leave the table out: '
+                                  'except_tables => ''{%s}''.', trouble.keeper, trouble.name),
+                    ERRCODE = 'insufficient_privilege';
+    END IF;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.check_wanted(name, name, name[], name[]) IS

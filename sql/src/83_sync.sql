@@ -86,7 +86,6 @@ DECLARE
     found regclass[];
     keeper name;
 BEGIN
-    DELETE FROM pipedrive_internal.sync_log l WHERE l.run < clock_timestamp() - interval '30 days';
     -- A superuser is a member of every role: what others keep is theirs to bring up to date.
     SELECT array_agg(k.copy ORDER BY d.place, k.name), max(pg_get_userbyid(k.owner)) INTO found, keeper
       FROM pipedrive_internal.known_copies k
@@ -357,7 +356,7 @@ BEGIN
            columns_added = (SELECT coalesce(jsonb_object_agg(a.column_name, coalesce(a.since, now()::text)), '{}')
                               FROM jsonb_each_text(c.columns_added) a (column_name, since))
      WHERE c.copy = copied.copy;
-    DELETE FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+    UPDATE pipedrive_internal.pending p SET done = true WHERE p.copy = copied.copy;
     IF copied.key = '{}' THEN
         RETURN number || pipedrive_internal.sync_replace(copied, parent, 'true');
     END IF;
@@ -457,7 +456,7 @@ BEGIN
     within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(doubtful)));
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
                    ELSE pipedrive_internal.sync_store(copied, children, within) END;
-    DELETE FROM pipedrive_internal.pending p
+    UPDATE pipedrive_internal.pending p SET done = true
      WHERE p.copy = copied.copy AND p.key = ANY (parents) AND p.key <> ALL (doubtful);
     UPDATE pipedrive_internal.pending p SET tried = run WHERE p.copy = copied.copy AND p.key = ANY (doubtful);
     RETURN number || counts;
@@ -546,7 +545,7 @@ BEGIN
     definitions := pipedrive_internal.sync_definitions(copied, declared.definitions, declared.how, run, reconcile);
     IF most IS NOT NULL THEN
         SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
-          FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run;
+          FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run AND pipedrive_internal.is_own(l.copy);
         SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
         SELECT p.tokens INTO price
           FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents, definitions) p;
@@ -642,7 +641,7 @@ DECLARE
     number integer;
 BEGIN
     SELECT l.state INTO last_state FROM pipedrive_internal.sync_log l
-     WHERE l.run = sync_failed.run ORDER BY l.ended DESC LIMIT 1;
+     WHERE l.run = sync_failed.run AND pipedrive_internal.is_own(l.copy) ORDER BY l.ended DESC LIMIT 1;
     UPDATE pipedrive_internal.copies c SET error = message || coalesce(' ' || nullif(detail, ''), '')
      WHERE c.copy = sync_failed.copy;
     PERFORM pipedrive_internal.sync_log_step("copy", run, 'failed', '{0,0,0}', before, state, message);
@@ -680,7 +679,7 @@ BEGIN
            string_agg(format('%s: %s', l.copy, l.error), E'\n' ORDER BY l.ended) AS texts
       INTO failures
       FROM pipedrive_internal.sync_log l
-     WHERE l.run = sync_ended.run AND l.state IS NOT NULL;
+     WHERE l.run = sync_ended.run AND l.state IS NOT NULL AND pipedrive_internal.is_own(l.copy);
     IF failures.number > 0 THEN
         RAISE EXCEPTION 'pipedrive copy: % of the tables could not be updated', failures.number
               USING DETAIL = failures.texts,

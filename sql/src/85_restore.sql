@@ -9,7 +9,8 @@ CREATE TABLE pipedrive_internal.restored (
 COMMENT ON TABLE pipedrive_internal.restored IS
     'Keys of records that were made anew, for the references of others that are brought back later.';
 ALTER TABLE pipedrive_internal.restored ENABLE ROW LEVEL SECURITY;
-CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.keeps(copy));
+CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.keeps(copy))
+    WITH CHECK (pipedrive_internal.can_be_copy(copy));
 SELECT pg_extension_config_dump('pipedrive_internal.restored', '');
 
 CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies)
@@ -26,6 +27,8 @@ AS $function$
               JOIN pipedrive.foreign_tables() target
                    ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
               JOIN pipedrive_internal.copies c ON c.source = target.relation
+              JOIN pg_class k ON k.oid = c.copy
+                   AND k.relowner = (SELECT o.relowner FROM pg_class o WHERE o.oid = copied.copy)
               JOIN pipedrive_internal.restored r ON r.copy = c.copy
              WHERE t.relation = copied.source
              GROUP BY s.name) m;

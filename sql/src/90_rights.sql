@@ -45,9 +45,24 @@ GRANT SELECT ON
     pipedrive_internal.source_columns,
     pipedrive_internal.known_copies
     TO PUBLIC;
--- Policies keep everybody to the copies that are theirs.
-GRANT SELECT, INSERT, UPDATE, DELETE ON pipedrive_internal.copies, pipedrive_internal.pending,
-    pipedrive_internal.sync_log, pipedrive_internal.restored TO PUBLIC;
+-- Policies keep everybody to the copies that are theirs. Who may write to the columns of a table cannot lock it, and who
+-- may write to the table can.
+DO $rights$
+DECLARE
+    known record;
+BEGIN
+    FOR known IN
+        SELECT a.attrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+          FROM pg_attribute a
+         WHERE a.attrelid IN ('pipedrive_internal.copies'::regclass, 'pipedrive_internal.pending'::regclass,
+                              'pipedrive_internal.sync_log'::regclass, 'pipedrive_internal.restored'::regclass)
+           AND a.attnum > 0 AND NOT a.attisdropped
+         GROUP BY a.attrelid
+    LOOP
+        EXECUTE format('GRANT SELECT, INSERT (%2$s), UPDATE (%2$s) ON %1$s TO PUBLIC', known.name, known.columns);
+    END LOOP;
+END
+$rights$;
 GRANT EXECUTE ON FUNCTION
     pipedrive_internal.server_named(name),
     pipedrive_internal.ask(oid, jsonb),
@@ -64,6 +79,8 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.usage_lines(),
     pipedrive_internal.progress_lines(),
     pipedrive_internal.keeps(oid),
+    pipedrive_internal.is_own(oid),
+    pipedrive_internal.can_be_copy(oid),
     pipedrive_internal.declared_copies(oid[], text),
     pipedrive_internal.copied_columns(pipedrive_internal.copies),
     pipedrive_internal.check_wanted(name, name, name[], name[]),
