@@ -57,6 +57,13 @@ BEGIN
                 JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.position AND a.attndims = 0
                WHERE r.source_column = c.source
                  AND CASE WHEN c.custom THEN r.source_table IS NULL ELSE r.source_table = c.source_table END
+                 -- A type of another role may have casts, which would run as whoever reads the view.
+                 AND NOT EXISTS (SELECT FROM pg_attribute o
+                                   JOIN pg_type t ON t.oid = o.atttypid
+                                  WHERE (o.attrelid, o.attnum) IN (
+                                            (c.relation, c.position), (id.relation, id.position),
+                                            (label.relation, label.position))
+                                    AND t.typnamespace <> 'pg_catalog'::regnamespace)
                ORDER BY id.relation
                LIMIT 1) label ON true
          WHERE (c.custom OR c.source NOT IN ('attrs', 'custom_fields', 'filter_id'))

@@ -123,3 +123,21 @@ def test_nobody_locks_what_every_drop_needs(installed: Ground, table: str) -> No
             attacker.execute(
                 f"LOCK TABLE pipedrive_internal.{table} IN {mode} MODE"  # type: ignore[arg-type]
             )
+
+
+def test_a_name_in_a_report_is_looked_up_by_nothing_of_anothers(mirrored: Ground) -> None:
+    """A cast of the attacker's would run as whoever reads the report."""
+    attacker = mirrored.attacker()
+    attacker.execute(
+        f"CREATE TYPE {ATTACKER}.label AS ENUM ('x'); "
+        f"CREATE FUNCTION {ATTACKER}.told({ATTACKER}.label) RETURNS json LANGUAGE plpgsql AS "
+        f"$trap$ BEGIN {snare('a cast')} RETURN '1'; END $trap$; "
+        f"CREATE CAST ({ATTACKER}.label AS json) WITH FUNCTION {ATTACKER}.told({ATTACKER}.label); "
+        f"CREATE TABLE crm.pipelines (id bigint, name {ATTACKER}.label); "
+        f"INSERT INTO crm.pipelines SELECT g, 'x'::{ATTACKER}.label FROM generate_series(1, 9) g; "
+        "GRANT SELECT ON crm.pipelines TO PUBLIC"
+    )
+    mirrored.admin.execute("CALL pipedrive.sync()")
+    mirrored.admin.execute("SELECT pipedrive.reporting('crm', 'bi')")
+    assert mirrored.admin.execute("SELECT * FROM bi.deals").fetchall()
+    assert mirrored.sprung() == []
