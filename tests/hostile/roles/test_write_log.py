@@ -272,6 +272,18 @@ def test_off_is_the_default_and_reads_are_no_entries(house: Audited) -> None:
     assert house.entries() == []
 
 
+def test_what_a_role_writes_to_the_log_is_told_apart(house: Audited) -> None:
+    attacker = house.attacker()
+    words = 'pipedrive write: {"mapping": "ada"}'
+    attacker.execute(f"DO $$ BEGIN RAISE LOG '{words}'; END $$")  # type: ignore[arg-type]
+    attacker.execute(f"DO $$ BEGIN RAISE LOG E'x\\nLOG:  {words}'; END $$")  # type: ignore[arg-type]
+    lines = house.server.log_since(house._read).splitlines()
+    alike = [number for number, line in enumerate(lines) if words in line and "STATEMENT:" not in line]
+    assert len(alike) == 2
+    assert lines[alike[1]].startswith("\t")
+    assert all("CONTEXT:" in lines[number + 1] for number in alike)
+
+
 def test_a_name_forges_no_line(house: Audited) -> None:
     name = 'eve"\nLOG:  pipedrive write: {"mapping": "ada"}\x1b[2J'
     quoted = psycopg.sql.Identifier(name)
