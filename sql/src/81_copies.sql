@@ -72,6 +72,13 @@ COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
 
+-- Every role can take an advisory lock, and a row of another table is waited for by whoever drops the copy meanwhile.
+CREATE TABLE pipedrive_internal.turns (
+    copy regclass PRIMARY KEY
+);
+COMMENT ON TABLE pipedrive_internal.turns IS
+    'A row of each copy, which a run locks while it updates the copy, so that two runs do not meet.';
+
 CREATE TABLE pipedrive_internal.pending (
     copy regclass,
     key text,
@@ -108,7 +115,7 @@ DO $policies$
 DECLARE
     known text;
 BEGIN
-    FOREACH known IN ARRAY '{copies,pending,sync_log}'::text[] LOOP
+    FOREACH known IN ARRAY '{copies,turns,pending,sync_log}'::text[] LOOP
         EXECUTE format('ALTER TABLE pipedrive_internal.%I ENABLE ROW LEVEL SECURITY', known);
         EXECUTE format('CREATE POLICY keeper ON pipedrive_internal.%I USING (pipedrive_internal.keeps(copy)) '
                        'WITH CHECK (pipedrive_internal.can_be_copy(copy))', known);
@@ -171,6 +178,9 @@ BEGIN
     DELETE FROM pipedrive_internal.pending p WHERE p.copy = ANY (dropped);
     DELETE FROM pipedrive_internal.sync_log l WHERE l.copy = ANY (dropped);
     DELETE FROM pipedrive_internal.restored r WHERE r.copy = ANY (dropped);
+    -- A run that updates one wants a lock on the copy next, so that to wait for its row would be a deadlock.
+    DELETE FROM pipedrive_internal.turns t
+     WHERE t.copy IN (SELECT o.copy FROM pipedrive_internal.turns o WHERE o.copy = ANY (dropped) FOR UPDATE SKIP LOCKED);
     UPDATE pipedrive_internal.copies c SET history = NULL WHERE c.history = ANY (dropped);
     UPDATE pipedrive_internal.copies c SET source = NULL WHERE c.source = ANY (dropped);
 END

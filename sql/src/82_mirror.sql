@@ -180,6 +180,7 @@ BEGIN
     END IF;
     INSERT INTO pipedrive_internal.copies (copy, source, columns, key, left_out, every, compare_every)
     VALUES (made, source, columns, make_copy.key, left_out, every, compare_every);
+    INSERT INTO pipedrive_internal.turns (copy) VALUES (made) ON CONFLICT DO NOTHING;
 
     FOR known IN
         SELECT a.attname
@@ -314,6 +315,7 @@ BEGIN
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;
+    UPDATE pipedrive_internal.turns t SET copy = new_table WHERE t.copy = "table";
     UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";
     UPDATE pipedrive_internal.restored r SET copy = new_table WHERE r.copy = "table";
     IF history IS NOT NULL THEN

@@ -516,7 +516,8 @@ DECLARE
     definitions bigint;
     fields record;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock('pipedrive_internal.copies'::regclass::oid::integer, "copy"::oid::integer) THEN
+    PERFORM FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND AND EXISTS (SELECT FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy) THEN
         RAISE WARNING 'pipedrive copy: % is skipped, because another session is updating it', "copy";
         RETURN false;
     END IF;

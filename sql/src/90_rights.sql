@@ -54,8 +54,9 @@ BEGIN
     FOR known IN
         SELECT a.attrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
           FROM pg_attribute a
-         WHERE a.attrelid IN ('pipedrive_internal.copies'::regclass, 'pipedrive_internal.pending'::regclass,
-                              'pipedrive_internal.sync_log'::regclass, 'pipedrive_internal.restored'::regclass)
+         WHERE a.attrelid IN ('pipedrive_internal.copies'::regclass, 'pipedrive_internal.turns'::regclass,
+                              'pipedrive_internal.pending'::regclass, 'pipedrive_internal.sync_log'::regclass,
+                              'pipedrive_internal.restored'::regclass)
            AND a.attnum > 0 AND NOT a.attisdropped
          GROUP BY a.attrelid
     LOOP

@@ -114,7 +114,7 @@ def test_what_another_plants_does_not_hide_the_status(mirrored: Ground, values: 
     assert len(mirrored.admin.execute("SELECT * FROM pipedrive.sync_status").fetchall()) == 3
 
 
-@pytest.mark.parametrize("table", ["copies", "pending", "sync_log", "restored"])
+@pytest.mark.parametrize("table", ["copies", "turns", "pending", "sync_log", "restored"])
 def test_nobody_locks_what_every_drop_needs(installed: Ground, table: str) -> None:
     attacker = installed.attacker()
     modes = ("ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE", "SHARE UPDATE EXCLUSIVE")
@@ -123,6 +123,25 @@ def test_nobody_locks_what_every_drop_needs(installed: Ground, table: str) -> No
             attacker.execute(
                 f"LOCK TABLE pipedrive_internal.{table} IN {mode} MODE"  # type: ignore[arg-type]
             )
+
+
+def test_nobody_else_keeps_a_run_from_its_turn(mirrored: Ground) -> None:
+    attacker = mirrored.attacker()
+    told: list[str] = []
+    mirrored.admin.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+    with attacker.transaction():
+        attacker.execute(
+            "SELECT pg_advisory_lock(o.oid::integer, c.copy::integer), pg_advisory_lock(c.copy) "
+            "FROM pg_class o, (SELECT oid::bigint AS copy FROM pg_class "
+            "WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r') c "
+            "WHERE o.relnamespace = 'pipedrive_internal'::regnamespace"
+        )
+        mine = attacker.execute("SELECT FROM pipedrive_internal.turns FOR UPDATE").rowcount
+        mirrored.admin.execute("CALL pipedrive.sync()")
+    attacker.execute("SELECT pg_advisory_unlock_all()")
+    assert mine == 0
+    assert [words for words in told if "skipped" in words] == []
+    assert one(mirrored.admin, "SELECT count(*) FROM crm.deals") > 0
 
 
 def test_a_name_in_a_report_is_looked_up_by_nothing_of_anothers(mirrored: Ground) -> None:
