@@ -105,9 +105,13 @@ def account_fields(options: Options) -> Fields:
 def defined_fields(options: Options, name: str) -> list[str]:
     """The keys of all custom fields of the table *name*, also of those that an import makes no column for.
 
-    They are those that an import has just read, or are read now.
+    They are those that an import has just read, or are read now. Raises OptionError where there is no such
+    table.
     """
-    table = tables_of(options.api_version)[name]
+    tables = tables_of(options.api_version)
+    if name not in tables:
+        raise no_table([name], tables)
+    table = tables[name]
     if not table.custom_fields:
         return []
     with _requests_for(table, options) as requests:

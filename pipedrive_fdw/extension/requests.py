@@ -64,7 +64,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     if "copies" in request:
         return orjson.dumps(list(declarations(options, request["copies"]))).decode()
     if "fields" in request:
-        return orjson.dumps(defined_fields(options, request["fields"])).decode()
+        return orjson.dumps(defined_fields(options, str(request["fields"]))).decode()
     if "passed_over" in request:
         keys = session_for(options).passed_over.current().pop(request["passed_over"], set())
         return orjson.dumps(sorted(keys)).decode()

@@ -293,6 +293,15 @@ def test_a_request_that_is_none_is_an_error_and_nothing_is_sent(
     assert one(attacker, ASK.format(oid_of(shared, "pipedrive")))
 
 
+@pytest.mark.parametrize("name", ['"nothing"', "null", '["deals"]', '{"deals": 1}', "7"])
+def test_the_fields_of_what_is_no_table_are_an_error(shared: Ground, name: str) -> None:
+    with pytest.raises(psycopg.Error, match="pipedrive option: Pipedrive has no table"):
+        shared.attacker().execute(
+            f"SELECT pipedrive_internal.ask({oid_of(shared, 'pipedrive')}, '{{\"fields\": {name}}}')"  # type: ignore[arg-type]
+        )
+    assert shared.simulator.requests() == []
+
+
 def test_it_spends_no_more_than_the_server_allows(shared: Ground) -> None:
     """The price of a request is not what its sender says."""
     shared.admin.execute("ALTER SERVER pipedrive OPTIONS (ADD max_tokens_per_query '39')")
