@@ -52,14 +52,18 @@ SELECT a.attrelid AS relation, a.attnum AS position, a.attname AS name,
 COMMENT ON VIEW pipedrive_internal.columns IS
     'The columns of foreign tables: their names in Pipedrive, or the key, type and part of a custom field.';
 
-CREATE FUNCTION pipedrive_internal.calling_role() RETURNS name
+-- In a function that runs as its owner, nothing tells who calls it: session_user and SET ROLE do not, because ANALYZE
+-- calls functions of a table's owner, and so do those that run as their owner. An aggregate calls the first of its
+-- functions as its caller, and the last one by a right of its owner's. So whoever may execute the aggregate alone cannot
+-- pass for another role.
+CREATE FUNCTION pipedrive_internal.calling_role(name) RETURNS name
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT (CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END)::name;
+    SELECT current_user;
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.calling_role() IS
-    'Whoever calls a function that runs as its owner: there current_user is the owner.';
+COMMENT ON FUNCTION pipedrive_internal.calling_role(name) IS
+    'The first function of the aggregates whose last one runs as its owner: the role that calls.';
 
 -- A function, as a view would stand among the tables that people browse.
 CREATE FUNCTION pipedrive.foreign_tables(

@@ -1,10 +1,7 @@
 -- Who spends what: the lines that sessions write under the option log_usage.
 
--- It reads files of the server, which its owner may. Whom it shows what is decided in it.
-CREATE FUNCTION pipedrive_internal.usage_lines(
-    OUT noted_at timestamptz, OUT server text, OUT role text, OUT session_role text, OUT application text,
-    OUT query_id bigint, OUT table_name text, OUT requests bigint, OUT tokens bigint)
-RETURNS SETOF record
+-- It reads files of the server, which its owner may. Nobody else may execute it but by the aggregate.
+CREATE FUNCTION pipedrive_internal.usage_of(role name) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -14,19 +11,34 @@ AS $function$
                regexp_split_to_table(
                    pg_read_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 24, true), '\n') line
          WHERE line LIKE '{%}'
-    ), noted AS (
-        SELECT l.* FROM lines, jsonb_to_record(line) AS l (
-            "time" double precision, database text, server text, role text, session_role text, application text,
-            query_id bigint, "table" text, requests bigint, tokens bigint)
     )
+    SELECT jsonb_agg(l.line)
+      FROM lines l
+     WHERE l.line ->> 'database' = current_database()
+       AND (pg_has_role(usage_of.role, 'pg_read_all_stats', 'USAGE')
+            OR EXISTS (SELECT FROM pg_roles r
+                        WHERE r.rolname IN (l.line ->> 'role', l.line ->> 'session_role')
+                          AND pg_has_role(usage_of.role, r.oid, 'USAGE')));
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.usage_of(name) IS
+    'The lines of what the roles of a role have spent; of all roles for members of pg_read_all_stats.';
+
+CREATE AGGREGATE pipedrive_internal.usage_of_caller(*) (
+    SFUNC = pipedrive_internal.calling_role, STYPE = name, FINALFUNC = pipedrive_internal.usage_of);
+COMMENT ON AGGREGATE pipedrive_internal.usage_of_caller(*) IS 'usage_of() for whoever calls this.';
+
+CREATE FUNCTION pipedrive_internal.usage_lines(
+    OUT noted_at timestamptz, OUT server text, OUT role text, OUT session_role text, OUT application text,
+    OUT query_id bigint, OUT table_name text, OUT requests bigint, OUT tokens bigint)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
     SELECT to_timestamp(n."time"), n.server, n.role, n.session_role, n.application, n.query_id, n."table", n.requests,
            n.tokens
-      FROM noted n
-      JOIN pipedrive_internal.calling_role() AS c (role)
-        ON pg_has_role(c.role, 'pg_read_all_stats', 'USAGE')
-           OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN (n.role, n.session_role)
-                                              AND pg_has_role(c.role, r.oid, 'USAGE'))
-     WHERE n.database = current_database();
+      FROM jsonb_to_recordset((SELECT pipedrive_internal.usage_of_caller(*))) AS n (
+               "time" double precision, server text, role text, session_role text, application text, query_id bigint,
+               "table" text, requests bigint, tokens bigint);
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.usage_lines() IS
     'What the roles of the caller have spent; of all roles for members of pg_read_all_stats.';
