@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.hostile.roles.conftest import Ground, one
-from tests.hostile.roles.traps import ATTACKER
+from tests.hostile.roles.traps import ATTACKER, snare
 
 _COPY = "(copy, source, columns, key, left_out)"
 
