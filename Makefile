@@ -8,7 +8,7 @@ ENGINE = $(PYTHON) -m tools.engine
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 SOURCES := pipedrive_fdw tests tools examples setup.py
-# Tests are full of words that only look like secrets.
+# Tests and examples are full of words that only look like secrets.
 MADE_UP := KeywordDetector Base64HighEntropyString HexHighEntropyString BasicAuthDetector
 # Known in what Python 3.9 gets, and out of reach: SECURITY.md says why.
 OUT_OF_REACH := CVE-2026-44431 CVE-2026-44432 GHSA-8988-9cw3-xx77 GHSA-gh4c-6fx4-qh6g GHSA-vxq7-64xx-v4gw \
@@ -77,8 +77,8 @@ lock: $(VENV)/.audit ## fix the libraries anew that are installed into a server:
 	  $(BIN)/uv pip compile - $(LOCKED) --python-version 3.9 -o requirements/compiler.txt
 audit: $(VENV)/.audit ## known faults of the libraries, bandit's findings, secrets in the repository
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pipedrive_fdw tools/engine setup.py
-	git ls-files -z ':!tests' | xargs -0 $(BIN)/detect-secrets-hook
-	git ls-files -z tests | xargs -0 $(BIN)/detect-secrets-hook $(MADE_UP:%=--disable-plugin %)
+	git ls-files -z ':!tests' ':!examples' | xargs -0 $(BIN)/detect-secrets-hook
+	git ls-files -z tests examples | xargs -0 $(BIN)/detect-secrets-hook $(MADE_UP:%=--disable-plugin %)
 	$(BIN)/python -m pip_audit --disable-pip --no-deps --strict $(OUT_OF_REACH:%=--ignore-vuln %) \
 	  --requirement requirements/python3.9.txt
 	$(BIN)/python -m pip_audit --disable-pip --no-deps --strict \

@@ -86,7 +86,8 @@ def remembered(
     requests: RequestScope, entity: str, api_version: str, seconds: float
 ) -> tuple[Field, ...] | None:
     """The custom fields of *entity* that *requests*, or a session in the last *seconds*, has read."""
-    return requests.session.fields.get(_place(entity, api_version), seconds, requests)
+    known = requests.session.fields
+    return known.get(_place(entity, api_version), seconds, requests)
 
 
 def definitions(requests: RequestScope, entity: str, api_version: str, seconds: float) -> tuple[Field, ...]:
