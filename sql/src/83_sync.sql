@@ -353,8 +353,9 @@ BEGIN
     END IF;
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run,
-           columns_added = (SELECT coalesce(jsonb_object_agg(a.column_name, coalesce(a.since, now()::text)), '{}')
-                              FROM jsonb_each_text(c.columns_added) a (column_name, since))
+           columns_added = (SELECT coalesce(jsonb_object_agg(a.column_name, coalesce(nullif(a.since, 'null'),
+                                                                                     to_jsonb(now()))), '{}')
+                              FROM jsonb_each(c.columns_added) a (column_name, since))
      WHERE c.copy = copied.copy;
     UPDATE pipedrive_internal.pending p SET done = true WHERE p.copy = copied.copy;
     IF copied.key = '{}' THEN

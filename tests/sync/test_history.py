@@ -334,7 +334,8 @@ def test_a_record_is_brought_back_once(copied: Copied) -> None:
     assert row["new_id"] != again["deals"]
 
 
-def test_a_column_that_came_later_keeps_its_values(copied: Copied) -> None:
+@pytest.mark.parametrize("style", ["ISO", "SQL, DMY"])
+def test_a_column_that_came_later_keeps_its_values(copied: Copied, style: str) -> None:
     copied.mirror(["users", "persons"], ", history => true")
     copied.sync()
     key = new_field(copied)
@@ -346,7 +347,9 @@ def test_a_column_that_came_later_keeps_its_values(copied: Copied) -> None:
         copied.sync(more=", reconcile => true")
     between = copied.value("SELECT clock_timestamp()")
     copied.simulator.faults([])
+    copied.run(f"SET datestyle = '{style}'; SET timezone = 'Asia/Kolkata'")
     copied.sync(more=", reconcile => true")
+    copied.run("RESET datestyle; RESET timezone")
     after = copied.value("SELECT clock_timestamp()")
     assert copied.value("SELECT shoe_size FROM crm.persons WHERE id = 3") == 43
     for moment in (before, between):
