@@ -52,10 +52,10 @@ SELECT a.attrelid AS relation, a.attnum AS position, a.attname AS name,
 COMMENT ON VIEW pipedrive_internal.columns IS
     'The columns of foreign tables: their names in Pipedrive, or the key, type and part of a custom field.';
 
--- In a function that runs as its owner, nothing tells who calls it: session_user and SET ROLE do not, because ANALYZE
--- calls functions of a table's owner, and so do those that run as their owner. An aggregate calls the first of its
--- functions as its caller, and the last one by a right of its owner's. So whoever may execute the aggregate alone cannot
--- pass for another role.
+-- A function that runs as its owner cannot tell who calls it. Neither session_user nor SET ROLE says so: ANALYZE, for
+-- one, calls functions of a table's owner in the session of another role. An aggregate can tell. PostgreSQL calls the
+-- first of its functions as the caller, and asks only whether the aggregate's owner may execute the last one. So a role
+-- that may execute the aggregate, but not the last function, cannot pass for another one.
 CREATE FUNCTION pipedrive_internal.calling_role(name) RETURNS name
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -24,8 +24,8 @@ AS $function$
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.is_own(oid) IS 'True of a table that belongs to the caller.';
 
--- A view runs functions of its owner as whoever reads it. What is temporary or internal is in no dump, so that a dump that
--- names it cannot be restored. When it goes, nothing removes what is known of it.
+-- Nothing else can be a copy. A view runs functions of its owner as whoever reads it. A temporary table is in no dump, so
+-- a dump that names it could not be restored.
 CREATE FUNCTION pipedrive_internal.can_be_copy(copy oid)
 RETURNS boolean
 LANGUAGE sql STABLE
@@ -72,7 +72,7 @@ COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
 
--- Every role can take an advisory lock, and a row of another table is waited for by whoever drops the copy meanwhile.
+-- Every role could take an advisory lock instead, and DROP TABLE of the copy would wait for a row of the other tables.
 CREATE TABLE pipedrive_internal.turns (
     copy regclass PRIMARY KEY
 );
@@ -178,7 +178,7 @@ BEGIN
     DELETE FROM pipedrive_internal.pending p WHERE p.copy = ANY (dropped);
     DELETE FROM pipedrive_internal.sync_log l WHERE l.copy = ANY (dropped);
     DELETE FROM pipedrive_internal.restored r WHERE r.copy = ANY (dropped);
-    -- A run that updates one wants a lock on the copy next, so that to wait for its row would be a deadlock.
+    -- A run holds the row of a copy, and wants a lock on the copy next: to wait for the run would be a deadlock.
     DELETE FROM pipedrive_internal.turns t
      WHERE t.copy IN (SELECT o.copy FROM pipedrive_internal.turns o WHERE o.copy = ANY (dropped) FOR UPDATE SKIP LOCKED);
     UPDATE pipedrive_internal.copies c SET history = NULL WHERE c.history = ANY (dropped);
