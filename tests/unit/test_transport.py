@@ -165,6 +165,33 @@ def test_a_redirect_is_not_followed_and_a_cookie_not_kept() -> None:
     assert seen == [("/x", None)] * 2
 
 
+def test_a_connection_is_used_again_whatever_the_form_of_an_answer() -> None:
+    clients: list[tuple[str, int]] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        clients.append(handler.client_address)
+        handler.protocol_version = "HTTP/1.1"
+        handler.close_connection = False
+        body = b'{"data": []}'
+        handler.send_response(200)
+        if "gzip" in handler.path:
+            body = gzip.compress(body)
+            handler.send_header("content-encoding", "gzip")
+        if "chunked" in handler.path:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            handler.send_header("transfer-encoding", "chunked")
+        else:
+            handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with serving(answer) as (host, port), sender() as transport:
+        for path in ("plain", "gzip", "chunked", "chunked-gzip", "plain"):
+            answered = transport.send(Request("GET", f"http://{host}:{port}/{path}"), Exchange())
+            assert answered.body == b'{"data": []}'
+    assert len(clients) == 5 and len(set(clients)) == 1
+
+
 def test_what_surely_did_not_arrive_is_told() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
