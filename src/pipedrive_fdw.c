@@ -113,6 +113,7 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define JSON_BOOL(value) ((value) ? "true" : "false")
 #define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
 #define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
+#define SETTINGS "settings"		/* the question that comes first */
 #define SCANNED_ROW "wholerow"	/* names it in a plan; PostgreSQL gives others the same */
 
 /* Multicorn's callbacks, and Python's one function that takes no header */
@@ -400,12 +401,57 @@ enter(Oid user)
 		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
+/*
+ * Load the Python package, before the first question.  Not in _PG_init(): every parallel worker loads the libraries
+ * of its leader, also for a query of other tables, and has no use for Python.
+ */
+static bool
+load_package(void)
+{
+	static bool loaded;
+
+	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
+	if (!loaded)
+		loaded = run_python("import gc; gc.disable()\n"
+							"try: import pipedrive_fdw.fdw; gc.freeze()\n"
+							"finally: gc.enable()\n") == 0;
+	return loaded;
+}
+
+static const char *ask_module(int level, const char *kind, const char *members);
+
+/* Define the settings that Python reads, so that others are an error. */
+static void
+define_settings(void)
+{
+	static bool defined;
+	List	   *names;
+	ListCell   *cell;
+
+	/* In parallel mode PostgreSQL would not take over what SET has set already */
+	if (defined || IsInParallelMode())
+		return;
+	(void) SplitIdentifierString(pstrdup(ask_module(ERROR, SETTINGS, "")), ',', &names);
+	foreach(cell, names)
+		DefineCustomStringVariable(lfirst(cell), "Overrides the option of server or table for the session.",
+								   NULL, MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL,
+								   PGC_USERSET, 0, NULL, NULL, NULL);
+	defined = settings_are_open = true;
+}
+
 /* The same, with a question, about a foreign table or about none. */
 static void
 ask(const char *kind, Oid relation, Oid user, const char *members)
 {
 	List	   *options = OidIsValid(relation) ? GetForeignTable(relation)->options : NIL;
 
+	if (!load_package())
+		ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
+						errmsg("the Python package pipedrive_fdw cannot be loaded"),
+						errdetail("The server's log says why."),
+						errhint("Run make install for the Python that Multicorn embeds.")));
+	if (strcmp(kind, SETTINGS) != 0)
+		define_settings();
 	enter(user);
 	pipedrive_fdw_question =
 		psprintf("{\"call\":\"%s\",\"depth\":%d,\"unknown_setting\":%s,\"options\":%s%s%s}", kind,
@@ -421,8 +467,9 @@ add_detail(void *argument)
 		errdetail_internal("%s", reply.detail);
 }
 
+/* An error that Python reports has the level given. */
 static const char *
-answered(void)
+answered(int level)
 {
 	const char *state = reply.sqlstate;
 	ErrorContextCallback context = {.previous = error_context_stack, .callback = add_detail};
@@ -436,24 +483,22 @@ answered(void)
 		error_context_stack = context.previous;
 	}
 	if (*state)
-		ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
+		ereport(level, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 						errmsg_internal("%s", reply.text),
 						*reply.detail ? errdetail_internal("%s", reply.detail) : 0,
 						*reply.hint ? errhint("%s", reply.hint) : 0));
-	return reply.text;
+	return *state ? "" : reply.text;
 }
 
-/* Ask what belongs to no foreign table. */
+/* Ask what belongs to no foreign table.  What goes wrong has the level given. */
 static const char *
-ask_module(const char *kind, const char *members)
+ask_module(int level, const char *kind, const char *members)
 {
 	ask(kind, InvalidOid, InvalidOid, members);
 	if (run_python("import pipedrive_fdw.fdw as fdw; fdw.serve()") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
-						errmsg("the Python package pipedrive_fdw cannot be loaded"),
-						errdetail("The server's log says why."),
-						errhint("Run make install for the Python that Multicorn embeds.")));
-	return answered();
+		ereport(level, (errcode(ERRCODE_FDW_ERROR), errmsg("the Python package pipedrive_fdw failed"),
+						errdetail("The server's log says why.")));
+	return answered(level);
 }
 
 /* Multicorn crashes at a table without a column. */
@@ -487,7 +532,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members, List **
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
 	if (plan)
 		*plan = multicorn.GetForeignPlan(NULL, plain, relation, path, NIL, NIL, NULL)->fdw_private;
-	return answered();
+	return answered(ERROR);
 }
 
 static char *json_expressions(PlannedScan *scan, List *nodes);
@@ -750,8 +795,8 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 	scan->root = root;
 	scan->rel = rel;
 	scan->relation = relation;
-	/* Compiling a scan anew for each key of a join takes longer than the scans */
-	if (jit_enabled)
+	/* Compiling a scan anew for each key of a join takes longer than the scans.  In parallel mode no SET is allowed */
+	if (jit_enabled && !IsInParallelMode())
 		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	foreach(cell, root->query_pathkeys)
 	{
@@ -1004,7 +1049,7 @@ pipedrive_begin_scan(ForeignScanState *node, int eflags)
 	ask("begin", relation, SCAN_USER(plan), "");
 	multicorn.BeginForeignScan(&scan->inner, eflags);
 	node->fdw_state = scan;
-	answered();
+	answered(ERROR);
 }
 
 /* The values of a scan's expressions, as JSON. */
@@ -1092,7 +1137,7 @@ pipedrive_iterate_scan(ForeignScanState *node)
 		enter(InvalidOid);
 	scan->asked = true;
 	slot = multicorn.IterateForeignScan(&scan->inner);
-	answer = answered();
+	answer = answered(ERROR);
 	if (asks)
 		scan->keys_ahead = atoi(answer);
 	/* Multicorn leaves the place of a dropped column as it was in memory */
@@ -1410,18 +1455,18 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 
 	ask("import", InvalidOid, InvalidOid, json_caller(InvalidOid, server, NULL));
 	commands = multicorn.ImportForeignSchema(statement, server);
-	answered();
+	answered(ERROR);
 	return commands;
 }
 
 /*
  * A step of the transaction, of which Python is told once.  Multicorn tells each object, and ends the server
- * where one could not be made.
+ * where one could not be made.  An error would end it, too, when it is decided how the transaction ends.
  */
 static void
-tell(const char *step)
+tell(int level, const char *step)
 {
-	const char *report = asked_in_transaction ? ask_module(step, "") : "";
+	const char *report = asked_in_transaction ? ask_module(level, step, "") : "";
 
 	if (*report)
 		ereport(WARNING, (errmsg_internal("%s", report)));
@@ -1431,10 +1476,10 @@ static void
 end_transaction(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		tell("pre commit");
+		tell(ERROR, "pre commit");
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
 	{
-		tell(event == XACT_EVENT_ABORT ? "rollback" : "commit");
+		tell(WARNING, event == XACT_EVENT_ABORT ? "rollback" : "commit");
 		asked_in_transaction = false;
 	}
 }
@@ -1442,8 +1487,10 @@ end_transaction(XactEvent event, void *argument)
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
 {
-	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
-		tell(event == SUBXACT_EVENT_ABORT_SUB ? "rollback to" : "release");
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+		tell(ERROR, "release");
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		tell(WARNING, "rollback to");
 }
 
 /*
@@ -1456,6 +1503,7 @@ pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part
 	HeapTuple	tuple;
 	ForeignServer *server;
 	Oid			handler;
+	bool		ours;
 
 	if (next_access_hook)
 		next_access_hook(access, class, object, part, argument);
@@ -1465,8 +1513,13 @@ pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part
 	server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
 	handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
 	/* Nobody else can create in our schema; the handler of another wrapper must not be called */
-	if (OidIsValid(handler) && get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true))
-		ask_module("dropped", json_account(((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser, server));
+	ours = OidIsValid(handler)
+		&& get_func_namespace(handler) == get_namespace_oid("pipedrive_internal", true);
+	if (ours && load_package())
+		ask_module(ERROR, "dropped", json_account(((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser, server));
+	else if (ours)
+		ereport(WARNING, (errmsg("pipedrive state: the files of dropped user mappings could not be removed"),
+						  errdetail("The Python package pipedrive_fdw cannot be loaded.")));
 	ReleaseSysCache(tuple);
 }
 
@@ -1477,7 +1530,7 @@ pipedrive_fdw_validator(PG_FUNCTION_ARGS)
 	Oid			user = GetUserId();
 	bool		reads_files = has_privs_of_role(user, get_role_oid("pg_read_server_files", false));
 
-	ask_module("validate", psprintf("\"catalog\":%s,\"role\":%s,\"reads_files\":%s,\"given\":%s",
+	ask_module(ERROR, "validate", psprintf("\"catalog\":%s,\"role\":%s,\"reads_files\":%s,\"given\":%s",
 									quoted(get_rel_name(PG_GETARG_OID(1))),
 									quoted(GetUserNameFromId(user, false)), JSON_BOOL(reads_files),
 									json_options(untransformRelOptions(PG_GETARG_DATUM(0)))));
@@ -1499,7 +1552,7 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
-	found = ask_module("ask", psprintf("%s,%s,\"request\":%s", json_caller(InvalidOid, id, NULL),
+	found = ask_module(ERROR, "ask", psprintf("%s,%s,\"request\":%s", json_caller(InvalidOid, id, NULL),
 									   json_account(GetUserId(), server),
 									   quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));
 	if (!*found)
@@ -1512,8 +1565,6 @@ _PG_init(void)
 {
 	void	   *library;
 	PGFunction	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
-	List	   *names;
-	ListCell   *cell;
 
 	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library,
 																					 "PyRun_SimpleString");
@@ -1528,15 +1579,6 @@ _PG_init(void)
 	/* Otherwise each thread that receives an answer keeps memory of its own for the largest one */
 	(void) mallopt(M_ARENA_MAX, 1);
 #endif
-	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
-	(void) run_python("import gc; gc.disable(); import pipedrive_fdw.fdw; gc.freeze(); gc.enable()");
-	/* Settings are defined so that others are an error; Python reads them */
-	(void) SplitIdentifierString(pstrdup(ask_module("settings", "")), ',', &names);
-	foreach(cell, names)
-		DefineCustomStringVariable(lfirst(cell), "Overrides the option of server or table for the session.",
-								   NULL, MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL,
-								   PGC_USERSET, 0, NULL, NULL, NULL);
-	settings_are_open = true;
 }
 
 Datum
