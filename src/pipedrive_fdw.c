@@ -1475,11 +1475,14 @@ tell(int level, const char *step)
 static void
 end_transaction(XactEvent event, void *argument)
 {
+	bool		aborted = event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT;
+
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		tell(ERROR, "pre commit");
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
+	else if (aborted || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT
+			 || event == XACT_EVENT_PREPARE)
 	{
-		tell(WARNING, event == XACT_EVENT_ABORT ? "rollback" : "commit");
+		tell(WARNING, aborted ? "rollback" : "commit");
 		asked_in_transaction = false;
 	}
 }

@@ -71,3 +71,13 @@ def test_a_function_that_the_leader_calls_in_a_parallel_query_reads(account: Liv
     account.run("SET pipedrive.max_tokens_per_query = 0")
     with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="max_tokens_per_query"):
         account.rows(sql)
+
+
+def test_what_a_worker_spends_is_logged(account: LiveAccount) -> None:
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD log_usage 'true')")
+    in_a_worker(account, "SELECT names()")
+    tokens = sum(request["tokens"] for request in account.simulator.requests())
+    assert tokens > 0
+    assert account.rows(
+        f"SELECT table_name, sum(tokens) FROM pipedrive.usage_log WHERE server = '{account.name}' GROUP BY 1"
+    ) == [("stages", tokens)]
