@@ -1,17 +1,19 @@
 """Waiting for work in other threads so that PostgreSQL can end the wait at any moment.
 
 PostgreSQL's signals must land on the main thread, and its functions may be called from there alone; a
-socket wait on the main thread would ignore a cancel until it ends. So every request runs in a thread of
-its own with all signals blocked, and the main thread waits in short slices and looks at PostgreSQL's
-flags in between. A thread lives for one request: nothing stays behind when a statement ends.
+socket wait on the main thread would ignore a cancel until it ends. So every request runs in a thread with
+all signals blocked, and the main thread waits in short slices and looks at PostgreSQL's flags in between.
+The threads of a scan end with it: nothing stays behind when a statement ends.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any, Callable, Generic, TypeVar, Union
 
 from pipedrive_fdw.errors import Cancelled, ConnectError
@@ -47,36 +49,24 @@ _ENDED = threading.Condition()
 
 
 class Task(Generic[T]):
-    """One function running in a thread. *tick* is called on the waiting thread now and then, to end what
-    takes too long. Raises ConnectError when the thread cannot be started."""
+    """One function that runs in a thread of Workers. *tick* is called on the waiting thread now and then, to
+    end what takes too long."""
 
-    def __init__(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, work: Callable[[], T], tick: Callable[[], None]) -> None:
         self._work = work
         self.tick = tick
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            self.thread = threading.Thread(target=self._run, name="pipedrive", daemon=True)
-            self.thread.start()
-        except RuntimeError as error:
-            raise ConnectError(
-                "the operating system refuses to start a thread for a request",
-                detail=str(error),
-                hint="Raise the limit of PostgreSQL's service (TasksMax, ulimit -u), or lower parallel and "
-                "parallel_writes.",
-                arrived=False,
-            ) from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _run(self) -> None:
+    def run(self, ended: Callable[[], None]) -> None:
+        """Runs the function; *ended* is called before anybody learns that it is done."""
         try:
             self._result = self._work()
         except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
             self._error = error
         finally:
+            ended()
             self._done.set()
             with _ENDED:
                 _ENDED.notify_all()
@@ -94,6 +84,79 @@ class Task(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]
+
+
+class Workers:
+    """Threads that run tasks, each of which begins at once: as many as tasks were under way together.
+
+    Its methods are for the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._threads.clear()
+        # A member for each thread that has nothing to do; what these are given
+        self._idle: deque[None] = deque()
+        self._given: SimpleQueue[tuple[Task[Any], threading.Lock] | None] = SimpleQueue()
+
+    def begin(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> Task[T]:
+        """A task for *work*. Raises ConnectError when a thread is needed and cannot be started."""
+        task = Task(work, tick)
+        try:
+            self._idle.pop()
+        except IndexError:
+            self._start(task)
+            return task
+        # Python may be left next, and no other thread runs until it is entered again: let this one go first
+        begun = threading.Lock()
+        begun.acquire()
+        self._given.put((task, begun))
+        begun.acquire()
+        return task
+
+    def _start(self, task: Task[Any]) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            thread = threading.Thread(
+                target=_work, args=(task, self._given, self._idle), name="pipedrive", daemon=True
+            )
+            thread.start()
+        except RuntimeError as error:
+            raise ConnectError(
+                "the operating system refuses to start a thread for a request",
+                detail=str(error),
+                hint="Raise the limit of PostgreSQL's service (TasksMax, ulimit -u), or lower parallel and "
+                "parallel_writes.",
+                arrived=False,
+            ) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._threads.append(thread)
+
+    def end(self, seconds: float) -> None:
+        """The threads end when they have nothing to do. Waits for it, so many *seconds* at the most."""
+        end = time.monotonic() + seconds
+        for _ in self._threads:
+            self._given.put(None)
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+        self._clear()
+
+
+def _work(
+    task: Task[Any], given: SimpleQueue[tuple[Task[Any], threading.Lock] | None], idle: deque[None]
+) -> None:
+    """A thread of Workers: *task*, then those that it is *given*, until that is None."""
+    while True:
+        task.run(lambda: idle.append(None))
+        following = given.get()
+        if following is None:
+            return
+        task, begun = following
+        begun.release()
 
 
 def wait_for_any(tasks: Sequence[Task[Any]], interrupts: Interrupts) -> None:

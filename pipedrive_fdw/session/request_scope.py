@@ -11,7 +11,7 @@ from typing import Any, Callable, TypeVar
 from pipedrive_fdw.api.cache import pack, unpack
 from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.transport import Exchange
-from pipedrive_fdw.api.waiting import Pending, Ready, Task
+from pipedrive_fdw.api.waiting import Pending, Ready, Task, Workers
 from pipedrive_fdw.catalog.model import Download, Listing, Operation
 from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError
 from pipedrive_fdw.plan.paths import Call
@@ -92,7 +92,7 @@ class RequestScope:
         # Lists that were read whole, with the number of their records (plan/sizes.py)
         self.sizes: dict[str, int] = {}
         self._cached = Cached(session.cache, cache_ttl, stale)
-        self._tasks: list[Task[Any]] = []
+        self._workers = Workers()
         self._window = 0  # of requests, as far as it is known
 
     def most_at_once(self) -> int:
@@ -110,10 +110,7 @@ class RequestScope:
     def close(self) -> None:
         """Ends whatever is under way, and lets its threads end: outside Python they would stand still."""
         self.exchange.abort()
-        end = time.monotonic() + _ENDING_SECONDS
-        for task in self._tasks:
-            task.thread.join(max(end - time.monotonic(), 0))
-        self._tasks.clear()
+        self._workers.end(_ENDING_SECONDS)
         self._cached.close()
         self.session.spent.include(self.spent)
         PROGRESS.ended(self.spent.requests, self.spent.tokens, self.spent.waited)
@@ -121,10 +118,7 @@ class RequestScope:
             USAGE_LOG.add(self.noted.usage, self.spent.requests, self.spent.tokens)
 
     def _begin(self, work: Callable[[], T], reads: str, waits_for: str = "an answer") -> Task[T]:
-        self._tasks = [task for task in self._tasks if task.thread.is_alive()]
-        task = Task(work, partial(_tick, self.exchange, self.spent, reads, waits_for))
-        self._tasks.append(task)
-        return task
+        return self._workers.begin(work, partial(_tick, self.exchange, self.spent, reads, waits_for))
 
     def send(
         self,

@@ -293,21 +293,17 @@ def test_a_fault_of_one_write_hides_no_other_and_leaves_open_what_it_did(most: i
 @pytest.mark.parametrize("most", ["1", "3"])
 def test_where_no_thread_can_be_started_what_was_written_is_told(most: str) -> None:
     """A thread whose stack is larger than the memory that a process can have."""
-    limited = threading.Event()
-
-    def hold(title: str) -> None:
-        if title == "1":
-            threading.stack_size(2**48)
-            limited.set()
-        limited.wait(LONG)
-
-    api = Api(hold=hold)
+    api = Api(hold=lambda title: threading.stack_size(2**48) and None if title == "first" else None)
+    deals = Deals(api, parallel_writes=most, write_mode="commit")
+    deals.update((1, "first"))
+    deals.update(*((0, title) for _, title in rows(8)), verb="INSERT")  # when the first is done
     try:
         with failing(ConnectError) as told:
-            Deals(api, parallel_writes=most, write_mode="commit").commit(*rows(9))
+            TRANSACTION.pre_commit()
     finally:
         threading.stack_size(0)
     count = len(api.done)
+    assert api.began[0] == "first"
     assert len(api.began) == count < 9
     assert told[-2].startswith(f"{count} row{'s are' if count > 1 else ' is'} written")
     assert told[-1] == f"{9 - 1 - count} more were not sent"
