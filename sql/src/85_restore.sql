@@ -14,27 +14,92 @@ CREATE POLICY keeper ON pipedrive_internal.restored USING (pipedrive_internal.ke
 SELECT pg_extension_config_dump('pipedrive_internal.restored', '');
 
 CREATE FUNCTION pipedrive_internal.restored_references(copied pipedrive_internal.copies)
-RETURNS jsonb
+RETURNS TABLE (name name, part text, target regclass)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT coalesce(jsonb_object_agg(m.name, m.keys), '{}')
-      FROM (SELECT s.name, jsonb_object_agg(r.old_key, CASE WHEN s.type IN ('integer', 'bigint')
-                                            THEN to_jsonb(r.new_key::bigint) ELSE to_jsonb(r.new_key) END) AS keys
-              FROM pipedrive.foreign_tables() t
-              JOIN pipedrive.foreign_keys() f ON f.table_schema = t.table_schema AND f.table_name = t.table_name
-              JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
-              JOIN pipedrive.foreign_tables() target
-                   ON target.table_schema = f.referenced_schema AND target.table_name = f.referenced_table
-              JOIN pipedrive_internal.copies c ON c.source = target.relation
-              JOIN pg_class k ON k.oid = c.copy
-                   AND k.relowner = (SELECT o.relowner FROM pg_class o WHERE o.oid = copied.copy)
-              JOIN pipedrive_internal.restored r ON r.copy = c.copy
-             WHERE t.relation = copied.source
-             GROUP BY s.name) m;
+    WITH own AS (
+        SELECT t.server, t.schema, n.nspname, t.name, t.source
+          FROM pipedrive_internal.foreign_tables t
+          JOIN pg_namespace n ON n.oid = t.schema
+         WHERE t.relation = copied.source
+    ), targets AS (
+        SELECT c.copy, t.name, t.source, key.source_name AS key_column, key.identity AS key_identity
+          FROM own
+          JOIN pipedrive_internal.foreign_tables t ON t.server = own.server AND t.schema = own.schema
+          JOIN pipedrive_internal.copies c ON c.source = t.relation
+          JOIN pg_class k ON k.oid = c.copy
+               AND k.relowner = (SELECT o.relowner FROM pg_class o WHERE o.oid = copied.copy)
+          JOIN pipedrive_internal.copied_columns(c) key ON c.key = ARRAY[key.name]
+         WHERE c.copy = copied.copy OR EXISTS (SELECT FROM pipedrive_internal.restored r WHERE r.copy = c.copy)
+    ), plain AS (
+        SELECT s.name, s.identity, targets.copy AS target
+          FROM own
+          JOIN pipedrive.foreign_keys() f ON f.table_schema = own.nspname AND f.table_name = own.name
+          JOIN targets ON targets.name = f.referenced_table AND targets.key_column = f.referenced_column
+          JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
+    )
+    SELECT p.name, NULL, p.target FROM plain p
+    UNION ALL
+    -- The object that a custom field has beside the id, which names it as well
+    SELECT s.name, a.part, p.target
+      FROM plain p
+      JOIN pipedrive_internal.copied_columns(copied) s ON p.identity = s.identity || 'id' AND s.type = 'jsonb',
+           unnest('{value,id}'::text[]) AS a (part)
+    UNION ALL
+    -- Lists, whose elements have a table of their own
+    SELECT s.name, known.source_column, targets.copy
+      FROM own
+      JOIN pipedrive_internal.declared_copies(ARRAY[own.server]) d ON d.parent = own.source AND d.key = '{}'
+      JOIN pipedrive_internal.known_references known ON known.source_table = d.table_name
+      JOIN targets ON targets.source = known.target_table AND targets.key_identity = known.target_column
+      JOIN pipedrive_internal.copied_columns(copied) s ON s.type = 'jsonb' AND s.identity NOT LIKE '%:%';
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies) IS
-    'By column of a copy that refers to other records: the old keys of those that were made anew, to their new keys.';
+    'The columns of a copy, or the part of their objects, that hold keys of records which were made anew or may be in '
+    'the same restore, and the copy of these records.';
+
+CREATE FUNCTION pipedrive_internal.renewed_value(value jsonb, part text, target regclass)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF jsonb_typeof(value) = 'array' THEN
+        RETURN (SELECT coalesce(jsonb_agg(pipedrive_internal.renewed_value(e.element, part, target) ORDER BY e.place),
+                                '[]')
+                  FROM jsonb_array_elements(value) WITH ORDINALITY AS e (element, place));
+    ELSIF part IS NULL THEN
+        RETURN coalesce((SELECT CASE jsonb_typeof(value) WHEN 'number' THEN to_jsonb(r.new_key::numeric)
+                                ELSE to_jsonb(r.new_key) END
+                           FROM pipedrive_internal.restored r
+                          WHERE r.copy = target AND r.old_key = value #>> '{}'), value);
+    ELSIF jsonb_typeof(value) = 'object' AND value ? part THEN
+        RETURN value || jsonb_build_object(part, pipedrive_internal.renewed_value(value -> part, NULL, target));
+    END IF;
+    RETURN value;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.renewed_value(jsonb, text, regclass) IS
+    'A key, or a list or an object with it, with the new key of a record that was made anew.';
+
+CREATE FUNCTION pipedrive_internal.renewed(record jsonb, "references" jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    reference record;
+BEGIN
+    FOR reference IN SELECT r.* FROM jsonb_to_recordset("references") AS r (name name, part text, target regclass) LOOP
+        record := record || jsonb_build_object(reference.name, pipedrive_internal.renewed_value(
+            record -> reference.name::text, reference.part, reference.target));
+    END LOOP;
+    RETURN record;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.renewed(jsonb, jsonb) IS
+    'A record with the new keys of those that it refers to.';
 
 CREATE FUNCTION pipedrive_internal.restore_row(copied pipedrive_internal.copies, id text, given jsonb, is_gone boolean)
 RETURNS text
@@ -77,7 +142,7 @@ DECLARE
     version record;
     key_column name;
     renewed jsonb;
-    new_keys jsonb;
+    known_references jsonb;
     detail text;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
@@ -94,7 +159,8 @@ BEGIN
         copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids || ARRAY(
                     SELECT r.new_key FROM pipedrive_internal.restored r
                      WHERE r.copy = "table" AND r.old_key = ANY (ids))) END);
-    new_keys := pipedrive_internal.restored_references(copied);
+    SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') INTO known_references
+      FROM pipedrive_internal.restored_references(copied) r;
     -- One that was made anew before is there under its new key.
     FOR version IN EXECUTE format(
         'SELECT h.%1$I::text AS id, to_jsonb(h) - ''{valid_from,valid_to,seen_by}''::text[] AS old, '
@@ -108,9 +174,7 @@ BEGIN
         USING restore.as_of, ids, "table"
     LOOP
         CONTINUE WHEN version.old = version.present;
-        SELECT version.old || coalesce(jsonb_object_agg(m.key, m.value -> (version.old ->> m.key)), '{}') INTO renewed
-          FROM jsonb_each(new_keys) m
-         WHERE m.value ? (version.old ->> m.key);
+        renewed := pipedrive_internal.renewed(version.old, known_references);
         SELECT coalesce(jsonb_object_agg(s.source_name, renewed -> s.name::text)
                         FILTER (WHERE s.can_be_given), '{}'),
                array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
@@ -123,8 +187,9 @@ BEGIN
                  WHERE c.name <> copied.key[1] AND c.identity NOT IN ('update_time', 'row_id', 'custom_fields')
                    AND (NOT copied.columns_added ? c.identity
                         OR restore.as_of >= (copied.columns_added ->> c.identity)::timestamptz)
-                   AND coalesce(version.present -> c.name::text, 'null')
-                       NOT IN (version.old -> c.name::text, renewed -> c.name::text)
+                   AND jsonb_strip_nulls(coalesce(version.present -> c.name::text, 'null'))
+                       NOT IN (jsonb_strip_nulls(version.old -> c.name::text),
+                               jsonb_strip_nulls(renewed -> c.name::text))
                 UNION ALL
                 SELECT NULL, v.value::name, false
                   FROM jsonb_each_text(copied.columns) v

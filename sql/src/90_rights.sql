@@ -121,5 +121,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.end_history(regclass, regclass),
     pipedrive_internal.history_of(regclass),
     pipedrive_internal.restored_references(pipedrive_internal.copies),
+    pipedrive_internal.renewed_value(jsonb, text, regclass),
+    pipedrive_internal.renewed(jsonb, jsonb),
     pipedrive_internal.restore_row(pipedrive_internal.copies, text, jsonb, boolean)
     TO PUBLIC;

@@ -1,0 +1,122 @@
+"""What is brought back refers to what was made anew, wherever it names it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.sync.copied import Copied
+from tests.sync.test_history import restored
+from tools.engine import Server
+
+
+@pytest.fixture
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=12) as made:
+        yield made
+
+
+def brought_back(copied: Copied, table: str, moment: dt.datetime, *ids: int) -> list[int]:
+    """The new ids of these records, or their own where they were only changed."""
+    rows = restored(copied, table, moment, f", ids => '{{{','.join(map(str, ids))}}}', dry_run => false")
+    assert [(row["id"], row["problem"]) for row in rows] == [(str(key), None) for key in ids], table
+    return [int(row["new_id"] or row["id"]) for row in rows]
+
+
+def test_custom_fields_refer_to_the_record_that_was_made_anew(copied: Copied) -> None:
+    copied.mirror(["users", "organizations", "persons"], ", history => true")
+    copied.run("UPDATE pipedrive.persons SET person_org_id = 3, person_people_id = 2 WHERE id IN (4, 5)")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run(
+        "DELETE FROM pipedrive.persons WHERE id IN (2, 4); DELETE FROM pipedrive.organizations WHERE id = 3;"
+        "UPDATE pipedrive.persons SET person_org_id = NULL, person_people_id = NULL WHERE id = 5"
+    )
+    (organization,) = brought_back(copied, "organizations", moment, 3)
+    # One of them is made anew in the same call
+    person, fourth, fifth = brought_back(copied, "persons", moment, 2, 4, 5)
+    for name in (fourth, fifth):
+        assert copied.rows(
+            "SELECT person_org_id, person_org -> 'value', person_people_id, person_people -> 'value' "
+            f"FROM pipedrive.persons WHERE id = {name}"
+        ) == [(organization, organization, person, person)]
+    assert restored(copied, "persons", moment, ", ids => '{2,4,5}'") == []
+
+
+def test_lists_refer_to_the_records_that_were_made_anew(copied: Copied) -> None:
+    copied.mirror(["users", "persons", "activities", "lead_labels", "leads"], ", history => true")
+    people: list[dict[str, Any]] = [
+        {"person_id": 2, "primary": True},
+        {"person_id": 3, "primary": False},
+    ]
+    label = copied.value("SELECT id FROM pipedrive.lead_labels ORDER BY id LIMIT 1")
+    other = copied.value("SELECT id FROM pipedrive.lead_labels ORDER BY id OFFSET 1 LIMIT 1")
+    lead = copied.value("SELECT id FROM pipedrive.leads WHERE NOT is_archived ORDER BY id LIMIT 1")
+    copied.run(f"UPDATE pipedrive.activities SET participants = '{json.dumps(people)}' WHERE id IN (4, 5)")
+    copied.run(f"UPDATE pipedrive.leads SET label_ids = '{{{label},{other}}}' WHERE id = '{lead}'")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run(
+        "DELETE FROM pipedrive.activities WHERE id = 4; DELETE FROM pipedrive.persons WHERE id = 3;"
+        "UPDATE pipedrive.activities SET participants = '[]' WHERE id = 5;"
+        f"UPDATE pipedrive.leads SET label_ids = '{{}}' WHERE id = '{lead}';"
+        f"DELETE FROM pipedrive.lead_labels WHERE id = '{label}'"
+    )
+    (people[1]["person_id"],) = brought_back(copied, "persons", moment, 3)
+    for activity in brought_back(copied, "activities", moment, 4, 5):
+        assert copied.value(f"SELECT participants FROM pipedrive.activities WHERE id = {activity}") == people
+    assert restored(copied, "activities", moment, ", ids => '{4,5}'") == []
+    ((new_label,),) = copied.rows(
+        f"SELECT new_id FROM pipedrive.restore('crm.lead_labels', '{moment}', '{{{label}}}', false)"
+    )
+    assert copied.rows(
+        f"SELECT problem FROM pipedrive.restore('crm.leads', '{moment}', '{{{lead}}}', false)"
+    ) == [(None,)]
+    assert [
+        str(one) for one in copied.value(f"SELECT label_ids FROM pipedrive.leads WHERE id = '{lead}'")
+    ] == [new_label, str(other)]
+
+
+def test_prices_belong_to_the_product_that_was_made_anew(copied: Copied) -> None:
+    copied.mirror(["users", "products"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    prices = "SELECT (prices -> 0 ->> 'price')::numeric FROM pipedrive.products WHERE id = {}"
+    before = copied.value(prices.format(3))
+    copied.run("DELETE FROM pipedrive.products WHERE id = 3")
+    (product,) = brought_back(copied, "products", moment, 3)
+    assert restored(copied, "products", moment, ", ids => '{3}'") == []
+    copied.run(
+        'UPDATE pipedrive.products SET prices = \'[{"currency": "EUR", "price": 1}]\' '
+        f"WHERE id = {product}"
+    )
+    brought = restored(copied, "products", moment, ", ids => '{3}', dry_run => false")
+    assert [(row["action"], row["new_id"], row["problem"]) for row in brought] == [
+        ("update", str(product), None)
+    ]
+    assert copied.value(prices.format(product)) == before
+
+
+def test_a_record_refers_to_another_one_of_the_same_table(copied: Copied) -> None:
+    copied.mirror(["users", "projects", "boards", "phases", "tasks"], ", history => true")
+    copied.sync()
+    parent, child = (
+        copied.value(
+            "INSERT INTO pipedrive.tasks (title, project_id, parent_task_id) "
+            f"SELECT '{title}', min(id), {of} FROM pipedrive.projects RETURNING id"
+        )
+        for title, of in (("parent", "NULL"), ("child", "(SELECT max(id) FROM pipedrive.tasks)"))
+    )
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run(f"DELETE FROM pipedrive.tasks WHERE id = {child}")
+    copied.run(f"DELETE FROM pipedrive.tasks WHERE id = {parent}")
+    new_parent, new_child = brought_back(copied, "tasks", moment, parent, child)
+    assert new_parent != parent
+    assert (
+        copied.value(f"SELECT parent_task_id FROM pipedrive.tasks WHERE id = {new_child}") == new_parent
+    )
