@@ -29,7 +29,7 @@ BEGIN
                 WHERE o.schema = to_regnamespace(quote_ident(mirror.schema)))) d
            ON d.server = t.server AND d.table_name = t.source
      WHERE t.schema = to_regnamespace(quote_ident(mirror.schema));
-    PERFORM pipedrive_internal.check_wanted(schema, target, tables, except_tables);
+    PERFORM pipedrive_internal.check_wanted(schema, target, tables, except_tables, more_columns);
     IF to_regnamespace(quote_ident(target)) IS NULL THEN
         EXECUTE format('CREATE SCHEMA %I', target);
     END IF;
@@ -61,7 +61,8 @@ COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]
     'history, every version of a row is kept. Tables that are copies already stay as they are. A copy whose foreign '
     'table was dropped follows the new foreign table of the same name.';
 
-CREATE FUNCTION pipedrive_internal.check_wanted(schema name, target name, tables name[], except_tables name[])
+CREATE FUNCTION pipedrive_internal.check_wanted(
+    schema name, target name, tables name[], except_tables name[], more_columns name[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -80,6 +81,13 @@ BEGIN
         RAISE EXCEPTION 'pipedrive copy: schema "%" has no table "%" of Pipedrive', schema, trouble.name
               USING HINT = 'SELECT * FROM pipedrive.foreign_tables() lists them.',
                     ERRCODE = 'undefined_table';
+    END IF;
+    SELECT n.name INTO trouble FROM unnest(more_columns) AS n (name)
+     WHERE NOT EXISTS (SELECT FROM pg_temp.pipedrive_wanted w WHERE w.chosen AND n.name = ANY (w.left_out));
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: more_columns names "%", which none of these tables leaves out', trouble.name
+              USING HINT = 'It takes names of columns that are not copied otherwise, such as attrs and filter_id.',
+                    ERRCODE = 'undefined_column';
     END IF;
     SELECT w.name, w.because INTO trouble FROM pg_temp.pipedrive_wanted w WHERE w.chosen AND w.how = 'never';
     IF FOUND THEN
@@ -142,7 +150,7 @@ BEGIN
     END IF;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.check_wanted(name, name, name[], name[]) IS
+COMMENT ON FUNCTION pipedrive_internal.check_wanted(name, name, name[], name[], name[]) IS
     'Refuses what mirror cannot do, before it makes anything.';
 
 CREATE FUNCTION pipedrive_internal.make_copy(
@@ -305,6 +313,28 @@ BEGIN
     IF NOT pipedrive_internal.keeps(new_table) THEN
         RAISE EXCEPTION 'pipedrive copy: % does not belong to %', new_table, quote_ident(current_user)
               USING HINT = 'Call this as the owner of both tables.', ERRCODE = 'insufficient_privilege';
+    ELSIF NOT pipedrive_internal.can_be_copy(new_table) THEN
+        RAISE EXCEPTION 'pipedrive copy: % is no ordinary table', new_table
+              USING HINT = 'A copy can be an ordinary or a partitioned table that is not temporary.',
+                    ERRCODE = 'wrong_object_type';
+    ELSIF new_table <> "table" AND EXISTS (SELECT FROM pipedrive_internal.copies c WHERE c.copy = new_table) THEN
+        RAISE EXCEPTION 'pipedrive copy: % is a copy already', new_table
+              USING HINT = 'Name a table that is not a copy.', ERRCODE = 'duplicate_object';
+    ELSIF EXISTS (SELECT FROM pipedrive_internal.copies c WHERE c.copy = "table" AND c.key <> '{}')
+          AND NOT EXISTS (SELECT FROM pg_index i
+                            JOIN pipedrive_internal.copies c ON c.copy = "table"
+                           WHERE i.indrelid = new_table AND i.indisunique AND i.indimmediate AND i.indisvalid
+                             AND i.indpred IS NULL AND i.indexprs IS NULL
+                             AND (SELECT array_agg(a.attname ORDER BY a.attname)
+                                    FROM pg_attribute a
+                                   WHERE a.attrelid = new_table
+                                     AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+                                 = ARRAY(SELECT k FROM unnest(c.key) k ORDER BY k)) THEN
+        RAISE EXCEPTION 'pipedrive copy: % does not have the key of %', new_table, "table"
+              USING HINT = format('Add it: ALTER TABLE %s ADD PRIMARY KEY (%s);', new_table, (
+                        SELECT string_agg(quote_ident(k), ', ')
+                          FROM pipedrive_internal.copies c, unnest(c.key) k WHERE c.copy = "table")),
+                    ERRCODE = 'invalid_table_definition';
     END IF;
     UPDATE pipedrive_internal.copies c
        SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL

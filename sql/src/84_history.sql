@@ -1,5 +1,22 @@
 -- Versions of rows: what a copy was at any moment since its history began.
 
+CREATE FUNCTION pipedrive_internal.history_columns("copy" regclass, history regclass DEFAULT NULL)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT array_agg(a.attname ORDER BY a.attnum)
+      FROM pg_attribute a
+     WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped
+       AND a.attname <> ALL ('{valid_from,valid_to,seen_by}')
+       AND (history IS NULL
+            OR EXISTS (SELECT FROM pg_attribute h
+                        WHERE h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped));
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.history_columns(regclass, regclass) IS
+    'The columns of a copy that its history has as well; without one, those that it would have. The owner may have added '
+    'columns to the copy with the names of the history''s own.';
+
 CREATE FUNCTION pipedrive_internal.keep_versions()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -21,13 +38,11 @@ BEGIN
     ELSIF history IS NULL THEN
         RETURN NULL;  -- it was dropped
     END IF;
-    SELECT string_agg(quote_ident(a.attname), ', '),
-           format('ROW(%s) IS NOT DISTINCT FROM ROW(%s)', string_agg(format('h.%I', a.attname), ', '),
-                  string_agg(format('o.%I', a.attname), ', '))
+    SELECT string_agg(quote_ident(k), ', '),
+           format('ROW(%s) IS NOT DISTINCT FROM ROW(%s)', string_agg(format('h.%I', k), ', '),
+                  string_agg(format('o.%I', k), ', '))
       INTO columns, same
-      FROM pg_attribute a
-      JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
-     WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped;
+      FROM unnest(pipedrive_internal.history_columns(TG_RELID, history)) k;
     -- Another transaction may have begun later and changed the same rows first, and the clock may have been put back.
     EXECUTE format('SELECT greatest(now(), max(greatest(valid_from, valid_to))) FROM %s', history) INTO moment;
     IF TG_OP = 'TRUNCATE' THEN
@@ -58,10 +73,8 @@ DECLARE
     columns text;
 BEGIN
     -- What the copy holds already
-    SELECT string_agg(quote_ident(a.attname), ', ') INTO columns
-      FROM pg_attribute a
-      JOIN pg_attribute h ON h.attrelid = history AND h.attname = a.attname AND NOT h.attisdropped
-     WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped;
+    SELECT string_agg(quote_ident(k), ', ') INTO columns
+      FROM unnest(pipedrive_internal.history_columns("copy", history)) k;
     EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM %3$s', history, columns, "copy");
     EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
@@ -114,8 +127,19 @@ BEGIN
     END IF;
     SELECT n.nspname || '_history' AS schema, k.relname AS name INTO place
       FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "copy";
-    EXECUTE format('CREATE TABLE %I.%I (LIKE %s, valid_from timestamptz NOT NULL, valid_to timestamptz, '
-                   'seen_by text NOT NULL DEFAULT ''sync'')', place.schema, place.name, "copy");
+    IF to_regclass(format('%I.%I', place.schema, place.name)) IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not the history of %', quote_ident(place.schema),
+                        quote_ident(place.name), "copy"
+              USING DETAIL = 'Nothing was created.',
+                    HINT = format('Give it another name: ALTER TABLE %I.%I RENAME TO ...', place.schema, place.name),
+                    ERRCODE = 'duplicate_table';
+    END IF;
+    -- Without NOT NULL: the copy may lose a column that its history keeps.
+    EXECUTE format('CREATE TABLE %I.%I AS SELECT %s FROM %s WITH NO DATA', place.schema, place.name,
+                   (SELECT string_agg(quote_ident(k), ', ')
+                      FROM unnest(pipedrive_internal.history_columns("copy")) k), "copy");
+    EXECUTE format('ALTER TABLE %I.%I ADD valid_from timestamptz NOT NULL, ADD valid_to timestamptz, '
+                   'ADD seen_by text NOT NULL DEFAULT ''sync''', place.schema, place.name);
     made := format('%I.%I', place.schema, place.name)::regclass;
     EXECUTE format('COMMENT ON TABLE %s IS %L', made, format(
         'Every version of a row of %s, from valid_from until before valid_to (NULL: still).', "copy"));
@@ -163,6 +187,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    PERFORM pipedrive_internal.require('as_of', 'table, moment', num_nulls("table", moment));
     RETURN QUERY EXECUTE format(
         'SELECT to_jsonb(h) - ''{valid_from,valid_to,seen_by}''::text[] FROM %s h '
         'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1)', pipedrive_internal.history_of("table"))
@@ -177,20 +202,22 @@ CREATE FUNCTION pipedrive.schedule(every interval DEFAULT '5 minutes')
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+-- Without it a backslash in the strings below would be something else.
+SET standard_conforming_strings = on
 AS $function$
 DECLARE
-    minutes integer := round(extract(epoch FROM every) / 60);
+    minutes numeric := extract(epoch FROM every)::numeric / 60;
     times text;
     plain text := '^[A-Za-z0-9_.-]+$';
     database text := current_database();
-    command text := 'psql -X -q -d %s -U %s -c ''CALL pipedrive.sync()''';
+    command text := 'psql -X -q -p ' || current_setting('port') || ' -d %s -U %s -c ''CALL pipedrive.sync()''';
     for_cron text[];
     for_systemd text[];
 BEGIN
-    times := CASE WHEN minutes BETWEEN 1 AND 59 AND 60 % minutes = 0
-                  THEN format('%s * * * *', CASE minutes WHEN 1 THEN '*' ELSE '*/' || minutes END)
+    times := CASE WHEN minutes BETWEEN 1 AND 59 AND minutes % 1 = 0 AND 60 % minutes = 0
+                  THEN format('%s * * * *', CASE minutes WHEN 1 THEN '*' ELSE '*/' || round(minutes) END)
                   WHEN minutes % 60 = 0 AND minutes / 60 BETWEEN 1 AND 23 AND 24 % (minutes / 60) = 0
-                  THEN format('0 %s * * *', CASE minutes WHEN 60 THEN '*' ELSE '*/' || minutes / 60 END)
+                  THEN format('0 %s * * *', CASE minutes WHEN 60 THEN '*' ELSE '*/' || round(minutes / 60) END)
                   WHEN minutes = 1440 THEN '0 3 * * *' END;
     IF times IS NULL THEN
         RAISE EXCEPTION 'pipedrive copy: cron has no schedule for an interval of %', every
@@ -217,8 +244,8 @@ BEGIN
     RETURN NEXT format('%s %s', times, format(command, VARIADIC for_cron));
     RETURN NEXT '# Or a timer of systemd, pipedrive-sync.timer:';
     RETURN NEXT '[Timer]';
-    RETURN NEXT format('OnUnitActiveSec=%smin', minutes);
-    RETURN NEXT format('OnBootSec=%smin', minutes);
+    RETURN NEXT format('OnUnitActiveSec=%smin', round(minutes));
+    RETURN NEXT format('OnBootSec=%smin', round(minutes));
     RETURN NEXT '[Install]';
     RETURN NEXT 'WantedBy=timers.target';
     RETURN NEXT '# and pipedrive-sync.service:';

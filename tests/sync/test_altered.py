@@ -165,3 +165,81 @@ def test_a_row_that_two_transactions_change_has_one_version_at_a_time(copied: Co
     ]
     for moment in (between, *moments):
         assert copied.value(f"SELECT count(*) FROM pipedrive.as_of('crm.{table}', '{moment}') o") == number
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_owners_columns_are_no_trouble_to_the_history(copied: Copied, when: str) -> None:
+    """Those that have the names of its own, and those that are NOT NULL and are dropped later."""
+    columns = "ADD valid_from date, ADD seen_by text, ADD region text NOT NULL DEFAULT 'north'"
+    if when == "before":
+        copied.mirror(["stages"])
+        copied.run(f"ALTER TABLE crm.stages {columns}")
+    copied.mirror(["stages"], ", history => true")
+    if when == "after":
+        copied.run(f"ALTER TABLE crm.stages {columns}")
+    copied.sync()
+    for name, alteration in (
+        ("first", "DROP region"),
+        ("second", "DROP seen_by"),
+        ("third", "DROP valid_from"),
+    ):
+        copied.simulator.change([{"method": "PATCH", "path": "stages/1", "body": {"name": name}}])
+        copied.sync()
+        copied.run(f"ALTER TABLE crm.stages {alteration}")
+    assert copied.rows(
+        "SELECT name, valid_to IS NULL, seen_by FROM crm_history.stages WHERE id = 1 "
+        "ORDER BY valid_from OFFSET 1"
+    ) == [("first", False, "sync"), ("second", False, "sync"), ("third", True, "sync")]
+    assert (
+        copied.value(
+            "SELECT o ->> 'name' FROM pipedrive.as_of('crm.stages', clock_timestamp()) o WHERE o ->> 'id' = '1'"
+        )
+        == "third"
+    )
+
+
+@pytest.mark.parametrize("kind", ["TABLE crm_history.stages ()", "VIEW crm_history.stages AS SELECT 1 AS id"])
+def test_what_is_in_the_way_of_a_history_is_named(copied: Copied, kind: str) -> None:
+    copied.run(f"CREATE SCHEMA crm_history; CREATE {kind}")
+    with pytest.raises(psycopg.errors.DuplicateTable) as caught:
+        copied.mirror(["stages"], ", history => true")
+    assert caught.value.diag.message_primary == (
+        "pipedrive copy: crm_history.stages exists already and is not the history of crm.stages"
+    )
+    assert caught.value.diag.message_detail == "Nothing was created."
+    assert caught.value.diag.message_hint
+    assert copied.value("SELECT to_regclass('crm.stages')") is None
+
+
+def test_a_column_that_no_table_leaves_out_is_named(copied: Copied) -> None:
+    with pytest.raises(psycopg.errors.UndefinedColumn, match='more_columns names "atrs"'):
+        copied.mirror(["stages", "deals"], ", more_columns => '{attrs,atrs}'")
+    copied.mirror(["stages", "deals"], ", more_columns => '{attrs,filter_id}'")
+    copied.mirror(["stages", "deals"], ", more_columns => '{attrs}'")
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("CREATE VIEW crm.other AS SELECT * FROM crm.stages", "crm.other is no ordinary table"),
+        ("CREATE MATERIALIZED VIEW crm.other AS SELECT * FROM crm.stages", "crm.other is no ordinary table"),
+        ("CREATE TEMP TABLE other (LIKE crm.stages, PRIMARY KEY (id))", "other is no ordinary table"),
+        ("CREATE TABLE crm.other (LIKE crm.stages)", "crm.other does not have the key of crm.stages"),
+        ("CREATE TABLE crm.other (LIKE crm.stages, UNIQUE (id, name))", "crm.other does not have the key of"),
+        (
+            "CREATE TABLE crm.other (LIKE crm.stages, UNIQUE (id) DEFERRABLE)",
+            "crm.other does not have the key of",
+        ),
+        ("CREATE INDEX ON crm.stages (name)", "crm.pipelines is a copy already"),
+    ],
+)
+def test_what_cannot_take_the_place_of_a_copy_is_refused(copied: Copied, made: str, words: str) -> None:
+    copied.mirror(["stages", "pipelines"])
+    copied.run(made)
+    new = "pipelines" if "pipelines" in words else "other"
+    copied.run("SET search_path = crm, pg_temp, public")
+    with pytest.raises(psycopg.Error, match=f"pipedrive copy: {words}"):
+        copied.run(f"SELECT pipedrive.replace_copy('stages', '{new}')")
+    copied.run("RESET search_path")
+    copied.sync()
+    assert copied.different() == {}

@@ -92,8 +92,10 @@ def test_a_schedule_is_made_of_single_lines(server: Server) -> None:
     """psql shows a row of several lines with a plus sign after each, which nobody wants in a file."""
     with Copied(server, deals=5) as copied:
         lines = [line for (line,) in copied.rows("SELECT * FROM pipedrive.schedule('15 minutes')")]
-        database, role = copied.rows("SELECT current_database()::text, current_user::text")[0]
-    command = f"psql -X -q -d {database} -U {role} -c 'CALL pipedrive.sync()'"
+        database, role, port = copied.rows(
+            "SELECT current_database()::text, current_user::text, inet_server_port()::text"
+        )[0]
+    command = f"psql -X -q -p {port} -d {database} -U {role} -c 'CALL pipedrive.sync()'"
     assert lines == [
         "-- With pg_cron:",
         f"SELECT cron.schedule('pipedrive {database}', '*/15 * * * *', 'CALL pipedrive.sync()');",
@@ -112,6 +114,13 @@ def test_a_schedule_is_made_of_single_lines(server: Server) -> None:
     ]
 
 
+def test_an_interval_that_cron_cannot_keep_is_refused(server: Server) -> None:
+    with Copied(server, deals=5) as copied:
+        for every in ("30 seconds", "90 seconds", "7 minutes", "0", "-1 hour", "2000000 years"):
+            with pytest.raises(psycopg.errors.InvalidParameterValue, match="cron has no schedule for"):
+                copied.rows(f"SELECT pipedrive.schedule('{every}')")
+
+
 @pytest.mark.parametrize("name", ["It's 50% of $HOME", "host=no where", "a\"b\\'c", "ünï"])
 def test_a_schedule_may_be_of_a_database_and_a_role_of_any_name(
     server: Server, name: str, tmp_path: Path
@@ -128,13 +137,16 @@ def test_a_schedule_may_be_of_a_database_and_a_role_of_any_name(
             with psycopg.connect(server.dsn_of("template1"), dbname=name, autocommit=True) as connection:
                 connection.execute("CREATE EXTENSION pipedrive_fdw CASCADE")
                 connection.execute(f"SET ROLE {quoted}")  # type: ignore[arg-type]
+                connection.execute("SET standard_conforming_strings = off")
                 lines = [line for (line,) in connection.execute("SELECT pipedrive.schedule('1 hour')")]
         finally:
             first.execute(f"DROP DATABASE IF EXISTS {quoted}")  # type: ignore[arg-type]
             first.execute(f"DROP ROLE {quoted}")  # type: ignore[arg-type]
     for words in (by_cron(lines, tmp_path), by_systemd(lines)):
-        assert [*words[:3], *words[4:]] == ["-X", "-q", "-d", "-U", name, "-c", "CALL pipedrive.sync()"]
-        assert psycopg.conninfo.conninfo_to_dict(words[3]) == {"dbname": name}
+        port = psycopg.conninfo.conninfo_to_dict(server.dsn)["port"]
+        assert words[:5] == ["-X", "-q", "-p", port, "-d"]
+        assert words[6:] == ["-U", name, "-c", "CALL pipedrive.sync()"]
+        assert psycopg.conninfo.conninfo_to_dict(words[5]) == {"dbname": name}
 
 
 def by_cron(lines: list[str], path: Path) -> list[str]:
