@@ -116,6 +116,12 @@ BEGIN
     IF is_gone THEN
         EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
                        'RETURNING %3$I::text', copied.source, columns, key_column) INTO new_id USING given;
+        IF new_id IS NULL THEN
+            RAISE EXCEPTION 'pipedrive copy: a record cannot be created again under write_mode ''commit'''
+                  USING DETAIL = 'Its new id would be known only after COMMIT. Set write_mode to ''immediate'', and call '
+                                 'restore again.',
+                        ERRCODE = 'feature_not_supported';
+        END IF;
         UPDATE pipedrive_internal.restored r SET new_key = new_id WHERE r.copy = copied.copy AND r.new_key = id;
         INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) VALUES (copied.copy, id, new_id)
         ON CONFLICT (copy, old_key) DO UPDATE SET new_key = EXCLUDED.new_key;
@@ -134,17 +140,23 @@ CREATE FUNCTION pipedrive.restore(
 RETURNS TABLE (id text, action text, new_id text, given jsonb, left_out text[], problem text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- What others have read may be older than what is restored.
+SET pipedrive.cache_ttl = '0'
 AS $function$
 DECLARE
-    history regclass := pipedrive_internal.history_of("table");
+    history regclass;
     copied pipedrive_internal.copies;
     declared record;
     version record;
     key_column name;
     renewed jsonb;
     known_references jsonb;
+    state text;
     detail text;
+    ended text;
 BEGIN
+    PERFORM pipedrive_internal.require('restore', 'table, as_of', num_nulls("table", as_of));
+    history := pipedrive_internal.history_of("table");
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
     SELECT d.* INTO declared
       FROM pipedrive_internal.known_copies k, pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d
@@ -210,14 +222,16 @@ BEGIN
         id := version.id;
         action := CASE WHEN version.present IS NULL THEN 'insert' ELSE 'update' END;
         new_id := version.new_id;
-        problem := NULL;
-        IF NOT dry_run THEN
+        problem := ended;
+        IF NOT dry_run AND ended IS NULL THEN
             BEGIN
                 new_id := coalesce(pipedrive_internal.restore_row(copied, coalesce(new_id, id), given,
                                                                   version.present IS NULL), new_id);
             EXCEPTION WHEN OTHERS THEN
-                GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
                 problem := SQLERRM || coalesce(' ' || nullif(detail, ''), '');
+                -- What would fail for every record is not tried for every record.
+                ended := CASE WHEN state = '28000' OR SQLERRM LIKE 'pipedrive daily limit:%' THEN problem END;
             END;
         END IF;
         RETURN NEXT;

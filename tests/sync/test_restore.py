@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.sync.copied import Copied
@@ -91,8 +92,7 @@ def test_prices_belong_to_the_product_that_was_made_anew(copied: Copied) -> None
     (product,) = brought_back(copied, "products", moment, 3)
     assert restored(copied, "products", moment, ", ids => '{3}'") == []
     copied.run(
-        'UPDATE pipedrive.products SET prices = \'[{"currency": "EUR", "price": 1}]\' '
-        f"WHERE id = {product}"
+        f'UPDATE pipedrive.products SET prices = \'[{{"currency": "EUR", "price": 1}}]\' WHERE id = {product}'
     )
     brought = restored(copied, "products", moment, ", ids => '{3}', dry_run => false")
     assert [(row["action"], row["new_id"], row["problem"]) for row in brought] == [
@@ -117,6 +117,78 @@ def test_a_record_refers_to_another_one_of_the_same_table(copied: Copied) -> Non
     copied.run(f"DELETE FROM pipedrive.tasks WHERE id = {parent}")
     new_parent, new_child = brought_back(copied, "tasks", moment, parent, child)
     assert new_parent != parent
-    assert (
-        copied.value(f"SELECT parent_task_id FROM pipedrive.tasks WHERE id = {new_child}") == new_parent
+    assert copied.value(f"SELECT parent_task_id FROM pipedrive.tasks WHERE id = {new_child}") == new_parent
+
+
+def test_what_others_have_read_is_not_taken_for_what_is_there(copied: Copied) -> None:
+    copied.mirror(["users", "deals"], ", history => true")
+    copied.sync()
+    copied.run("ALTER SERVER pipedrive OPTIONS (ADD cache_ttl '300')")
+    moment = copied.value("SELECT clock_timestamp()")
+    assert restored(copied, "deals", moment) == []
+    changes = [{"method": "PATCH", "path": "deals/5", "body": {"title": "changed"}}]
+    copied.simulator.change([*changes, {"method": "DELETE", "path": "deals/6"}])
+    rows = restored(copied, "deals", moment)
+    assert [(row["id"], row["action"]) for row in rows] == [("5", "update"), ("6", "insert")]
+
+
+def test_a_record_that_would_be_made_at_commit_is_not_made(copied: Copied) -> None:
+    copied.mirror(["users", "deals"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    changes = [{"method": "PATCH", "path": "deals/5", "body": {"title": "changed"}}]
+    copied.simulator.change([*changes, {"method": "DELETE", "path": "deals/6"}])
+    copied.run("ALTER SERVER pipedrive OPTIONS (ADD write_mode 'commit')")
+    first, second = restored(copied, "deals", moment, ", dry_run => false")
+    assert (first["id"], first["problem"]) == ("5", None)
+    assert (second["id"], second["new_id"]) == ("6", None)
+    assert "write_mode 'commit'" in second["problem"]
+    assert [(r["method"], r["path"]) for r in copied.simulator.requests() if r["method"] != "GET"] == [
+        ("PATCH", "/api/v2/deals/5")
+    ]
+    copied.run("ALTER SERVER pipedrive OPTIONS (DROP write_mode)")
+    ((row),) = restored(copied, "deals", moment, ", dry_run => false")
+    assert (row["action"], row["problem"]) == ("insert", None)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": {"x-daily-requests-left": "0"}, "times": 9},
+        {"status": 401, "times": 9},
+    ],
+)
+def test_what_would_fail_for_every_record_is_not_tried_for_every_record(
+    copied: Copied, fault: dict[str, Any]
+) -> None:
+    copied.mirror(["users", "deals"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.simulator.change(
+        [{"method": "PATCH", "path": f"deals/{key}", "body": {"title": "changed"}} for key in (5, 6, 7)]
     )
+    copied.simulator.reset()
+    copied.simulator.faults([{"match": "/deals/6", "method": "PATCH", "action": "status", **fault}])
+    first, second, third = restored(copied, "deals", moment, ", ids => '{5,6,7}', dry_run => false")
+    assert first["problem"] is None
+    assert second["problem"] == third["problem"] is not None
+    assert [r["path"] for r in copied.simulator.requests()].count("/api/v2/deals/7") == 1  # it was compared
+    copied.simulator.reset()
+    copied.connect_anew()
+    rows = restored(copied, "deals", moment, ", ids => '{5,6,7}', dry_run => false")
+    assert [(row["id"], row["problem"]) for row in rows] == [("6", None), ("7", None)]
+
+
+@pytest.mark.parametrize(
+    ("call", "needs"),
+    [
+        ("as_of('crm.deals', NULL)", "as_of needs table, moment"),
+        ("as_of(NULL, now())", "as_of needs table, moment"),
+        ("restore('crm.deals', as_of => NULL)", "restore needs table, as_of"),
+        ("restore(NULL, as_of => now())", "restore needs table, as_of"),
+    ],
+)
+def test_a_table_and_a_moment_are_needed(copied: Copied, call: str, needs: str) -> None:
+    copied.mirror(["users", "deals"], ", history => true")
+    with pytest.raises(psycopg.errors.NullValueNotAllowed, match=needs):
+        copied.rows(f"SELECT * FROM pipedrive.{call}")
