@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.e2e.extension import TOKEN
 from tests.sync.copied import Copied
 from tools.engine import Server
 
@@ -190,12 +191,10 @@ def test_the_owners_columns_are_no_trouble_to_the_history(copied: Copied, when: 
         "SELECT name, valid_to IS NULL, seen_by FROM crm_history.stages WHERE id = 1 "
         "ORDER BY valid_from OFFSET 1"
     ) == [("first", False, "sync"), ("second", False, "sync"), ("third", True, "sync")]
-    assert (
-        copied.value(
-            "SELECT o ->> 'name' FROM pipedrive.as_of('crm.stages', clock_timestamp()) o WHERE o ->> 'id' = '1'"
-        )
-        == "third"
+    shown = copied.rows(
+        "SELECT o ->> 'id', o ->> 'name' FROM pipedrive.as_of('crm.stages', clock_timestamp()) o"
     )
+    assert dict(shown)["1"] == "third"
 
 
 @pytest.mark.parametrize("kind", ["TABLE crm_history.stages ()", "VIEW crm_history.stages AS SELECT 1 AS id"])
@@ -243,3 +242,23 @@ def test_what_cannot_take_the_place_of_a_copy_is_refused(copied: Copied, made: s
     copied.run("RESET search_path")
     copied.sync()
     assert copied.different() == {}
+
+
+def test_tables_of_an_extension_that_was_dropped_become_copies_again(copied: Copied) -> None:
+    copied.mirror(["stages", "deals"], ", history => true")
+    copied.sync()
+    copied.run("DROP EXTENSION pipedrive_fdw CASCADE; CREATE EXTENSION pipedrive_fdw")
+    copied.run(
+        f"SELECT pipedrive.connect(base_url => '{copied.simulator.url}', api_token => $${TOKEN}$$);"
+        "SELECT pipedrive.mirror('pipedrive', target => 'again', tables => '{stages,deals}');"
+        "SELECT pipedrive.replace_copy('again.stages', 'crm.stages');"
+        "SELECT pipedrive.replace_copy('again.deals', 'crm.deals');"
+        "DROP SCHEMA again CASCADE; ALTER SCHEMA crm_history RENAME TO former_history"
+    )
+    copied.mirror(["stages", "deals"], ", history => true")
+    change(copied, 5, "changed")
+    copied.sync()
+    assert copied.tables() == ["deals", "stages"]
+    assert copied.different() == {}
+    assert [count for (count,) in copied.rows("SELECT count(*) FROM crm_history.deals WHERE id = 5")] == [2]
+    assert copied.value("SELECT count(*) FROM former_history.deals WHERE id = 5") == 1
