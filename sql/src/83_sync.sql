@@ -141,7 +141,8 @@ AS $function$
            coalesce((after.used ->> 'session_requests')::bigint - (before ->> 'session_requests')::bigint, 0),
            coalesce((after.used ->> 'session_tokens')::bigint - (before ->> 'session_tokens')::bigint, 0),
            state, error
-      FROM (SELECT pipedrive_internal.sync_usage("copy")) AS after (used);
+      -- Where it could not be asked before, it cannot be asked now.
+      FROM (SELECT CASE WHEN before IS NOT NULL THEN pipedrive_internal.sync_usage("copy") END) AS after (used);
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_log_step(regclass, timestamptz, text, bigint[], jsonb, text, text) IS
     'Notes what a step did: rows that were read, written and deleted, and what it cost since then.';
@@ -495,6 +496,25 @@ COMMENT ON FUNCTION pipedrive_internal.sync_analyze(regclass, timestamptz) IS
     'Gathers the planner''s statistics of a copy when a run has loaded it, or changed more than a tenth of it, unless '
     'another command holds a lock on it that excludes this.';
 
+CREATE FUNCTION pipedrive_internal.sync_is_over("copy" regclass, run timestamptz)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH steps AS (
+        SELECT l.state, l.error, row_number() OVER (ORDER BY l.ended DESC) AS number
+          FROM pipedrive_internal.known_copies mine
+          JOIN pipedrive_internal.known_copies k ON k.server = mine.server AND k.owner = mine.owner
+          JOIN pipedrive_internal.sync_log l ON l.copy = k.copy
+         WHERE mine.copy = sync_is_over.copy AND l.run = sync_is_over.run
+    )
+    SELECT coalesce(bool_or(s.state = '28000' OR s.error LIKE 'pipedrive daily limit:%'), false)
+           OR count(*) FILTER (WHERE s.number <= 2 AND s.state = '08006') = 2
+      FROM steps s;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_is_over(regclass, timestamptz) IS
+    'True if a copy of the same account has failed in this run in a way in which every other one would fail.';
+
 CREATE FUNCTION pipedrive_internal.sync_step(
     "copy" regclass, run timestamptz, reconcile boolean, most bigint, before jsonb)
 RETURNS boolean
@@ -532,6 +552,9 @@ BEGIN
                         ERRCODE = 'undefined_table';
         END IF;
         RETURN false;  -- it was dropped
+    END IF;
+    IF pipedrive_internal.sync_is_over("copy", run) THEN
+        RETURN false;
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
@@ -634,26 +657,18 @@ COMMENT ON FUNCTION pipedrive_internal.sync_step(regclass, timestamptz, boolean,
 
 CREATE FUNCTION pipedrive_internal.sync_failed(
     "copy" regclass, run timestamptz, before jsonb, state text, message text, detail text)
-RETURNS boolean
+RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    last_state text;
-    number integer;
 BEGIN
-    SELECT l.state INTO last_state FROM pipedrive_internal.sync_log l
-     WHERE l.run = sync_failed.run AND pipedrive_internal.is_own(l.copy) ORDER BY l.ended DESC LIMIT 1;
     UPDATE pipedrive_internal.copies c SET error = message || coalesce(' ' || nullif(detail, ''), '')
      WHERE c.copy = sync_failed.copy;
     PERFORM pipedrive_internal.sync_log_step("copy", run, 'failed', '{0,0,0}', before, state, message);
-    -- What would fail for every table is not tried for every table.
-    RETURN CASE WHEN state = '28000' OR message LIKE 'pipedrive daily limit:%'
-                     OR state = '08006' AND last_state = '08006' THEN NULL ELSE false END;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text) IS
-    'Notes that a step failed. False: the run goes on with the next copy; NULL: it ends.';
+    'Notes that a step failed.';
 
 CREATE FUNCTION pipedrive_internal.sync_result("copy" regclass, run timestamptz)
 RETURNS text
@@ -724,7 +739,8 @@ BEGIN
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
                                         detail = PG_EXCEPTION_DETAIL;
-                more := pipedrive_internal.sync_failed(copied, run, before, state, message, detail);
+                PERFORM pipedrive_internal.sync_failed(copied, run, before, state, message, detail);
+                more := false;
             END;
             COMMIT;
             EXIT WHEN more IS NOT TRUE;

@@ -110,6 +110,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_passed_over(regclass),
     pipedrive_internal.sync_witnesses(regclass, name, regclass, name, text[]),
     pipedrive_internal.sync_analyze(regclass, timestamptz),
+    pipedrive_internal.sync_is_over(regclass, timestamptz),
     pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb),
     pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
     pipedrive_internal.sync_ended(timestamptz),

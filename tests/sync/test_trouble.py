@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.e2e.extension import TOKEN
+from tests.simulator import Simulator
 from tests.sync.copied import Copied, tool
 from tools.engine import Server
 
@@ -759,3 +761,45 @@ def test_a_dump_with_a_copy_is_restored_and_goes_on(server: Server, copied: Copi
     copied.sync()
     assert [r["path"] for r in copied.simulator.requests()].count("/api/v2/deals") == 1
     assert copied.different() == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({}, "no API token is known for this user"),
+        ({"status": 429, "headers": {"x-daily-requests-left": "0"}}, "daily limit"),
+        ({"status": 401}, "the API token is not accepted"),
+    ],
+)
+def test_what_fails_for_one_account_does_not_stop_another(
+    copied: Copied, fault: dict[str, Any], words: str
+) -> None:
+    other = Simulator(token=TOKEN, deals=5)
+    other.start()
+    try:
+        copied.run(
+            f"SELECT pipedrive.connect(base_url => '{other.url}', api_token => $${TOKEN}$$, "
+            "server => 'other', schema => 'others')"
+        )
+        copied.mirror(["stages", "users"])
+        copied.run("SELECT pipedrive.mirror('others', target => 'copy', tables => '{pipelines,stages}')")
+        other.reset()
+        if fault:
+            other.faults([{"match": "/api/", "action": "status", "times": 99, **fault}])
+        else:
+            copied.run("DROP USER MAPPING FOR CURRENT_USER SERVER other")
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert words in str(told.message_detail)
+        assert len(other.requests()) == (1 if fault else 0)
+        assert copied.different() == {}
+        errors = dict(copied.rows('SELECT "table"::text, error FROM pipedrive.sync_status'))
+        assert words in errors["copy.pipelines"]
+        assert errors["crm.stages"] is errors["crm.users"] is None
+        other.reset()
+        if not fault:
+            copied.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (api_token $${TOKEN}$$)")
+        copied.connect_anew()
+        copied.sync()
+        assert copied.value("SELECT count(*) FROM pipedrive.sync_status WHERE error IS NOT NULL") == 0
+    finally:
+        other.stop()
