@@ -1513,6 +1513,8 @@ pipedrive_object_access(ObjectAccessType access, Oid class, Oid object, int part
 	if (access != OAT_DROP || class != UserMappingRelationId)
 		return;
 	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return;					/* another session has dropped it; PostgreSQL says so next */
 	server = GetForeignServer(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver);
 	handler = GetForeignDataWrapper(server->fdwid)->fdwhandler;
 	/* Nobody else can create in our schema; the handler of another wrapper must not be called */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -172,3 +173,31 @@ def test_explain_of_every_statement_gives_json(account: LiveAccount) -> None:
         text = json.dumps(plan)
         assert "Multicorn" in text
     assert account.requests() == []
+
+
+# ---- user mappings of others
+
+
+def test_two_sessions_that_drop_one_user_mapping(server: Server) -> None:
+    """In a database without the extension, where the library is loaded as session_preload_libraries does."""
+    dsn = server.dsn_of("postgres")
+    with psycopg.connect(dsn, autocommit=True) as first, psycopg.connect(dsn, autocommit=True) as second:
+        first.execute(
+            "CREATE FOREIGN DATA WRAPPER another; CREATE SERVER another FOREIGN DATA WRAPPER another; "
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER another"
+        )
+        drop = "DROP USER MAPPING FOR CURRENT_USER SERVER another"
+        try:
+            second.execute("LOAD '$libdir/pipedrive_fdw'")
+            first.execute(f"BEGIN; {drop}")
+            with ThreadPoolExecutor() as pool:
+                dropped = pool.submit(second.execute, drop)
+                waiting = "SELECT FROM pg_locks WHERE NOT granted AND pid = %s"
+                while not first.execute(waiting, [second.info.backend_pid]).fetchall():
+                    assert not dropped.done()
+                first.execute("COMMIT")
+                with pytest.raises(psycopg.errors.InternalError_, match="cache lookup failed"):
+                    dropped.result()
+            assert second.execute("SELECT 1").fetchall() == [(1,)]
+        finally:
+            first.execute("DROP FOREIGN DATA WRAPPER another CASCADE")
