@@ -113,6 +113,7 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define JSON_BOOL(value) ((value) ? "true" : "false")
 #define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
 #define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
+#define DEEPEST 50				/* expression that Python is told; its JSON must not nest too deep */
 #define SETTINGS "settings"		/* the question that comes first */
 #define SCANNED_ROW "wholerow"	/* names it in a plan; PostgreSQL gives others the same */
 
@@ -161,6 +162,7 @@ typedef struct PlannedScan
 	char	   *order;			/* JSON list: the order that the query wants */
 	List	   *pathkeys;		/* as much of it as can be given */
 	List	   *parameters;		/* operands whose values are known only when the scan runs */
+	int			depth;			/* of the expression that becomes JSON now */
 	const char *estimate;		/* Python's answer to ask_plan() */
 } PlannedScan;
 
@@ -623,8 +625,10 @@ json_expressions(PlannedScan *scan, List *nodes)
 	List	   *texts = NIL;
 	ListCell   *cell;
 
+	scan->depth++;
 	foreach(cell, nodes)
-		texts = lappend(texts, json_expression(scan, lfirst(cell)));
+		texts = lappend(texts, scan->depth > DEEPEST ? "null" : json_expression(scan, lfirst(cell)));
+	scan->depth--;
 	return joined(texts, '[', ']');
 }
 

@@ -373,6 +373,21 @@ def test_an_explained_key_that_has_no_value_yet_is_no_crash(account: LiveAccount
         )
 
 
+def test_an_expression_of_any_depth_is_a_condition(account: LiveAccount) -> None:
+    """What is nested deeper than Python is told is left to PostgreSQL."""
+    for depth in (10, 100, 1500):
+        plus = " + 1" * depth
+        for values in (f"SELECT id{plus} FROM <users>", f"SELECT {depth + 3}"):
+            sql = f"SELECT id, name FROM <users> WHERE id{plus} IN ({values}) AND id{plus} < {depth + 5}"
+            wanted = account.rows(sql.replace("<users>", "copy_of_users"))
+            assert wanted
+            assert Counter(account.rows(sql.replace("<users>", "users"))) == Counter(wanted)
+    known = "id = 1"
+    for n in range(150):
+        known = f"NOT ({known} AND name <> 'nobody {n}')"
+    assert account.rows(f"SELECT id FROM users WHERE {known}") == [(1,)]
+
+
 @pytest.mark.parametrize(
     "sql",
     [
