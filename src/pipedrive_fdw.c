@@ -1099,9 +1099,11 @@ json_values_ahead(ForeignScanState *node)
 		ahead->ended = TupIsNull(row);
 		if (!ahead->ended)
 		{
-			set_parameters(ahead->loop, row);
-			values = lappend(values, json_values(scan, node->ss.ps.ps_ExprContext));
 			ahead->rows = lappend(ahead->rows, ExecCopySlotMinimalTuple(row));
+			set_parameters(ahead->loop, row);
+			MemoryContextSwitchTo(before);	/* the values are not kept until the query ends */
+			values = lappend(values, json_values(scan, node->ss.ps.ps_ExprContext));
+			MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
 		}
 		set_parameters(ahead->loop, ahead->slot);
 	}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -231,3 +232,22 @@ def test_a_write_reads_nothing_ahead(account: LiveAccount) -> None:
     account.simulator.reset()
     account.run(sql)
     assert most_at_once([r for r in account.requests() if r["method"] == "GET"]) == 1
+
+
+def test_the_keys_of_rows_read_ahead_are_not_kept(account: LiveAccount) -> None:
+    """Each has a value of 10 kB, which waits for its turn with a few others."""
+    account.run(
+        "CREATE TEMP TABLE large AS SELECT n AS id, repeat(md5(n::text), 300) AS note "
+        "FROM generate_series(10, 700) n; ANALYZE large"
+    )
+    sql = "SELECT count(*), count(f.user_id) FROM large l LEFT JOIN deal_followers f "
+    sql += "ON f.deal_id = 12 + l.id % 3 AND coalesce(f.attrs ->> 'note', '') <> l.note WHERE l.id < {n}"
+    peaks = []
+    for n in (100, 700):
+        rows = account.rows(sql.format(n=n))
+        assert rows == account.rows(sql.format(n=n).replace("deal_followers", "copy_of_deal_followers"))
+        assert account.connection is not None
+        status = Path(f"/proc/{account.connection.info.backend_pid}/status").read_text()
+        peaks.append(int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]))
+    assert most_at_once(looked_up(account)) >= 2
+    assert peaks[1] - peaks[0] < 10_000
