@@ -1356,23 +1356,32 @@ pipedrive_explain_modify(ModifyTableState *state, ResultRelInfo *target, List *p
 	explain_lines(strVal(linitial(private)), es);
 }
 
+/* Has the relation triggers that fire before the statement ends and may look at what it has written? */
+static bool
+fires_after(ResultRelInfo *target)
+{
+	TriggerDesc *triggers = target->ri_TrigDesc;
+
+	return triggers && (triggers->trig_insert_after_row || triggers->trig_insert_after_statement
+						|| triggers->trig_update_after_row || triggers->trig_update_after_statement
+						|| triggers->trig_delete_after_row || triggers->trig_delete_after_statement);
+}
+
 /* BeginForeignModify: Multicorn takes no part.  It would take row ids from elsewhere, and keep memory. */
 static void
 pipedrive_begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan, int eflags)
 {
 	RunningWrite *write = palloc0(sizeof(RunningWrite));
 	Relation	relation = target->ri_RelationDesc;
-	TriggerDesc *triggers = target->ri_TrigDesc;
+	ResultRelInfo *root = state->rootResultRelInfo ? state->rootResultRelInfo : state->resultRelInfo;
 	Oid			type = relation->rd_rel->reltype;
 	ModifyTable *plan = (ModifyTable *) state->ps.plan;
 	bool		deferred;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	/* Does nobody wait for the rows as Pipedrive answers them? */
-	deferred = plan->returningLists == NIL
-		&& !(triggers && (triggers->trig_insert_after_row || triggers->trig_update_after_row
-						  || triggers->trig_delete_after_row));
+	/* Does nobody wait for the rows as Pipedrive answers them, or reads the table before the statement ends? */
+	deferred = plan->returningLists == NIL && !fires_after(target) && !fires_after(root);
 	write->number = ++last_number;
 	write->operation = state->operation;
 	write->row = ExecFindJunkAttributeInTlist(MODIFIED_ROWS(plan, subplan)->targetlist, SCANNED_ROW);

@@ -168,6 +168,20 @@ def inherited(account: LiveAccount) -> Iterator[LiveAccount]:
     account.run("DROP TABLE parent CASCADE")
 
 
+def test_a_trigger_of_the_parent_sees_what_was_written_through_it(inherited: LiveAccount) -> None:
+    inherited.run(
+        "CREATE TABLE seen (name text); "
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO seen SELECT name FROM parent WHERE id = 2; RETURN NULL; END $$; "
+        "CREATE TRIGGER seen AFTER UPDATE ON parent FOR EACH STATEMENT EXECUTE FUNCTION see()"
+    )
+    try:
+        inherited.run("UPDATE parent SET name = 'Seen' WHERE id IN (2, 900)")
+        assert inherited.rows("SELECT name FROM seen") == [("Seen",)]
+    finally:
+        inherited.run("DROP TABLE seen; DROP FUNCTION see() CASCADE")
+
+
 def test_rows_of_a_child_are_written_through_the_parent(inherited: LiveAccount) -> None:
     assert inherited.rows("SELECT id, name FROM parent WHERE id IN (2, 900) ORDER BY id DESC")[0] == (
         900,

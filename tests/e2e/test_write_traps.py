@@ -215,6 +215,22 @@ def test_functions_and_triggers_write_the_same_row_again(account: LiveAccount) -
     assert [body["title"] for body in bodies(account)] == ["event 6", "event 7"]
 
 
+def test_a_trigger_after_the_statement_sees_what_it_has_written(account: LiveAccount) -> None:
+    account.run(
+        "CREATE TEMP TABLE seen (verb text, count bigint); "
+        "CREATE FUNCTION pg_temp.see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen "
+        f"SELECT TG_OP, count(*) FROM {account.name}.activities WHERE subject LIKE 'seen%'; RETURN NULL; "
+        "END $$; "
+        "CREATE TRIGGER seen AFTER INSERT OR UPDATE OR DELETE ON activities "
+        "FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.see()"
+    )
+    account.run("INSERT INTO activities (subject) VALUES ('seen 1'), ('seen 2'), ('unseen')")
+    account.run("UPDATE activities SET subject = 'seen 3' WHERE subject = 'unseen'")
+    account.run("DELETE FROM activities WHERE subject IN ('seen 1', 'seen 3')")
+    account.run("DROP TRIGGER seen ON activities; DELETE FROM activities WHERE subject LIKE 'seen%'")
+    assert account.rows("SELECT * FROM seen") == [("INSERT", 2), ("UPDATE", 3), ("DELETE", 1)]
+
+
 def test_a_record_that_two_rows_show_is_written_once_by_each_command(account: LiveAccount) -> None:
     key = account.value("SELECT min(id) FROM organization_relationships")
     account.run(f"UPDATE organization_relationships SET type = 'related' WHERE id = {key}")
