@@ -1584,8 +1584,14 @@ void
 _PG_init(void)
 {
 	void	   *library;
-	PGFunction	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
+	PGFunction	handler;
 
+	/* Multicorn would end it without a word */
+	if (process_shared_preload_libraries_in_progress)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("pipedrive_fdw cannot be loaded when the server starts"),
+						errhint("Remove it from shared_preload_libraries. Each session loads it at the first use.")));
+	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
 	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library,
 																					 "PyRun_SimpleString");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));

@@ -13,6 +13,7 @@ from tests.e2e.test_whole_rows import LATERAL, SORTED, WHOLE
 from tests.e2e.test_writes import sent
 from tests.live import LiveAccount, connection_parameters
 from tools.engine import Server
+from tools.engine.process import EngineError
 
 TABLES = ("stages", "pipelines", "deals", "persons", "activities")
 
@@ -173,6 +174,15 @@ def test_explain_of_every_statement_gives_json(account: LiveAccount) -> None:
         text = json.dumps(plan)
         assert "Multicorn" in text
     assert account.requests() == []
+
+
+# ---- shared_preload_libraries
+
+
+def test_a_server_that_loads_the_library_at_its_start_says_why_it_cannot() -> None:
+    message = "FATAL: .*pipedrive_fdw cannot be loaded when the server starts"
+    with pytest.raises(EngineError, match=message):
+        Server(settings={"shared_preload_libraries": "pipedrive_fdw"}).__enter__()
 
 
 # ---- user mappings of others
