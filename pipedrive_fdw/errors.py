@@ -21,6 +21,7 @@
     ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
     │   └── OutcomeUnknownError  a write whose answer was lost
     ├── StateError            the files that backends share cannot be used
+    │   └── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
 Each class has an SQLSTATE that programs can act on, and a stable word that stands first in the message:
@@ -237,6 +238,12 @@ class OutcomeUnknownError(ConnectError):
 class StateError(PipedriveError):
     word = "state"
     sqlstate = "58030"
+
+
+class PreparedError(StateError):
+    """The transaction does what ROLLBACK PREPARED could not undo."""
+
+    sqlstate = "0A000"
 
 
 class Cancelled(PipedriveError):

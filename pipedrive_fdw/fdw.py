@@ -291,6 +291,11 @@ def _pre_commit(asked: Question) -> str:
     return ""
 
 
+def _pre_prepare(asked: Question) -> str:
+    DROPPED.check_prepared()
+    return _pre_commit(asked)
+
+
 def _commit(asked: Question) -> str:
     transaction_ended()
     TRANSACTION.ended()
@@ -327,6 +332,7 @@ _SERVICES: Mapping[str, Callable[[Question], str]] = {
     "ask": _ask,
     "dropped": _dropped,
     "pre commit": _pre_commit,
+    "pre prepare": _pre_prepare,
     "commit": _commit,
     "rollback": _rollback,
     "release": _release,

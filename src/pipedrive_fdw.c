@@ -1493,7 +1493,7 @@ end_transaction(XactEvent event, void *argument)
 	bool		aborted = event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT;
 
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		tell(ERROR, "pre commit");
+		tell(ERROR, event == XACT_EVENT_PRE_COMMIT ? "pre commit" : "pre prepare");
 	else if (aborted || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT
 			 || event == XACT_EVENT_PREPARE)
 	{

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipedrive_fdw.errors import PipedriveError
+from pipedrive_fdw.errors import PipedriveError, PreparedError
 from pipedrive_fdw.options import MAPPING, SERVER, Options, read_options
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.session.account_sessions import forget
@@ -25,7 +25,8 @@ class _DroppedMapping:
 
 @dataclass
 class DroppedMappings:
-    """Those of the backend's transaction. No method raises: nothing may keep a mapping from being dropped."""
+    """Those of the backend's transaction. What is called when a mapping is dropped, or at the end of the
+    transaction, raises nothing."""
 
     dropped: list[_DroppedMapping] = field(default_factory=list)
 
@@ -36,6 +37,16 @@ class DroppedMappings:
         except PipedriveError:
             return  # no session was ever made of them
         self.dropped.append(_DroppedMapping(options, depth()))
+
+    def check_prepared(self) -> None:
+        """Raises PreparedError where a mapping is dropped in a transaction that is prepared."""
+        if self.dropped:
+            raise PreparedError(
+                "a transaction that drops a user mapping cannot be prepared",
+                detail="What the server's files keep of the account is removed at COMMIT, and the wrapper is "
+                "not told of COMMIT PREPARED.",
+                hint="Drop the user mapping in another transaction.",
+            )
 
     def committed(self) -> None:
         """Removes the files."""

@@ -342,6 +342,19 @@ def test_commit_mode_is_refused_where_prepared_transactions_are_possible(server:
             with pytest.raises(psycopg.Error, match="max_prepared_transactions"):
                 account.run("INSERT INTO deals (title) VALUES ('x')")
             assert sent(account) == []
+            drop = f"DROP USER MAPPING FOR CURRENT_USER SERVER {account.name}"
+            account.run(f"BEGIN; SAVEPOINT s; {drop}; RELEASE s")
+            try:
+                with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be prepared"):
+                    account.run("PREPARE TRANSACTION 'dropped'")
+                account.run(f"BEGIN; SAVEPOINT s; {drop}; ROLLBACK TO s")
+                assert account.value("SELECT count(*) FROM deals") > 0
+                account.run("PREPARE TRANSACTION 'kept'")
+            finally:  # a prepared transaction would keep its locks
+                names = [name for (name,) in account.rows("SELECT gid FROM pg_prepared_xacts")]
+                for name in names:
+                    account.run(f"ROLLBACK PREPARED '{name}'")
+            assert names == ["kept"]
 
 
 def test_update_from_a_local_table_and_returning(account: LiveAccount) -> None:
