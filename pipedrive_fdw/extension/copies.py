@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from pipedrive_fdw.catalog import tables_of
 from pipedrive_fdw.catalog.common import ATTRS
@@ -13,13 +16,22 @@ from pipedrive_fdw.options import Options
 from pipedrive_fdw.read.field_lookups import definition_lists
 
 
-def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, Any]]:
-    """How the copy of *wanted*, or of each table (None), is kept, its key, and the price of reading it.
+def declarations(options: Options, wanted: str | None) -> str:
+    """How the copy of *wanted*, or of each table (None), is kept, its key, and the price of reading it: JSON.
 
     The tables are those of the account's API version. ``pipedrive_internal.declared_copies`` has columns of
     these names.
     """
-    tables = tables_of(options.api_version)
+    return _declarations(options.api_version, options.page_size, wanted)
+
+
+@lru_cache(maxsize=256)  # a run asks for each of its tables several times
+def _declarations(api_version: str, page_size: int, wanted: str | None) -> str:
+    return orjson.dumps(list(_declared(api_version, page_size, wanted))).decode()
+
+
+def _declared(api_version: str, page_size: int, wanted: str | None) -> Iterator[Mapping[str, Any]]:
+    tables = tables_of(api_version)
     parents = {table.name: copying_of(table).parent for table in tables.values()}
     for table in tables.values():
         if wanted not in (None, table.name):
@@ -40,20 +52,20 @@ def declarations(options: Options, wanted: str | None) -> Iterator[Mapping[str, 
             "compared": how.compared or None,
             "named": how.named,
             "because": how.because or None,
-            "definitions": _definitions(table, options),
+            "definitions": _definitions(table, api_version),
             # Elements of an array may be equal: they are replaced together, record by record.
             "key": [] if table.nested else list(table.key),
             "not_null": [c.name for c in table.columns if c.not_null],
             "left_out": [c.name for c in (*table.columns, ATTRS) if _is_left_out(table, c)],
             "inserted": _given(table, "insert"),
             "updated": _given(table, "update"),
-            "lists": [_list(listing, how, options.page_size) for listing in table.listings],
+            "lists": [_list(listing, how, page_size) for listing in table.listings],
         }
 
 
-def _definitions(table: Table, options: Options) -> int:
+def _definitions(table: Table, api_version: str) -> int:
     """The price of reading the definitions of its custom fields, 0 where it has none."""
-    lists = definition_lists(table.custom_fields, options.api_version) if table.custom_fields else ()
+    lists = definition_lists(table.custom_fields, api_version) if table.custom_fields else ()
     return lists[0].tokens if lists else 0
 
 

@@ -62,7 +62,7 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
     if "catalogue" in request:
         return orjson.dumps(list(_comments(options))).decode()
     if "copies" in request:
-        return orjson.dumps(list(declarations(options, request["copies"]))).decode()
+        return declarations(options, request["copies"])
     if "fields" in request:
         return orjson.dumps(defined_fields(options, str(request["fields"]))).decode()
     if "passed_over" in request:
