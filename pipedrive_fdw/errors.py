@@ -10,7 +10,8 @@
     │   └── BudgetError       a guard (max_tokens_per_query, reserve_tokens) stops the statement
     ├── DataError             a value cannot be converted between Pipedrive and PostgreSQL
     ├── WriteError            a write that is refused before any request
-    │   └── IdentityError     the statement does not select the rows by their key
+    │   ├── IdentityError     the statement does not select the rows by their key
+    │   └── ReadOnlyError     a function would write in a read-only transaction
     ├── ApiError              the API answered with an error; ``status`` is set
     │   ├── AuthError         401: the credential is not accepted
     │   ├── AccessError       402, 403, 410, 415: plan, add-on, scope or right is missing, or the API is gone
@@ -169,6 +170,12 @@ class IdentityError(WriteError):
     """The statement finds the rows that it changes by what is the same for all rows."""
 
     sqlstate = "0A000"
+
+
+class ReadOnlyError(WriteError):
+    """A function would write, and PostgreSQL allows no write in this transaction."""
+
+    sqlstate = "25006"
 
 
 class ApiError(PipedriveError):

@@ -278,7 +278,7 @@ def _ask(asked: Question) -> str:
     from pipedrive_fdw.extension.requests import answered
 
     check_setting(asked["unknown_setting"])
-    return answered(asked["server"], asked["mapping"], asked["request"])
+    return answered(asked["server"], asked["mapping"], asked["request"], read_only=asked["read_only"])
 
 
 def _dropped(asked: Question) -> str:

@@ -1572,9 +1572,10 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
-	found = ask_module(ERROR, "ask", psprintf("%s,%s,\"request\":%s", json_caller(InvalidOid, id, NULL),
-									   json_account(GetUserId(), server),
-									   quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));
+	found = ask_module(ERROR, "ask", psprintf("%s,%s,\"read_only\":%s,\"request\":%s",
+											  json_caller(InvalidOid, id, NULL),
+											  json_account(GetUserId(), server), JSON_BOOL(XactReadOnly),
+											  quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));
 	if (!*found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(found)));

@@ -16,7 +16,14 @@ from pipedrive_fdw.catalog.describe import column_comment, table_comment
 from pipedrive_fdw.catalog.functions import ARGUMENTS
 from pipedrive_fdw.catalog.model import Listing, Operation, Table
 from pipedrive_fdw.catalog.operations import METHODS, price
-from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError, sentences
+from pipedrive_fdw.errors import (
+    AccessError,
+    NotFoundError,
+    PipedriveError,
+    ReadOnlyError,
+    WriteError,
+    sentences,
+)
 from pipedrive_fdw.extension.bodies import Body, encode_body
 from pipedrive_fdw.extension.copies import declarations
 from pipedrive_fdw.extension.import_schema import defined_fields
@@ -42,15 +49,18 @@ _HITS_OF_ALL = 100
 Values = Mapping[str, Any]
 
 
-def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -> str:
+def answered(
+    server: Mapping[str, str], mapping: Mapping[str, str], text: str, *, read_only: bool = False
+) -> str:
     """The JSON that answers a function of the extension, '' for NULL.
 
-    *server* and *mapping* are the options of both. *text* is a JSON object: with ``catalogue`` it asks for
-    the texts of COMMENTs, with ``copies`` for how copies of the named table, or of all (null), are kept, with
-    ``fields`` for the keys of the custom fields that the records of the named table may have, with
-    ``passed_over`` for the parents of the named table whose rows the statement did not get since it asked
-    last, with ``usage`` for what the session has spent, with ``forget`` it removes what is kept of the
-    account, otherwise it is a request as for ``send``. Raises WriteError for a text of another form.
+    *server* and *mapping* are the options of both, *read_only* tells whether the transaction is. *text*
+    is a JSON object: with ``catalogue`` it asks for the texts of COMMENTs, with ``copies`` for how copies
+    of the named table, or of all (null), are kept, with ``fields`` for the keys of the custom fields that
+    the records of the named table may have, with ``passed_over`` for the parents of the named table whose
+    rows the statement did not get since it asked last, with ``usage`` for what the session has spent,
+    with ``forget`` it removes what is kept of the account, otherwise it is a request as for ``send``.
+    Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))
     try:
@@ -72,17 +82,17 @@ def answered(server: Mapping[str, str], mapping: Mapping[str, str], text: str) -
         return orjson.dumps(session_for(options).usage()).decode()
     if "forget" in request:
         return str(forget(options))
-    data = send(options, request)
+    data = send(options, request, read_only=read_only)
     return "" if data is None else to_json(data)
 
 
-def send(options: Options, request: Values) -> Any:
+def send(options: Options, request: Values, *, read_only: bool = False) -> Any:
     """Sends *request* at once, whatever the write mode; the ``data`` of the API's answer.
 
     It has the members method and path, and may have query, body, encoding (how the body is sent) and want:
     with GET "pages" for the items of all pages of a search, "file" for the bytes of the answer in base64.
-    Raises WriteError for a request that cannot be sent, and the API's error with the rows that the statement
-    has written before.
+    Raises WriteError for a request that cannot be sent, ReadOnlyError for a write where the transaction is
+    *read_only*, and the API's error with the rows that the statement has written before.
     """
     method = str(request.get("method")).upper()
     if method not in METHODS:
@@ -94,6 +104,11 @@ def send(options: Options, request: Values) -> Any:
             f"{method} {path} is forbidden here",
             detail="The option updatable of the server is 'false'.",
             hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+        )
+    if method != "GET" and read_only:
+        raise ReadOnlyError(
+            f"{method} {path} is not possible in a read-only transaction",
+            hint="Use a transaction that is READ WRITE, on the primary server.",
         )
     query, body = _exact(request, "query"), _exact(request, "body")
     bodies, many = _bodies(method, version, path, body)

@@ -215,6 +215,23 @@ def test_a_request_sends_lists_and_gives_any_answer(account: LiveAccount) -> Non
     assert "operators" in call(account, "request('GET', '/v1/filters/helpers')")  # no envelope
 
 
+@pytest.mark.parametrize("function", ["request", "request_bytes"])
+def test_a_function_does_not_write_in_a_read_only_transaction(account: LiveAccount, function: str) -> None:
+    account.run("BEGIN READ ONLY")
+    try:
+        assert call(account, "request('GET', '/v2/stages/1')")["id"] == 1
+        account.simulator.reset()
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:
+            call(account, f"""{function}('PATCH', '/v2/stages/1', body => '{{"name": "New"}}')""")
+    finally:
+        account.run("ROLLBACK")
+    assert caught.value.diag.message_primary == (
+        "pipedrive write: PATCH /stages/1 is not possible in a read-only transaction"
+    )
+    assert caught.value.diag.message_hint == "Use a transaction that is READ WRITE, on the primary server."
+    assert account.requests() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
