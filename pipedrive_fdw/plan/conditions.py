@@ -89,7 +89,7 @@ def _common(sides: Sequence[Sequence[Condition]]) -> list[Condition]:
     for number, side in enumerate(sides):
         equal = {(c.column, c.type): c for c in side if c.operator in ("=", "= ANY") and not c.through}
         values = {
-            of: [*values.get(of, ()), *(c.value if c.operator == "= ANY" else [c.value])]
+            of: [*values.get(of, ()), *((c.value or ()) if c.operator == "= ANY" else [c.value])]
             for of, c in equal.items()
             if number == 0 or of in values
         }
@@ -133,7 +133,9 @@ def _column(tree: Tree) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
             name, kind = tree["operator"], "interval"
         given = [a["value"] for a in tree.get("arguments", ()) if _is_known(a, kind)]
         others = [a for a in tree.get("arguments", ()) if not _is_known(a, kind)]
-        if not name or len(others) != 1 or (name == "-" and others[0] is not tree["arguments"][0]):
+        if not name or len(others) != 1 or (name in _SHIFTS and not given):
+            return None
+        if name == "-" and others[0] is not tree["arguments"][0]:
             return None
         through.insert(0, (name, *given))
         tree = others[0]
