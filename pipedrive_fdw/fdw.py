@@ -232,6 +232,7 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 
 def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
     reads, loop = Reads(asked["reads"]), None
+    TRANSACTION.send_before(asked["command"])
     request, *coming = (
         replace(read_request(asked["plan"], values), reads=reads)
         for values in (asked["values"], *(asked["ahead"] or ()))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
@@ -23,6 +24,7 @@ class Command:
     deferred  the statement does not use the rows that the API answers, so that all requests are worked out
               before the first is sent
     pending   what has still to be sent
+    level     the depth of savepoints at which it runs
     named     columns that the statement reads in the rows that it writes
     written   identities of the rows that were written
     shared    records that several rows show and that were written
@@ -34,6 +36,7 @@ class Command:
         self.columns = frozenset(columns)
         self.deferred = deferred
         self.pending = PendingWrites()
+        self.level = depth()
         self.named: frozenset[str] = frozenset()
         self.written: set[str] = set()
         self.shared: set[str] = set()

@@ -14,6 +14,7 @@ from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.values.numbertext import whole_number
+from pipedrive_fdw.write.commands import Command
 from pipedrive_fdw.write.pending import PendingWrites
 
 _SHOWN = 200
@@ -32,10 +33,12 @@ class WrittenRow:
 
 @dataclass
 class Transaction:
-    """The rows that are *written*, which no ROLLBACK undoes, and the writes *waiting* for COMMIT."""
+    """The rows that are *written*, which no ROLLBACK undoes, the writes *waiting* for COMMIT, and the
+    commands that are *running*, each called by one before it or beside it."""
 
     written: list[WrittenRow] = field(default_factory=list)
     waiting: PendingWrites = field(default_factory=PendingWrites)
+    running: list[Command] = field(default_factory=list)
     _statement: StatementScope[object] = field(default_factory=lambda: StatementScope(object))
 
     def wrote(self, table: str, verb: str, key: str) -> None:
@@ -68,6 +71,22 @@ class Transaction:
         """Sends the writes of a statement. Raises as PendingWrites.send() does."""
         pending.send(self.wrote)
 
+    def begin(self, command: Command) -> None:
+        self.running.append(command)
+
+    def end(self, command: Command) -> None:
+        """Sends what *command* has still to send. EXPLAIN ANALYZE ends it twice. Raises as send() does."""
+        self.send(command.pending)
+        self.running = [other for other in self.running if other is not command]
+
+    def send_before(self, number: int) -> None:
+        """Sends what the commands before the one of this *number* have still to send: a trigger or a volatile
+        function that they call sees the rows that they have written so far. Raises as send() does."""
+        with self.reported():
+            for command in self.running:
+                if command.number < number:
+                    self.send(command.pending)
+
     def pre_commit(self) -> None:
         """Sends the waiting writes. Raises the first error, which names the rows written before it."""
         try:
@@ -82,6 +101,7 @@ class Transaction:
         """Forgets everything after COMMIT."""
         self.written.clear()
         self.waiting.writes.clear()
+        self.running.clear()
 
     def rolled_back(self) -> str:
         """Forgets everything after ROLLBACK; the sentence that names the rows that stay written, or ''."""
@@ -101,6 +121,7 @@ class Transaction:
         report = _report(w for w in self.written if w.level >= level)
         self.written = [w for w in self.written if w.level < level]
         self.waiting.writes = [w for w in self.waiting.writes if w.level < level]
+        self.running = [command for command in self.running if command.level < level]
         return report
 
 

@@ -42,14 +42,16 @@ class Writer:
 
     def begin(self, number: int, command: int, columns: Collection[str], deferred: bool) -> None:
         """The write *number* of the *command* begins; *columns* and *deferred* as in Command."""
-        self._commands.begin(number, Command(command, columns, deferred))
+        begun = Command(command, columns, deferred)
+        self._commands.begin(number, begun)
+        TRANSACTION.begin(begun)
 
     def flush(self, number: int) -> None:
         """Sends what the write *number* has still to send. Raises as PendingWrites.send() does."""
         command = self._commands.find(number)
         if command is not None:
             with TRANSACTION.reported():
-                TRANSACTION.send(command.pending)
+                TRANSACTION.end(command)
 
     def write(self, verb: str, number: int, old: str, new: str) -> str:
         """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of

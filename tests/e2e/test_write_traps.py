@@ -231,6 +231,50 @@ def test_a_trigger_after_the_statement_sees_what_it_has_written(account: LiveAcc
     assert account.rows("SELECT * FROM seen") == [("INSERT", 2), ("UPDATE", 3), ("DELETE", 1)]
 
 
+def test_a_trigger_before_a_row_sees_the_rows_before_it(account: LiveAccount) -> None:
+    account.run(
+        "CREATE FUNCTION pg_temp.number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.subject = 'row ' "
+        f"|| (SELECT count(*) FROM {account.name}.activities WHERE subject LIKE 'row%'); RETURN NEW; END $$; "
+        "CREATE TRIGGER numbered BEFORE INSERT OR UPDATE ON activities "
+        "FOR EACH ROW EXECUTE FUNCTION pg_temp.number()"
+    )
+    account.run("INSERT INTO activities (subject) VALUES ('a'), ('b'), ('c')")
+    keys = account.rows("SELECT id FROM activities WHERE subject LIKE 'row%' ORDER BY id")
+    account.run("DROP TRIGGER numbered ON activities")
+    shown = account.rows(
+        "DELETE FROM activities WHERE subject LIKE 'row%' RETURNING id, subject",
+    )
+    assert sorted(shown) == [(key, f"row {n}") for n, (key,) in enumerate(keys)]
+    assert len(shown) == 3
+
+
+@pytest.mark.parametrize("kind, seen", [("VOLATILE", [0, 1, 2]), ("STABLE", [0, 0, 0])])
+def test_a_function_sees_what_its_statement_has_written_if_it_is_volatile(
+    account: LiveAccount, kind: str, seen: list[int]
+) -> None:
+    account.run(
+        f"CREATE FUNCTION pg_temp.said(word text) RETURNS bigint LANGUAGE sql {kind} AS "
+        f"$$ SELECT count(*) FROM {account.name}.activities WHERE subject LIKE word || '%' $$"
+    )
+    account.run(
+        "INSERT INTO activities (subject) SELECT 'new ' || pg_temp.said('new') FROM generate_series(1, 3)"
+    )
+    account.run("UPDATE activities SET subject = 'old ' || pg_temp.said('old') WHERE subject LIKE 'new%'")
+    rows = account.rows("DELETE FROM activities WHERE subject LIKE 'old%' RETURNING subject")
+    assert sorted(subject for (subject,) in rows) == [f"old {n}" for n in seen]
+    created = [body["subject"] for method, _, body in sent(account) if method == "POST"]
+    assert created == [f"new {n}" for n in seen]
+
+
+def test_a_query_sends_nothing_of_a_statement_that_failed(account: LiveAccount) -> None:
+    account.run(
+        "DO $$ BEGIN INSERT INTO activities (subject) SELECT 'lost' || 1 / (3 - n) FROM "
+        "generate_series(1, 3) n; EXCEPTION WHEN division_by_zero THEN "
+        "PERFORM id FROM activities WHERE id = 1; END $$"
+    )
+    assert account.requests() and sent(account) == []
+
+
 def test_a_record_that_two_rows_show_is_written_once_by_each_command(account: LiveAccount) -> None:
     key = account.value("SELECT min(id) FROM organization_relationships")
     account.run(f"UPDATE organization_relationships SET type = 'related' WHERE id = {key}")
