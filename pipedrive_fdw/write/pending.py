@@ -134,8 +134,8 @@ class PendingWrites:
                 rows[change.row_id] = None if change.values is None else {**before, **change.values}
         return rows
 
-    def send(self, wrote: Callable[[str, str, str], None]) -> None:
-        """Sends all writes and removes them; calls *wrote* with table, verb and key of each row.
+    def send(self, wrote: Callable[[str, str, str, int], None]) -> None:
+        """Sends all writes and removes them; calls *wrote* with table, verb, key and level of each row.
 
         Raises BudgetError before the first request when a guard does not allow the price of all, and
         otherwise the first error of a request, whose ``unsent`` says how many writes were not sent.
@@ -149,7 +149,7 @@ class PendingWrites:
             left -= len(group)
             keys, unsent, error = _sent(group)
             for key in keys:
-                wrote(group[0].table, group[0].verb, key)
+                wrote(group[0].table, group[0].verb, key, group[0].level)
             if error is not None:
                 error.unsent = f"{left + unsent} more were not sent" if left + unsent else ""
                 raise error

@@ -41,11 +41,15 @@ class Transaction:
     running: list[Command] = field(default_factory=list)
     _statement: StatementScope[object] = field(default_factory=lambda: StatementScope(object))
 
-    def wrote(self, table: str, verb: str, key: str) -> None:
-        """Notes a row that a request has written."""
+    def wrote(self, table: str, verb: str, key: str, level: int | None = None) -> None:
+        """Notes a row that a request has written, at the depth *level* of savepoints, else at that of now."""
         self.written.append(
             WrittenRow(
-                table=table, verb=verb, key=shown(key), level=depth(), statement=self._statement.current()
+                table=table,
+                verb=verb,
+                key=shown(key),
+                level=depth() if level is None else level,
+                statement=self._statement.current(),
             )
         )
 

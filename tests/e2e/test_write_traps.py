@@ -266,6 +266,26 @@ def test_a_function_sees_what_its_statement_has_written_if_it_is_volatile(
     assert created == [f"new {n}" for n in seen]
 
 
+def test_a_block_that_is_rolled_back_has_not_written_what_its_caller_wrote(account: LiveAccount) -> None:
+    account.run(
+        "CREATE FUNCTION pg_temp.look() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM count(*) FROM "
+        f"{account.name}.activities; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN "
+        "RETURN ''; END $$"
+    )
+    warnings: list[str] = []
+    assert account.connection is not None
+    account.connection.add_notice_handler(lambda notice: warnings.append(notice.message_primary or ""))
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        account.run(
+            "INSERT INTO activities (subject) SELECT 'kept' || pg_temp.look() || 1 / (3 - n) "
+            "FROM generate_series(1, 3) n"
+        )
+    assert len(sent(account)) == 2
+    (warning,) = warnings
+    assert "2 rows are written in Pipedrive for good: activities INSERT" in warning
+    account.run("DELETE FROM activities WHERE subject LIKE 'kept%'")
+
+
 def test_a_query_sends_nothing_of_a_statement_that_failed(account: LiveAccount) -> None:
     account.run(
         "DO $$ BEGIN INSERT INTO activities (subject) SELECT 'lost' || 1 / (3 - n) FROM "
