@@ -279,6 +279,7 @@ def _ask(asked: Question) -> str:
     from pipedrive_fdw.extension.requests import answered
 
     check_setting(asked["unknown_setting"])
+    TRANSACTION.send_before(asked["command"])
     return answered(asked["server"], asked["mapping"], asked["request"], read_only=asked["read_only"])
 
 

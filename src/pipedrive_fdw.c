@@ -62,6 +62,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -391,18 +392,6 @@ unknown_setting(void)
 	return NULL;
 }
 
-/* Python is about to be called.  Until it has answered() the user mapping is that of "user", if given. */
-static void
-enter(Oid user)
-{
-	pipedrive_fdw_question = NULL;
-	reply = (Reply) {"", "", "", "", false};
-	asked_in_transaction = true;
-	GetUserIdAndSecContext(&asking_user, &asking_context);
-	if (OidIsValid(user) && user != asking_user)
-		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
-}
-
 /*
  * Load the Python package, before the first question.  Not in _PG_init(): every parallel worker loads the libraries
  * of its leader, also for a query of other tables, and has no use for Python.
@@ -439,6 +428,18 @@ define_settings(void)
 								   NULL, MemoryContextAllocZero(TopMemoryContext, sizeof(char *)), NULL,
 								   PGC_USERSET, 0, NULL, NULL, NULL);
 	defined = settings_are_open = true;
+}
+
+/* Python is about to be called.  Until it has answered() the user mapping is that of "user", if given. */
+static void
+enter(Oid user)
+{
+	pipedrive_fdw_question = NULL;
+	reply = (Reply) {"", "", "", "", false};
+	asked_in_transaction = true;
+	GetUserIdAndSecContext(&asking_user, &asking_context);
+	if (OidIsValid(user) && user != asking_user)
+		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
 /* The same, with a question, about a foreign table or about none. */
@@ -1572,7 +1573,8 @@ pipedrive_fdw_ask(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("pipedrive option: %s is no server of Pipedrive", server->servername),
 						errhint("SELECT name FROM pipedrive_internal.servers shows those that there are.")));
-	found = ask_module(ERROR, "ask", psprintf("%s,%s,\"read_only\":%s,\"request\":%s",
+	found = ask_module(ERROR, "ask", psprintf("\"command\":%u,%s,%s,\"read_only\":%s,\"request\":%s",
+											  ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : 0,
 											  json_caller(InvalidOid, id, NULL),
 											  json_account(GetUserId(), server), JSON_BOOL(XactReadOnly),
 											  quoted(JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0))));

@@ -34,7 +34,7 @@ class WrittenRow:
 @dataclass
 class Transaction:
     """The rows that are *written*, which no ROLLBACK undoes, the writes *waiting* for COMMIT, and the
-    commands that are *running*, each called by one before it or beside it."""
+    commands that are *running*, of which one may have called the next."""
 
     written: list[WrittenRow] = field(default_factory=list)
     waiting: PendingWrites = field(default_factory=PendingWrites)
@@ -76,6 +76,8 @@ class Transaction:
         pending.send(self.wrote)
 
     def begin(self, command: Command) -> None:
+        """From now on *command* may have something to send. Raises as send() does."""
+        self.send_before(command.number)
         self.running.append(command)
 
     def end(self, command: Command) -> None:
@@ -85,7 +87,8 @@ class Transaction:
 
     def send_before(self, number: int) -> None:
         """Sends what the commands before the one of this *number* have still to send: a trigger or a volatile
-        function that they call sees the rows that they have written so far. Raises as send() does."""
+        function that they call sees the rows that they have written so far, and writes after them. Raises as
+        send() does."""
         with self.reported():
             for command in self.running:
                 if command.number < number:

@@ -286,6 +286,26 @@ def test_a_block_that_is_rolled_back_has_not_written_what_its_caller_wrote(accou
     account.run("DELETE FROM activities WHERE subject LIKE 'kept%'")
 
 
+@pytest.mark.parametrize(
+    "writes",
+    [
+        "INSERT INTO {0}.notes (content, org_id) VALUES ('n', 1)",
+        "PERFORM pipedrive.request('POST', '/v1/notes', body => '{{\"content\": \"n\", \"org_id\": 1}}', "
+        "server => '{0}')",
+    ],
+    ids=["a table", "a request"],
+)
+def test_what_a_function_writes_comes_after_the_rows_before_it(account: LiveAccount, writes: str) -> None:
+    account.run(
+        "CREATE FUNCTION pg_temp.noted(word text) RETURNS text LANGUAGE plpgsql AS "
+        f"$$BEGIN {writes.format(account.name)}; RETURN word; END$$"
+    )
+    account.run("INSERT INTO activities (subject) SELECT pg_temp.noted('a') FROM generate_series(1, 3)")
+    paths = [path.rpartition("/")[2] for _, path, _ in sent(account)]
+    account.run("DELETE FROM activities WHERE subject = 'a'")
+    assert paths == ["notes", "activities"] * 3
+
+
 def test_a_query_sends_nothing_of_a_statement_that_failed(account: LiveAccount) -> None:
     account.run(
         "DO $$ BEGIN INSERT INTO activities (subject) SELECT 'lost' || 1 / (3 - n) FROM "
