@@ -8,9 +8,8 @@ it is first used, because each new session waits for the rest.
 from __future__ import annotations
 
 import encodings.aliases
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
@@ -35,7 +34,7 @@ from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
 from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.read import table_reader
-from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_batches import RowBatches
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
 
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
     from pipedrive_fdw.extension.import_schema import ImportedTable
 
 T = TypeVar("T")
+# By the numbers that the C part gives scans: the foreign table that each reads, and its rows
+_tables: dict[int, ForeignTable] = {}
+_rows: dict[int, RowBatches] = {}
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _STARTUP_COST = 20
@@ -103,10 +105,6 @@ class PipedriveFdw(ForeignDataWrapper):
         check_setting(asked["unknown_setting"])
         return _ANSWERS[asked.call](self.table, asked)
 
-    def execute(self, quals: Sequence[Any], columns: Sequence[str], **more: Any) -> Iterator[Any]:
-        asked = _asked()
-        return _rows(without_raising(lambda: _scan(self.table, asked), iter(())))
-
     @property
     def rowid_column(self) -> str:
         """Multicorn asks for it where it carries out a write by itself."""
@@ -154,14 +152,6 @@ def _definition(table: ImportedTable) -> TableDefinition:
     return TableDefinition(table.name, columns=columns, options=dict(table.options))
 
 
-def _rows(rows: Iterator[Any]) -> Iterator[Any]:
-    """*rows*; an error ends them and is given to the C part."""
-    try:
-        yield from rows
-    except Exception as error:  # noqa: BLE001 - as in without_raising()
-        fail(fault_of(error))
-
-
 # ---- questions about a foreign table
 
 
@@ -182,12 +172,13 @@ def _plan(table: ForeignTable, asked: Question) -> str:
 
 def _begin(table: ForeignTable, asked: Question) -> str:
     table.estimates.note(read_request(asked["plan"], None))
+    _tables[asked["scan"]] = table
     return ""
 
 
 def _explain(table: ForeignTable, asked: Question) -> str:
     request = read_request(asked["plan"], explained_parameters(asked["expressions"]))
-    return "\n".join(table.planner.explain(request, asked["scan"], asked["verbose"]))
+    return "\n".join(table.planner.explain(request, asked["scan"], asked["rows"], asked["verbose"]))
 
 
 def _plan_modify(table: ForeignTable, asked: Question) -> str:
@@ -230,31 +221,6 @@ _ANSWERS: Mapping[str, Callable[[ForeignTable, Question], str]] = {
 }
 
 
-def _scan(table: ForeignTable, asked: Question) -> Iterator[Any]:
-    reads, loop = Reads(asked["reads"]), None
-    TRANSACTION.send_before(asked["command"])
-    request, *coming = (
-        replace(read_request(asked["plan"], values), reads=reads)
-        for values in (asked["values"], *(asked["ahead"] or ()))
-    )
-    if asked["ahead"] is not None:
-        loop = table.loop(request, asked["scan"], asked["command"], coming)
-        answer(str(loop.width if loop else 0))
-    rows = table.scan(request, asked["scan"], asked["command"], loop)
-    places = table.bound.bytea_places
-    return map(partial(_with_bytes, places), rows) if places else rows
-
-
-def _with_bytes(places: Collection[int], row: Row) -> Row:
-    """*row* with bytes at *places*: Multicorn hands a bytea over as it is, past the type's input function."""
-    return [bytes.fromhex(v[2:]) if n in places and v is not None else v for n, v in enumerate(row)]
-
-
-def end_loop(scan: int) -> None:
-    """The nested loop that looks rows up by *scan* has ended. The C part calls this by its name."""
-    table_reader.end_loop(scan)
-
-
 # ---- questions about none
 
 
@@ -263,6 +229,39 @@ def serve() -> None:
     asked = question()
     if asked is not None:
         without_raising(lambda: answer(_SERVICES[asked.call](asked)), None)
+
+
+def _scan(asked: Question) -> bytes:
+    scan, loop = asked["scan"], None
+    table = _tables[scan]
+    _close(scan)
+    TRANSACTION.send_before(asked["command"])
+    request, *coming = (
+        replace(read_request(asked["plan"], values), reads=Reads(asked["reads"]))
+        for values in (asked["values"], *(asked["ahead"] or ()))
+    )
+    if asked["ahead"] is not None:
+        loop = table.loop(request, scan, asked["command"], coming)
+    _rows[scan] = table.scan(request, scan, asked["command"], loop)
+    return _rows[scan].next()
+
+
+def _next_rows(asked: Question) -> bytes:
+    return _rows[asked["scan"]].next()
+
+
+def _close(scan: int) -> None:
+    rows = _rows.pop(scan, None)
+    if rows is not None:
+        rows.close()
+
+
+def end_scan(scan: int) -> None:
+    """The *scan* has ended, with the nested loop that looks rows up by it. The C part calls this by its
+    name."""
+    without_raising(lambda: _close(scan), None)
+    _tables.pop(scan, None)
+    table_reader.end_loop(scan)
 
 
 def _settings(asked: Question) -> str:
@@ -328,7 +327,9 @@ def _warning(report: str) -> str:
     return f"pipedrive write: ROLLBACK cannot take back what was sent: {report}" if report else ""
 
 
-_SERVICES: Mapping[str, Callable[[Question], str]] = {
+_SERVICES: Mapping[str, Callable[[Question], str | bytes]] = {
+    "scan": _scan,
+    "rows": _next_rows,
     "settings": _settings,
     "validate": _validate,
     "ask": _ask,

@@ -18,7 +18,8 @@ from pipedrive_fdw.table.binding import ColumnDefinition
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.estimates import Estimates
 from pipedrive_fdw.table.records import Row
-from pipedrive_fdw.table.row_maker import Note
+from pipedrive_fdw.table.row_batches import RowBatches
+from pipedrive_fdw.table.row_maker import AtHand, Note
 from pipedrive_fdw.table.scan_request import Reads, ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.write.commands import Commands
@@ -62,27 +63,33 @@ class ForeignTable:
             return None
         return self._reader.loop(number, request, coming)
 
-    def scan(
-        self, request: ScanRequest, number: int, command: int, loop: Loop | None = None
-    ) -> Iterator[Row]:
-        """The rows of one scan of the *command*, counted under the scan's *number*; closing it ends its
-        requests, but for those of the *loop*."""
-        use = LEDGER.of(number)
-        if self.bound.table.local:
-            return iter(self._reader.usage(use))
+    def scan(self, request: ScanRequest, number: int, command: int, loop: Loop | None = None) -> RowBatches:
+        """The rows of one scan of the *command*, whose requests are counted under the scan's *number*;
+        closing it ends them, but for those of the *loop*."""
+        at_hand = AtHand()
+        filled = self.bound.filled(request)
 
         def rows(
             wanted: ScanRequest, columns: frozenset[str] = _NO_COLUMNS, note: Note | None = None
         ) -> Iterator[Row]:
             with TRANSACTION.reported():
-                yield from self._reader.scan(wanted, use, columns, note, loop)
+                yield from self._reader.scan(wanted, LEDGER.of(number), columns, note, loop, at_hand)
 
-        if not self._commands.writing(command):
-            return rows(request)
-        note = self._commands.note_of(command, request) if request.target else None
-        return self._snapshots.scan(
+        if self.bound.table.local:
+            found = iter(self._reader.usage())
+        elif not self._commands.writing(command):
+            found = rows(request)
+        else:
+            filled |= self.bound.key_columns
+            note = self._commands.note_of(command, request) if request.target else None
             # What a command writes is read page by page, as its rows are written
-            command,
-            replace(request, reads=Reads.SOME),
-            lambda wanted: rows(wanted, self.bound.key_columns, note),
+            request = replace(request, reads=Reads.SOME)
+            found = self._snapshots.scan(
+                command, request, lambda wanted: rows(wanted, self.bound.key_columns, note)
+            )
+        names = [column.name for column in self.bound.binding.columns]
+        places = [place for place, name in enumerate(names) if name in filled]
+        keys_ahead = 0 if loop is None else loop.width
+        return RowBatches(
+            found, places, len(names), reads=request.reads, at_hand=at_hand, keys_ahead=keys_ahead
         )

@@ -4,8 +4,8 @@
  *	  What stands between PostgreSQL and Multicorn.
  *
  * Of Multicorn, which embeds Python, this library uses what is sound: the interpreter,
- * one Python object for each foreign table, the rows of a scan, and IMPORT.  All that
- * looks at a plan, a condition, a written value, a transaction or an error is done here.
+ * one Python object for each foreign table, and IMPORT.  All that looks at a plan, a
+ * condition, a row, a transaction or an error is done here.
  * docs/decisions/own-handler.md has the reasons, and the contract with Python: it is
  * asked by JSON, answers by a text, by rows or by the words of an error, and raises
  * nothing through Multicorn's frames or the server's.
@@ -109,8 +109,8 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #endif
 
-#define SCAN_REQUEST(plan) strVal(lsecond((plan)->fdw_private))
-#define SCAN_USER(plan) ((Oid) intVal(lthird((plan)->fdw_private)))
+#define SCAN_REQUEST(plan) strVal(linitial((plan)->fdw_private))
+#define SCAN_USER(plan) ((Oid) intVal(lsecond((plan)->fdw_private)))
 #define JSON_BOOL(value) ((value) ? "true" : "false")
 #define VERB(command) ((command) == CMD_INSERT ? "INSERT" : (command) == CMD_UPDATE ? "UPDATE" : "DELETE")
 #define WHOLE_ROW (-FirstLowInvalidHeapAttributeNumber)	/* as pull_varattnos() counts */
@@ -118,9 +118,11 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define SETTINGS "settings"		/* the question that comes first */
 #define SCANNED_ROW "wholerow"	/* names it in a plan; PostgreSQL gives others the same */
 
-/* Multicorn's callbacks, and Python's one function that takes no header */
+/* Multicorn's callbacks, and Python's functions that need no header */
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
+static void *(*release_gil) (void);
+static void (*take_gil) (void *thread);
 
 /* The hooks that stood before ours */
 static object_access_hook_type next_access_hook;
@@ -157,7 +159,6 @@ typedef struct PlannedScan
 	PlannerInfo *root;
 	RelOptInfo *rel;
 	Oid			relation;
-	List	   *multicorn;		/* fdw_private of its plan */
 	List	   *joins;			/* conditions by which a join can look rows up */
 	char	   *needs;			/* JSON members: what the query uses of a row */
 	char	   *order;			/* JSON list: the order that the query wants */
@@ -190,11 +191,18 @@ static RowsAhead *rows_ahead;	/* of all loops */
 /* A scan that runs; ForeignScanState.fdw_state */
 typedef struct RunningScan
 {
-	ForeignScanState inner;		/* what Multicorn sees, with its own fdw_state */
-	ForeignScan plan;			/* which has no expressions */
+	ForeignScanState *node;
 	int64		number;
 	List	   *parameters;		/* of ExprState */
-	bool		drops;			/* the table has dropped columns */
+	AttInMetadata *input;		/* makes tuples of texts */
+	int		   *live;			/* places of the columns that are not dropped */
+	bool		built_in;		/* their types are PostgreSQL's own, whose functions call no Python */
+	MemoryContext batch,		/* the rows that Python gave last */
+				scratch;
+	HeapTuple  *rows;
+	int			count,
+				given;			/* how many of them have been */
+	int64		taken;			/* rows, by all loops */
 	bool		asked;			/* Python knows what to scan */
 	Reads		reads;
 	NestLoopState *loop;		/* which looks rows up by this scan */
@@ -517,24 +525,21 @@ has_columns(Oid relation)
 
 /*
  * Ask the Python object of a foreign table.  Multicorn finds or makes it when it is asked for the
- * size of a relation, so it gets one without conditions, and makes of it what it needs in a plan.
+ * size of a relation, so it gets one without conditions.
  */
 static const char *
-ask_table(Oid relation, Oid user, const char *kind, const char *members, List **plan)
+ask_table(Oid relation, Oid user, const char *kind, const char *members)
 {
 	RelOptInfo *plain = makeNode(RelOptInfo);
-	ForeignPath *path = makeNode(ForeignPath);
 
 	if (!has_columns(relation))
 		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
 						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its "
 								"columns.")));
-	plain->reltarget = path->path.pathtarget = makeNode(PathTarget);
+	plain->reltarget = makeNode(PathTarget);
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
-	if (plan)
-		*plan = multicorn.GetForeignPlan(NULL, plain, relation, path, NIL, NIL, NULL)->fdw_private;
 	return answered(ERROR);
 }
 
@@ -781,7 +786,7 @@ ask_plan(PlannedScan *scan, List *joins)
 	members = psprintf("%s,\"order\":%s,\"limit\":%.0f,\"conditions\":%s,\"joins\":%s", scan->needs,
 					   scan->order, Max(scan->root->limit_tuples, 0), conditions,
 					   json_expressions(scan, joins));
-	return pstrdup(ask_table(scan->relation, scan->rel->userid, "plan", members, &scan->multicorn));
+	return pstrdup(ask_table(scan->relation, scan->rel->userid, "plan", members));
 }
 
 /*
@@ -905,7 +910,7 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 					scan->needs, scan->order, ordered, JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
 					limited ? root->limit_tuples : 0.0, json_expressions(scan, clauses));
 	return make_foreignscan(tlist, clauses, rel->relid, scan->parameters,
-							list_make3(scan->multicorn, makeString(text), makeInteger(rel->userid)), NIL, NIL,
+							list_make2(makeString(text), makeInteger(rel->userid)), NIL, NIL,
 							outer);
 }
 
@@ -956,7 +961,7 @@ ends(RunningScan *scan)
 static RowsAhead *
 begin_ahead(RunningScan *scan)
 {
-	EState	   *state = scan->inner.ss.ps.state;
+	EState	   *state = scan->node->ss.ps.state;
 	CmdType		command = state->es_plannedstmt->commandType;
 	MemoryContext before;
 	PlanState  *outer;
@@ -981,15 +986,12 @@ static void
 end_ahead(RunningScan *scan)
 {
 	RowsAhead **link = &rows_ahead;
-	char		code[80];
 
 	if (scan->ahead == NULL)
 		return;
 	while (*link != scan->ahead)
 		link = &(*link)->next;
 	*link = scan->ahead->next;
-	snprintf(code, sizeof(code), "import pipedrive_fdw.fdw as fdw; fdw.end_loop(" INT64_FORMAT ")", scan->number);
-	(void) run_python(code);	/* raises nothing */
 }
 
 /* The values that the inner side gets of a row of the outer side, as nodeNestloop.c gives them. */
@@ -1007,17 +1009,19 @@ set_parameters(NestLoopState *loop, TupleTableSlot *row)
 	}
 }
 
-/* EndForeignScan, and a callback: after an error PostgreSQL ends no scan, and Multicorn keeps its rows. */
+/* EndForeignScan, and a callback: after an error PostgreSQL ends no scan, and Python keeps its rows. */
 static void
 end_scan(void *argument)
 {
 	RunningScan *scan = argument;
+	char		code[80];
 
-	if (scan == NULL || scan->inner.fdw_state == NULL)
+	if (scan == NULL || scan->node == NULL)
 		return;
-	multicorn.EndForeignScan(&scan->inner);
-	scan->inner.fdw_state = NULL;
+	scan->node = NULL;
 	end_ahead(scan);
+	snprintf(code, sizeof(code), "import pipedrive_fdw.fdw as fdw; fdw.end_scan(" INT64_FORMAT ")", scan->number);
+	(void) run_python(code);	/* raises nothing */
 }
 
 static void
@@ -1026,35 +1030,38 @@ pipedrive_end_scan(ForeignScanState *node)
 	end_scan(node->fdw_state);
 }
 
-/* BeginForeignScan: Multicorn gets a copy of the node, with a plan that has no expressions. */
-
+/* BeginForeignScan: Multicorn takes no part.  It would leave dropped columns as they were in memory. */
 static void
 pipedrive_begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Oid			relation = RelationGetRelid(node->ss.ss_currentRelation);
+	MemoryContext query = node->ss.ps.state->es_query_cxt;
 	TupleDesc	desc = RelationGetDescr(node->ss.ss_currentRelation);
 	RunningScan *scan = palloc0(sizeof(RunningScan));
+	int			columns = 0;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	scan->inner = *node;
-	scan->inner.ss.ps.plan = (Plan *) &scan->plan;
-	scan->plan = *plan;
-	scan->plan.fdw_exprs = NIL;
-	scan->plan.fdw_private = linitial(plan->fdw_private);
 	scan->number = ++last_number;
-	for (int i = 0; i < desc->natts; i++)
-		scan->drops |= TupleDescAttr(desc, i)->attisdropped;
 	scan->parameters = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
+	scan->input = TupleDescGetAttInMetadata(desc);
+	scan->live = palloc(desc->natts * sizeof(int));
+	scan->built_in = true;
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+		{
+			scan->live[columns++] = i;
+			scan->built_in &= TupleDescAttr(desc, i)->atttypid < FirstNormalObjectId;
+		}
+	scan->batch = AllocSetContextCreate(query, "rows of Pipedrive", ALLOCSET_DEFAULT_SIZES);
+	scan->scratch = AllocSetContextCreate(query, "row of Pipedrive", ALLOCSET_DEFAULT_SIZES);
+	ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(plan), "begin",
+			  psprintf("\"scan\":" INT64_FORMAT ",\"plan\":%s", scan->number, SCAN_REQUEST(plan)));
+	scan->node = node;
 	scan->forget.func = end_scan;
 	scan->forget.arg = scan;
-	MemoryContextRegisterResetCallback(node->ss.ps.state->es_query_cxt, &scan->forget);
-	ask_table(relation, SCAN_USER(plan), "begin", psprintf("\"plan\":%s", SCAN_REQUEST(plan)), NULL);
-	ask("begin", relation, SCAN_USER(plan), "");
-	multicorn.BeginForeignScan(&scan->inner, eflags);
+	MemoryContextRegisterResetCallback(query, &scan->forget);
 	node->fdw_state = scan;
-	answered(ERROR);
 }
 
 /* The values of a scan's expressions, as JSON. */
@@ -1129,29 +1136,85 @@ scan_members(ForeignScanState *node)
 					SCAN_REQUEST(plan), json_values(scan, node->ss.ps.ps_ExprContext), ahead);
 }
 
-/* IterateForeignScan: Python's rows become tuples. */
+/*
+ * Tuples of what Python answers: the number of rows, how many keys of a loop it wants to know ahead, and of each
+ * row the cells that are not NULL, as place=text, and an empty one.  A NUL stands before each cell.
+ */
+static void
+make_tuples(RunningScan *scan, const char *text)
+{
+	TupleDesc	desc = RelationGetDescr(scan->node->ss.ss_currentRelation);
+	AttInMetadata *input = scan->input;
+	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	char	   *cell;
+
+	scan->count = strtol(text, &cell, 10);
+	scan->keys_ahead = strtol(cell, &cell, 10);
+	scan->rows = palloc(scan->count * sizeof(HeapTuple));
+	for (int row = 0; row < scan->count; row++)
+	{
+		MemoryContext batch = MemoryContextSwitchTo(scan->scratch);
+
+		MemoryContextReset(scan->scratch);
+		memset(nulls, true, desc->natts * sizeof(bool));
+		while (*(cell += strlen(cell) + 1))
+		{
+			int			place = scan->live[strtol(cell, &cell, 10)];
+
+			values[place] = InputFunctionCall(&input->attinfuncs[place], cell + 1, input->attioparams[place],
+											  input->atttypmods[place]);
+			nulls[place] = false;
+		}
+		MemoryContextSwitchTo(batch);
+		scan->rows[row] = heap_form_tuple(desc, values, nulls);
+	}
+}
+
+/* The next rows that Python gives.  While they become tuples, its other threads receive pages. */
+static void
+read_rows(RunningScan *scan, const char *text)
+{
+	MemoryContext before = MemoryContextSwitchTo(scan->batch);
+	void	   *thread;
+
+	MemoryContextReset(scan->batch);
+	scan->given = 0;
+	HOLD_INTERRUPTS();			/* a session that ended here would call Python without the GIL */
+	thread = scan->built_in ? release_gil() : NULL;
+	PG_TRY();
+	{
+		make_tuples(scan, text);
+	}
+	PG_FINALLY();
+	{
+		if (thread)
+			take_gil(thread);
+	}
+	PG_END_TRY();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(before);
+}
+
+/* IterateForeignScan: Python gives some rows at a time, and none at the end. */
 static TupleTableSlot *
 pipedrive_iterate_scan(ForeignScanState *node)
 {
 	RunningScan *scan = node->fdw_state;
-	TupleTableSlot *slot;
-	bool		asks = !scan->asked;
-	const char *answer;
 
-	if (asks)
-		ask("scan", RelationGetRelid(node->ss.ss_currentRelation), InvalidOid, scan_members(node));
-	else
-		enter(InvalidOid);
-	scan->asked = true;
-	slot = multicorn.IterateForeignScan(&scan->inner);
-	answer = answered(ERROR);
-	if (asks)
-		scan->keys_ahead = atoi(answer);
-	/* Multicorn leaves the place of a dropped column as it was in memory */
-	if (!TupIsNull(slot) && scan->drops)
-		for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
-			slot->tts_isnull[i] |= TupleDescAttr(slot->tts_tupleDescriptor, i)->attisdropped;
-	return slot;
+	if (scan->given == scan->count && (scan->count > 0 || !scan->asked))
+	{
+		bool		begins = !scan->asked;
+
+		scan->asked = true;
+		scan->count = 0;
+		read_rows(scan, ask_module(ERROR, begins ? "scan" : "rows", begins ? scan_members(node)
+								   : psprintf("\"scan\":" INT64_FORMAT, scan->number)));
+	}
+	if (scan->given == scan->count)
+		return ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	scan->taken++;
+	return ExecStoreHeapTuple(scan->rows[scan->given++], node->ss.ss_ScanTupleSlot, false);
 }
 
 static void
@@ -1160,7 +1223,7 @@ pipedrive_rescan(ForeignScanState *node)
 	RunningScan *scan = node->fdw_state;
 
 	scan->asked = false;
-	multicorn.ReScanForeignScan(&scan->inner);
+	scan->given = scan->count = 0;
 }
 
 static bool
@@ -1286,11 +1349,12 @@ pipedrive_explain_scan(ForeignScanState *node, ExplainState *es)
 
 	foreach(cell, plan->fdw_exprs)
 		expressions = lappend(expressions, quoted(deparse_expression(lfirst(cell), context, false, false)));
-	members = psprintf("\"scan\":" INT64_FORMAT ",\"verbose\":%s,\"plan\":%s,\"expressions\":%s",
-					   scan ? scan->number : 0, JSON_BOOL(es->verbose), SCAN_REQUEST(plan),
+	members = psprintf("\"scan\":" INT64_FORMAT ",\"rows\":" INT64_FORMAT
+					   ",\"verbose\":%s,\"plan\":%s,\"expressions\":%s",
+					   scan ? scan->number : 0, scan ? scan->taken : 0, JSON_BOOL(es->verbose), SCAN_REQUEST(plan),
 					   joined(expressions, '[', ']'));
 	explain_lines(ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(plan), "explain",
-							members, NULL), es);
+							members), es);
 }
 
 /*
@@ -1322,7 +1386,7 @@ pipedrive_plan_modify(PlannerInfo *root, ModifyTable *plan, Index target, int su
 	Oid			relation = planner_rt_fetch(target, root)->relid;
 	Bitmapset  *columns = plan->operation == CMD_UPDATE ? UPDATED_COLUMNS(root, target) : NULL;
 	const char *lines = ask_table(relation, InvalidOid, "plan modify",
-								  psprintf("\"verb\":\"%s\"", VERB(plan->operation)), NULL);
+								  psprintf("\"verb\":\"%s\"", VERB(plan->operation)));
 
 	return list_make2(makeString(pstrdup(lines)), makeString(json_columns(relation, columns)));
 }
@@ -1337,7 +1401,7 @@ ask_write(EState *estate, ResultRelInfo *target, const char *kind, const char *m
 
 	members = psprintf("\"write\":" INT64_FORMAT ",%s%s", number,
 					   json_caller(user, GetForeignServerIdByRelId(relation), estate), members);
-	return ask_table(relation, user, kind, members, NULL);
+	return ask_table(relation, user, kind, members);
 }
 
 /* EndForeignModify: what waits for the end of the statement is sent. */
@@ -1460,7 +1524,7 @@ pipedrive_is_updatable(Relation relation)
 {
 	Oid			id = RelationGetRelid(relation);
 
-	return has_columns(id) ? atoi(ask_table(id, InvalidOid, "updatable", "", NULL)) : 0;
+	return has_columns(id) ? atoi(ask_table(id, InvalidOid, "updatable", "")) : 0;
 }
 
 /* ImportForeignSchema: Multicorn makes commands of what Python defines. */
@@ -1597,6 +1661,8 @@ _PG_init(void)
 	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
 	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library,
 																					 "PyRun_SimpleString");
+	release_gil = (void *(*) (void)) (void (*) (void)) lookup_external_function(library, "PyEval_SaveThread");
+	take_gil = (void (*) (void *)) (void (*) (void)) lookup_external_function(library, "PyEval_RestoreThread");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);

@@ -66,8 +66,8 @@ def question() -> Question | None:
     return Question(members["call"], members, members["options"])
 
 
-def answer(text: str) -> None:
-    """Answers the question by *text*."""
+def answer(text: str | bytes) -> None:
+    """Answers the question by *text*; bytes are UTF-8, and may have NULs between its parts."""
     _answer("", text, "", "", False)
 
 
@@ -76,12 +76,15 @@ def fail(error: PipedriveError) -> None:
     _answer(error.sqlstate, error.message, error.detail, error.hint, isinstance(error, Cancelled))
 
 
-def _answer(sqlstate: str, text: str, detail: str, hint: str, cancelled: bool) -> None:
+def _answer(sqlstate: str, text: str | bytes, detail: str, hint: str, cancelled: bool) -> None:
     give = _function("answer", None, *(ctypes.c_char_p,) * 4, ctypes.c_int)
     if give is not None:
-        words = (sqlstate, text, detail, hint)
-        _answered[:] = (word.encode("utf-8", "replace").replace(b"\0", b"") for word in words)
+        _answered[:] = map(_words, (sqlstate, text, detail, hint))
         give(*_answered, cancelled)
+
+
+def _words(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace").replace(b"\0", b"")
 
 
 def depth() -> int:

@@ -25,7 +25,7 @@ from pipedrive_fdw.read.steps import Steps, column_of
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
-from pipedrive_fdw.table.row_maker import RowMaker
+from pipedrive_fdw.table.row_maker import AtHand, RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
 from pipedrive_fdw.values.key_set import KeySet
@@ -39,11 +39,12 @@ def scan_rows(
     look: FieldLookups | None = None,
     shows: Iterable[Target] = (),
     reads: Reads = Reads.SOME,
+    at_hand: AtHand | None = None,
 ) -> Iterator[Row]:
     """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way.
 
     *shows* are the columns whose values other scans of the statement may look up, *reads* is how many of the
-    rows will be taken.
+    rows will be taken, and *at_hand* tells which of them need no further request.
     """
     prefetch = Prefetch(requests)
     scan = _Scan(plan, requests, prefetch, extension, look=look, shows=shows, maker=maker)
@@ -51,7 +52,7 @@ def scan_rows(
         if reads is Reads.ALL:
             prefetch.begin()
         rows = itertools.chain.from_iterable(
-            maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches()
+            maker.rows(records, echo, look or NO_LOOKUPS, at_hand) for records, echo in scan.batches()
         )
         if plan.limit is None and not plan.offset:
             for row in rows:

@@ -1,4 +1,4 @@
-"""The requests, tokens and rows of each scan of the present statement, for EXPLAIN ANALYZE."""
+"""The requests and tokens of each scan of the present statement, for EXPLAIN ANALYZE."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 
 class Use:
-    """The use of one scan, all its loops together; *rows* is the number of rows that it gave."""
+    """The use of one scan, all its loops together."""
 
     def __init__(self) -> None:
-        self.rows = 0
         self._before, self._current = Spent(), Spent()
 
     def begin(self, spent: Spent) -> None:

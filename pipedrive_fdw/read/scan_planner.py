@@ -99,8 +99,8 @@ class ScanPlanner:
         turned = isinstance(step, Lists) and (step.both_ends or bool(step.opposite))
         return None if turned or self._small_table(request) is not None else step.calls[0]
 
-    def explain(self, request: ScanRequest, number: int, verbose: bool) -> Iterator[str]:
-        """The lines of EXPLAIN; under ANALYZE, after the scan, also what the scan *number* used.
+    def explain(self, request: ScanRequest, number: int, rows: int, verbose: bool) -> Iterator[str]:
+        """The lines of EXPLAIN; under ANALYZE, after the scan *number* gave *rows*, also what it used.
 
         A plan that a scan would refuse is no error: auto_explain shows plans of statements that read nothing.
         """
@@ -119,7 +119,7 @@ class ScanPlanner:
             yield "The next keys of the statement are looked up with it if that costs less"
         use = LEDGER.find(number)
         if use is not None:
-            yield from explain_actual(use.spent, use.rows)
+            yield from explain_actual(use.spent, rows)
 
     def _unsorted(self, plan: ScanPlan, request: ScanRequest) -> str:
         """Why PostgreSQL sorts the rows of *plan*, '' where it does not."""

@@ -26,7 +26,7 @@ from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.table.binding import has_values
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
-from pipedrive_fdw.table.row_maker import Note, RowMaker
+from pipedrive_fdw.table.row_maker import AtHand, Note, RowMaker
 from pipedrive_fdw.table.scan_request import ScanRequest
 from pipedrive_fdw.table.sizes import rows_name
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
@@ -84,9 +84,8 @@ class TableReader:
         self._planner = planner
         self._maker_of = lru_cache(_ROW_MAKERS)(self._make_maker)
 
-    def usage(self, use: Use) -> list[Row]:
+    def usage(self) -> list[Row]:
         """The one row of a table that is known here, without a request."""
-        use.rows += 1
         bound = self._bound
         return list(bound.maker.rows([session_for(bound.options).usage()], {}))
 
@@ -97,11 +96,12 @@ class TableReader:
         more_columns: frozenset[str] = frozenset(),
         note: Note | None = None,
         loop: Loop | None = None,
+        at_hand: AtHand | None = None,
     ) -> Generator[Row, None, None]:
-        """The rows of *request*, counted in *use*; closing the generator ends its requests.
+        """The rows of *request*; closing the generator ends its requests, which are counted in *use*.
 
         *more_columns* get values too. *note* is told of the columns in which a row shows NULL although
-        Pipedrive has a value. The *loop* is that whose look-up it is.
+        Pipedrive has a value. The *loop* is that whose look-up it is. *at_hand* is as in ``scan_rows``.
         """
         bound = self._bound
         known = None if loop is None else loop.plan(request)
@@ -118,9 +118,8 @@ class TableReader:
         count, before = 0, requests.spent.tokens
         use.begin(requests.spent)
         try:
-            for row in self._rows(plan, request, maker, requests=requests, options=options):
+            for row in self._rows(plan, request, maker, requests=requests, options=options, at_hand=at_hand):
                 count += 1
-                use.rows += 1
                 yield row
             if not request.conditions and request.limit is None:
                 requests.sizes[rows_name(bound.table, options.archived)] = count
@@ -169,7 +168,14 @@ class TableReader:
         return plan, requests
 
     def _rows(
-        self, plan: ScanPlan, request: ScanRequest, maker: RowMaker, requests: RequestScope, options: Options
+        self,
+        plan: ScanPlan,
+        request: ScanRequest,
+        maker: RowMaker,
+        *,
+        requests: RequestScope,
+        options: Options,
+        at_hand: AtHand | None,
     ) -> Iterator[Row]:
         """The rows of *plan*, with what they show beyond their records."""
         bound = self._bound
@@ -179,7 +185,14 @@ class TableReader:
             look = lookups_for_rows(bound.binding, bound.filled(request), requests=requests, options=options)
         shows = STATEMENT_TABLES.offered(bound.account)
         return scan_rows(
-            plan, maker, requests, extension=extension, look=look, shows=shows, reads=request.reads
+            plan,
+            maker,
+            requests,
+            extension=extension,
+            look=look,
+            shows=shows,
+            reads=request.reads,
+            at_hand=at_hand,
         )
 
     def _rows_maker(

@@ -42,7 +42,6 @@ class BoundTable:
     identity    tells the tables of accounts apart
     counts      rows of the account's tables when they were last read whole
     maker       makes the row of a write's answer, with NULL for a value that cannot be shown
-    bytea_places  the places of the bytea columns in a row
     key_columns  the foreign columns that identify a row: those of the key, or else row_id, which joins them
     """
 
@@ -70,7 +69,6 @@ class BoundTable:
         self.account = base_url(options)
         self.identity = (*account_identity(options), self.table.name)
         places = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
-        self.bytea_places = [n for n, b in enumerate(self.binding.columns) if b.codec.name == "bytea"]
         whole = all(key in places for key in self.table.key)
         key = self.table.key if whole else ("row_id",)
         self._key_places = [places[name] for name in key if name in places]

@@ -7,8 +7,8 @@ faster than dicts. A column that is not wanted is NULL, and nothing of the recor
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter, length_hint
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Column, Table
@@ -166,6 +166,16 @@ _FAULTS = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError)
 Note = Callable[[Row, "list[str]"], None]
 
 
+class AtHand:
+    """Knows how many rows of a scan can be made without a further request: those of *parts*."""
+
+    def __init__(self) -> None:
+        self.parts: Iterator[Any] = iter(())
+
+    def __bool__(self) -> bool:
+        return length_hint(self.parts) > 0
+
+
 class RowMaker:
     """Turns records of one scan into rows.
 
@@ -193,14 +203,21 @@ class RowMaker:
         return made
 
     def rows(
-        self, records: Iterable[Record], echo: Mapping[str, Any], look: Lookups = NO_LOOKUPS
+        self,
+        records: Sequence[Record],
+        echo: Mapping[str, Any],
+        look: Lookups = NO_LOOKUPS,
+        at_hand: AtHand | None = None,
     ) -> Iterator[Row]:
-        for outer in records:
-            for element in self._elements(outer):
-                try:
-                    yield self._row(element, outer, echo, look)
-                except _FAULTS:
-                    yield self._mended(element, outer, echo, look)
+        """The rows of *records*; *at_hand* is told how many follow the one that was given last."""
+        parts = iter([(element, outer) for outer in records for element in self._elements(outer)])
+        if at_hand is not None:
+            at_hand.parts = parts
+        for element, outer in parts:
+            try:
+                yield self._row(element, outer, echo, look)
+            except _FAULTS:
+                yield self._mended(element, outer, echo, look)
 
     def one(self, element: Record, outer: Record, echo: Mapping[str, Any], look: Lookups) -> Row:
         """The row of one record, or of one *element* of it."""

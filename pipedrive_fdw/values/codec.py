@@ -344,7 +344,7 @@ def codec_for(type_name: str) -> Codec:
     if found is None or codec is None:
         raise ValueError(f"type {type_name} is not supported")
     sizes = [int(size) for size in (found["sizes"] or "").split(",") if size]
-    codec = _sized(codec, base, sizes, bool(found["array"]))
+    codec = _sized(codec, base, sizes)
     if not found["array"]:
         return codec
     if f"{codec.name}[]" not in CODECS:
@@ -352,7 +352,7 @@ def codec_for(type_name: str) -> Codec:
     return _array_of(codec, quote=codec.name == "text")
 
 
-def _sized(codec: Codec, base: str, sizes: list[int], in_array: bool) -> Codec:
+def _sized(codec: Codec, base: str, sizes: list[int]) -> Codec:
     """*codec*, whose type is declared as *base* with *sizes*, with what that holds."""
     if base in ("integer", "int4", "smallint", "int2"):
         load, passes = whole_number(32 if base in ("integer", "int4") else 16, base)
@@ -363,16 +363,21 @@ def _sized(codec: Codec, base: str, sizes: list[int], in_array: bool) -> Codec:
         single = base in ("real", "float4")
         load = binary_of("<f" if single else "<d", base)
         return replace(codec, load=load, passes="False" if single else _IS_NUMBER)
-    # Multicorn makes a varchar of any length by itself; what is in an array, or a char, PostgreSQL reads
-    if base in ("character", "bpchar") or (base in ("character varying", "varchar") and in_array):
+    if base in ("character", "bpchar", "character varying", "varchar"):
         length = sizes[0] if sizes else 1 if base == "character" else 0
-        return replace(codec, load=_text_of(length), passes="False") if length else codec
+        fits = _text_of(length, padded="var" not in base)
+        return replace(codec, load=fits, passes="False") if length else codec
     return codec
 
 
-def _text_of(length: int) -> Callable[[Any], str]:
+def _text_of(length: int, padded: bool) -> Callable[[Any], str]:
+    """The ``load`` of a text of so many characters; spaces at its end do not count, and if *padded*, mean
+    nothing."""
+
     def load(value: Any) -> str:
-        text = _load_text(value).rstrip(" ")
+        text = _load_text(value)
+        if padded or len(text) > length:
+            text = text.rstrip(" ")
         if len(text) > length:
             raise ValueError(f"{quoted(value)} has more than {length} characters")
         return text

@@ -364,6 +364,8 @@ def test_numbers_keep_all_their_digits(account: LiveAccount) -> None:
         ("value", "double precision", "1e308", "1e+308", "1e309"),
         ("value", "numeric(5,2)", 999.994, "999.99", 999.995),
         ("currency", "char(3)", "EUR", "EUR", "EURO"),
+        ("lost_reason", "varchar(3)", "ab ", "ab ", "abcd"),
+        ("lost_reason", "varchar(3)", "abc  ", "abc", "abc  d"),
         ("label_ids", "integer[]", [2**31 - 1], "{2147483647}", [2**31]),
     ],
 )
@@ -384,6 +386,17 @@ def test_a_declared_type_decides_what_can_be_held(
         assert account.value("SELECT title FROM declared WHERE id = 7") == "y"
     finally:
         account.run("DROP FOREIGN TABLE declared")
+
+
+def test_the_rows_before_it_are_given_by_a_cursor(account: LiveAccount) -> None:
+    give(account, "deals", "add_time", "never")
+    with account.session() as session, session.transaction():
+        session.execute("DECLARE c CURSOR FOR SELECT id, add_time FROM deals")
+        assert [row[0] for row in session.execute("FETCH 6 FROM c")] == [1, 2, 3, 4, 5, 6]
+        with pytest.raises(psycopg.Error, match="add_time of deals"), session.transaction():
+            session.execute("FETCH 1 FROM c")
+    with pytest.raises(psycopg.Error, match="add_time of deals"):
+        account.rows("SELECT add_time FROM deals")
 
 
 def test_the_same_holds_for_version_1(server: Server) -> None:

@@ -1,0 +1,91 @@
+"""The rows of a scan as the C part takes them: some at a time, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Callable
+
+from pipedrive_fdw.table.records import Row
+from pipedrive_fdw.table.row_maker import AtHand
+from pipedrive_fdw.table.scan_request import Reads
+
+# Rows of a batch: of the first one, by how many of the rows will be taken, and of any other.
+_FIRST = {Reads.SOME: 16, Reads.MORE: 1, Reads.ALL: 128}
+_MOST = 128
+# A batch that all rows of a scan are taken from waits for further requests until it has so many.
+_FEW = 32
+
+
+class RowBatches:
+    """Takes *rows* in batches. Each has the values at *places* of a row, out of *width*.
+
+    No request is made for a row that may not be taken: only if *reads* says that all will be, a batch goes
+    beyond the rows *at_hand*. *keys_ahead* is how many keys of its loop the scan wants to know ahead.
+    """
+
+    def __init__(
+        self,
+        rows: Iterator[Row],
+        places: Sequence[int],
+        width: int,
+        *,
+        reads: Reads,
+        at_hand: AtHand,
+        keys_ahead: int = 0,
+    ) -> None:
+        self._rows = rows
+        self._values = _values(places, width)
+        self._marks = [f"{place}=" for place in places]
+        self._keys_ahead = keys_ahead
+        self._size = _FIRST[reads]
+        self._least = 1 if reads is Reads.SOME else _FEW
+        self._at_hand = at_hand
+        self._fault: Exception | None = None
+
+    def next(self) -> bytes:
+        """The next rows, none at the end, in the form that ``make_tuples`` of the C part reads.
+
+        An error of a row is raised when the rows before it have been given.
+        """
+        rows = self._taken()
+        return b"\0".join((f"{len(rows)} {self._keys_ahead}".encode(), *map(self._text, rows), b""))
+
+    def _text(self, row: Row) -> bytes:
+        """The values of *row* that are not NULL, each with its place before and a NUL behind it."""
+        cells = [f"{mark}{v}\0" for mark, v in zip(self._marks, self._values(row)) if v is not None]
+        text = "".join(cells)
+        if text.count("\0") != len(cells):  # the rest of a value would be read as another one
+            raise ValueError("a text with a NUL cannot be shown")
+        return text.encode()
+
+    def _taken(self) -> list[Row]:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+        taken: list[Row] = []
+        try:
+            while len(taken) < self._size and (not taken or self._at_hand or len(taken) < self._least):
+                taken.append(next(self._rows))
+        except StopIteration:
+            pass
+        except Exception as error:
+            if not taken:
+                raise
+            self._fault = error
+        self._size = _MOST
+        return taken
+
+    def close(self) -> None:
+        """Ends the requests of the scan."""
+        if isinstance(self._rows, Generator):
+            self._rows.close()
+
+
+def _values(places: Sequence[int], width: int) -> Callable[[Row], Sequence[Any]]:
+    """A function that gives the values at *places* of a row that has *width*."""
+    if len(places) == width:
+        return lambda row: row
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda row: [row[place] for place in places]

@@ -1,0 +1,115 @@
+"""Rows for the C part: how many at a time, and in what form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipedrive_fdw.errors import DataError
+from pipedrive_fdw.table.row_batches import RowBatches
+from pipedrive_fdw.table.row_maker import AtHand
+from pipedrive_fdw.table.scan_request import Reads
+
+PAGE = 100
+
+
+class Pages:
+    """The rows of a list, page by page; *requests* counts the pages that were asked for."""
+
+    def __init__(self, pages: int, rows: int = PAGE) -> None:
+        self.at_hand = AtHand()
+        self.requests = 0
+        self._pages, self._rows = pages, rows
+
+    def rows(self) -> Iterator[list[Any]]:
+        for page in range(self._pages):
+            self.requests += 1
+            parts = iter(list(range(page * self._rows, (page + 1) * self._rows)))
+            self.at_hand.parts = parts
+            for number in parts:
+                yield [number]
+
+    def batches(self, reads: Reads) -> RowBatches:
+        return RowBatches(self.rows(), [0], 1, reads=reads, at_hand=self.at_hand)
+
+
+def counts(batches: RowBatches, most: int = 1000) -> list[int]:
+    """How many rows the batches have, at most so many batches."""
+    found = []
+    while len(found) < most and (count := int(batches.next().split()[0])):
+        found.append(count)
+    return found
+
+
+def test_a_batch_asks_for_no_page_that_may_not_be_used() -> None:
+    pages = Pages(3)
+    batches = pages.batches(Reads.SOME)
+    assert (counts(batches, 2), pages.requests) == ([16, 84], 1)
+    assert (counts(batches, 1), pages.requests) == ([100], 2)
+
+
+def test_the_second_row_is_not_made_before_it_is_known_to_be_taken() -> None:
+    pages = Pages(1)
+    batches = pages.batches(Reads.MORE)
+    assert counts(batches) == [1, 99]
+
+
+@pytest.mark.parametrize(
+    ("pages", "rows", "sizes"),
+    [
+        (3, PAGE, [100, 100, 100]),
+        (2, 300, [128, 128, 44, 128, 128, 44]),
+        (100, 1, [32, 32, 32, 4]),
+        (0, 1, []),
+    ],
+)
+def test_small_pages_are_put_together_where_all_rows_are_read(
+    pages: int, rows: int, sizes: list[int]
+) -> None:
+    assert counts(Pages(pages, rows).batches(Reads.ALL)) == sizes
+
+
+def test_rows_before_an_error_are_given_first() -> None:
+    def rows() -> Iterator[list[Any]]:
+        yield [1]
+        yield [2]
+        raise DataError("the third cannot be shown")
+
+    at_hand = AtHand()
+    at_hand.parts = iter([None] * 3)
+    batches = RowBatches(rows(), [0], 1, reads=Reads.SOME, at_hand=at_hand)
+    assert batches.next() == b"2 0\x000=1\x00\x000=2\x00\x00"
+    with pytest.raises(DataError, match="the third"):
+        batches.next()
+
+
+def test_a_row_has_the_values_that_are_used_and_not_null() -> None:
+    given = [["a", None, "ü", 4, 5.5], [None, None, None, "not used", ""], [None, None, None, 1, None]]
+    batches = RowBatches(iter(given), [0, 1, 2, 4], 5, reads=Reads.ALL, at_hand=AtHand(), keys_ahead=7)
+    rows = ["0=a\x002=ü\x004=5.5\x00", "4=\x00", ""]
+    assert batches.next().decode() == "\0".join(["3 7", *rows, ""])
+    assert batches.next() == b"0 7\0"
+
+
+def test_a_text_with_a_nul_is_not_taken_for_two_values() -> None:
+    batches = RowBatches(iter([["a\x001=b", None]]), [0, 1], 2, reads=Reads.ALL, at_hand=AtHand())
+    with pytest.raises(ValueError, match="NUL"):
+        batches.next()
+
+
+def test_closing_ends_the_rows() -> None:
+    ended = []
+
+    def rows() -> Iterator[list[Any]]:
+        try:
+            yield [1]
+            yield [2]
+        finally:
+            ended.append(True)
+
+    batches = RowBatches(rows(), [0], 1, reads=Reads.SOME, at_hand=AtHand())
+    batches.next()
+    batches.close()
+    assert ended == [True]
