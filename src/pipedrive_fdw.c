@@ -109,6 +109,8 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #endif
 
+#define FIND(function, name) \
+	(function = (__typeof__(function)) (void (*) (void)) lookup_external_function(library, name))
 #define SCAN_REQUEST(plan) strVal(linitial((plan)->fdw_private))
 #define SCAN_USER(plan) ((Oid) intVal(lsecond((plan)->fdw_private)))
 #define JSON_BOOL(value) ((value) ? "true" : "false")
@@ -121,8 +123,13 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 /* Multicorn's callbacks, and Python's functions that need no header */
 static FdwRoutine multicorn;
 static int	(*run_python) (const char *code);
+static void *(*import_module) (const char *name);
+static void *(*call_method) (void *object, const char *name, const char *types,...);
+static void (*print_error) (void);
+static void (*release_object) (void *object);
 static void *(*release_gil) (void);
 static void (*take_gil) (void *thread);
+static void *package;			/* the module pipedrive_fdw.fdw, once it is loaded */
 
 /* The hooks that stood before ours */
 static object_access_hook_type next_access_hook;
@@ -407,14 +414,25 @@ unknown_setting(void)
 static bool
 load_package(void)
 {
-	static bool loaded;
-
 	/* What is loaded stays: Python need not look for garbage in it, neither now nor later */
-	if (!loaded)
-		loaded = run_python("import gc; gc.disable()\n"
-							"try: import pipedrive_fdw.fdw; gc.freeze()\n"
-							"finally: gc.enable()\n") == 0;
-	return loaded;
+	if (!package && run_python("import gc; gc.disable()\n"
+							   "try: import pipedrive_fdw.fdw; gc.freeze()\n"
+							   "finally: gc.enable()\n") == 0)
+		package = import_module("pipedrive_fdw.fdw");
+	return package != NULL;
+}
+
+/* Call a function of the package, with a number as "types" says.  An error of it goes to the server's log. */
+static bool
+call_package(const char *function, const char *types, int64 number)
+{
+	void	   *result = call_method(package, function, types, (long long) number);
+
+	if (result == NULL)
+		print_error();
+	else
+		release_object(result);
+	return result != NULL;
 }
 
 static const char *ask_module(int level, const char *kind, const char *members);
@@ -506,7 +524,7 @@ static const char *
 ask_module(int level, const char *kind, const char *members)
 {
 	ask(kind, InvalidOid, InvalidOid, members);
-	if (run_python("import pipedrive_fdw.fdw as fdw; fdw.serve()") != 0)
+	if (!call_package("serve", "", 0))
 		ereport(level, (errcode(ERRCODE_FDW_ERROR), errmsg("the Python package pipedrive_fdw failed"),
 						errdetail("The server's log says why.")));
 	return answered(level);
@@ -982,18 +1000,6 @@ begin_ahead(RunningScan *scan)
 	return rows_ahead = ahead;
 }
 
-static void
-end_ahead(RunningScan *scan)
-{
-	RowsAhead **link = &rows_ahead;
-
-	if (scan->ahead == NULL)
-		return;
-	while (*link != scan->ahead)
-		link = &(*link)->next;
-	*link = scan->ahead->next;
-}
-
 /* The values that the inner side gets of a row of the outer side, as nodeNestloop.c gives them. */
 static void
 set_parameters(NestLoopState *loop, TupleTableSlot *row)
@@ -1014,14 +1020,16 @@ static void
 end_scan(void *argument)
 {
 	RunningScan *scan = argument;
-	char		code[80];
+	RowsAhead **link = &rows_ahead;
 
 	if (scan == NULL || scan->node == NULL)
 		return;
 	scan->node = NULL;
-	end_ahead(scan);
-	snprintf(code, sizeof(code), "import pipedrive_fdw.fdw as fdw; fdw.end_scan(" INT64_FORMAT ")", scan->number);
-	(void) run_python(code);	/* raises nothing */
+	while (scan->ahead && *link != scan->ahead)
+		link = &(*link)->next;
+	if (scan->ahead)
+		*link = scan->ahead->next;
+	(void) call_package("end_scan", "L", scan->number);
 }
 
 static void
@@ -1659,10 +1667,13 @@ _PG_init(void)
 						errmsg("pipedrive_fdw cannot be loaded when the server starts"),
 						errhint("Remove it from shared_preload_libraries. Each session loads it at the first use.")));
 	handler = load_external_function("$libdir/multicorn", "multicorn_handler", true, &library);
-	run_python = (int (*) (const char *)) (void (*) (void)) lookup_external_function(library,
-																					 "PyRun_SimpleString");
-	release_gil = (void *(*) (void)) (void (*) (void)) lookup_external_function(library, "PyEval_SaveThread");
-	take_gil = (void (*) (void *)) (void (*) (void)) lookup_external_function(library, "PyEval_RestoreThread");
+	FIND(run_python, "PyRun_SimpleString");
+	FIND(import_module, "PyImport_ImportModule");
+	FIND(call_method, "PyObject_CallMethod");
+	FIND(print_error, "PyErr_Print");
+	FIND(release_object, "Py_DecRef");
+	FIND(release_gil, "PyEval_SaveThread");
+	FIND(take_gil, "PyEval_RestoreThread");
 	multicorn = *(FdwRoutine *) DatumGetPointer(DirectFunctionCall1(handler, (Datum) 0));
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);

@@ -12,8 +12,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Callable
 
 import orjson
 
@@ -23,18 +22,28 @@ from pipedrive_fdw.postgres.settings import statement_start
 _outside = itertools.count()
 _answered: list[bytes] = []  # the words of the last answer, which the C part does not copy
 _transactions = 0  # that have ended
+_symbols: dict[str, Any] = {}  # those that have been found
 
 
-@cache
+def _symbol(name: str, find: Callable[[ctypes.CDLL, str], Any]) -> Any:
+    """What *find* makes of the C part's symbol *name*, None as long as the C part is not there."""
+    if name not in _symbols:
+        try:
+            _symbols[name] = find(ctypes.CDLL(None), f"pipedrive_fdw_{name}")
+        except (AttributeError, ValueError):
+            return None
+    return _symbols[name]
+
+
 def _function(name: str, result: Any, *arguments: Any) -> Any:
     """The C part's function *name*, None where there is none."""
-    try:
-        function = getattr(ctypes.CDLL(None), f"pipedrive_fdw_{name}")
-    except AttributeError:
-        return None
-    function.restype = result
-    function.argtypes = list(arguments)
-    return function
+
+    def find(library: ctypes.CDLL, symbol: str) -> Any:
+        function = getattr(library, symbol)
+        function.restype, function.argtypes = result, list(arguments)
+        return function
+
+    return _symbol(name, find)
 
 
 @dataclass(frozen=True)
@@ -56,13 +65,10 @@ class Question:
 
 def question() -> Question | None:
     """The question that waits for an answer; None outside a server, and on a server without the C part."""
-    try:
-        text = ctypes.c_char_p.in_dll(ctypes.CDLL(None), "pipedrive_fdw_question").value
-    except ValueError:
+    pointer = _symbol("question", ctypes.c_char_p.in_dll)
+    if pointer is None or not pointer.value:
         return None
-    if not text:
-        return None
-    members = orjson.loads(text)
+    members = orjson.loads(pointer.value)
     return Question(members["call"], members, members["options"])
 
 

@@ -354,8 +354,10 @@ def test_one_that_was_there_before_says_what_to_do(stages: Extended, sql: str, l
             said = str(caught.value)
             assert "pipedrive option: the server was created with FOREIGN DATA WRAPPER multicorn" in said
             assert "CREATE SERVER … FOREIGN DATA WRAPPER pipedrive_fdw" in said
+        assert stages.sent() == []
+        # Ours are read in the same session
+        assert session.execute("SELECT count(*) FROM made.stages").fetchone() != (0,)
         session.execute("DROP SERVER former CASCADE")
-    assert stages.sent() == []
 
 
 def test_servers_of_others_take_any_option(stages: Extended) -> None:

@@ -184,7 +184,7 @@ def test_the_lists_of_the_page_on_architecture_name_modules_that_exist() -> None
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
     lists = page[page.index("### A record") : page.index("## The path of a write")]
     named = re.findall(r"^\d\. `([\w/]+\.py)`", lists, re.MULTILINE)
-    assert len(named) == 14
+    assert len(named) == 15
     assert [name for name in named if not (PACKAGE / name).exists()] == []
 
 
