@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
-from pipedrive_fdw.api.offset import Rank, Reader
+from pipedrive_fdw.api.offset import Rank, Reader, value_at
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing
 from pipedrive_fdw.errors import ProtocolError
+from pipedrive_fdw.values.key_set import KeySet
 
 Params = tuple[tuple[str, str], ...]
 Page = list[Any]
@@ -151,6 +152,7 @@ def pages(
     expect: Expect | None = None,
 ) -> Iterator[Page]:
     """Page after page, each asked for when the one before it has been used. *expect* is told of it before.
+    A record that comes again is left out.
 
     A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
     which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
@@ -159,6 +161,7 @@ def pages(
         yield from _by_offset(ask, again, listing, params, where, rank, expect)
         return
     asked: set[Params] = set()
+    keys, path = KeySet(), listing.key.split(".")
     current: Params | None = params
     while current is not None:
         payload = ask(current)
@@ -171,7 +174,7 @@ def pages(
             asked.add(current)
             if expect is not None:
                 expect(current)
-        yield page
+        yield [record for record in page if keys.add(value_at(record, path))]
 
 
 def _by_offset(

@@ -48,6 +48,20 @@ def test_a_list_ends_where_no_cursor_is_named(server: Server, end: Record) -> No
         assert ids(account, "SELECT id FROM persons") == [1, 2, 3]
 
 
+def test_a_record_that_the_next_page_repeats_is_one_row(server: Server) -> None:
+    phones = [{"value": "1"}, {"value": "2"}]
+    answers = {
+        "/v2/persons": by_cursor(records(1, 3, phones=phones), records(3, 5, phones=phones), records(5, 5)),
+        "/v2/persons/1/followers": by_cursor([{"user_id": 1}, {"user_id": 2}], [{"user_id": 2}]),
+    }
+    tables = ["persons", "person_phones", "person_followers"]
+    with account_of(server, answers, tables=tables) as account:
+        assert ids(account, "SELECT id FROM persons") == [1, 2, 3, 4, 5]
+        assert ids(account, "SELECT id FROM persons ORDER BY id") == [1, 2, 3, 4, 5]
+        assert account.value("SELECT count(*) FROM person_phones") == 10
+        assert ids(account, "SELECT user_id FROM person_followers WHERE person_id = 1") == [1, 2]
+
+
 def offset_pages(rows: Sequence[Record], most: int, envelope: str) -> Answer:
     """*rows* by start and limit, *most* at a time whatever was asked for; *envelope* says how it is told."""
 
