@@ -82,7 +82,7 @@ PERSONS = Table(
         Column("last_incoming_mail_time", "timestamptz", "When the last mail came in.", include=True),
         Column("last_outgoing_mail_time", "timestamptz", "When the last mail went out.", include=True),
         Column("marketing_status", "text", "Marketing consent.", include=True, insert=True, update=True),
-        Column("doi_status", "bigint", "Double opt-in status.", include=True),
+        Column("doi_status", "text", "Double opt-in status.", include=True),
         _COUNTS[-1],
         FILTER_ID,
         CUSTOM_FIELDS,

@@ -42,7 +42,7 @@ FILES = Table(
         Column("cid", "text", "Id inside a mail."),
         Column("s3_bucket", "text", "Place of storage."),
         Column("mail_message_id", "bigint", "The mail message."),
-        Column("mail_template_id", "bigint", "The mail template."),
+        Column("mail_template_id", "text", "The mail template."),
         Column("deal_name", "text", "Title of the deal."),
         Column("person_name", "text", "Name of the person."),
         Column("org_name", "text", "Name of the organization."),

@@ -311,6 +311,17 @@ def test_values_may_come_in_any_form_that_says_the_same(server: Server) -> None:
         ) == [("2025-01-02 03:04:05.678+00", "2025-01-02 03:04:05.678+00", 3, False)]
 
 
+@pytest.mark.parametrize("value", [2, "2", "confirmed", "a1b2"])
+def test_what_is_described_as_text_or_not_at_all_may_be_any_text(server: Server, value: Any) -> None:
+    answers = {
+        "/v2/persons": whole([{"id": 1, "doi_status": value}]),
+        "/v1/files": whole([{"id": 1, "mail_template_id": value, "mail_message_id": ""}]),
+    }
+    with account_of(server, answers, tables=["persons", "files"]) as account:
+        assert account.rows("SELECT doi_status FROM persons") == [(str(value),)]
+        assert account.rows("SELECT mail_template_id, mail_message_id FROM files") == [(str(value), None)]
+
+
 def test_fields_that_are_not_there_are_null(server: Server) -> None:
     with account_of(server, deals([{"id": 1}], []), tables=["deals"]) as account:
         (row,) = account.objects("deals")
