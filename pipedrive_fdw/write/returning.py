@@ -68,7 +68,9 @@ def returned_row(
     table, binding = maker.binding.table, maker.binding
     element = _element(table, change, record, row)
     look: Lookups = labels if labels.known else NO_LOOKUPS
-    values = maker.one(element, record, {**row, **change.key}, look)
+    held = {column.name for column in table.columns if column.held}  # no list says what the answer does
+    echo = {name: value for name, value in {**row, **change.key}.items() if name not in held}
+    values = maker.one(element, record, echo, look)
     out = dict(base)
     for bound, value in zip(binding.columns, values):
         column = bound.column

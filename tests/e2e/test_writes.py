@@ -17,6 +17,7 @@ from tools.engine import Server
 
 TABLES = (
     "deals",
+    "leads",
     "persons",
     "person_emails",
     "stages",
@@ -73,6 +74,18 @@ def test_an_insert_sends_what_is_not_null_and_returns_the_record(account: LiveAc
     assert request == ("POST", "/api/v2/deals", {"title": "x", "value": 10.5})
     newest = max(account.simulator.records("deals"), key=lambda d: d["id"])
     assert rows[0][:2] == (newest["id"], "x")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO deals (title) VALUES ('x')",
+        "INSERT INTO leads (title, person_id) VALUES ('x', 1)",
+        "INSERT INTO projects (title, board_id, phase_id) VALUES ('x', 1, 1)",
+    ],
+)
+def test_an_insert_returns_whether_the_record_is_archived(account: LiveAccount, sql: str) -> None:
+    assert account.value(f"{sql} RETURNING is_archived") is False
 
 
 def test_an_explicit_null_is_not_sent_by_an_insert(account: LiveAccount) -> None:
