@@ -16,7 +16,7 @@ from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 
 from pipedrive_fdw.errors import OptionError, PipedriveError, fault_of
 from pipedrive_fdw.extension.dropped_mappings import DROPPED
-from pipedrive_fdw.foreign_table import ForeignTable
+from pipedrive_fdw.foreign_table import ForeignTable, foreign_table, writer_of
 from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
@@ -81,7 +81,7 @@ class PipedriveFdw(ForeignDataWrapper):
         self._table: ForeignTable | None = None
         self._fault: PipedriveError | None = None
         try:
-            self._table = ForeignTable(table_options(options, _asked().options), columns)
+            self._table = foreign_table(table_options(options, _asked().options), columns)
         except PipedriveError as error:
             self._fault = error  # Multicorn cannot do without the object
 
@@ -189,17 +189,17 @@ def _plan_modify(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:
-    table.writer.begin(asked["write"], asked["command"], asked["columns"], asked["deferred"])
+    table.begin_write(asked["write"], asked["command"], asked["columns"], asked["deferred"])
     return ""
 
 
 def _write(table: ForeignTable, asked: Question) -> str:
     old, new = (asked.members.get(name, "{}") for name in ("old", "new"))
-    return table.writer.write(asked["verb"], asked["write"], old, new)
+    return writer_of(asked["write"]).write(asked["verb"], asked["write"], old, new)
 
 
 def _flush(table: ForeignTable, asked: Question) -> str:
-    table.writer.flush(asked["write"])
+    writer_of(asked["write"]).flush(asked["write"])
     return ""
 
 

@@ -1,16 +1,20 @@
 """A foreign table of this backend, put together: what it is, its planner, its reader, its writer.
 
-One object serves all scans of a table in a backend, several at once.
+One object serves all scans of a table in a backend, several at once. Multicorn keeps one for each table, and
+wants another when the table is used with the user mapping of another role. What a statement knows of its
+writes must outlive that, so an object that is in use is found again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from pipedrive_fdw.options import Options
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.read.ledger import LEDGER
 from pipedrive_fdw.read.scan_planner import ScanPlanner
 from pipedrive_fdw.read.table_reader import Loop, TableReader
@@ -46,6 +50,11 @@ class ForeignTable:
         self._commands = Commands(self.bound)
         self._images = RowImages(tuple(b.name for b in self.bound.binding.columns))
         self._snapshots = Snapshots(self.bound, self._images)
+
+    def begin_write(self, number: int, command: int, columns: Collection[str], deferred: bool) -> None:
+        """The write *number* begins; the other arguments are those of Writer.begin()."""
+        self.writer.begin(number, command, columns, deferred)
+        _written.current()[number] = self
 
     @cached_property
     def writer(self) -> Writer:
@@ -93,3 +102,30 @@ class ForeignTable:
         return RowBatches(
             found, places, len(names), reads=request.reads, at_hand=at_hand, keys_ahead=keys_ahead
         )
+
+
+# Those in use, by what they are made of.
+_in_use: WeakValueDictionary[Any, ForeignTable] = WeakValueDictionary()
+# Those that the statement writes, by the number of the write.
+_written: StatementScope[dict[int, ForeignTable]] = StatementScope(dict)
+
+
+def foreign_table(options: Options, columns: Mapping[str, ColumnDefinition]) -> ForeignTable:
+    """The foreign table of *options* and *columns*, a new one if none is in use.
+
+    Raises as ForeignTable() does.
+    """
+    definitions = (
+        (name, c.type_name, c.base_type_name, *sorted((c.options or {}).items()))
+        for name, c in columns.items()
+    )
+    made_of = (options, *definitions)
+    table = _in_use.get(made_of)
+    if table is None:
+        table = _in_use[made_of] = ForeignTable(options, columns)
+    return table
+
+
+def writer_of(number: int) -> Writer:
+    """What carries out the write *number* since it began, whatever has been made of the table since."""
+    return _written.latest()[number].writer

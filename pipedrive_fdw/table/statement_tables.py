@@ -60,7 +60,6 @@ class StatementTables:
 
     def offered(self, account: str) -> frozenset[Target]:
         """The columns by whose values a table of the statement can look rows up."""
-        """The columns by whose values a table of the statement can look rows up."""
         return frozenset(self._scope.latest()[account].targets)
 
     def supplies(self, account: str, target: Target, to: Table) -> bool:

@@ -81,9 +81,6 @@ class Commands:
         """Adds *command*, the write of the number *write*."""
         self._scope.current()[write] = command
 
-    def find(self, write: int) -> Command | None:
-        return self._scope.latest().get(write)
-
     def __getitem__(self, write: int) -> Command:
         return self._scope.latest()[write]
 

@@ -48,10 +48,8 @@ class Writer:
 
     def flush(self, number: int) -> None:
         """Sends what the write *number* has still to send. Raises as PendingWrites.send() does."""
-        command = self._commands.find(number)
-        if command is not None:
-            with TRANSACTION.reported():
-                TRANSACTION.end(command)
+        with TRANSACTION.reported():
+            TRANSACTION.end(self._commands[number])
 
     def write(self, verb: str, number: int, old: str, new: str) -> str:
         """Does *verb* to a row, *old* as it was scanned and *new* as it shall be, both as row_to_json() of

@@ -178,3 +178,43 @@ def test_a_function_reads_with_the_mapping_of_its_owner(account: LiveAccount) ->
         assert seen(account, "SELECT logs()") == logs_of(account, 1)
     finally:
         account.run("RESET ROLE; DROP FUNCTION logs()")
+
+
+@pytest.fixture
+def found_by_another(account: LiveAccount) -> Iterator[LiveAccount]:
+    """A function that reads persons with the user mapping of another role."""
+    account.simulator.refill()
+    account.run("SET ROLE role_one")
+    account.run(
+        f"CREATE FUNCTION {account.name}.found(bigint) RETURNS bigint LANGUAGE plpgsql STABLE "
+        "SECURITY DEFINER "
+        f"AS $$ BEGIN RETURN (SELECT count(*) FROM {account.name}.persons WHERE id = $1); END $$"
+    )
+    account.run(f"CREATE VIEW {account.name}.people AS SELECT * FROM {account.name}.persons")
+    account.run(f"GRANT SELECT ON {account.name}.people TO PUBLIC; RESET ROLE")
+    account.simulator.reset()
+    yield account
+    account.run(f"DROP FUNCTION {account.name}.found(bigint); DROP VIEW {account.name}.people")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE persons SET name = 'New' WHERE id IN (1, 2, 3) AND (id < 3 OR found(id) = 0)",
+        "UPDATE persons SET name = 'New' WHERE id IN (1, 2) AND found(id) = 1",
+        "UPDATE persons SET name = 'New' WHERE id IN (1, 2) RETURNING found(id)",
+        "UPDATE persons SET name = 'New' WHERE id IN (SELECT id FROM people WHERE id < 3)",
+        "UPDATE persons p SET name = 'New' FROM people o WHERE o.id = p.id AND o.id < 3",
+        "DELETE FROM persons WHERE id IN (1, 2, 3) AND (id < 3 OR found(id) = 0)",
+        "INSERT INTO persons (name) SELECT 'New' FROM generate_series(1, 3) n WHERE n < 3 OR found(n) = 0",
+    ],
+)
+def test_a_statement_writes_a_table_that_is_also_read_as_another_role(
+    found_by_another: LiveAccount, sql: str
+) -> None:
+    account = found_by_another
+    assert account.connection is not None
+    assert account.connection.execute(sql).rowcount == 2  # type: ignore[call-overload]
+    assert [r["method"] for r in account.requests() if r["method"] != "GET"] == [
+        {"U": "PATCH", "D": "DELETE", "I": "POST"}[sql[0]]
+    ] * 2
