@@ -150,6 +150,7 @@ static Oid	asking_user;
 static int	asking_context;
 static bool asked_in_transaction;
 static int64 last_number;		/* of scans and writes */
+static TimestampTz query_began; /* when the client began the query that runs; 0 for none */
 static bool settings_are_open;	/* under our prefix something can be set that is no setting */
 
 /* How many of a scan's rows will be taken; Python knows the numbers */
@@ -180,6 +181,7 @@ typedef struct Taken
 {
 	Reads		reads;
 	PlanState  *top;
+	TimestampTz *began;			/* where to note when the query began */
 } Taken;
 
 /* Rows of the outer side of a nested loop that are read before their turn */
@@ -200,6 +202,7 @@ typedef struct RunningScan
 {
 	ForeignScanState *node;
 	int64		number;
+	TimestampTz began;			/* when the client began its query */
 	List	   *parameters;		/* of ExprState */
 	AttInMetadata *input;		/* makes tuples of texts */
 	int		   *live;			/* places of the columns that are not dropped */
@@ -235,6 +238,7 @@ extern PGDLLEXPORT const char *pipedrive_fdw_question;
 extern PGDLLEXPORT void pipedrive_fdw_answer(const char *sqlstate, const char *text, const char *detail,
 											 const char *hint, int cancelled);
 extern PGDLLEXPORT int pipedrive_fdw_interrupted(void);
+extern PGDLLEXPORT int64 pipedrive_fdw_query_began(void);
 extern PGDLLEXPORT void pipedrive_fdw_log(const char *text);
 
 const char *pipedrive_fdw_question = NULL;
@@ -261,6 +265,13 @@ pipedrive_fdw_interrupted(void)
 		return true;
 #endif
 	return QueryCancelPending || ProcDiePending || ClientConnectionLost;
+}
+
+/* When did the client begin the query that runs?  If it takes the rows in pieces, with an earlier statement. */
+int64
+pipedrive_fdw_query_began(void)
+{
+	return query_began ? query_began : GetCurrentStatementStartTimestamp();
 }
 
 /* A line in the server's log alone, without the statement and the context, which hold values. */
@@ -1051,6 +1062,7 @@ pipedrive_begin_scan(ForeignScanState *node, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	scan->number = ++last_number;
+	scan->began = pipedrive_fdw_query_began();
 	scan->parameters = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->input = TupleDescGetAttInMetadata(desc);
 	scan->live = palloc(desc->natts * sizeof(int));
@@ -1266,7 +1278,8 @@ static bool
 note_reads(PlanState *state, void *above)
 {
 	Taken		taken = *(Taken *) above,
-				some = {READS_SOME, taken.top};
+				some = {READS_SOME, taken.top, taken.began};
+	RunningScan *scan;
 	AggStrategy strategy;
 
 	if (state == NULL)
@@ -1274,8 +1287,11 @@ note_reads(PlanState *state, void *above)
 	switch (nodeTag(state))
 	{
 		case T_ForeignScanState:
-			if (is_ours(state))
-				((RunningScan *) ((ForeignScanState *) state)->fdw_state)->reads = taken.reads;
+			if (!is_ours(state))
+				break;
+			scan = (RunningScan *) ((ForeignScanState *) state)->fdw_state;
+			scan->reads = taken.reads;
+			*taken.began = scan->began;
 			break;
 		case T_SortState:
 		case T_HashState:
@@ -1316,7 +1332,9 @@ static void
 run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 {
 	bool		all = count == 0 && ScanDirectionIsForward(direction);
-	Taken		taken = {all ? READS_ALL : READS_SOME, query->planstate};
+	TimestampTz began = 0,
+				outer = query_began;
+	Taken		taken = {all ? READS_ALL : READS_SOME, query->planstate, &began};
 	List	   *subplans = query->estate->es_subplanstates;
 
 	note_reads(query->planstate, &taken);
@@ -1324,7 +1342,16 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 	taken.reads = READS_SOME;
 	for (int i = list_length(subplans) - 1; i >= 0; i--)
 		note_reads(list_nth(subplans, i), &taken);
-	(next_run_hook ? next_run_hook : standard_ExecutorRun) (query, direction, count AND_ONCE);
+	query_began = outer ? outer : began;	/* what its functions ask belongs to the query */
+	PG_TRY();
+	{
+		(next_run_hook ? next_run_hook : standard_ExecutorRun) (query, direction, count AND_ONCE);
+	}
+	PG_FINALLY();
+	{
+		query_began = outer;
+	}
+	PG_END_TRY();
 }
 
 static void

@@ -105,6 +105,15 @@ def statement() -> Any:
     return next(_outside) if started is None else (os.getpid(), started, _transactions)
 
 
+def query() -> Any:
+    """The same for the query that runs, with all that its functions ask.
+
+    If the client takes its rows in pieces, the query is several statements.
+    """
+    began = _function("query_began", ctypes.c_int64)
+    return statement() if began is None else (os.getpid(), began(), _transactions)
+
+
 def transaction_ended() -> None:
     """A COMMIT or ROLLBACK has been made: statement() changes, also within a procedure."""
     global _transactions

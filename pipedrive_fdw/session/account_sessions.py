@@ -22,7 +22,7 @@ from pipedrive_fdw.options import (
     read_api_domain,
     uses_oauth,
 )
-from pipedrive_fdw.postgres.channel import interrupted, statement
+from pipedrive_fdw.postgres.channel import interrupted, query
 from pipedrive_fdw.postgres.settings import state_folder
 from pipedrive_fdw.session.counts import Counts
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
@@ -71,10 +71,10 @@ def new_session(options: Options, client: Client) -> Session:
     return Session(
         client=client,
         interrupts=Interrupts(interrupted),
-        memory=StatementMemory(options.statement_memory * _MEBIBYTE, statement, state_folder()),
+        memory=StatementMemory(options.statement_memory * _MEBIBYTE, query, state_folder()),
         cache=SharedCache(state_folder(), name, address),
         fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
-        statement=statement,
+        statement=query,
         parallel=options.parallel,
     )
 

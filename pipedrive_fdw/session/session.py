@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import Client, Spent
@@ -23,6 +23,8 @@ from pipedrive_fdw.session.key_batches import KeyBatches
 from pipedrive_fdw.session.statement_memory import StatementMemory
 
 _EXTENDED_RECORDS = 10_000
+# Queries whose rows a client takes in turns, and whose tokens are counted each by itself.
+_QUERIES = 1_000
 
 
 def sleep_unless_stopped(seconds: float, exchange: Exchange) -> None:
@@ -56,13 +58,6 @@ class Guards:
         return Guards(sys.maxsize, 0)
 
 
-@dataclass
-class _Planned:
-    """The tokens of the requests that a statement has begun."""
-
-    tokens: int = 0
-
-
 class Session:
     """Everything that the scans and writes of one account share in this backend."""
 
@@ -91,7 +86,9 @@ class Session:
         self.repeating: set[str] = set()
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
         self.fields = fields
-        self._planned = StatementScope(_Planned, statement)
+        self._statement = statement
+        # The tokens of the requests that a statement has begun
+        self._planned: LRUCache[Any, int] = LRUCache(_QUERIES)
 
     def extended(self, seconds: int) -> TTLCache[str, Mapping[str, Any]]:
         """Records that were fetched one by one, by path, remembered for *seconds*."""
@@ -126,11 +123,12 @@ class Session:
     def plan_tokens(self, tokens: int, guards: Guards) -> None:
         """Adds *tokens* to those of the statement. Raises BudgetError where *guards* do not allow them."""
         self.check_tokens(tokens, guards)
-        self._planned.current().tokens += tokens
+        statement = self._statement()
+        self._planned[statement] = self._planned.get(statement, 0) + tokens
 
     def check_tokens(self, tokens: int, guards: Guards) -> None:
         """Raises BudgetError where *guards* do not allow the statement *tokens* more."""
-        planned = self._planned.current().tokens
+        planned = self._planned.get(self._statement(), 0)
         if planned + tokens > guards.most:
             enough = max(guards.most * 4, planned + max(tokens, guards.expected))
             raise BudgetError(

@@ -57,6 +57,21 @@ def test_the_limit_is_that_of_the_whole_statement(account: LiveAccount) -> None:
     assert len(account.rows("SELECT id FROM persons LIMIT 3")) == 3
 
 
+@pytest.mark.parametrize("between", ["SELECT 1", "SELECT count(*) FROM persons WHERE id = 1"])
+def test_the_limit_is_that_of_a_query_that_is_read_in_pieces(account: LiveAccount, between: str) -> None:
+    """As drivers with a fetch size read it, and postgres_fdw."""
+    account.run("SET pipedrive.max_tokens_per_query = 30")
+    assert account.connection is not None
+    with account.connection.transaction():
+        account.run(
+            "DECLARE pieces CURSOR FOR SELECT id FROM deals UNION ALL SELECT id FROM persons "
+            "UNION ALL SELECT id FROM notes"
+        )
+        with pytest.raises(psycopg.Error, match="would spend more than 30 API tokens"):
+            while account.rows("FETCH 20 FROM pieces"):
+                account.rows(between)
+
+
 @pytest.mark.parametrize("limit", [0, 1])
 def test_the_limit_that_the_hint_names_suffices(account: LiveAccount, limit: int) -> None:
     account.rows("SELECT id FROM deals")  # now their number is known

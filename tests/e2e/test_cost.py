@@ -332,3 +332,24 @@ def sent_by(account: LiveAccount, sql: str) -> list[dict[str, Any]]:
     account.simulator.reset()
     account.run(sql)
     return account.requests()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT d.id, p.name FROM deals d LEFT JOIN LATERAL "
+        "(SELECT name FROM persons WHERE id = d.person_id LIMIT 1) p ON true",
+        "SELECT d.id, p.id FROM deals d LEFT JOIN deal_products p ON p.deal_id = d.id",
+    ],
+)
+def test_a_query_that_is_read_in_pieces_costs_no_more(account: LiveAccount, sql: str) -> None:
+    """As drivers with a fetch size read it, and postgres_fdw."""
+    account.rows(sql)  # now the sizes are known
+    once = sent(account, sql)
+    account.simulator.reset()
+    assert account.connection is not None
+    with account.connection.transaction():
+        account.run(f"SET LOCAL cursor_tuple_fraction = 1; DECLARE pieces CURSOR FOR {sql}")
+        while account.rows("FETCH 100 FROM pieces"):
+            pass
+    assert sum(r["tokens"] for r in account.requests()) <= sum(r["tokens"] for r in once)
