@@ -930,6 +930,7 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 	int			ordered = list_length(path->path.pathkeys);
 	bool		limited = root->limit_tuples > 0 && rel->baserestrictinfo == NIL
 		&& bms_membership(root->all_baserels) == BMS_SINGLETON
+		&& root->parse->limitOption != LIMIT_OPTION_WITH_TIES
 		&& ordered == list_length(root->query_pathkeys);
 	char	   *text;
 

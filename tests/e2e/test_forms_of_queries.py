@@ -75,6 +75,8 @@ QUERIES = (
     "SELECT d.id, n.id FROM <deals> d LEFT JOIN <notes> n ON n.deal_id = d.id AND n.user_id = d.owner_id "
     "AND n.add_time > d.add_time WHERE d.id IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)",
     "SELECT count(*) FILTER (WHERE is_archived), count(*) FROM <deals> HAVING count(*) > 1",
+    "SELECT order_nr FROM <stages> ORDER BY order_nr FETCH FIRST 2 ROWS WITH TIES",
+    "SELECT due_date FROM <activities> ORDER BY due_date DESC FETCH FIRST 2 ROWS WITH TIES",
 )
 
 SETTINGS = {
