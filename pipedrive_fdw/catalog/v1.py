@@ -54,7 +54,7 @@ _DEAL_SOURCES = {
     "is_deleted": "deleted",
     "label_ids": "list:label",
     "smart_bcc_email": "cc_email",
-    **absent("archive_time source_lead_id"),
+    **absent("source_lead_id"),
 }
 
 V1_DEALS = replace(
@@ -114,10 +114,7 @@ _PERSON_SOURCES = {
     "is_deleted": "not:active_flag",
     "picture_id": "id:picture_id",
     "smart_bcc_email": "cc_email",
-    **absent(
-        "postal_address notes im birthday job_title participant_open_deals_count "
-        "participant_closed_deals_count marketing_status doi_status"
-    ),
+    **absent("postal_address notes im birthday job_title doi_status"),
 }
 
 V1_PERSONS = sortable(

@@ -39,7 +39,20 @@ EXTRA = {
 # The same for the core in version 1.
 EXTRA_V1 = {
     **dict.fromkeys(
-        (("products", name) for name in ("description", "category", "add_time", "update_time")),
+        (
+            *(("products", name) for name in ("description", "category", "add_time", "update_time")),
+            ("deals", "archive_time"),
+            ("deleted_deals", "archive_time"),
+            *(
+                (table, name)
+                for table in ("persons", "deal_persons", "organization_persons")
+                for name in (
+                    "marketing_status",
+                    "participant_open_deals_count",
+                    "participant_closed_deals_count",
+                )
+            ),
+        ),
         "in the examples of the answer",
     ),
     **dict.fromkeys(

@@ -137,6 +137,18 @@ def test_a_condition_goes_to_version_1(account: LiveAccount, sql: str, query: di
     assert {n: v for n, v in request["query"].items() if n != "limit"} == query
 
 
+def test_fields_that_only_the_examples_show_are_columns(account: LiveAccount) -> None:
+    deals = {d["id"]: d["archive_time"] for d in account.simulator.records("deals") if d["is_archived"]}
+    assert None not in deals.values()
+    shown = account.rows("SELECT id, archive_time AT TIME ZONE 'UTC' FROM deals WHERE is_archived")
+    assert {key: f"{at:%Y-%m-%dT%H:%M:%SZ}" for key, at in shown} == deals
+    names = ("marketing_status", "participant_open_deals_count", "participant_closed_deals_count")
+    persons = account.simulator.records("persons")
+    assert account.rows(f"SELECT id, {', '.join(names)} FROM persons ORDER BY id") == [
+        (person["id"], *(person[name] for name in names)) for person in persons if not person["is_deleted"]
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(name for name, table in CHANGED.items() if not table.guarded))
 def test_each_of_five_refusals_is_an_error_of_that_table(account: LiveAccount, name: str) -> None:
     for status in STATUSES:

@@ -36,6 +36,7 @@ from tests.simulator.verbs import change, coerced, create, delete
 
 _TIMES = [
     "add_time",
+    "archive_time",
     "update_time",
     "stage_change_time",
     "close_time",
@@ -72,12 +73,8 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
     "deal_products": {"is_enabled": "enabled_flag"},
 }
 _DROPPED: Mapping[str, tuple[str, ...]] = {
-    "deals": ("label_ids", "local_won_date", "local_lost_date", "local_close_date", "archive_time",
-              "source_lead_id"),
-    "persons": (
-        "postal_address", "notes", "im", "birthday", "job_title", "doi_status", "marketing_status",
-        "participant_open_deals_count", "participant_closed_deals_count",
-    ),
+    "deals": ("label_ids", "local_won_date", "local_lost_date", "local_close_date", "source_lead_id"),
+    "persons": ("postal_address", "notes", "im", "birthday", "job_title", "doi_status"),
     "organizations": ("website", "linkedin", "industry", "annual_revenue", "employee_count"),
     "activities": ("priority",),
     "products": ("description", "category", "add_time", "update_time"),
