@@ -1306,6 +1306,10 @@ note_reads(PlanState *state, void *above)
 		case T_WindowAggState:
 			taken.reads = STOPS_EARLY(state->plan) ? READS_SOME : taken.reads;
 			break;
+		case T_SetOpState:
+			/* From PostgreSQL 18 on one of two sorted sides may be left early */
+			taken.reads = ((SetOp *) state->plan)->strategy == SETOP_SORTED ? READS_SOME : READS_ALL;
+			break;
 		case T_NestLoopState:
 			note_loop((NestLoopState *) state, taken);
 			return note_reads(outerPlanState(state), &taken) || note_reads(innerPlanState(state), &some);
