@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
@@ -32,6 +34,8 @@ from pipedrive_fdw.session.statement_memory import StatementMemory
 
 _MEBIBYTE = 1024 * 1024
 _sessions: dict[Any, Session] = {}
+# By the address of the account
+_of_account: defaultdict[str, WeakSet[Session]] = defaultdict(WeakSet)
 
 
 def session_for(options: Options) -> Session:
@@ -76,6 +80,7 @@ def new_session(options: Options, client: Client) -> Session:
         fields=FieldDefinitions(SharedCache(state_folder(), name, _fields_of(address))),
         statement=query,
         parallel=options.parallel,
+        of_account=_of_account[address],
     )
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
+from weakref import WeakSet
 
 from cachetools import LRUCache, TTLCache
 
@@ -70,7 +71,12 @@ class Session:
         fields: FieldDefinitions,
         statement: Callable[[], Any],
         parallel: int = 32,
+        of_account: WeakSet[Session] | None = None,
     ) -> None:
+        """*of_account* has the other sessions of the account in this backend, those of other credentials."""
+        # What one of them writes, the others may have read
+        self._of_account: WeakSet[Session] = WeakSet() if of_account is None else of_account
+        self._of_account.add(self)
         self.client = client
         self.interrupts = interrupts
         self.memory = memory
@@ -97,10 +103,11 @@ class Session:
         return self._extended[seconds]
 
     def forget(self) -> None:
-        """Drops what was read, here and in other sessions, before a write and after it."""
-        self.memory.clear()
-        self.key_batches.forget()
-        self._extended.clear()
+        """Drops what was read, with this and other credentials, before a write and after it."""
+        for session in self._of_account:
+            session.memory.clear()
+            session.key_batches.forget()
+            session._extended.clear()
         self.cache.empty()
 
     def usage(self) -> Mapping[str, Any]:

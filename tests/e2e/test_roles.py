@@ -190,11 +190,16 @@ def found_by_another(account: LiveAccount) -> Iterator[LiveAccount]:
         "SECURITY DEFINER "
         f"AS $$ BEGIN RETURN (SELECT count(*) FROM {account.name}.persons WHERE id = $1); END $$"
     )
+    account.run(
+        f"CREATE FUNCTION {account.name}.name_of(bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER "
+        f"AS $$ BEGIN RETURN (SELECT name FROM {account.name}.persons WHERE id = $1); END $$"
+    )
     account.run(f"CREATE VIEW {account.name}.people AS SELECT * FROM {account.name}.persons")
     account.run(f"GRANT SELECT ON {account.name}.people TO PUBLIC; RESET ROLE")
     account.simulator.reset()
     yield account
-    account.run(f"DROP FUNCTION {account.name}.found(bigint); DROP VIEW {account.name}.people")
+    account.run(f"DROP FUNCTION {account.name}.found(bigint), {account.name}.name_of(bigint)")
+    account.run(f"DROP VIEW {account.name}.people")
 
 
 @pytest.mark.parametrize(
@@ -218,3 +223,26 @@ def test_a_statement_writes_a_table_that_is_also_read_as_another_role(
     assert [r["method"] for r in account.requests() if r["method"] != "GET"] == [
         {"U": "PATCH", "D": "DELETE", "I": "POST"}[sql[0]]
     ] * 2
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "UPDATE persons SET name = 'Name ' || i WHERE id = 1",
+        "PERFORM pipedrive.request(method => 'PATCH', path => '/v2/persons/1', "
+        "body => jsonb_build_object('name', 'Name ' || i), server => '{}')",
+    ],
+)
+def test_what_one_role_writes_another_one_reads_in_the_same_statement(
+    found_by_another: LiveAccount, write: str
+) -> None:
+    account = found_by_another
+    account.run(
+        "CREATE FUNCTION written() RETURNS text[] LANGUAGE plpgsql AS $$ DECLARE names text[]; BEGIN "
+        f"FOR i IN 1..3 LOOP {write.format(account.name)}; names := names || name_of(1); END LOOP; "
+        "RETURN names; END $$"
+    )
+    try:
+        assert account.value("SELECT written()") == ["Name 1", "Name 2", "Name 3"]
+    finally:
+        account.run("DROP FUNCTION written()")
