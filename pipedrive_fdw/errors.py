@@ -22,7 +22,7 @@
     ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
     │   └── OutcomeUnknownError  a write whose answer was lost
     ├── StateError            the files that backends share cannot be used
-    │   └── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING
+    │   └── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING or with writes that wait for COMMIT
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
 Each class has an SQLSTATE that programs can act on, and a stable word that stands first in the message:

@@ -294,7 +294,8 @@ def _pre_commit(asked: Question) -> str:
 
 def _pre_prepare(asked: Question) -> str:
     DROPPED.check_prepared()
-    return _pre_commit(asked)
+    TRANSACTION.check_prepared()
+    return ""
 
 
 def _commit(asked: Question) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pipedrive_fdw.errors import PipedriveError, sentences
+from pipedrive_fdw.errors import PipedriveError, PreparedError, sentences
 from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
@@ -93,6 +93,15 @@ class Transaction:
             for command in self.running:
                 if command.number < number:
                     self.send(command.pending)
+
+    def check_prepared(self) -> None:
+        """Raises PreparedError where writes wait for the COMMIT of a transaction that is prepared."""
+        if self.waiting.writes:
+            raise PreparedError(
+                "a transaction whose writes wait for COMMIT cannot be prepared",
+                detail="The wrapper is not told of COMMIT PREPARED. Nothing was sent.",
+                hint="COMMIT it, or set write_mode to 'immediate'.",
+            )
 
     def pre_commit(self) -> None:
         """Sends the waiting writes. Raises the first error, which names the rows written before it."""

@@ -109,6 +109,16 @@ def test_nothing_leaves_before_commit(waiting: LiveAccount) -> None:
     ]
 
 
+def test_what_waits_for_commit_is_not_sent_when_the_transaction_is_to_be_prepared(
+    waiting: LiveAccount,
+) -> None:
+    waiting.run("BEGIN; UPDATE deals SET value = 77 WHERE id = 1")
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be prepared"):
+        waiting.run("PREPARE TRANSACTION 'refused'")
+    waiting.run("ROLLBACK")
+    assert sent(waiting) == []
+
+
 def test_a_commit_that_fails_midway_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("CREATE TEMP TABLE kept (n integer)")
     waiting.run("BEGIN")
