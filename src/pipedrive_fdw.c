@@ -1528,6 +1528,9 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	bool		written;
 	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
+	/* PostgreSQL checks them when the row is written, and ROLLBACK cannot take it back */
+	if (target->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_VIEW_CHECK, target, slot, estate);
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
 	if (!isnull)

@@ -318,3 +318,31 @@ def test_what_only_shows_system_columns_or_names_the_table_goes_on(account: Live
     )
     assert rows == [(30, True)]
     assert sent(account) == [("PATCH", "/api/v2/activities/30", {"subject": "x"})]
+
+
+@pytest.mark.parametrize("returning", ["", " RETURNING id"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        "UPDATE first_owner_s SET owner_id = 2 WHERE id < 9",
+        "INSERT INTO first_owner_s (subject, type, owner_id) VALUES ('x', 'call', 2)",
+    ],
+)
+def test_a_row_that_a_view_s_check_refuses_is_not_sent(
+    account: LiveAccount, write: str, returning: str
+) -> None:
+    account.run(
+        "CREATE VIEW first_owner_s AS SELECT id, subject, type, owner_id FROM activities WHERE owner_id = 1 "
+        "WITH CHECK OPTION"
+    )
+    try:
+        assert account.value("SELECT count(*) FROM first_owner_s WHERE id < 9") > 0
+        with pytest.raises(psycopg.errors.WithCheckOptionViolation):
+            account.run(write + returning)
+        assert sent(account) == []
+        right = write.replace("owner_id = 2", "subject = 'x'").replace(", 2)", ", 1)")
+        assert account.connection is not None
+        done = account.connection.execute((right + returning).encode()).rowcount
+        assert len(sent(account)) == done > 0
+    finally:
+        account.run("DROP VIEW first_owner_s")
