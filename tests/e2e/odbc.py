@@ -7,12 +7,23 @@ import ctypes.util
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 _HANDLE_ENV, _HANDLE_DBC, _HANDLE_STMT = 1, 2, 3
 _ATTR_ODBC_VERSION, _OV_ODBC3 = 200, 3
 _ATTR_CURSOR_TYPE, _CURSOR_KEYSET_DRIVEN = 6, 1
 _ATTR_CONCURRENCY, _CONCUR_ROWVER = 7, 3
 _C_CHAR, _C_SBIGINT, _FETCH_NEXT, _NTS = 1, -25, 1, -3
 UPDATE, DELETE = 2, 3
+
+
+def skip_without_driver() -> None:
+    """Skips the test unless PostgreSQL's driver is installed. pyodbc cannot be imported without a manager."""
+    if ctypes.util.find_library("odbc") is not None:
+        pyodbc = pytest.importorskip("pyodbc", reason="pyodbc is installed on Linux alone")
+        if "PostgreSQL Unicode" in pyodbc.drivers():
+            return
+    pytest.skip("psqlODBC is not installed (Debian: odbc-postgresql, unixodbc)")
 
 
 class OdbcError(Exception):

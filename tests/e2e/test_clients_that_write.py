@@ -5,7 +5,6 @@ They name rows by ctid, which is the same for all rows of a foreign table.
 
 from __future__ import annotations
 
-import ctypes.util
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.odbc import DELETE, UPDATE, OdbcError, PositionedCursor
+from tests.e2e.odbc import DELETE, UPDATE, OdbcError, PositionedCursor, skip_without_driver
 from tests.e2e.test_writes import sent
 from tests.live import LiveAccount, connection_parameters
 from tools.engine import Server
@@ -107,9 +106,7 @@ def test_duckdb_writes_by_sql_of_postgresql(account: LiveAccount, duck: Any) -> 
 @pytest.fixture(params=["", ";UseDeclareFetch=1;Fetch=3", ";UseServerSidePrepare=0"])
 def odbc(account: LiveAccount, request: pytest.FixtureRequest) -> str:
     """A connection string for psqlODBC."""
-    pyodbc = pytest.importorskip("pyodbc", reason="pyodbc is installed on Linux alone")
-    if ctypes.util.find_library("odbc") is None or "PostgreSQL Unicode" not in pyodbc.drivers():
-        pytest.skip("psqlODBC is not installed (Debian: odbc-postgresql, unixodbc)")
+    skip_without_driver()
     found = connection_parameters(account.server)
     return (
         f"Driver={{PostgreSQL Unicode}};Servername={found['host']};Port={found['port']};"

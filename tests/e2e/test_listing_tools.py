@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas
 import psycopg
@@ -23,6 +22,7 @@ from sqlalchemy.ext.automap import automap_base
 
 from pipedrive_fdw.catalog import TABLES
 from tests.docs.runner import Page, open_page
+from tests.e2e.odbc import skip_without_driver
 from tests.simulator import Simulator
 from tools.engine import Server
 
@@ -209,9 +209,9 @@ def test_jdbc_lists_tables_views_and_keys(listed: Listed) -> None:
 
 
 def test_psqlodbc_lists_tables_views_and_keys(listed: Listed) -> None:
-    pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc is installed on Linux alone")
-    if "PostgreSQL Unicode" not in pyodbc.drivers():
-        pytest.skip("psqlODBC is not installed (Debian: odbc-postgresql, unixodbc)")
+    skip_without_driver()
+    import pyodbc
+
     listed.page.simulator.reset()
     connection = pyodbc.connect(
         f"Driver={{PostgreSQL Unicode}};Server={listed.host};Port={listed.port};"
