@@ -44,11 +44,8 @@ class RowBatches:
         self._fault: Exception | None = None
 
     def next(self) -> bytes:
-        """The next rows, none at the end, in the form that ``make_tuples`` of the C part reads.
-
-        An error of a row is raised when the rows before it have been given.
-        """
-        rows = self._taken()
+        """What ``take`` gives, in the form that ``make_tuples`` of the C part reads."""
+        rows = self.take()
         return b"\0".join((f"{len(rows)} {self._keys_ahead}".encode(), *map(self._text, rows), b""))
 
     def _text(self, row: Row) -> bytes:
@@ -59,7 +56,8 @@ class RowBatches:
             raise ValueError("a text with a NUL cannot be shown")
         return text.encode()
 
-    def _taken(self) -> list[Row]:
+    def take(self) -> list[Row]:
+        """The next rows, none at the end. An error of a row is raised after those before it were taken."""
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault

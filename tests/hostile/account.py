@@ -142,7 +142,7 @@ class HostileAccount:
         conditions += tuple(one for one in self._needed(table.bound.table) if one.column not in named)
         columns = frozenset(bound.name for bound in table.bound.binding.columns if not bound.column.extended)
         request = ScanRequest(columns, conditions=conditions, limit=limit)
-        return list(table.scan(request, next(_numbers), 1))
+        return list(itertools.chain.from_iterable(iter(table.scan(request, next(_numbers), 1).take, [])))
 
     def _needed(self, table: Table) -> Iterator[Condition]:
         """The conditions without which *table* is not read."""
