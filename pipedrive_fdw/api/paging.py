@@ -13,7 +13,6 @@ from typing import Any, Callable
 from pipedrive_fdw.api.offset import Rank, Reader, value_at
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing
 from pipedrive_fdw.errors import ProtocolError
-from pipedrive_fdw.values.key_set import KeySet
 
 Params = tuple[tuple[str, str], ...]
 Page = list[Any]
@@ -152,7 +151,7 @@ def pages(
     expect: Expect | None = None,
 ) -> Iterator[Page]:
     """Page after page, each asked for when the one before it has been used. *expect* is told of it before.
-    A record that comes again is left out.
+    A record that the next page repeats as it was is left out. One that has changed meanwhile comes again.
 
     A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
     which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
@@ -161,7 +160,8 @@ def pages(
         yield from _by_offset(ask, again, listing, params, where, rank, expect)
         return
     asked: set[Params] = set()
-    keys, path = KeySet(), listing.key.split(".")
+    before: dict[Any, Any] = {}
+    path = listing.key.split(".")
     current: Params | None = params
     while current is not None:
         payload = ask(current)
@@ -174,7 +174,10 @@ def pages(
             asked.add(current)
             if expect is not None:
                 expect(current)
-        yield [record for record in page if keys.add(value_at(record, path))]
+        keys = [value_at(record, path) for record in page]
+        keys = [key if isinstance(key, (int, str)) else None for key in keys]
+        known, before = before, dict(zip(keys, page))
+        yield [record for key, record in zip(keys, page) if key is None or known.get(key) != record]
 
 
 def _by_offset(
