@@ -51,7 +51,9 @@ def test_a_list_ends_where_no_cursor_is_named(server: Server, end: Record) -> No
 def test_a_record_that_the_next_page_repeats_is_one_row(server: Server) -> None:
     phones = [{"value": "1"}, {"value": "2"}]
     answers = {
-        "/v2/persons": by_cursor(records(1, 3, phones=phones), records(3, 5, phones=phones), records(5, 5)),
+        "/v2/persons": by_cursor(
+            records(1, 3, phones=phones), records(3, 5, phones=phones), records(5, 5, phones=phones)
+        ),
         "/v2/persons/1/followers": by_cursor([{"user_id": 1}, {"user_id": 2}], [{"user_id": 2}]),
     }
     tables = ["persons", "person_phones", "person_followers"]
