@@ -17,13 +17,6 @@ from pipedrive_fdw.values.key_set import KeySet
 Rank = Callable[[Any], Optional[Any]]
 
 
-def value_at(record: Any, path: Sequence[str]) -> Any:
-    """The value at *path* in *record*; None where there is none."""
-    for part in path:
-        record = record.get(part) if isinstance(record, dict) else None
-    return record
-
-
 class Reader:
     """The records read of one list: ``joins`` and then ``take``, page by page.
 
@@ -43,7 +36,9 @@ class Reader:
         self._given: tuple[Any, Any] | None = None  # the last record that was given, and its mark
 
     def _key(self, record: Any) -> Any:
-        found = value_at(record, self._path)
+        found = record
+        for part in self._path:
+            found = found.get(part) if isinstance(found, dict) else None
         return found if isinstance(found, (int, float, str)) else to_json(record)
 
     def _mark(self, record: Any) -> Any:

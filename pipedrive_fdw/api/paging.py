@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
-from pipedrive_fdw.api.offset import Rank, Reader, value_at
+from pipedrive_fdw.api.offset import Rank, Reader
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Listing
 from pipedrive_fdw.errors import ProtocolError
 
@@ -151,7 +151,7 @@ def pages(
     expect: Expect | None = None,
 ) -> Iterator[Page]:
     """Page after page, each asked for when the one before it has been used. *expect* is told of it before.
-    A record that the next page repeats as it was is left out. One that has changed meanwhile comes again.
+    If a page begins with the last record of the page before, as it was, that is left out.
 
     A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
     which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
@@ -160,8 +160,7 @@ def pages(
         yield from _by_offset(ask, again, listing, params, where, rank, expect)
         return
     asked: set[Params] = set()
-    before: dict[Any, Any] = {}
-    path = listing.key.split(".")
+    last: Any = None
     current: Params | None = params
     while current is not None:
         payload = ask(current)
@@ -174,10 +173,9 @@ def pages(
             asked.add(current)
             if expect is not None:
                 expect(current)
-        keys = [value_at(record, path) for record in page]
-        keys = [key if isinstance(key, (int, str)) else None for key in keys]
-        known, before = before, dict(zip(keys, page))
-        yield [record for key, record in zip(keys, page) if key is None or known.get(key) != record]
+        fresh = page[1:] if last is not None and page[:1] == [last] else page
+        last = page[-1] if page else last
+        yield fresh
 
 
 def _by_offset(

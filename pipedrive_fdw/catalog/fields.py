@@ -92,7 +92,7 @@ def _fields(what: str, path: str, extras: str = "", described: bool = False, edi
                 for name in shown
             ),
         ),
-        listings=(Listing(path, tokens=10, include=bool(asked), key="field_code"),),
+        listings=(Listing(path, tokens=10, include=bool(asked)),),
         get=Get(one, tokens=1, include=bool(asked)),
         key=("field_code",),
         insert=add(path) if editable else None,
