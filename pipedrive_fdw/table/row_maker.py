@@ -1,7 +1,7 @@
 """Records of the API → rows of PostgreSQL, by a function that is compiled for the columns that are wanted.
 
-A row is a list in the order of the foreign table's columns, since Multicorn takes lists several times
-faster than dicts. A column that is not wanted is NULL, and nothing of the record is read for it.
+A row is a list in the order of the foreign table's columns. A column that is not wanted is NULL, and nothing
+of the record is read for it.
 """
 
 from __future__ import annotations

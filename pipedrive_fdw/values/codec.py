@@ -2,7 +2,7 @@
 
 A codec knows four directions, each a function of one non-null value:
 
-``load``   JSON value of the API → what Multicorn hands to PostgreSQL (text that the type's input
+``load``   JSON value of the API → what the C part hands to PostgreSQL (text that the type's input
            function reads, or an int/bool/float whose ``str`` it reads); ``None`` where the API's value
            means NULL (zero dates, empty times). It takes what the type can hold in PostgreSQL and nothing
            else, so that no value reaches an input function that refuses it

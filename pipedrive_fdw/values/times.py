@@ -2,7 +2,7 @@
 
 Two directions. ``…_text`` turns what the API gives into text that PostgreSQL's input functions read the same
 way under every setting, and refuses what they would refuse, so that the error can name the record.
-``parse_…`` turns such text, or what Multicorn hands over, into a canonical value: a date, an aware datetime,
+``parse_…`` turns such text, or what Python has, into a canonical value: a date, an aware datetime,
 a time, a timedelta, or ``Far`` for what these cannot hold.
 
 Only ISO 8601 and PostgreSQL's own ISO output are read: any other form would depend on the session's settings.
