@@ -24,7 +24,7 @@ from pipedrive_fdw.table.sorting import Sorting
 from pipedrive_fdw.values.codec import CODECS, bare_type
 
 # Types of PostgreSQL that compare in another way than the codec that serves them.
-_OTHER_COMPARISON = ("citext", "character", "bpchar", "real", "float4")
+_OTHER_COMPARISON = ("character", "bpchar", "real", "float4")
 
 
 class BoundTable:

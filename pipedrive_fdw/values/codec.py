@@ -319,7 +319,6 @@ _ALIASES = {
     "varchar": "text",
     "character": "text",
     "bpchar": "text",
-    "citext": "text",
     "json": "jsonb",
     "timestamp with time zone": "timestamptz",
     "time without time zone": "time",
