@@ -243,11 +243,12 @@ def _scan(asked: Question) -> bytes:
     if asked["ahead"] is not None:
         loop = table.loop(request, scan, asked["command"], coming)
     _rows[scan] = table.scan(request, scan, asked["command"], loop)
-    return _rows[scan].next()
+    return _next_rows(asked)
 
 
 def _next_rows(asked: Question) -> bytes:
-    return _rows[asked["scan"]].next()
+    with TRANSACTION.reported():
+        return _rows[asked["scan"]].next()
 
 
 def _close(scan: int) -> None:

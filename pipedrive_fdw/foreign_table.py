@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -23,18 +24,14 @@ from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.estimates import Estimates
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_batches import RowBatches
-from pipedrive_fdw.table.row_maker import AtHand, Note
 from pipedrive_fdw.table.scan_request import Reads, ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.write.commands import Commands
 from pipedrive_fdw.write.row_images import RowImages
 from pipedrive_fdw.write.snapshots import Snapshots
-from pipedrive_fdw.write.transaction import TRANSACTION
 
 if TYPE_CHECKING:
     from pipedrive_fdw.write.writer import Writer
-
-_NO_COLUMNS: frozenset[str] = frozenset()
 
 
 class ForeignTable:
@@ -75,33 +72,28 @@ class ForeignTable:
     def scan(self, request: ScanRequest, number: int, command: int, loop: Loop | None = None) -> RowBatches:
         """The rows of one scan of the *command*, whose requests are counted under the scan's *number*;
         closing it ends them, but for those of the *loop*."""
-        at_hand = AtHand()
         filled = self.bound.filled(request)
-
-        def rows(
-            wanted: ScanRequest, columns: frozenset[str] = _NO_COLUMNS, note: Note | None = None
-        ) -> Iterator[Row]:
-            with TRANSACTION.reported():
-                yield from self._reader.scan(wanted, LEDGER.of(number), columns, note, loop, at_hand)
-
+        use = LEDGER.of(number)
+        found: Iterator[Sequence[Row]]
         if self.bound.table.local:
-            found = iter(self._reader.usage())
+            found = iter((self._reader.usage(),))
         elif not self._commands.writing(command):
-            found = rows(request)
+            found = self._reader.scan(request, use, loop=loop)
         else:
             filled |= self.bound.key_columns
             note = self._commands.note_of(command, request) if request.target else None
             # What a command writes is read page by page, as its rows are written
             request = replace(request, reads=Reads.SOME)
-            found = self._snapshots.scan(
-                command, request, lambda wanted: rows(wanted, self.bound.key_columns, note)
-            )
+
+            def rows(wanted: ScanRequest) -> Iterator[Row]:
+                columns = self.bound.key_columns
+                return chain.from_iterable(self._reader.scan(wanted, use, columns, note, loop))
+
+            found = ([row] for row in self._snapshots.scan(command, request, rows))
         names = [column.name for column in self.bound.binding.columns]
         places = [place for place, name in enumerate(names) if name in filled]
         keys_ahead = 0 if loop is None else loop.width
-        return RowBatches(
-            found, places, len(names), reads=request.reads, at_hand=at_hand, keys_ahead=keys_ahead
-        )
+        return RowBatches(found, places, len(names), reads=request.reads, keys_ahead=keys_ahead)
 
 
 # Those in use, by what they are made of.

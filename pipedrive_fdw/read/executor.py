@@ -25,7 +25,7 @@ from pipedrive_fdw.read.steps import Steps, column_of
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import Record, Row, column_value, dig
-from pipedrive_fdw.table.row_maker import AtHand, RowMaker
+from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
 from pipedrive_fdw.values.key_set import KeySet
@@ -39,37 +39,48 @@ def scan_rows(
     look: FieldLookups | None = None,
     shows: Iterable[Target] = (),
     reads: Reads = Reads.SOME,
-    at_hand: AtHand | None = None,
-) -> Iterator[Row]:
-    """The rows of *plan*, with what *look* finds. Closing the generator ends whatever is still under way.
+) -> Iterator[Sequence[Row]]:
+    """The rows of *plan*, with what *look* finds. Those that are given together need no further request.
+    Closing the generator ends whatever is still under way.
 
-    *shows* are the columns whose values other scans of the statement may look up, *reads* is how many of the
-    rows will be taken, and *at_hand* tells which of them need no further request.
+    *shows* are the columns whose values other scans of the statement may look up, and *reads* is how many of
+    the rows will be taken.
     """
     prefetch = Prefetch(requests)
     scan = _Scan(plan, requests, prefetch, extension, look=look, shows=shows, maker=maker)
     try:
         if reads is Reads.ALL:
             prefetch.begin()
-        rows = itertools.chain.from_iterable(
-            maker.rows(records, echo, look or NO_LOOKUPS, at_hand) for records, echo in scan.batches()
+        batches: Iterator[Sequence[Row]] = (
+            maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches() if records
         )
-        if plan.limit is None and not plan.offset:
-            for row in rows:
-                yield row
-                break
-            if reads is not Reads.SOME:
-                prefetch.begin()
-            yield from rows
-        else:
-            end = None if plan.limit is None else plan.offset + plan.limit
-            yield from itertools.islice(rows, plan.offset, end)
+        if plan.limit is not None or plan.offset:
+            yield from _between(batches, plan.offset, plan.limit)
+            return
+        if reads is Reads.MORE:
+            first = next(filter(None, batches), ())
+            yield first[:1]
+            prefetch.begin()
+            yield first[1:]
+        yield from batches
     except (ApiError, ProtocolError):
         requests.distrust()
         raise
     finally:
         prefetch.close()
         requests.close()
+
+
+def _between(batches: Iterable[Sequence[Row]], offset: int, limit: int | None) -> Iterator[Sequence[Row]]:
+    """The rows of *batches* after *offset* others, *limit* at the most, None for all."""
+    for rows in batches:
+        taken = rows[offset : None if limit is None else offset + limit]
+        offset = max(offset - len(rows), 0)
+        yield taken
+        if limit is not None:
+            limit -= len(taken)
+            if not limit:
+                return
 
 
 class _Scan:

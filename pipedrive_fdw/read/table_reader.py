@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 from pipedrive_fdw.errors import PipedriveError
@@ -26,7 +27,7 @@ from pipedrive_fdw.session.session import Guards
 from pipedrive_fdw.table.binding import has_values
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
-from pipedrive_fdw.table.row_maker import AtHand, Note, RowMaker
+from pipedrive_fdw.table.row_maker import Note, RowMaker
 from pipedrive_fdw.table.scan_request import ScanRequest
 from pipedrive_fdw.table.sizes import rows_name
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
@@ -84,10 +85,10 @@ class TableReader:
         self._planner = planner
         self._maker_of = lru_cache(_ROW_MAKERS)(self._make_maker)
 
-    def usage(self) -> list[Row]:
+    def usage(self) -> Sequence[Row]:
         """The one row of a table that is known here, without a request."""
         bound = self._bound
-        return list(bound.maker.rows([session_for(bound.options).usage()], {}))
+        return bound.maker.rows([session_for(bound.options).usage()], {})
 
     def scan(
         self,
@@ -96,12 +97,12 @@ class TableReader:
         more_columns: frozenset[str] = frozenset(),
         note: Note | None = None,
         loop: Loop | None = None,
-        at_hand: AtHand | None = None,
-    ) -> Generator[Row, None, None]:
-        """The rows of *request*; closing the generator ends its requests, which are counted in *use*.
+    ) -> Generator[Sequence[Row], None, None]:
+        """The rows of *request*, as ``scan_rows`` gives them; closing the generator ends its requests, which
+        are counted in *use*.
 
         *more_columns* get values too. *note* is told of the columns in which a row shows NULL although
-        Pipedrive has a value. The *loop* is that whose look-up it is. *at_hand* is as in ``scan_rows``.
+        Pipedrive has a value. The *loop* is that whose look-up it is.
         """
         bound = self._bound
         known = None if loop is None else loop.plan(request)
@@ -118,9 +119,9 @@ class TableReader:
         count, before = 0, requests.spent.tokens
         use.begin(requests.spent)
         try:
-            for row in self._rows(plan, request, maker, requests=requests, options=options, at_hand=at_hand):
-                count += 1
-                yield row
+            for rows in self._rows(plan, request, maker, requests=requests, options=options):
+                count += len(rows)
+                yield rows
             if not request.conditions and request.limit is None:
                 requests.sizes[rows_name(bound.table, options.archived)] = count
         finally:
@@ -175,8 +176,7 @@ class TableReader:
         *,
         requests: RequestScope,
         options: Options,
-        at_hand: AtHand | None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Sequence[Row]]:
         """The rows of *plan*, with what they show beyond their records."""
         bound = self._bound
         extension = Extension(plan.extended, 0 if request.target else options.extended_cache_ttl)
@@ -192,7 +192,6 @@ class TableReader:
             look=look,
             shows=shows,
             reads=request.reads,
-            at_hand=at_hand,
         )
 
     def _rows_maker(
@@ -215,7 +214,8 @@ class TableReader:
         wanted = has_values(bound.binding, equal)
         extension = Extension(plan.extended, 0)
         requests = self.begin_requests()
-        for row in scan_rows(plan, bound.maker, requests, extension=extension, look=self.lookups(requests)):
+        found = scan_rows(plan, bound.maker, requests, extension=extension, look=self.lookups(requests))
+        for row in chain.from_iterable(found):
             if wanted(row):
                 return row
         return None

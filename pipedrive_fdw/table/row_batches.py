@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import Any, Callable
 
 from pipedrive_fdw.table.records import Row
-from pipedrive_fdw.table.row_maker import AtHand
 from pipedrive_fdw.table.scan_request import Reads
 
 # Rows of a batch: of the first one, by how many of the rows will be taken, and of any other.
@@ -20,18 +19,18 @@ _FEW = 32
 class RowBatches:
     """Takes *rows* in batches. Each has the values at *places* of a row, out of *width*.
 
-    No request is made for a row that may not be taken: only if *reads* says that all will be, a batch goes
-    beyond the rows *at_hand*. *keys_ahead* is how many keys of its loop the scan wants to know ahead.
+    *rows* come together where they need no further request. So no request is made for a row that may not be
+    taken: only if *reads* says that all will be, a batch goes beyond them. *keys_ahead* is how many keys of
+    its loop the scan wants to know ahead.
     """
 
     def __init__(
         self,
-        rows: Iterator[Row],
+        rows: Iterator[Sequence[Row]],
         places: Sequence[int],
         width: int,
         *,
         reads: Reads,
-        at_hand: AtHand,
         keys_ahead: int = 0,
     ) -> None:
         self._rows = rows
@@ -40,13 +39,43 @@ class RowBatches:
         self._keys_ahead = keys_ahead
         self._size = _FIRST[reads]
         self._least = 1 if reads is Reads.SOME else _FEW
-        self._at_hand = at_hand
+        self._at_hand: Sequence[Row] = ()
         self._fault: Exception | None = None
 
     def next(self) -> bytes:
         """What ``take`` gives, in the form that ``make_tuples`` of the C part reads."""
         rows = self.take()
         return b"\0".join((f"{len(rows)} {self._keys_ahead}".encode(), *map(self._text, rows), b""))
+
+    def take(self) -> list[Row]:
+        """The next rows, none at the end. An error is raised after the rows before it were taken."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+        taken: list[Row] = []
+        try:
+            for row in self._batch():
+                taken.append(row)  # noqa: PERF402 - those before an error are kept
+        except Exception as error:
+            if not taken:
+                raise
+            self._fault = error
+        self._size = _MOST
+        return taken
+
+    def _batch(self) -> Iterator[Row]:
+        """The rows of a batch."""
+        count = 0
+        while count < self._size and (self._at_hand or count < self._least):
+            if not self._at_hand:
+                found = next(self._rows, None)
+                if found is None:
+                    return
+                self._at_hand = found
+            part = self._at_hand[: self._size - count]
+            self._at_hand = self._at_hand[len(part) :]
+            count += len(part)
+            yield from part
 
     def _text(self, row: Row) -> bytes:
         """The values of *row* that are not NULL, each with its place before and a NUL behind it."""
@@ -55,24 +84,6 @@ class RowBatches:
         if text.count("\0") != len(cells):  # the rest of a value would be read as another one
             raise ValueError("a text with a NUL cannot be shown")
         return text.encode()
-
-    def take(self) -> list[Row]:
-        """The next rows, none at the end. An error of a row is raised after those before it were taken."""
-        fault, self._fault = self._fault, None
-        if fault is not None:
-            raise fault
-        taken: list[Row] = []
-        try:
-            while len(taken) < self._size and (not taken or self._at_hand or len(taken) < self._least):
-                taken.append(next(self._rows))
-        except StopIteration:
-            pass
-        except Exception as error:
-            if not taken:
-                raise
-            self._fault = error
-        self._size = _MOST
-        return taken
 
     def close(self) -> None:
         """Ends the requests of the scan."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter, length_hint
-from typing import Any, Callable
+from operator import itemgetter
+from typing import Any, Callable, overload
 
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.custom_fields.columns import CustomColumn
@@ -166,14 +166,39 @@ _FAULTS = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError)
 Note = Callable[[Row, "list[str]"], None]
 
 
-class AtHand:
-    """Knows how many rows of a scan can be made without a further request: those of *parts*."""
+class LazyRows(Sequence[Row]):
+    """The rows of some records, each of which is made when it is taken."""
 
-    def __init__(self) -> None:
-        self.parts: Iterator[Any] = iter(())
+    def __init__(
+        self,
+        maker: RowMaker,
+        parts: Sequence[tuple[Record, Record]],
+        echo: Mapping[str, Any],
+        look: Lookups,
+    ) -> None:
+        """*parts* are the elements of rows, each with the record that it belongs to."""
+        self._maker = maker
+        self._parts = parts
+        self._echo = echo
+        self._look = look
 
-    def __bool__(self) -> bool:
-        return length_hint(self.parts) > 0
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> LazyRows: ...
+
+    def __getitem__(self, place: int | slice) -> Row | LazyRows:
+        if isinstance(place, slice):
+            return LazyRows(self._maker, self._parts[place], self._echo, self._look)
+        return self._maker.one(*self._parts[place], self._echo, self._look)
+
+    def __iter__(self) -> Iterator[Row]:
+        for element, outer in self._parts:
+            yield self._maker.one(element, outer, self._echo, self._look)
 
 
 class RowMaker:
@@ -203,21 +228,11 @@ class RowMaker:
         return made
 
     def rows(
-        self,
-        records: Sequence[Record],
-        echo: Mapping[str, Any],
-        look: Lookups = NO_LOOKUPS,
-        at_hand: AtHand | None = None,
-    ) -> Iterator[Row]:
-        """The rows of *records*; *at_hand* is told how many follow the one that was given last."""
-        parts = iter([(element, outer) for outer in records for element in self._elements(outer)])
-        if at_hand is not None:
-            at_hand.parts = parts
-        for element, outer in parts:
-            try:
-                yield self._row(element, outer, echo, look)
-            except _FAULTS:
-                yield self._mended(element, outer, echo, look)
+        self, records: Sequence[Record], echo: Mapping[str, Any], look: Lookups = NO_LOOKUPS
+    ) -> LazyRows:
+        """The rows of *records*."""
+        parts = [(element, outer) for outer in records for element in self._elements(outer)]
+        return LazyRows(self, parts, echo, look)
 
     def one(self, element: Record, outer: Record, echo: Mapping[str, Any], look: Lookups) -> Row:
         """The row of one record, or of one *element* of it."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
-from pipedrive_fdw.errors import DataError
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.errors import ApiError, DataError
+from pipedrive_fdw.table.binding import bind
+from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_batches import RowBatches
-from pipedrive_fdw.table.row_maker import AtHand
+from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 
 PAGE = 100
@@ -19,20 +22,16 @@ class Pages:
     """The rows of a list, page by page; *requests* counts the pages that were asked for."""
 
     def __init__(self, pages: int, rows: int = PAGE) -> None:
-        self.at_hand = AtHand()
         self.requests = 0
         self._pages, self._rows = pages, rows
 
-    def rows(self) -> Iterator[list[Any]]:
+    def rows(self) -> Iterator[list[Row]]:
         for page in range(self._pages):
             self.requests += 1
-            parts = iter(list(range(page * self._rows, (page + 1) * self._rows)))
-            self.at_hand.parts = parts
-            for number in parts:
-                yield [number]
+            yield [[page * self._rows + number] for number in range(self._rows)]
 
     def batches(self, reads: Reads) -> RowBatches:
-        return RowBatches(self.rows(), [0], 1, reads=reads, at_hand=self.at_hand)
+        return RowBatches(self.rows(), [0], 1, reads=reads)
 
 
 def counts(batches: RowBatches, most: int = 1000) -> list[int]:
@@ -71,30 +70,38 @@ def test_small_pages_are_put_together_where_all_rows_are_read(
     assert counts(Pages(pages, rows).batches(Reads.ALL)) == sizes
 
 
-def test_rows_before_an_error_are_given_first() -> None:
-    def rows() -> Iterator[list[Any]]:
-        yield [1]
-        yield [2]
-        raise DataError("the third cannot be shown")
-
-    at_hand = AtHand()
-    at_hand.parts = iter([None] * 3)
-    batches = RowBatches(rows(), [0], 1, reads=Reads.SOME, at_hand=at_hand)
+def test_rows_before_a_value_that_cannot_be_shown_are_given_first() -> None:
+    column = SimpleNamespace(column_name="id", type_name="bigint", options={})
+    maker = RowMaker(bind(TABLES["stages"], {"id": column}))  # type: ignore[dict-item]
+    rows = maker.rows([{"id": 1}, {"id": 2}, {"id": "three"}, {"id": 4}], {})
+    assert (len(rows), rows[1], len(rows[1:])) == (4, [2], 3)
+    batches = RowBatches(iter([rows]), [0], 1, reads=Reads.SOME)
     assert batches.next() == b"2 0\x000=1\x00\x000=2\x00\x00"
-    with pytest.raises(DataError, match="the third"):
+    with pytest.raises(DataError, match="column id of stages"):
+        batches.next()
+
+
+def test_rows_before_a_request_that_fails_are_given_first() -> None:
+    def rows() -> Iterator[list[Row]]:
+        yield [[1], [2]]
+        raise ApiError("the second page cannot be read")
+
+    batches = RowBatches(rows(), [0], 1, reads=Reads.ALL)
+    assert batches.next() == b"2 0\x000=1\x00\x000=2\x00\x00"
+    with pytest.raises(ApiError, match="the second page"):
         batches.next()
 
 
 def test_a_row_has_the_values_that_are_used_and_not_null() -> None:
     given = [["a", None, "ü", 4, 5.5], [None, None, None, "not used", ""], [None, None, None, 1, None]]
-    batches = RowBatches(iter(given), [0, 1, 2, 4], 5, reads=Reads.ALL, at_hand=AtHand(), keys_ahead=7)
+    batches = RowBatches(iter([given]), [0, 1, 2, 4], 5, reads=Reads.ALL, keys_ahead=7)
     rows = ["0=a\x002=ü\x004=5.5\x00", "4=\x00", ""]
     assert batches.next().decode() == "\0".join(["3 7", *rows, ""])
     assert batches.next() == b"0 7\0"
 
 
 def test_a_text_with_a_nul_is_not_taken_for_two_values() -> None:
-    batches = RowBatches(iter([["a\x001=b", None]]), [0, 1], 2, reads=Reads.ALL, at_hand=AtHand())
+    batches = RowBatches(iter([[["a\x001=b", None]]]), [0, 1], 2, reads=Reads.ALL)
     with pytest.raises(ValueError, match="NUL"):
         batches.next()
 
@@ -102,14 +109,14 @@ def test_a_text_with_a_nul_is_not_taken_for_two_values() -> None:
 def test_closing_ends_the_rows() -> None:
     ended = []
 
-    def rows() -> Iterator[list[Any]]:
+    def rows() -> Iterator[list[Row]]:
         try:
-            yield [1]
-            yield [2]
+            yield [[1]]
+            yield [[2]]
         finally:
             ended.append(True)
 
-    batches = RowBatches(rows(), [0], 1, reads=Reads.SOME, at_hand=AtHand())
+    batches = RowBatches(rows(), [0], 1, reads=Reads.SOME)
     batches.next()
     batches.close()
     assert ended == [True]

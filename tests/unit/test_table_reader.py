@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pipedrive_fdw.plan.conditions import Condition
 from pipedrive_fdw.read.ledger import Use
 from pipedrive_fdw.read.scan_planner import ScanPlanner
 from pipedrive_fdw.read.table_reader import TableReader
+from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from tests.unit.answers import Answer, Answers, Refusal, account, bound
@@ -33,6 +35,10 @@ def reader_of(answers: Mapping[str, Answer], **options: str) -> tuple[TableReade
     return TableReader(table, ScanPlanner(table, Sizes(table.table, table.account))), transport
 
 
+def rows_of(found: Iterable[Sequence[Row]]) -> list[Row]:
+    return list(itertools.chain.from_iterable(found))
+
+
 def request(*names: str, **more: Any) -> ScanRequest:
     return ScanRequest(columns=frozenset(names), **more)
 
@@ -44,7 +50,7 @@ def equal(column: str, value: str) -> Condition:
 def test_every_page_gives_its_rows_and_columns_that_are_not_used_are_null() -> None:
     reader, transport = reader_of({"GET /api/v2/stages": stages})
     use = Use()
-    assert list(reader.scan(request("id"), use)) == [[n, None] for n in (1, 2, 3, 4, 5)]
+    assert rows_of(reader.scan(request("id"), use)) == [[n, None] for n in (1, 2, 3, 4, 5)]
     assert len(transport.sent) == 3
     assert (use.spent.requests, use.spent.tokens) == (3, 15)
 
@@ -52,14 +58,14 @@ def test_every_page_gives_its_rows_and_columns_that_are_not_used_are_null() -> N
 def test_a_scan_that_is_closed_asks_for_no_further_page() -> None:
     reader, transport = reader_of({"GET /api/v2/stages": stages})
     rows = reader.scan(request("id"), Use())
-    assert [next(rows), next(rows)] == [[1, None], [2, None]]
+    assert list(next(rows)) == [[1, None], [2, None]]
     rows.close()
     assert len(transport.sent) == 1
 
 
 def test_a_limit_ends_the_scan() -> None:
     reader, transport = reader_of({"GET /api/v2/stages": stages})
-    assert list(reader.scan(request("id", limit=3), Use())) == [[1, None], [2, None], [3, None]]
+    assert rows_of(reader.scan(request("id", limit=3), Use())) == [[1, None], [2, None], [3, None]]
     assert len(transport.sent) == 2
 
 
@@ -85,13 +91,13 @@ def test_a_table_that_is_refused_is_an_error_and_no_empty_result() -> None:
 
     reader, _ = reader_of({"GET /api/v2/stages": refuse})
     with pytest.raises(AccessError, match="403"):
-        list(reader.scan(request("id"), Use()))
+        rows_of(reader.scan(request("id"), Use()))
 
 
 def test_a_guard_stops_the_scan_before_the_request_that_is_too_much() -> None:
     reader, transport = reader_of({"GET /api/v2/stages": stages}, max_tokens_per_query="4")
     with pytest.raises(BudgetError, match="more than 4 API tokens"):
-        list(reader.scan(request("id"), Use()))
+        rows_of(reader.scan(request("id"), Use()))
     assert transport.sent == []
 
 
@@ -99,9 +105,9 @@ def test_a_value_that_a_type_cannot_hold_is_an_error_or_null_with_a_note() -> No
     odd = {"GET /api/v2/stages": lambda params, body: [{**STAGES[0], "name": "a\0b", "id": "x"}]}
     reader, _ = reader_of(odd)
     with pytest.raises(DataError, match="column id of stages"):
-        list(reader.scan(request("id", "name"), Use()))
+        rows_of(reader.scan(request("id", "name"), Use()))
     reader, _ = reader_of(odd, odd_values="null")
     noted: list[Any] = []
     rows = reader.scan(request("id"), Use(), note=lambda row, columns: noted.append((row, list(columns))))
-    assert list(rows) == [[None, None]]
+    assert rows_of(rows) == [[None, None]]
     assert noted == [([None, None], ["id"])]
