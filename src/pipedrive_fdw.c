@@ -53,6 +53,7 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
+#include "storage/predicate.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -1600,6 +1601,9 @@ end_transaction(XactEvent event, void *argument)
 {
 	bool		aborted = event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT;
 
+	/* PostgreSQL checks it after this callback: whoever fails must have sent nothing */
+	if (event == XACT_EVENT_PRE_COMMIT && asked_in_transaction)
+		PreCommit_CheckForSerializationFailure();
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		tell(ERROR, event == XACT_EVENT_PRE_COMMIT ? "pre commit" : "pre prepare");
 	else if (aborted || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT

@@ -119,6 +119,27 @@ def test_what_waits_for_commit_is_not_sent_when_the_transaction_is_to_be_prepare
     assert sent(waiting) == []
 
 
+def test_a_transaction_that_cannot_be_serialized_sends_nothing(waiting: LiveAccount) -> None:
+    waiting.run("CREATE TABLE spent AS SELECT 1 AS amount")
+    try:
+        with waiting.session() as other:
+            for one in (waiting.connection, other):
+                assert one is not None
+                one.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+                one.execute("SELECT sum(amount) FROM spent")
+                one.execute("INSERT INTO spent VALUES (1)")
+                one.execute("INSERT INTO deals (title) VALUES ('serial')")
+            other.execute("COMMIT")
+            assert len(sent(waiting)) == 1
+            with pytest.raises(psycopg.errors.SerializationFailure):
+                waiting.run("COMMIT")
+        assert len(sent(waiting)) == 1
+        waiting.run("BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO deals (title) VALUES ('alone'); COMMIT")
+        assert len(sent(waiting)) == 2
+    finally:
+        waiting.run("DROP TABLE spent")
+
+
 def test_a_commit_that_fails_midway_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("CREATE TEMP TABLE kept (n integer)")
     waiting.run("BEGIN")
