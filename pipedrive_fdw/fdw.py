@@ -17,6 +17,7 @@ from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
 from pipedrive_fdw.errors import OptionError, PipedriveError, fault_of
 from pipedrive_fdw.extension.dropped_mappings import DROPPED
 from pipedrive_fdw.foreign_table import ForeignTable, foreign_table, writer_of
+from pipedrive_fdw.monitoring.usage_log import USAGE_LOG
 from pipedrive_fdw.options import (
     IMPORT,
     MAPPING,
@@ -32,7 +33,6 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_join_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
-from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.read import table_reader
 from pipedrive_fdw.table.row_batches import RowBatches
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request

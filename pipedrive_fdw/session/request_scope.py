@@ -14,9 +14,9 @@ from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Pending, Ready, Task, Workers
 from pipedrive_fdw.catalog.model import Download, Listing, Operation
 from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError
+from pipedrive_fdw.monitoring.progress import PROGRESS
+from pipedrive_fdw.monitoring.usage_log import USAGE_LOG
 from pipedrive_fdw.plan.paths import Call
-from pipedrive_fdw.postgres.progress import PROGRESS
-from pipedrive_fdw.postgres.usage_log import USAGE_LOG
 from pipedrive_fdw.session.cached_lists import Cached, Key
 from pipedrive_fdw.session.sent_request import Attempts, Noted, SentRequest
 from pipedrive_fdw.session.session import Guards, Session

@@ -21,9 +21,9 @@ from pipedrive_fdw.errors import (
     fault_of,
     sentences,
 )
+from pipedrive_fdw.monitoring.usage_log import Spender, spender
+from pipedrive_fdw.monitoring.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog, write_log
 from pipedrive_fdw.options import Options
-from pipedrive_fdw.postgres.usage_log import Spender, spender
-from pipedrive_fdw.postgres.write_log import DONE, NOT_SENT, REFUSED, UNKNOWN, WriteLog, write_log
 from pipedrive_fdw.session.session import Session
 
 

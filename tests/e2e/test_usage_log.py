@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipedrive_fdw.postgres.usage_log import FILE, MOST_BYTES, OLDER_FILE
+from pipedrive_fdw.monitoring.usage_log import FILE, MOST_BYTES, OLDER_FILE
 from tests.e2e.extension import TOKEN, Extended
 from tests.simulator import Simulator
 from tools.engine import Server

@@ -23,6 +23,7 @@ LAYERS = (
     "option_values",
     "options",
     "postgres",
+    "monitoring",
     "api",
     "custom_fields",
     "plan",
@@ -38,6 +39,7 @@ ALLOWED = {layer: set(LAYERS[:number]) for number, layer in enumerate(LAYERS)}
 # No account, no server, no table: what is asked, and how it is read, stays apart.
 ALLOWED["catalog"] = {"errors", "values"}
 ALLOWED["postgres"] = {"masking", "errors"}
+ALLOWED["monitoring"] = {"masking", "postgres"}
 ALLOWED["api"] = {"masking", "addresses", "errors", "values", "catalog.model", "__init__"}
 ALLOWED["custom_fields"] = {"errors", "values"}
 ALLOWED["plan"] = {"masking", "addresses", "errors", "values", "catalog", "custom_fields"}
