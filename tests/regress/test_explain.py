@@ -31,7 +31,11 @@ def account(server: Server) -> Iterator[LiveAccount]:
 def alike(line: str) -> str:
     """*line* of a plan as any version of PostgreSQL could show it: whole rows, "=" in one order."""
     line = re.sub(r"(rows=\d+)\.00\b", r"\1", line)
-    return re.sub(r"^( *Filter: )\(([^=]*) = ([a-z_]\w*)\)$", r"\1(\3 = \2)", line)
+    equality = re.match(r"( *(?:Join )?Filter: )\((.*) = ([a-z_][\w.]*)\)$", line)
+    if equality is None:
+        return line
+    left, right = sorted(equality.groups()[1:], key=lambda side: (not side.isidentifier(), side))
+    return f"{equality[1]}({left} = {right})"
 
 
 def shown(account: LiveAccount, topic: str) -> str:
