@@ -201,6 +201,20 @@ def test_a_backend_that_is_terminated_ends_at_once(account: LiveAccount, name: s
     assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
 
 
+@pytest.mark.parametrize("name", ["a slow answer", "a fan-out", "an INSERT", "the burst limit"])
+def test_a_transaction_timeout_ends_a_wait_at_once(account: LiveAccount, name: str) -> None:
+    if account.server.engine.major < 17:
+        pytest.skip("PostgreSQL has transaction_timeout from 17 on")
+    with account.session() as session, waiting(account, name) as sql:
+        session.execute("SELECT id FROM notes WHERE id = 2")
+        session.execute("SET transaction_timeout = '300ms'")
+        began = time.monotonic()
+        with pytest.raises(psycopg.Error, match="transaction timeout"):
+            session.execute(sql)  # type: ignore[call-overload]
+        assert time.monotonic() - began < 0.3 + 2 * HALF
+    assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
+
+
 def test_a_cancelled_write_tells_that_it_had_been_sent(account: LiveAccount) -> None:
     with account.session() as session, waiting(account, "an INSERT") as sql:
         session.execute("SELECT id FROM notes WHERE id = 2")
