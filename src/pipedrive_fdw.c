@@ -207,7 +207,6 @@ typedef struct RunningScan
 	List	   *parameters;		/* of ExprState */
 	AttInMetadata *input;		/* makes tuples of texts */
 	int		   *live;			/* places of the columns that are not dropped */
-	bool		built_in;		/* their types are PostgreSQL's own, whose functions call no Python */
 	MemoryContext batch,		/* the rows that Python gave last */
 				scratch;
 	HeapTuple  *rows;
@@ -1068,13 +1067,20 @@ pipedrive_begin_scan(ForeignScanState *node, int eflags)
 	scan->parameters = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->input = TupleDescGetAttInMetadata(desc);
 	scan->live = palloc(desc->natts * sizeof(int));
-	scan->built_in = true;
 	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped)
-		{
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (!column->attisdropped)
 			scan->live[columns++] = i;
-			scan->built_in &= TupleDescAttr(desc, i)->atttypid < FirstNormalObjectId;
-		}
+		/* Named like one of PostgreSQL's own; its functions may call Python while the rows are made */
+		if (column->atttypid >= FirstNormalObjectId)
+			ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+							errmsg("pipedrive option: column %s of %s: type %s is not supported",
+								   NameStr(column->attname), RelationGetRelationName(node->ss.ss_currentRelation),
+								   format_type_be_qualified(column->atttypid)),
+							errhint("Domains are not supported.")));
+	}
 	scan->batch = AllocSetContextCreate(query, "rows of Pipedrive", ALLOCSET_DEFAULT_SIZES);
 	scan->scratch = AllocSetContextCreate(query, "row of Pipedrive", ALLOCSET_DEFAULT_SIZES);
 	ask_table(RelationGetRelid(node->ss.ss_currentRelation), SCAN_USER(plan), "begin",
@@ -1203,15 +1209,14 @@ read_rows(RunningScan *scan, const char *text)
 	MemoryContextReset(scan->batch);
 	scan->given = 0;
 	HOLD_INTERRUPTS();			/* a session that ended here would call Python without the GIL */
-	thread = scan->built_in ? release_gil() : NULL;
+	thread = release_gil();
 	PG_TRY();
 	{
 		make_tuples(scan, text);
 	}
 	PG_FINALLY();
 	{
-		if (thread)
-			take_gil(thread);
+		take_gil(thread);
 	}
 	PG_END_TRY();
 	RESUME_INTERRUPTS();

@@ -535,6 +535,23 @@ def test_a_column_that_cannot_be_served_is_an_error_that_says_what_can(
     assert stages.value("SELECT count(*) > 99 FROM information_schema.columns")
 
 
+def test_a_domain_named_like_a_type_of_postgresql_is_refused(stages: Extended) -> None:
+    """Its check may read another foreign table while the rows of this one are made."""
+    stages.run(
+        "CREATE FUNCTION made.reads(integer) RETURNS boolean LANGUAGE sql VOLATILE AS "
+        "'SELECT count(name) > 0 FROM made.stages'"
+    )
+    stages.run('CREATE DOMAIN made."integer" AS integer CHECK (made.reads(VALUE))')
+    made = "CREATE FOREIGN TABLE made.odd (id {}, name text) SERVER pipedrive OPTIONS (table 'stages')"
+    stages.run("SET search_path = made; SET check_function_bodies = off")
+    try:
+        stages.run(made.format('made."integer"'))
+        said = refusal(stages, "SELECT count(id), count(name) FROM odd")
+        assert said.startswith("pipedrive option: column id of odd: type made.\"integer\" is not supported\n")
+    finally:
+        stages.run("RESET search_path; RESET check_function_bodies")
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
