@@ -1196,6 +1196,8 @@ make_tuples(RunningScan *scan, const char *text)
 		}
 		MemoryContextSwitchTo(batch);
 		scan->rows[row] = heap_form_tuple(desc, values, nulls);
+		/* It stands for a datum, whose size would be shown as xmin */
+		memset(&scan->rows[row]->t_data->t_choice, 0, sizeof(HeapTupleFields));
 	}
 }
 

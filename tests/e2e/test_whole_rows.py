@@ -76,6 +76,11 @@ WHOLE = [
 ]
 
 
+def test_system_columns_show_nothing_of_the_memory(account: LiveAccount) -> None:
+    sql = "SELECT DISTINCT tableoid::regclass::text, ctid, xmin, xmax, cmin, cmax FROM stages"
+    assert account.rows(sql) == [("stages", "(4294967295,0)", "0", "0", "0", "0")]
+
+
 @pytest.mark.parametrize("sql", WHOLE)
 def test_every_whole_row_is_whole(copies: Copies, sql: str) -> None:
     same(copies, sql)
