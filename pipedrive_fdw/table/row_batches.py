@@ -14,6 +14,8 @@ _FIRST = {Reads.SOME: 16, Reads.MORE: 1, Reads.ALL: 128}
 _MOST = 128
 # A batch that all rows of a scan are taken from waits for further requests until it has so many.
 _FEW = 32
+# The bytes with which a batch ends: it and its tuples are in memory together.
+_BYTES = 1 << 20
 
 
 class RowBatches:
@@ -39,43 +41,44 @@ class RowBatches:
         self._keys_ahead = keys_ahead
         self._size = _FIRST[reads]
         self._least = 1 if reads is Reads.SOME else _FEW
-        self._at_hand: Sequence[Row] = ()
+        self._at_hand: Iterator[Row] = iter(())
+        self._count_at_hand = 0
         self._fault: Exception | None = None
 
     def next(self) -> bytes:
-        """What ``take`` gives, in the form that ``make_tuples`` of the C part reads."""
-        rows = self.take()
-        return b"\0".join((f"{len(rows)} {self._keys_ahead}".encode(), *map(self._text, rows), b""))
-
-    def take(self) -> list[Row]:
-        """The next rows, none at the end. An error is raised after the rows before it were taken."""
+        """The next rows in the form that ``make_tuples`` of the C part reads, none at the end. An error is raised
+        after the rows before it were given."""
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
-        taken: list[Row] = []
+        texts: list[bytes] = []
+        size = 0
         try:
             for row in self._batch():
-                taken.append(row)  # noqa: PERF402 - those before an error are kept
+                texts.append(self._text(row))
+                size += len(texts[-1])
+                if size > _BYTES:
+                    break
         except Exception as error:
-            if not taken:
+            if not texts:
                 raise
             self._fault = error
         self._size = _MOST
-        return taken
+        return b"\0".join((f"{len(texts)} {self._keys_ahead}".encode(), *texts, b""))
 
     def _batch(self) -> Iterator[Row]:
-        """The rows of a batch."""
+        """The rows of a batch, if it does not end before."""
         count = 0
-        while count < self._size and (self._at_hand or count < self._least):
-            if not self._at_hand:
+        while count < self._size and (self._count_at_hand or count < self._least):
+            if not self._count_at_hand:
                 found = next(self._rows, None)
                 if found is None:
                     return
-                self._at_hand = found
-            part = self._at_hand[: self._size - count]
-            self._at_hand = self._at_hand[len(part) :]
-            count += len(part)
-            yield from part
+                self._at_hand, self._count_at_hand = iter(found), len(found)
+                continue
+            self._count_at_hand -= 1
+            count += 1
+            yield next(self._at_hand)
 
     def _text(self, row: Row) -> bytes:
         """The values of *row* that are not NULL, each with its place before and a NUL behind it."""

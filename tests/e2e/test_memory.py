@@ -168,6 +168,26 @@ def test_a_scan_takes_no_more_memory_for_many_pages_than_for_a_few(many: LiveAcc
     assert PAGES <= len(many.requests()) <= PAGES + 2
 
 
+LARGE = 4 * MEBIBYTE
+
+
+def large_persons(query: dict[str, str]) -> dict[str, Any]:
+    """Forty persons, each of which has a page and a long name; the cursor is the id."""
+    key = int(query.get("cursor", 1))
+    page = [{"id": key, "name": chr(64 + key) * LARGE}]
+    return {"success": True, "data": page, "additional_data": {"next_cursor": str(key + 1) if key < 40 else None}}
+
+
+def test_large_rows_are_not_in_memory_together(server: Server) -> None:
+    with (
+        OtherApi({"/v2/persons": large_persons}) as api,
+        LiveAccount(server, api, options={"custom_fields": "false"}, tables=["persons"]) as live,  # type: ignore[arg-type]
+    ):
+        live.rows("SELECT id FROM persons LIMIT 1")
+        sql = "SELECT count(DISTINCT left(name, 1)), sum(length(name)) FROM persons"
+        assert most_resident(live, sql, [(40, 40 * LARGE)]) < 64 * MEBIBYTE
+
+
 def answers_on_disk(account: LiveAccount) -> int:
     """Bytes of the session's files without a name, in which answers are kept."""
     assert account.connection is not None

@@ -70,6 +70,11 @@ def test_small_pages_are_put_together_where_all_rows_are_read(
     assert counts(Pages(pages, rows).batches(Reads.ALL)) == sizes
 
 
+def test_a_batch_ends_with_a_mebibyte() -> None:
+    rows = [["x" * 300_000]] * 10
+    assert counts(RowBatches(iter([rows]), [0], 1, reads=Reads.ALL)) == [4, 4, 2]
+
+
 def test_rows_before_a_value_that_cannot_be_shown_are_given_first() -> None:
     column = SimpleNamespace(column_name="id", type_name="bigint", options={})
     maker = RowMaker(bind(TABLES["stages"], {"id": column}))  # type: ignore[dict-item]
