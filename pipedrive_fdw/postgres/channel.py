@@ -68,7 +68,8 @@ def question() -> Question | None:
     pointer = _symbol("question", ctypes.c_char_p.in_dll)
     if pointer is None or not pointer.value:
         return None
-    members = orjson.loads(pointer.value)
+    # Names that all databases share (roles) may be of another encoding
+    members = orjson.loads(pointer.value.decode("utf-8", "replace"))
     return Question(members["call"], members, members["options"])
 
 

@@ -1,0 +1,44 @@
+"""Names and clients of another encoding than the database, which is always UTF8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.live import TOKEN, LiveAccount
+from tools.engine import Server
+
+
+@pytest.fixture(scope="module")
+def account(server: Server) -> Iterator[LiveAccount]:
+    with LiveAccount(server, deals=20, tables=("deals", "person_emails")) as live:
+        yield live
+
+
+@pytest.fixture
+def latin(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session in a database of the same server whose encoding is LATIN1."""
+    name = "of_latin1"
+    template = server.psql("template1")
+    template.query(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with psycopg.connect(server.dsn_of(name), autocommit=True, client_encoding="latin1") as session:
+        yield session
+    template.query(f"DROP DATABASE {name}")
+
+
+def test_a_role_whose_name_another_database_has_given(
+    account: LiveAccount, latin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    """PostgreSQL keeps the bytes of names that all databases share, in whatever encoding they came."""
+    latin.execute('CREATE ROLE "jörg" SUPERUSER')
+    account.rows("SELECT set_config('role', rolname, false) IS NULL FROM pg_roles "
+                 "WHERE rolname::bytea = '\\x6af67267'")  # fmt: skip
+    account.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER {account.name} OPTIONS (api_token '{TOKEN}')")
+    assert account.value("SELECT count(*) FROM deals") == 20
+    request = f"pipedrive.request('GET', '/v2/stages', server => '{account.name}')"
+    assert account.value(f"SELECT {request} IS NOT NULL")
+    account.run(f"DROP USER MAPPING FOR CURRENT_USER SERVER {account.name}")
+    account.run("RESET ROLE")
+    latin.execute('DROP ROLE "jörg"')
