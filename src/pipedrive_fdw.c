@@ -41,6 +41,7 @@
 #undef USE_OPENSSL
 #undef ENABLE_GSS
 #include "libpq/libpq-be.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -507,6 +508,19 @@ add_detail(void *argument)
 		errdetail_internal("%s", reply.detail);
 }
 
+/* A text as every client can receive it: the encoding of this one may lack a character. */
+static const char *
+plain(const char *text)
+{
+	char	   *shown = pstrdup(text);
+
+	if (pg_get_client_encoding() != PG_UTF8)
+		for (char *c = shown; *c; c++)
+			if (IS_HIGHBIT_SET(*c))
+				*c = '?';
+	return shown;
+}
+
 /* An error that Python reports has the level given. */
 static const char *
 answered(int level)
@@ -522,6 +536,8 @@ answered(int level)
 		CHECK_FOR_INTERRUPTS(); /* may end the session, too */
 		error_context_stack = context.previous;
 	}
+	if (level < ERROR)			/* an error would meet a transaction that ends already */
+		reply = (Reply) {state, plain(reply.text), plain(reply.detail), plain(reply.hint), false};
 	if (*state)
 		ereport(level, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 						errmsg_internal("%s", reply.text),

@@ -42,3 +42,20 @@ def test_a_role_whose_name_another_database_has_given(
     account.run(f"DROP USER MAPPING FOR CURRENT_USER SERVER {account.name}")
     account.run("RESET ROLE")
     latin.execute('DROP ROLE "jörg"')
+
+
+@pytest.mark.parametrize("end", ["ROLLBACK", "ROLLBACK TO a_savepoint; COMMIT"])
+def test_a_warning_with_a_character_that_the_client_cannot_get(account: LiveAccount, end: str) -> None:
+    """An error instead would meet a transaction that is already being aborted."""
+    notices: list[str | None] = []
+    session = account.connect()
+    session.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+    account.run("SET client_encoding = 'LATIN1'")
+    account.run("BEGIN; SAVEPOINT a_savepoint")
+    account.run("INSERT INTO person_emails (person_id, value) VALUES (1, U&'\\0142uk@mail.example')")
+    account.run(end)
+    assert notices == [
+        "pipedrive write: ROLLBACK cannot take back what was sent: 1 row is written in Pipedrive for good: "
+        "person_emails INSERT 1:??uk@mail.example."
+    ]
+    assert account.value("SELECT count(*) FROM person_emails WHERE person_id = 1") > 1
