@@ -46,8 +46,10 @@ class RowBatches:
         self._fault: Exception | None = None
 
     def next(self) -> bytes:
-        """The next rows in the form that ``make_tuples`` of the C part reads, none at the end. An error is raised
-        after the rows before it were given."""
+        """The next rows, none at the end, in the form that ``make_tuples`` of the C part reads.
+
+        An error is raised after the rows before it were given.
+        """
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault

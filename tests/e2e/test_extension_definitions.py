@@ -547,7 +547,7 @@ def test_a_domain_named_like_a_type_of_postgresql_is_refused(stages: Extended) -
     try:
         stages.run(made.format('made."integer"'))
         said = refusal(stages, "SELECT count(id), count(name) FROM odd")
-        assert said.startswith("pipedrive option: column id of odd: type made.\"integer\" is not supported\n")
+        assert said.startswith('pipedrive option: column id of odd: type made."integer" is not supported\n')
     finally:
         stages.run("RESET search_path; RESET check_function_bodies")
 

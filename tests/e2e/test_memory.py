@@ -175,7 +175,11 @@ def large_persons(query: dict[str, str]) -> dict[str, Any]:
     """Forty persons, each of which has a page and a long name; the cursor is the id."""
     key = int(query.get("cursor", 1))
     page = [{"id": key, "name": chr(64 + key) * LARGE}]
-    return {"success": True, "data": page, "additional_data": {"next_cursor": str(key + 1) if key < 40 else None}}
+    return {
+        "success": True,
+        "data": page,
+        "additional_data": {"next_cursor": str(key + 1) if key < 40 else None},
+    }
 
 
 def test_large_rows_are_not_in_memory_together(server: Server) -> None:
