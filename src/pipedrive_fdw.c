@@ -1222,10 +1222,12 @@ static void
 read_rows(RunningScan *scan, const char *text)
 {
 	MemoryContext before = MemoryContextSwitchTo(scan->batch);
+	bool		array_nulls = Array_nulls;
 	void	   *thread;
 
 	MemoryContextReset(scan->batch);
 	scan->given = 0;
+	Array_nulls = true;			/* else a NULL in an array would be read as a text */
 	HOLD_INTERRUPTS();			/* a session that ended here would call Python without the GIL */
 	thread = release_gil();
 	PG_TRY();
@@ -1235,6 +1237,7 @@ read_rows(RunningScan *scan, const char *text)
 	PG_FINALLY();
 	{
 		take_gil(thread);
+		Array_nulls = array_nulls;
 	}
 	PG_END_TRY();
 	RESUME_INTERRUPTS();

@@ -111,6 +111,15 @@ def test_what_postgresql_can_hold_is_shown(
     assert account.value(f"SELECT {column}::text FROM {table} WHERE id = {RECORD}") == shown
 
 
+def test_a_null_in_an_array_is_null_whatever_the_session_says(account: LiveAccount) -> None:
+    give(account, "deals", "label_ids", [1, None])
+    give(account, "deals", "deal_set", ["1", None])
+    account.run("SET array_nulls = off")
+    assert account.rows(f"SELECT label_ids[2], deal_set[2] FROM deals WHERE id = {RECORD}") == [(None, None)]
+    assert account.value("SHOW array_nulls") == "off"
+    account.run("RESET array_nulls")
+
+
 ODD = [
     ("deals", "expected_close_date", "2024-02-30"),
     ("deals", "expected_close_date", "2023-02-29"),
