@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from binascii import a2b_hex
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -158,6 +159,13 @@ def bytea_text(content: bytes) -> str:
     return f"\\x{content.hex()}"
 
 
+def _load_bytea(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("\\x"):
+        raise ValueError(f"{quoted(value)} is not a bytea in its hex form")
+    a2b_hex(value[2:])
+    return value
+
+
 def _parse_bytea(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -274,7 +282,7 @@ _SCALARS = (
     Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
     Codec("date", date_text, parse_date, _dump_date, _dump_date),
     Codec("time", clock_text, parse_clock, _dump_time, dt.time.isoformat),
-    Codec("bytea", _load_text, _parse_bytea, bytea_text, bytea_text),
+    Codec("bytea", _load_bytea, _parse_bytea, bytea_text, bytea_text),
     Codec("interval", duration_text, parse_duration, _dump_interval, _dump_interval),
 )
 

@@ -375,6 +375,8 @@ def test_numbers_keep_all_their_digits(account: LiveAccount) -> None:
         ("currency", "char(3)", "EUR", "EUR", "EURO"),
         ("lost_reason", "varchar(3)", "ab ", "ab ", "abcd"),
         ("lost_reason", "varchar(3)", "abc  ", "abc", "abc  d"),
+        ("lost_reason", "bytea", "\\x6162", "\\x6162", "back\\slash"),
+        ("lost_reason", "bytea", "\\x", "\\x", "\\x616"),
         ("label_ids", "integer[]", [2**31 - 1], "{2147483647}", [2**31]),
     ],
 )
