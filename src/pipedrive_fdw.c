@@ -54,6 +54,7 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
+#include "storage/ipc.h"
 #include "storage/predicate.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -1217,30 +1218,33 @@ make_tuples(RunningScan *scan, const char *text)
 	}
 }
 
+/* A before_shmem_exit_callback, too: a session that ends tells Python. */
+static void
+retake_gil(int code, Datum thread)
+{
+	take_gil(DatumGetPointer(thread));
+}
+
 /* The next rows that Python gives.  While they become tuples, its other threads receive pages. */
 static void
 read_rows(RunningScan *scan, const char *text)
 {
 	MemoryContext before = MemoryContextSwitchTo(scan->batch);
-	bool		array_nulls = Array_nulls;
-	void	   *thread;
+	int			nest = NewGUCNestLevel();
+	Datum		thread;
 
+	/* Else a NULL in an array would be read as a text */
+	(void) set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	MemoryContextReset(scan->batch);
 	scan->given = 0;
-	Array_nulls = true;			/* else a NULL in an array would be read as a text */
-	HOLD_INTERRUPTS();			/* a session that ended here would call Python without the GIL */
-	thread = release_gil();
-	PG_TRY();
+	thread = PointerGetDatum(release_gil());
+	PG_ENSURE_ERROR_CLEANUP(retake_gil, thread);
 	{
 		make_tuples(scan, text);
 	}
-	PG_FINALLY();
-	{
-		take_gil(thread);
-		Array_nulls = array_nulls;
-	}
-	PG_END_TRY();
-	RESUME_INTERRUPTS();
+	PG_END_ENSURE_ERROR_CLEANUP(retake_gil, thread);
+	retake_gil(0, thread);
+	AtEOXact_GUC(true, nest);
 	MemoryContextSwitchTo(before);
 }
 

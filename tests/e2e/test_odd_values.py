@@ -6,6 +6,7 @@ use the column and for no other, or NULL under the option odd_values.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -397,6 +398,29 @@ def test_a_declared_type_decides_what_can_be_held(
         assert account.value("SELECT title FROM declared WHERE id = 7") == "y"
     finally:
         account.run("DROP FOREIGN TABLE declared")
+
+
+def test_a_value_that_cannot_be_read_may_end_the_session(account: LiveAccount) -> None:
+    """It did so while no thread of Python was current, and the server crashed."""
+    nested: Any = 1
+    for _ in range(190):
+        nested = {"a": nested}
+    give(account, "deals", "nested", nested)
+    account.run(
+        "CREATE FUNCTION deep(n integer) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN IF n > 0 THEN RETURN "
+        f"deep(n - 1); END IF; RETURN (SELECT count(attrs) FROM deals WHERE id = {RECORD}); END $$"
+    )
+    ended = 0
+    for depth in range(16, 26, 2):
+        with contextlib.closing(account.session()) as session:
+            session.execute("SELECT deep(0)")
+            session.execute("SET max_stack_depth = '100kB'; SET exit_on_error = on")
+            with contextlib.suppress(psycopg.errors.StatementTooComplex):
+                assert session.execute(f"SELECT deep({depth})").fetchall() == [(1,)]  # type: ignore[arg-type]
+            ended += session.broken
+    assert ended
+    assert account.value("SELECT deep(0)") == 1
+    account.run("DROP FUNCTION deep")
 
 
 def test_the_rows_before_it_are_given_by_a_cursor(account: LiveAccount) -> None:
