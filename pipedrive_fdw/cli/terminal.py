@@ -65,8 +65,9 @@ class Terminal:
                 self._err.flush()
                 answer = self._in.readline().strip()
         if not answer:
+            ways = "Set" if hidden else f"Give --{name.replace('_', '-')}, set"
             raise OptionError(
-                f"{question} is needed", hint=f"Set {VARIABLE}{name.upper()}, or run this in a terminal."
+                f"{name} is needed", hint=f"{ways} {VARIABLE}{name.upper()}, or run this in a terminal."
             )
         return answer
 

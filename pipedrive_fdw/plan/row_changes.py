@@ -80,9 +80,10 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
     wanted = [c.name for c in table.columns if c.required and not (op.takes and c.name not in op.takes)]
     missing = [n for n in (*wanted, *op.fields, *op.placeholders) if n not in given]
     if missing:
+        rest = "it" if len(set(missing)) == 1 else "them"
         raise WriteError(
             f"{_columns(dict.fromkeys(missing))} of {table.name} must be given",
-            detail="Pipedrive does not create the record without it.",
+            detail=f"Pipedrive does not create the record without {rest}.",
         )
     if op.takes:
         left_over = [name for name in given if name not in op.takes and name not in op.placeholders]

@@ -43,8 +43,8 @@ def check_writable(bound: BoundTable, verb: str) -> None:
     if not bound.options.updatable:
         raise WriteError(
             f"writes to {table.name} are forbidden here",
-            detail="The option updatable of its server or table is 'false'.",
-            hint="ALTER SERVER … OPTIONS (SET updatable 'true').",
+            detail="The option updatable of its table or server is 'false'.",
+            hint="Where it is set: ALTER FOREIGN TABLE … or ALTER SERVER … OPTIONS (SET updatable 'true').",
         )
     prepared = setting("max_prepared_transactions")
     if waits_for_commit(bound.options) and prepared not in (None, "0"):

@@ -73,6 +73,25 @@ def test_no_command_lists_the_commands() -> None:
     assert re.findall(r"^    (\w+)  ", session.said, re.MULTILINE) == ["check", "authorize", "tables", "demo"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing", "ways"),
+    [
+        (("check",), "company_domain", "Give --company-domain, set PIPEDRIVE_COMPANY_DOMAIN, or"),
+        (("check", "--company-domain", "acme"), "api_token", "Set PIPEDRIVE_API_TOKEN, or"),
+        (("authorize",), "client_id", "Give --client-id, set PIPEDRIVE_CLIENT_ID, or"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_ways_to_give_it(
+    arguments: tuple[str, ...], missing: str, ways: str
+) -> None:
+    session = Session(*arguments)
+    assert session.code == 1
+    assert session.said.splitlines() == [
+        f"error: pipedrive option: {missing} is needed",
+        f"  {ways} run this in a terminal.",
+    ]
+
+
 def test_check_tells_user_plan_budget_and_tables(simulator: Simulator) -> None:
     session = Session("check", "--base-url", simulator.url, environment={"PIPEDRIVE_API_TOKEN": TOKEN})
     me = simulator.records("users")[0]
@@ -137,7 +156,7 @@ def test_check_by_a_file_leaves_the_environment_s_secrets_alone(simulator: Simul
         (["--base-url", "http://127.0.0.1:1"], {"PIPEDRIVE_API_TOKEN": "wr0ng-token"}, "refuses connections"),
         (["--base-url", "ftp://elsewhere"], {"PIPEDRIVE_API_TOKEN": "wr0ng-token"}, "pipedrive option: "),
         (["--base-url", "URL"], {}, "Set PIPEDRIVE_API_TOKEN"),
-        ([], {"PIPEDRIVE_API_TOKEN": "wr0ng-token"}, "Set PIPEDRIVE_COMPANY_DOMAIN"),
+        ([], {"PIPEDRIVE_API_TOKEN": "wr0ng-token"}, "set PIPEDRIVE_COMPANY_DOMAIN"),
         (["--base-url", "URL", "--secrets-file", "/nowhere"], {}, "secrets_file /nowhere cannot be opened"),
         (
             ["--base-url", "URL"],

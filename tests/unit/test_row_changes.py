@@ -56,6 +56,16 @@ def test_an_insert_that_cannot_be_sent_is_refused(table: str, row: dict[str, Any
         insertion(TABLES[table], row, {})
 
 
+@pytest.mark.parametrize(
+    ("table", "given", "rest"),
+    [("persons", {"org_id": 1}, "it."), ("deal_products", {"deal_id": 7}, "them.")],
+)
+def test_what_is_missing_in_an_insert_is_counted(table: str, given: dict[str, Any], rest: str) -> None:
+    with pytest.raises(WriteError) as caught:
+        insertion(TABLES[table], given, {})
+    assert caught.value.detail == f"Pipedrive does not create the record without {rest}"
+
+
 def test_an_update_sends_the_columns_that_differ_by_type() -> None:
     new = {**DEAL, "title": "New", "value": Decimal("1.5")}
     changed = difference(TABLES["deals"], DEAL, new)

@@ -107,5 +107,6 @@ def test_a_table_that_is_not_updatable_has_no_verbs() -> None:
     assert writable_verbs(table.bound) == ["INSERT", "UPDATE", "DELETE"]
     table, _ = table_of(updatable="false")
     assert writable_verbs(table.bound) == []
-    with pytest.raises(WriteError, match="writes to stages are forbidden here"):
+    with pytest.raises(WriteError, match="writes to stages are forbidden here") as caught:
         check_writable(table.bound, "UPDATE")
+    assert "ALTER FOREIGN TABLE … or ALTER SERVER …" in caught.value.hint
