@@ -119,4 +119,4 @@ def column_comment(table: Table, column: Column) -> str:
         f"Extended: {price} tokens for each row when it is named" if column.extended else "",
         f"Written by {verbs}" if verbs else "",
     )
-    return sentences(*(f"{part[:1].upper()}{part[1:]}" for part in parts))
+    return sentences(*parts)

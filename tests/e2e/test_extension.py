@@ -426,6 +426,11 @@ def test_describe_comments_every_table_and_column(extended: Extended) -> None:
         "Stages of the pipelines. Read by `GET /v2/stages`, 5 tokens a page of 500. Scope admin "
         "or deals:full or deals:read."
     )
+    said = extended.value(
+        "SELECT col_description(attrelid, attnum) FROM pg_attribute "
+        "WHERE attrelid = 'pipedrive.deals'::regclass AND attname = 'status'"
+    )
+    assert said.startswith("open, won or lost. ")  # values as they are compared
 
 
 def test_foreign_keys_follow_the_tables_that_there_are(extended: Extended) -> None:
