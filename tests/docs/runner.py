@@ -2,6 +2,7 @@
 
 What a reader fills in is filled in here: ``company_domain '…'`` becomes the simulator's ``base_url``, and
 ``api_token '…'`` its token. A block says by ``-- ERROR: words`` that it ends in an error with these words.
+A query that finds nothing shows a reader nothing: its block says so by ``-- no rows``.
 A ``text`` block right after an SQL block shows its result. It must be the whole result where it ends in a
 number of rows; else its lines of the wrapper must be in the result.
 """
@@ -26,6 +27,7 @@ _FILLED = (
     (r"api_token( =>)? '[^']*'", r"api_token\1 '{token}'"),
 )
 _ERROR = re.compile(r"^-- ERROR: +(.+)$", re.MULTILINE)
+_EMPTY = re.compile(r"^-- no rows", re.MULTILINE)
 _WHOLE = re.compile(r"^\(\d+ rows?\)$", re.MULTILINE)
 CONNECTS = "CREATE EXTENSION pipedrive_fdw"
 
@@ -49,6 +51,7 @@ class Page:
                 return str(error)
             raise AssertionError(f"no error: {expected[1]}")
         output = self.psql.table(sql)
+        assert bool(_EMPTY.search(sql)) == ("(0 rows)" in output), f"rows or none:\n{output}"
         if _WHOLE.search(block.shown):
             assert block.shown.strip() == output.strip(), f"another result:\n{output}"
         for line in block.shown.splitlines():
