@@ -760,6 +760,21 @@ COMMENT ON PROCEDURE pipedrive.sync(regclass, boolean, bigint) IS
 
 -- ---- prices
 
+CREATE FUNCTION pipedrive_internal.expected_rows(source regclass)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', source) INTO plan;
+    RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.expected_rows(regclass) IS
+    'How many rows the planner expects of a foreign table.';
+
 CREATE FUNCTION pipedrive_internal.sync_price(
     copied pipedrive_internal.copies, lists jsonb, action text, parents bigint, definitions bigint)
 RETURNS TABLE (requests bigint, tokens bigint)
@@ -769,14 +784,14 @@ AS $function$
 DECLARE
     list record;
     rows bigint;
-    plan json;
+    expected bigint;
     condition text;
     pages bigint;
 BEGIN
     requests := (definitions > 0)::integer;
     tokens := definitions;
     IF copied.compared IS NULL AND action = 'whole' THEN
-        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', copied.source) INTO plan;
+        expected := pipedrive_internal.expected_rows(copied.source);
     END IF;
     FOR list IN SELECT * FROM jsonb_to_recordset(lists) AS l (tokens bigint, page bigint, holds jsonb, changes boolean,
                                                                keys bigint)
@@ -787,8 +802,8 @@ BEGIN
             pages := ceil(parents / list.keys::numeric);
         ELSIF action = 'changes' AND list.changes THEN
             pages := 1;
-        ELSIF plan IS NOT NULL THEN
-            pages := ceil((plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric / jsonb_array_length(lists) / list.page);
+        ELSIF expected IS NOT NULL THEN
+            pages := ceil(expected::numeric / jsonb_array_length(lists) / list.page);
         ELSE
             SELECT string_agg(format('%I = %L', s.name, h.value), ' AND ') INTO condition
               FROM jsonb_each_text(list.holds) h
@@ -818,7 +833,8 @@ DECLARE
     parents bigint;
 BEGIN
     FOR known IN
-        SELECT k.copy, d.how, d.walked, d.lists, d.definitions, parent.copy AS parent
+        SELECT k.copy, d.how, d.walked, d.lists, d.definitions, parent.copy AS parent,
+               CASE WHEN loaded.compared IS NULL THEN loaded.source END AS parent_to_load
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
           JOIN pipedrive_internal.declared_copies(
@@ -827,6 +843,7 @@ BEGIN
           LEFT JOIN pipedrive_internal.known_copies parent
                ON parent.table_name = d.parent AND parent.server = k.server AND parent.schema = k.schema
               AND parent.owner = k.owner
+          LEFT JOIN pipedrive_internal.copies loaded ON loaded.copy = parent.copy
          WHERE pg_get_userbyid(k.owner) = current_user
            AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
          ORDER BY d.place, k.name
@@ -835,7 +852,9 @@ BEGIN
         LOOP
             step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
             EXIT WHEN step IS NULL;
-            IF step = 'list' AND known.parent IS NOT NULL THEN
+            IF step = 'list' AND known.parent_to_load IS NOT NULL THEN
+                parents := pipedrive_internal.expected_rows(known.parent_to_load);
+            ELSIF step = 'list' AND known.parent IS NOT NULL THEN
                 EXECUTE format('SELECT count(*) FROM %s', known.parent) INTO parents;
             ELSE
                 SELECT count(*) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = known.copy;
