@@ -38,7 +38,8 @@ BEGIN
                     ERRCODE = 'null_value_not_allowed';
     END IF;
     BEGIN
-        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (%s)', server, for_server);
+        EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw %s', server,
+                       'OPTIONS (' || for_server || ')');
         EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
     EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
         -- CREATE USER MAPPING takes no parameters, so the secrets are literals in it, and the CONTEXT of an error

@@ -373,6 +373,12 @@ def test_several_servers_need_a_name(extended: Extended) -> None:
         extended.run('DROP SERVER other CASCADE; DROP SCHEMA "Other one"')
 
 
+def test_connect_without_an_address_says_what_is_missing(extended: Extended) -> None:
+    with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="the server names no Pipedrive account"):
+        extended.run("SELECT pipedrive.connect(api_token => 'x', server => 'other', schema => 'other')")
+    assert extended.value("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'other'") == 0
+
+
 def test_nobody_else_may_call_a_function_until_granted(extended: Extended) -> None:
     extended.run("DROP ROLE IF EXISTS caller; CREATE ROLE caller; GRANT USAGE ON SCHEMA pipedrive TO caller")
     open_to_all = extended.rows(
