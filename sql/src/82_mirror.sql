@@ -129,8 +129,8 @@ BEGIN
                         WHERE c.copy = to_regclass(format('%I.%I', target, w.name))
                           AND coalesce(c.source, w.source) = w.source);
     IF FOUND THEN
-        RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not a copy', quote_ident(target),
-                        quote_ident(trouble.name)
+        RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not a copy of %.%', quote_ident(target),
+                        quote_ident(trouble.name), quote_ident(schema), quote_ident(trouble.name)
               USING DETAIL = 'Nothing was created.',
                     HINT = format('Name another schema as the target, or leave the table out: '
                                   'except_tables => ''{%s}''.', trouble.name),

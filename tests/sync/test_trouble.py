@@ -34,7 +34,7 @@ def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) ->
     told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm')")
     assert (told.sqlstate, told.message_primary) == (
         "42P07",
-        "pipedrive copy: crm.deals exists already and is not a copy",
+        "pipedrive copy: crm.deals exists already and is not a copy of pipedrive.deals",
     )
     assert copied.rows("SELECT * FROM crm.deals") == [(1,)]
     assert copied.tables() == []
@@ -58,7 +58,10 @@ def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) ->
         ("'pipedrive', 'crm', tables => '{api_usage}'", "api_usage cannot be copied"),
         ("'pipedrive', 'crm', tables => '{deal_changes}'", "deal_changes cannot be copied"),
         ("'pipedrive', 'crm', tables => '{deal_products}'", "a copy of deal_products needs a copy of deals"),
-        ("'pipedrive', 'pipedrive', tables => '{deals}'", "pipedrive.deals exists already and is not a copy"),
+        (
+            "'pipedrive', 'pipedrive', tables => '{deals}'",
+            "pipedrive.deals exists already and is not a copy of pipedrive.deals",
+        ),
     ],
 )
 def test_what_cannot_be_copied_is_refused(copied: Copied, arguments: str, words: str) -> None:
