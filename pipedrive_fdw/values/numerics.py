@@ -134,6 +134,8 @@ def dump_numeric(value: Decimal) -> Any:
     # A JSON number of the API is a double
     if not value.is_finite():
         raise ValueError(f"{value} cannot be sent as JSON")
+    if math.isinf(float(value)):
+        raise ValueError(f"{quoted(str(value))} is too large to be sent")
     if Decimal(repr(float(value))) != value:
-        raise ValueError(f"{value} has more digits than can be sent without loss; round() it")
+        raise ValueError(f"{quoted(str(value))} has more digits than can be sent without loss; round() it")
     return int(value) if value == value.to_integral_value() else float(value)

@@ -62,7 +62,7 @@ def refused(account: LiveAccount, sql: str) -> str:
 # ---- values
 
 
-@pytest.mark.parametrize("value", ["12345678901234567.89", "9007199254740993", "1e400", "1 / 3.0"])
+@pytest.mark.parametrize("value", ["12345678901234567.89", "9007199254740993", "1 / 3.0"])
 def test_a_numeric_that_would_not_arrive_exactly_is_an_error(account: LiveAccount, value: str) -> None:
     words = "more digits than can be sent without loss"
     assert words in refused(account, f"UPDATE deals SET value = {value} WHERE id = 2")

@@ -166,3 +166,10 @@ def test_an_unknown_type_is_an_error() -> None:
 def test_array_literals_are_read_back() -> None:
     items = ['a"b', "c\\d", "", "NULL", "x,y", None]
     assert parse_array_literal(CODECS["text[]"].load(items)) == items
+
+
+@pytest.mark.parametrize("exponent", [309, 130_000])
+def test_a_number_beyond_a_double_is_named_in_few_words(exponent: int) -> None:
+    with pytest.raises(ValueError, match=r"^'10+…? is too large to be sent$") as caught:
+        CODECS["numeric"].dump(Decimal("1" + "0" * exponent))
+    assert len(str(caught.value)) < 150
