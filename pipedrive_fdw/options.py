@@ -354,7 +354,7 @@ def check_server(options: Options) -> None:
     if not secrets:
         raise CredentialError(
             "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_token '…'). You find the "
+            hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…'). You find the "
             "token in Pipedrive under Personal preferences > API. For OAuth, `python -m pipedrive_fdw "
             "authorize` makes the mapping.",
         )

@@ -370,17 +370,18 @@ has_mapping(Oid user, Oid server)
 	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, user, server);
 }
 
-/* Members that say who asks a server, with whose user mapping, and in which query where that is known. */
+/* Members that say who asks a server, as which user, with whose user mapping, and in which query, if known. */
 static char *
 json_caller(Oid user, Oid server, EState *state)
 {
 	if (!OidIsValid(user))
 		user = GetUserId();
-	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"mapping\":%s,"
-					"\"database\":%s,\"query_id\":" INT64_FORMAT "}",
+	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"user\":%s,"
+					"\"mapping\":%s,\"database\":%s,\"query_id\":" INT64_FORMAT "}",
 					quoted(GetForeignServer(server)->servername),
 					quoted(GetUserNameFromId(GetSessionUserId(), true)),
 					quoted(GetUserNameFromId(GetUserId(), true)),
+					quoted(GetUserNameFromId(user, true)),
 					quoted(has_mapping(user, server) ? GetUserNameFromId(user, true) : "PUBLIC"),
 					quoted(get_database_name(MyDatabaseId)),
 					state ? (int64) state->es_plannedstmt->queryId : 0);

@@ -115,7 +115,11 @@ def _auth_error(oauth: bool, detail: str) -> AuthError:
             401,
         )
     return AuthError(
-        "the API token is not accepted", detail, "ALTER USER MAPPING … OPTIONS (SET api_token '…').", 401
+        "the API token is not accepted",
+        detail,
+        "Is it the token of this account? Pipedrive shows that under Personal preferences > API. ALTER USER "
+        "MAPPING … OPTIONS (SET api_token '…').",
+        401,
     )
 
 

@@ -16,7 +16,8 @@ from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.errors import Cancelled, PipedriveError
+from pipedrive_fdw.errors import AuthError, Cancelled, CredentialError, PipedriveError, sentences
+from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres.settings import statement_start
 
 _outside = itertools.count()
@@ -80,7 +81,20 @@ def answer(text: str | bytes) -> None:
 
 def fail(error: PipedriveError) -> None:
     """Answers the question by an error, which the C part raises when Python has returned."""
-    _answer(error.sqlstate, error.message, error.detail, error.hint, isinstance(error, Cancelled))
+    detail = sentences(error.detail, shown(_whose_credential(error)))
+    _answer(error.sqlstate, error.message, detail, error.hint, isinstance(error, Cancelled))
+
+
+def _whose_credential(error: PipedriveError) -> str:
+    """Whose credential the *error* refuses or misses, and for which server; empty for another error."""
+    refused = isinstance(error, AuthError)
+    asked = question() if refused or isinstance(error, CredentialError) else None
+    caller = asked and asked.members.get("caller")
+    if not caller:
+        return ""
+    whose = f"user mapping is that of {caller['mapping']}" if refused else f"user is {caller['user']}"
+    owner = "" if caller["user"] == caller["current_user"] else "A view reads as its owner"
+    return sentences(f"The {whose}, and the server {caller['server']}", owner)
 
 
 def _answer(sqlstate: str, text: str | bytes, detail: str, hint: str, cancelled: bool) -> None:

@@ -166,6 +166,34 @@ def test_a_view_reads_with_the_mapping_of_its_owner(account: LiveAccount) -> Non
         account.run("RESET ROLE; DROP VIEW logs")
 
 
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ("OPTIONS (SET api_token 'wrong')", "The user mapping is that of role_one"),
+        ("OPTIONS (DROP api_token)", "The user is role_one"),
+    ],
+)
+def test_an_error_names_the_user_and_the_server_whose_token_fails(
+    account: LiveAccount, mapping: str, said: str
+) -> None:
+    altered = f"ALTER USER MAPPING FOR role_one SERVER {account.name} "
+    account.run("SET ROLE role_one")
+    account.run(f"CREATE VIEW {account.name}.logs AS SELECT id FROM call_logs")
+    account.run(f"GRANT SELECT ON {account.name}.logs TO role_two; RESET ROLE; {altered} {mapping}")
+    expected = f"{said}, and the server {account.name}."
+    try:
+        for role, view in [("role_one", ""), ("role_two", " A view reads as its owner.")]:
+            account.run(f"SET ROLE {role}")
+            with pytest.raises(psycopg.errors.InvalidAuthorizationSpecification) as refused:
+                account.rows("SELECT id FROM logs")
+            assert (refused.value.diag.message_detail or "").endswith(expected + view)
+            account.run("RESET ROLE")
+    finally:
+        account.run("RESET ROLE; DROP VIEW logs")
+        back = "ADD" if "DROP" in mapping else "SET"
+        account.run(f"{altered} OPTIONS ({back} api_token '{ROLES['role_one'][0]}')")
+
+
 def test_a_function_reads_with_the_mapping_of_its_owner(account: LiveAccount) -> None:
     account.run("SET ROLE role_one")
     account.run(
