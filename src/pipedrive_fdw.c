@@ -1189,10 +1189,7 @@ scan_members(ForeignScanState *node)
 static void
 make_tuples(RunningScan *scan, const char *text)
 {
-	TupleDesc	desc = RelationGetDescr(scan->node->ss.ss_currentRelation);
-	AttInMetadata *input = scan->input;
-	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	char	  **values = palloc(scan->input->tupdesc->natts * sizeof(char *));
 	char	   *cell;
 
 	scan->count = strtol(text, &cell, 10);
@@ -1201,19 +1198,19 @@ make_tuples(RunningScan *scan, const char *text)
 	for (int row = 0; row < scan->count; row++)
 	{
 		MemoryContext batch = MemoryContextSwitchTo(scan->scratch);
+		HeapTuple	tuple;
 
 		MemoryContextReset(scan->scratch);
-		memset(nulls, true, desc->natts * sizeof(bool));
+		memset(values, 0, scan->input->tupdesc->natts * sizeof(char *));
 		while (*(cell += strlen(cell) + 1))
 		{
 			int			place = scan->live[strtol(cell, &cell, 10)];
 
-			values[place] = InputFunctionCall(&input->attinfuncs[place], cell + 1, input->attioparams[place],
-											  input->atttypmods[place]);
-			nulls[place] = false;
+			values[place] = cell + 1;
 		}
+		tuple = BuildTupleFromCStrings(scan->input, values);
 		MemoryContextSwitchTo(batch);
-		scan->rows[row] = heap_form_tuple(desc, values, nulls);
+		scan->rows[row] = heap_copytuple(tuple);
 		/* It stands for a datum, whose size would be shown as xmin */
 		memset(&scan->rows[row]->t_data->t_choice, 0, sizeof(HeapTupleFields));
 	}
