@@ -1045,16 +1045,13 @@ set_parameters(NestLoopState *loop, TupleTableSlot *row)
 	}
 }
 
-/* EndForeignScan, and a callback: after an error PostgreSQL ends no scan, and Python keeps its rows. */
+/* A MemoryContextCallback, since after an error PostgreSQL ends no scan, and Python would keep its rows. */
 static void
 end_scan(void *argument)
 {
 	RunningScan *scan = argument;
 	RowsAhead **link = &rows_ahead;
 
-	if (scan == NULL || scan->node == NULL)
-		return;
-	scan->node = NULL;
 	while (scan->ahead && *link != scan->ahead)
 		link = &(*link)->next;
 	if (scan->ahead)
@@ -1062,10 +1059,10 @@ end_scan(void *argument)
 	(void) call_package("end_scan", "L", scan->number);
 }
 
+/* EndForeignScan: the memory of the query, which goes next, takes the scan along. */
 static void
 pipedrive_end_scan(ForeignScanState *node)
 {
-	end_scan(node->fdw_state);
 }
 
 /* BeginForeignScan: Multicorn takes no part.  It would leave dropped columns as they were in memory. */
