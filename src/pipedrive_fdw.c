@@ -80,13 +80,10 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define pull_varnos(root, node) pull_varnos(node)
 #define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
 #define MODIFIED_ROWS(modify, number) ((Plan *) list_nth((modify)->plans, number))
-#else
-#define MODIFIED_ROWS(modify, number) outerPlan(modify)
-#define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
-#endif
-#if PG_VERSION_NUM < 140000
 #define IS_MEMOIZE(node) false
 #else
+#define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
+#define MODIFIED_ROWS(modify, number) outerPlan(modify)
 #define IS_MEMOIZE(node) IsA(node, MemoizeState)
 #endif
 #if PG_VERSION_NUM < 150000
@@ -107,9 +104,9 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #define RUN_ONCE , bool once
 #define AND_ONCE , once
 #else
+#define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #define RUN_ONCE
 #define AND_ONCE
-#define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
 #endif
 
 #define FIND(function, name) \
@@ -184,7 +181,6 @@ typedef struct Taken
 {
 	Reads		reads;
 	PlanState  *top;
-	TimestampTz *began;			/* where to note when the query began */
 } Taken;
 
 /* Rows of the outer side of a nested loop that are read before their turn */
@@ -470,19 +466,10 @@ define_settings(void)
 	defined = settings_are_open = true;
 }
 
-/* Python is about to be called.  Until it has answered() the user mapping is that of "user", if given. */
-static void
-enter(Oid user)
-{
-	pipedrive_fdw_question = NULL;
-	reply = (Reply) {"", "", "", "", false};
-	asked_in_transaction = true;
-	GetUserIdAndSecContext(&asking_user, &asking_context);
-	if (OidIsValid(user) && user != asking_user)
-		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
-}
-
-/* The same, with a question, about a foreign table or about none. */
+/*
+ * Ask Python, about a foreign table or about none, which ends with answered().  Until then the user mapping is that
+ * of "user", if given.
+ */
 static void
 ask(const char *kind, Oid relation, Oid user, const char *members)
 {
@@ -495,11 +482,15 @@ ask(const char *kind, Oid relation, Oid user, const char *members)
 						errhint("Run make install for the Python that Multicorn embeds.")));
 	if (strcmp(kind, SETTINGS) != 0)
 		define_settings();
-	enter(user);
 	pipedrive_fdw_question =
 		psprintf("{\"call\":\"%s\",\"depth\":%d,\"unknown_setting\":%s,\"options\":%s%s%s}", kind,
 				 GetCurrentTransactionNestLevel(), quoted(unknown_setting()), json_options(options),
 				 *members ? "," : "", members);
+	reply = (Reply) {"", "", "", "", false};
+	asked_in_transaction = true;
+	GetUserIdAndSecContext(&asking_user, &asking_context);
+	if (OidIsValid(user) && user != asking_user)
+		SetUserIdAndSecContext(user, asking_context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
 /* An ErrorContextCallback: PostgreSQL's words for a cancel with what Python has to add. */
@@ -869,7 +860,6 @@ pipedrive_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relation)
 	(void) sscanf(scan->estimate, "%lf %d %*f %*f %d", &rel->rows, &rel->reltarget->width, &ordered);
 	scan->pathkeys = list_truncate(scan->pathkeys, ordered);
 	rel->fdw_private = scan;
-	rel->rows = clamp_row_est(rel->rows);
 }
 
 static void
@@ -1305,7 +1295,7 @@ static bool
 note_reads(PlanState *state, void *above)
 {
 	Taken		taken = *(Taken *) above,
-				some = {READS_SOME, taken.top, taken.began};
+				some = {READS_SOME, taken.top};
 	RunningScan *scan;
 	AggStrategy strategy;
 
@@ -1318,7 +1308,8 @@ note_reads(PlanState *state, void *above)
 				break;
 			scan = (RunningScan *) ((ForeignScanState *) state)->fdw_state;
 			scan->reads = taken.reads;
-			*taken.began = scan->began;
+			if (query_began == 0)
+				query_began = scan->began;
 			break;
 		case T_SortState:
 		case T_HashState:
@@ -1363,19 +1354,17 @@ static void
 run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 {
 	bool		all = count == 0 && ScanDirectionIsForward(direction);
-	TimestampTz began = 0,
-				outer = query_began;
-	Taken		taken = {all ? READS_ALL : READS_SOME, query->planstate, &began};
+	TimestampTz outer = query_began;	/* of a query whose function runs this one */
+	Taken		taken = {all ? READS_ALL : READS_SOME, query->planstate},
+				some = {READS_SOME, query->planstate};
 	List	   *subplans = query->estate->es_subplanstates;
 
-	note_reads(query->planstate, &taken);
-	/* A subplan may stop anywhere.  It stands behind those that it contains. */
-	taken.reads = READS_SOME;
-	for (int i = list_length(subplans) - 1; i >= 0; i--)
-		note_reads(list_nth(subplans, i), &taken);
-	query_began = outer ? outer : began;	/* what its functions ask belongs to the query */
 	PG_TRY();
 	{
+		note_reads(query->planstate, &taken);
+		/* A subplan may stop anywhere.  It stands behind those that it contains. */
+		for (int i = list_length(subplans) - 1; i >= 0; i--)
+			note_reads(list_nth(subplans, i), &some);
 		(next_run_hook ? next_run_hook : standard_ExecutorRun) (query, direction, count AND_ONCE);
 	}
 	PG_FINALLY();
