@@ -46,27 +46,33 @@ class RowBatches:
         self._fault: Exception | None = None
 
     def next(self) -> bytes:
-        """The next rows, none at the end, in the form that ``make_tuples`` of the C part reads.
+        """What ``take`` gives, in the form that ``make_tuples`` of the C part reads."""
+        texts = [text for _, text in self.take()]
+        return b"\0".join((f"{len(texts)} {self._keys_ahead}".encode(), *texts, b""))
 
-        An error is raised after the rows before it were given.
+    def take(self) -> list[tuple[Row, bytes]]:
+        """The next rows, each with its text; none at the end.
+
+        An error is raised after the rows before it were taken.
         """
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
-        texts: list[bytes] = []
+        taken: list[tuple[Row, bytes]] = []
         size = 0
         try:
             for row in self._batch():
-                texts.append(self._text(row))
-                size += len(texts[-1])
+                text = self._text(row)
+                taken.append((row, text))
+                size += len(text)
                 if size > _BYTES:
                     break
         except Exception as error:
-            if not texts:
+            if not taken:
                 raise
             self._fault = error
         self._size = _MOST
-        return b"\0".join((f"{len(texts)} {self._keys_ahead}".encode(), *texts, b""))
+        return taken
 
     def _batch(self) -> Iterator[Row]:
         """The rows of a batch, if it does not end before."""

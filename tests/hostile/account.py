@@ -142,7 +142,8 @@ class HostileAccount:
         conditions += tuple(one for one in self._needed(table.bound.table) if one.column not in named)
         columns = frozenset(bound.name for bound in table.bound.binding.columns if not bound.column.extended)
         request = ScanRequest(columns, conditions=conditions, limit=limit)
-        return list(itertools.chain.from_iterable(iter(table.scan(request, next(_numbers), 1).take, [])))
+        batches = iter(table.scan(request, next(_numbers), 1).take, [])
+        return [row for row, _ in itertools.chain.from_iterable(batches)]
 
     def _needed(self, table: Table) -> Iterator[Condition]:
         """The conditions without which *table* is not read."""
