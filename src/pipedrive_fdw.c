@@ -503,7 +503,7 @@ add_detail(void *argument)
 
 /* A text as every client can receive it: the encoding of this one may lack a character. */
 static const char *
-plain(const char *text)
+receivable(const char *text)
 {
 	char	   *shown = pstrdup(text);
 
@@ -530,7 +530,7 @@ answered(int level)
 		error_context_stack = context.previous;
 	}
 	if (level < ERROR)			/* an error would meet a transaction that ends already */
-		reply = (Reply) {state, plain(reply.text), plain(reply.detail), plain(reply.hint), false};
+		reply = (Reply) {state, receivable(reply.text), receivable(reply.detail), receivable(reply.hint), false};
 	if (*state)
 		ereport(level, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 						errmsg_internal("%s", reply.text),
@@ -1176,7 +1176,10 @@ scan_members(ForeignScanState *node)
 static void
 make_tuples(RunningScan *scan, const char *text)
 {
-	char	  **values = palloc(scan->input->tupdesc->natts * sizeof(char *));
+	AttInMetadata *input = scan->input;
+	int			columns = input->tupdesc->natts;
+	Datum	   *values = palloc0(columns * sizeof(Datum));
+	bool	   *nulls = palloc(columns * sizeof(bool));
 	char	   *cell;
 
 	scan->count = strtol(text, &cell, 10);
@@ -1185,20 +1188,20 @@ make_tuples(RunningScan *scan, const char *text)
 	for (int row = 0; row < scan->count; row++)
 	{
 		MemoryContext batch = MemoryContextSwitchTo(scan->scratch);
-		HeapTuple	tuple;
 
 		MemoryContextReset(scan->scratch);
-		memset(values, 0, scan->input->tupdesc->natts * sizeof(char *));
+		memset(nulls, true, columns * sizeof(bool));
 		while (*(cell += strlen(cell) + 1))
 		{
 			int			place = scan->live[strtol(cell, &cell, 10)];
 
-			values[place] = cell + 1;
+			values[place] = InputFunctionCall(&input->attinfuncs[place], cell + 1, input->attioparams[place],
+											  input->atttypmods[place]);
+			nulls[place] = false;
 		}
-		tuple = BuildTupleFromCStrings(scan->input, values);
 		MemoryContextSwitchTo(batch);
-		scan->rows[row] = heap_copytuple(tuple);
-		/* It stands for a datum, whose size would be shown as xmin */
+		scan->rows[row] = heap_form_tuple(input->tupdesc, values, nulls);
+		/* It has the header of a datum, whose length would be shown as xmin */
 		memset(&scan->rows[row]->t_data->t_choice, 0, sizeof(HeapTupleFields));
 	}
 }
@@ -1615,7 +1618,7 @@ end_transaction(XactEvent event, void *argument)
 {
 	bool		aborted = event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT;
 
-	/* PostgreSQL checks it after this callback: whoever fails must have sent nothing */
+	/* PostgreSQL checks it only after this callback; a transaction that fails must have sent nothing */
 	if (event == XACT_EVENT_PRE_COMMIT && asked_in_transaction)
 		PreCommit_CheckForSerializationFailure();
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
