@@ -80,7 +80,8 @@ def answer(text: str | bytes) -> None:
 
 
 def fail(error: PipedriveError) -> None:
-    """Answers the question by an error, which the C part raises when Python has returned."""
+    """Answers the question by an error, which the C part raises when Python has returned. One about a
+    credential says whose it is."""
     detail = sentences(error.detail, shown(_whose_credential(error)))
     _answer(error.sqlstate, error.message, detail, error.hint, isinstance(error, Cancelled))
 
@@ -92,9 +93,14 @@ def _whose_credential(error: PipedriveError) -> str:
     caller = asked and asked.members.get("caller")
     if not caller:
         return ""
-    whose = f"user mapping is that of {caller['mapping']}" if refused else f"user is {caller['user']}"
+    server = caller["server"]
+    whose = (
+        f"It is that of the user mapping for {caller['mapping']} on server {server}"
+        if refused
+        else f"User {caller['user']} needs one for server {server}"
+    )
     owner = "" if caller["user"] == caller["current_user"] else "A view reads as its owner"
-    return sentences(f"The {whose}, and the server {caller['server']}", owner)
+    return sentences(whose, owner)
 
 
 def _answer(sqlstate: str, text: str | bytes, detail: str, hint: str, cancelled: bool) -> None:

@@ -33,8 +33,8 @@ def test_a_role_whose_name_another_database_has_given(
 ) -> None:
     """PostgreSQL keeps the bytes of names that all databases share, in whatever encoding they came."""
     latin.execute('CREATE ROLE "jörg" SUPERUSER')
-    account.rows("SELECT set_config('role', rolname, false) IS NULL FROM pg_roles "
-                 "WHERE rolname::bytea = '\\x6af67267'")  # fmt: skip
+    named = "FROM pg_roles WHERE rolname::bytea = '\\x6af67267'"
+    account.rows(f"SELECT set_config('role', rolname, false) IS NULL {named}")
     account.run(f"CREATE USER MAPPING FOR CURRENT_USER SERVER {account.name} OPTIONS (api_token '{TOKEN}')")
     assert account.value("SELECT count(*) FROM deals") == 20
     request = f"pipedrive.request('GET', '/v2/stages', server => '{account.name}')"

@@ -129,7 +129,7 @@ def test_a_refused_refresh_says_how_to_get_a_new_token_and_is_not_repeated(accou
         assert error.diag.message_primary == "pipedrive auth: the refresh token is not accepted"
         assert error.diag.message_detail == (
             "POST /oauth/token gave status 400: Invalid grant: refresh_token is invalid. "
-            f"The user mapping is that of postgres, and the server {account.name}."
+            f"It is that of the user mapping for postgres on server {account.name}."
         )
         assert "`python -m pipedrive_fdw authorize`" in error.diag.message_hint
     assert len(refreshes(account)) == 1

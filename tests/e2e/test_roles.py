@@ -169,8 +169,8 @@ def test_a_view_reads_with_the_mapping_of_its_owner(account: LiveAccount) -> Non
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ("OPTIONS (SET api_token 'wrong')", "The user mapping is that of role_one"),
-        ("OPTIONS (DROP api_token)", "The user is role_one"),
+        ("OPTIONS (SET api_token 'wrong')", "It is that of the user mapping for role_one on"),
+        ("OPTIONS (DROP api_token)", "User role_one needs one for"),
     ],
 )
 def test_an_error_names_the_user_and_the_server_whose_token_fails(
@@ -180,7 +180,7 @@ def test_an_error_names_the_user_and_the_server_whose_token_fails(
     account.run("SET ROLE role_one")
     account.run(f"CREATE VIEW {account.name}.logs AS SELECT id FROM call_logs")
     account.run(f"GRANT SELECT ON {account.name}.logs TO role_two; RESET ROLE; {altered} {mapping}")
-    expected = f"{said}, and the server {account.name}."
+    expected = f"{said} server {account.name}."
     try:
         for role, view in [("role_one", ""), ("role_two", " A view reads as its owner.")]:
             account.run(f"SET ROLE {role}")

@@ -142,4 +142,6 @@ def test_of_a_missing_user_mapping(account: LiveAccount) -> None:
     error = error_of(account, "SELECT * FROM persons")
     account.run("RESET ROLE; DROP OWNED BY nobody_here; DROP ROLE nobody_here")
     assert error.sqlstate == "28000"
-    assert "CREATE USER MAPPING FOR" in str(error.diag.message_hint)
+    assert error.diag.message_detail == f"User nobody_here needs one for server {account.name}."
+    hint = str(error.diag.message_hint)
+    assert hint.startswith("CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…').")

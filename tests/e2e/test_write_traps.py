@@ -62,9 +62,21 @@ def refused(account: LiveAccount, sql: str) -> str:
 # ---- values
 
 
-@pytest.mark.parametrize("value", ["12345678901234567.89", "9007199254740993", "1 / 3.0"])
-def test_a_numeric_that_would_not_arrive_exactly_is_an_error(account: LiveAccount, value: str) -> None:
-    words = "more digits than can be sent without loss"
+LOSES = "more digits than can be sent without loss"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("12345678901234567.89", LOSES),
+        ("9007199254740993", LOSES),
+        ("1 / 3.0", LOSES),
+        ("1e400", "too large to be sent"),
+    ],
+)
+def test_a_numeric_that_would_not_arrive_exactly_is_an_error(
+    account: LiveAccount, value: str, words: str
+) -> None:
     assert words in refused(account, f"UPDATE deals SET value = {value} WHERE id = 2")
     assert words in refused(account, f"INSERT INTO deals (title, value) VALUES ('x', {value})")
 
