@@ -281,15 +281,24 @@ COMMENT ON FUNCTION pipedrive_internal.follow_columns(regclass) IS
     'are gone stay with their last values. True when columns were added.';
 
 -- NULL has a meaning of its own here, so that what is left out is a time that cannot be.
-CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT '-1', reconcile interval DEFAULT '-1')
+CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT '-1 us', reconcile interval DEFAULT '-1 us')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    unchanged CONSTANT interval := '-1 us';
 BEGIN
+    IF (every < '0' AND every <> unchanged) OR (reconcile < '0' AND reconcile <> unchanged) THEN
+        RAISE EXCEPTION 'pipedrive copy: an interval between runs cannot be negative'
+              USING DETAIL = format('every is %L, reconcile is %L.', nullif(every, unchanged),
+                                    nullif(reconcile, unchanged)),
+                    HINT = 'Give an interval such as ''1 hour'', or NULL.',
+                    ERRCODE = 'invalid_parameter_value';
+    END IF;
     UPDATE pipedrive_internal.copies c
-       SET every = CASE WHEN set_sync.every < '0' THEN c.every ELSE set_sync.every END,
-           compare_every = CASE WHEN reconcile < '0' THEN c.compare_every ELSE reconcile END
+       SET every = CASE WHEN set_sync.every = unchanged THEN c.every ELSE set_sync.every END,
+           compare_every = CASE WHEN reconcile = unchanged THEN c.compare_every ELSE reconcile END
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
     IF NOT FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: % is not a copy that % keeps', "table", quote_ident(current_user)
