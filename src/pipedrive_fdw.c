@@ -79,10 +79,12 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #if PG_VERSION_NUM < 140000
 #define pull_varnos(root, node) pull_varnos(node)
 #define IS_TARGET(root, relid) ((int) (relid) == (root)->parse->resultRelation)
+#define TARGET_LIST(root) ((root)->parse->targetList)
 #define MODIFIED_ROWS(modify, number) ((Plan *) list_nth((modify)->plans, number))
 #define IS_MEMOIZE(node) false
 #else
 #define IS_TARGET(root, relid) bms_is_member(relid, (root)->all_result_relids)
+#define TARGET_LIST(root) ((root)->processed_tlist)
 #define MODIFIED_ROWS(modify, number) outerPlan(modify)
 #define IS_MEMOIZE(node) IsA(node, MemoizeState)
 #endif
@@ -741,11 +743,12 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 			continue;
 		pull_varattnos((Node *) column, rel->relid, &columns);
 	}
-	foreach(cell, carried ? root->parse->targetList : NIL)
+	foreach(cell, carried ? TARGET_LIST(root) : NIL)
 	{
 		TargetEntry *entry = lfirst(cell);
 
-		if (!entry->resjunk || entry->ressortgroupref != 0)
+		/* Only what is carried along has a name and is no result */
+		if (!entry->resjunk || entry->resname == NULL)
 			pull_varattnos((Node *) entry, rel->relid, &columns);
 	}
 	pull_varattnos((Node *) root->parse->returningList, rel->relid, &columns);

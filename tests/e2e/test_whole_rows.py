@@ -86,6 +86,37 @@ def test_every_whole_row_is_whole(copies: Copies, sql: str) -> None:
     same(copies, sql)
 
 
+WRITTEN = [
+    "UPDATE kept SET whole = to_jsonb(s) FROM stages s WHERE s.id = kept.id",
+    "UPDATE kept SET (name, whole) = (SELECT s.name, to_jsonb(s)) FROM stages s WHERE s.id = kept.id",
+    "INSERT INTO kept SELECT s.id, s.name, to_jsonb(s) FROM stages s ON CONFLICT (id) DO UPDATE SET whole = "
+    "EXCLUDED.whole",
+]
+MERGED = [
+    "MERGE INTO kept USING stages s ON s.id = kept.id WHEN MATCHED THEN UPDATE SET whole = to_jsonb(s) "
+    "WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name, to_jsonb(s))",
+    "MERGE INTO kept USING stages s ON s.id = kept.id WHEN MATCHED AND (s).attrs ->> 'id' = '2' THEN DELETE",
+    "MERGE INTO kept USING seen v ON v.id = kept.id WHEN MATCHED THEN UPDATE SET (name, whole) = "
+    "(SELECT v.name, to_jsonb(v))",
+]
+
+
+@pytest.mark.parametrize("sql", [*WRITTEN, *MERGED])
+def test_every_whole_row_that_a_local_table_takes_is_whole(copies: Copies, sql: str) -> None:
+    connection = copies.account.connection
+    assert connection is not None
+    if sql in MERGED and connection.info.server_version < 150000:
+        pytest.skip("MERGE came with PostgreSQL 15")
+    taken = []
+    for foreign in (False, True):
+        copies.look_at_copies(not foreign)
+        copies.account.run("CREATE TEMP TABLE kept (id bigint PRIMARY KEY, name text, whole jsonb)")
+        copies.account.run(f"INSERT INTO kept VALUES (1), (2), (3); {sql}")
+        taken.append(copies.account.rows("SELECT * FROM kept ORDER BY id"))
+        copies.account.run("DROP TABLE kept")
+    assert taken[0] == taken[1]
+
+
 def test_extended_columns_are_in_a_whole_row(account: LiveAccount) -> None:
     for sql in (
         "SELECT to_jsonb(f) -> 'conditions', f.id FROM filters f WHERE id < 3 ORDER BY id",
