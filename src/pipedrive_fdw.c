@@ -747,8 +747,8 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 	{
 		TargetEntry *entry = lfirst(cell);
 
-		/* Only what is carried along has a name and is no result */
-		if (!entry->resjunk || entry->resname == NULL)
+		/* A column or row that is carried along has a name, and is no result */
+		if (!entry->resjunk || entry->resname == NULL || !IsA(entry->expr, Var))
 			pull_varattnos((Node *) entry, rel->relid, &columns);
 	}
 	pull_varattnos((Node *) root->parse->returningList, rel->relid, &columns);

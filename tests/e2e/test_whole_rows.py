@@ -117,6 +117,31 @@ def test_every_whole_row_that_a_local_table_takes_is_whole(copies: Copies, sql: 
     assert taken[0] == taken[1]
 
 
+@pytest.mark.parametrize(
+    "sql", ["UPDATE shown SET name = 'x' WHERE id < 4", "DELETE FROM shown WHERE id < 4"]
+)
+def test_every_whole_row_that_a_trigger_of_a_view_gets_is_whole(copies: Copies, sql: str) -> None:
+    copies.account.run(
+        "CREATE TEMP TABLE given (row jsonb); "
+        "CREATE OR REPLACE FUNCTION pg_temp.keep() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO given VALUES (to_jsonb(OLD)); RETURN OLD; END $$"
+    )
+    taken = []
+    for foreign in (False, True):
+        copies.look_at_copies(not foreign)
+        copies.account.run(
+            "CREATE TEMP VIEW shown AS SELECT id, name, to_jsonb(s) AS whole FROM stages s; "
+            "CREATE TRIGGER keep INSTEAD OF UPDATE OR DELETE ON shown FOR EACH ROW "
+            "EXECUTE FUNCTION pg_temp.keep()"
+        )
+        copies.account.run(sql)
+        taken.append(copies.account.rows("SELECT row FROM given ORDER BY row -> 'id'"))
+        copies.account.run("DROP VIEW shown; TRUNCATE given")
+    copies.account.run("DROP TABLE given")
+    assert len(taken[0]) == 3
+    assert taken[0] == taken[1]
+
+
 def test_extended_columns_are_in_a_whole_row(account: LiveAccount) -> None:
     for sql in (
         "SELECT to_jsonb(f) -> 'conditions', f.id FROM filters f WHERE id < 3 ORDER BY id",
