@@ -51,6 +51,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
@@ -751,6 +752,8 @@ json_needs(PlannerInfo *root, RelOptInfo *rel, Oid relation, List *joins)
 		if (!entry->resjunk || entry->resname == NULL || !IsA(entry->expr, Var))
 			pull_varattnos((Node *) entry, rel->relid, &columns);
 	}
+	if (target && has_row_triggers(root, rel->relid, root->parse->commandType))
+		columns = bms_add_member(columns, WHOLE_ROW);
 	pull_varattnos((Node *) root->parse->returningList, rel->relid, &columns);
 	/* In the statement a child has the name of its parent */
 	while (root->append_rel_array && root->append_rel_array[statement])

@@ -101,7 +101,8 @@ class BoundTable:
     def filled(self, request: ScanRequest) -> frozenset[str]:
         """The foreign columns that get values in the rows of *request*.
 
-        A row to be changed has all columns but extended ones, which cost a request each.
+        A row to be changed has all columns but extended ones, which cost a request each. For a row trigger it
+        is whole.
         """
         if request.whole:
             return frozenset(self.names)

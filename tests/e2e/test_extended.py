@@ -56,6 +56,31 @@ def test_the_session_can_switch_them_off(account: LiveAccount) -> None:
     assert len(account.asked("SELECT id, conditions FROM filters")) > 1
 
 
+def test_a_trigger_gets_them(account: LiveAccount) -> None:
+    """Its OLD and NEW are whole rows."""
+    filters = {r["id"]: r["conditions"] for r in account.simulator.records("filters")}
+    account.run(
+        "CREATE TEMP TABLE log (fired text, old jsonb, new jsonb); "
+        "CREATE FUNCTION pg_temp.log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO log VALUES (TG_WHEN || ' ' || TG_OP, to_jsonb(OLD), to_jsonb(NEW)); "
+        "RETURN coalesce(NEW, OLD); END $$"
+    )
+    for when in ("BEFORE", "AFTER"):
+        account.run(
+            f"CREATE TRIGGER {when} {when} UPDATE OR DELETE ON filters FOR EACH ROW EXECUTE FUNCTION "
+            "pg_temp.log()"
+        )
+    account.run("UPDATE filters SET name = 'Logged' WHERE id = 1")
+    account.run("DELETE FROM filters WHERE name = (SELECT name FROM filters WHERE id = 2)")
+    logged = "SELECT fired, old -> 'conditions', new -> 'conditions' FROM log ORDER BY fired"
+    assert account.rows(logged) == [
+        ("AFTER DELETE", filters[2], None),
+        ("AFTER UPDATE", filters[1], filters[1]),
+        ("BEFORE DELETE", filters[2], None),
+        ("BEFORE UPDATE", filters[1], filters[1]),
+    ]
+
+
 def test_bodies_and_contents(account: LiveAccount) -> None:
     sets = {str(r["id"]): r["contents"] for r in account.simulator.records("permission_sets")}
     assert dict(account.rows("SELECT id::text, contents FROM permission_sets")) == sets
