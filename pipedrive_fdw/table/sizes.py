@@ -29,8 +29,9 @@ _SAMPLES: Mapping[str, Any] = {
     "date": dt.date(2026, 1, 1),
     "timestamptz": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc),
 }
-# As how many rows a scan counts that will be refused, so that a join gives what the query must name.
-_REFUSED = 1_000_000
+# As how many rows at least, and as how many times its rows, a scan counts that will be refused, so that a
+# join gives what the query must name.
+_REFUSED, _REFUSED_TIMES = 1_000_000, 1_000
 # The part of the rows that a condition of which nothing is known is guessed to keep.
 _UNKNOWN_SHARE = 0.1
 
@@ -81,10 +82,13 @@ class Sizes:
         """The rows that *predicates* are guessed to keep, in a query that compares the columns *compared*."""
         if predicates.impossible:
             return 1
+        parent = self.table.parent
         needed = self.table.only_selecting.intersection(compared).union(self.table.selecting)
-        if not predicates.equal.keys() >= needed:
-            return _REFUSED
+        if parent is not None and parent.guarded:
+            needed = needed.union((parent.column,))
         rows = float(self.rows(settings))
+        if not predicates.equal.keys() >= needed:
+            return max(_REFUSED, int(rows * _REFUSED_TIMES))
         if self.table.key and set(self.table.key) <= set(predicates.equal):
             return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
         for column, values in predicates.equal.items():

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from pipedrive_fdw.catalog import TABLES
+from pipedrive_fdw.catalog.model import Table
 from tests.live import LiveAccount
 from tools.engine import Server
 
@@ -44,6 +46,23 @@ def test_so_does_a_sub_select(account: LiveAccount) -> None:
         "SELECT id FROM deals WHERE filter_id IN (SELECT id FROM filters WHERE type = 'deals')"
     )
     assert {deal for (deal,) in found} == {deal for _, deal in one_by_one(account)}
+
+
+GUARDED = [table for table in TABLES.values() if table.parent is not None and table.parent.guarded]
+
+
+@pytest.mark.parametrize("table", GUARDED, ids=[table.name for table in GUARDED])
+def test_parents_that_a_sub_select_names_are_looked_up(account: LiveAccount, table: Table) -> None:
+    parent = table.parent
+    assert parent is not None
+    dates = " AND period_start = '2026-01-01' AND period_end = '2026-01-31'" if table.selecting else ""
+    column = parent.column
+    account.rows(f"SELECT {parent.key} FROM {parent.table}")  # so that its size is known
+    found = account.rows(
+        f"SELECT DISTINCT {column} FROM {table.name} "
+        f"WHERE {column} IN (SELECT {parent.key} FROM {parent.table}){dates}"
+    )
+    assert found
 
 
 def test_sums_are_joined_with_their_pipelines(account: LiveAccount) -> None:
