@@ -38,12 +38,10 @@ class Estimates:
         if bound.table.local:
             return None
         given = frozenset(bound.predicates(replace(request, conditions=tuple(joins))).equal)
-        # What the query itself must name goes along with each look-up.
-        named = given.union(n for n in bound.table.selecting if n in bound.predicates(request).equal)
-        if (
-            bound.compared(request)
-            & bound.table.only_selecting - named - bound.predicates(request).equal.keys()
-        ):
+        # What the query itself names goes along with each look-up.
+        equal = bound.predicates(request).equal.keys()
+        named = given.union(equal) if bound.table.selecting else given
+        if bound.compared(request) & bound.table.only_selecting - given - equal:
             return None  # it would have no value to be compared with that of another relation
         shown = frozenset(b.column.name for b in bound.binding.columns)
         keys = self._sizes.look_ups(shown, bound.settings())

@@ -47,7 +47,10 @@ def keys_of(table: Table) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [get.placeholders] if get is not None and get.lookup else []
     for listing in table.listings:
         if table.selecting:
-            found.append((*listing.placeholders, *table.selecting))
+            guarded = table.parent is not None and table.parent.guarded
+            needed = (*(listing.placeholders if guarded else ()), *table.selecting)
+            others = (*listing.placeholders, *(f.column for f in listing.filters))
+            found += [needed, *((*needed, name) for name in others if name not in needed)]
             continue
         found += [(name,) for name in listing.placeholders]
         for filt in listing.filters:

@@ -97,6 +97,37 @@ def test_a_join_by_several_columns_sends_each(account: LiveAccount) -> None:
     ]
 
 
+TIMELINE = (
+    "t.start_date = '2026-01-01' AND t.interval = 'quarter' AND t.amount = 4 AND t.field_key = 'add_time'"
+)
+MOVEMENT = "t.start_date = '2026-01-01' AND t.end_date = '2026-12-31'"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "named", "shown"),
+    [
+        ("deal_timeline", "user_id", TIMELINE, "totals_count"),
+        ("deal_timeline", "pipeline_id", TIMELINE, "totals_count"),
+        ("pipeline_movement", "user_id", MOVEMENT + " AND t.pipeline_id = 1", "new_deals_count"),
+        ("pipeline_movement", "user_id", MOVEMENT, "new_deals_count"),
+    ],
+)
+def test_a_join_gives_what_the_query_need_not_name(
+    account: LiveAccount, table: str, column: str, named: str, shown: str
+) -> None:
+    other = "users" if column == "user_id" else "pipelines"
+    expected = [
+        (number, *row)
+        for (number,) in account.rows(f"SELECT id FROM {other} ORDER BY id")
+        for row in account.rows(
+            f"SELECT {shown} FROM {table} t WHERE {named} AND t.{column} = {number} ORDER BY 1"
+        )
+    ]
+    joined = f"SELECT o.id, t.{shown} FROM {other} o JOIN {table} t ON t.{column} = o.id WHERE {named}"
+    assert expected
+    assert account.rows(f"{joined} ORDER BY 1, 2") == expected
+
+
 def test_rows_that_an_outer_join_keeps_need_no_value(account: LiveAccount) -> None:
     (row,) = account.rows(
         "SELECT s.pipeline_id, p.name, s.total_count FROM deal_summary s "
