@@ -185,8 +185,8 @@ BEGIN
         'AND ($2 IS NULL OR h.%1$I::text = ANY ($2)) ORDER BY h.%1$I', copied.key[1], history)
         USING restore.as_of, ids, "table"
     LOOP
-        CONTINUE WHEN version.old = version.present;
         renewed := pipedrive_internal.renewed(version.old, known_references);
+        CONTINUE WHEN renewed = version.present;
         SELECT coalesce(jsonb_object_agg(s.source_name, renewed -> s.name::text)
                         FILTER (WHERE s.can_be_given), '{}'),
                array_agg(s.name::text) FILTER (WHERE NOT s.can_be_given)
@@ -200,8 +200,7 @@ BEGIN
                    AND (NOT copied.columns_added ? c.identity
                         OR restore.as_of >= (copied.columns_added ->> c.identity)::timestamptz)
                    AND jsonb_strip_nulls(coalesce(version.present -> c.name::text, 'null'))
-                       NOT IN (jsonb_strip_nulls(version.old -> c.name::text),
-                               jsonb_strip_nulls(renewed -> c.name::text))
+                       <> jsonb_strip_nulls(renewed -> c.name::text)
                 UNION ALL
                 SELECT NULL, v.value::name, false
                   FROM jsonb_each_text(copied.columns) v

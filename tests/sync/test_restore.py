@@ -48,6 +48,26 @@ def test_custom_fields_refer_to_the_record_that_was_made_anew(copied: Copied) ->
     assert restored(copied, "persons", moment, ", ids => '{2,4,5}'") == []
 
 
+def test_what_still_refers_to_the_record_that_was_deleted_refers_to_the_new_one(copied: Copied) -> None:
+    """Pipedrive leaves the id of a deleted person where it stands."""
+    copied.mirror(["users", "persons", "deals", "notes"], ", history => true")
+    copied.run(
+        "UPDATE pipedrive.deals SET person_id = 2 WHERE id = 5; UPDATE pipedrive.notes SET person_id = 2"
+    )
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run("DELETE FROM pipedrive.persons WHERE id = 2")
+    copied.sync()
+    assert copied.value("SELECT person_id FROM pipedrive.deals WHERE id = 5") == 2
+    assert restored(copied, "deals", moment, ", ids => '{5}'") == []
+    (person,) = brought_back(copied, "persons", moment, 2)
+    assert brought_back(copied, "deals", moment, 5) == [5]
+    assert copied.value("SELECT person_id FROM pipedrive.deals WHERE id = 5") == person
+    assert restored(copied, "deals", moment, ", ids => '{5}'") == []
+    given = [row["given"] for row in restored(copied, "notes", moment, ", ids => '{2,3}'")]
+    assert given == [{"person_id": person}] * 2
+
+
 def test_lists_refer_to_the_records_that_were_made_anew(copied: Copied) -> None:
     copied.mirror(["users", "persons", "activities", "lead_labels", "leads"], ", history => true")
     people: list[dict[str, Any]] = [
