@@ -221,6 +221,29 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval) IS
     'Makes the table of a copy with its key, its indexes and its comments.';
 
+CREATE FUNCTION pipedrive_internal.rename_copied(copied pipedrive_internal.copies, identity text, new_name name)
+RETURNS pipedrive_internal.copies
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    old_name name := copied.columns ->> identity;
+BEGIN
+    EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.copy, old_name, new_name);
+    IF EXISTS (SELECT FROM pg_attribute a
+                WHERE a.attrelid = copied.history AND a.attname = old_name AND NOT a.attisdropped) THEN
+        EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.history, old_name, new_name);
+    END IF;
+    UPDATE pipedrive_internal.copies c
+       SET columns = c.columns || jsonb_build_object(identity, new_name), key = array_replace(c.key, old_name, new_name)
+     WHERE c.copy = copied.copy
+    RETURNING * INTO copied;
+    RETURN copied;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.rename_copied(pipedrive_internal.copies, text, name) IS
+    'Renames a column of a copy and of its history.';
+
 CREATE FUNCTION pipedrive_internal.follow_columns("copy" regclass)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -231,11 +254,12 @@ DECLARE
     change record;
     present name[];
     taken name[];
+    in_the_way record;
     added boolean := false;
 BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = follow_columns.copy;
     FOR change IN
-        SELECT s.identity, s.name, s.type, copied.columns ->> s.identity AS old_name
+        SELECT s.identity, s.name, s.type
           FROM pipedrive_internal.source_columns s
          WHERE s.relation = copied.source AND s.identity <> ALL (copied.left_out)
            AND copied.columns ->> s.identity IS DISTINCT FROM s.name
@@ -248,30 +272,33 @@ BEGIN
             || ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = copied.history AND NOT a.attisdropped)
             || ARRAY(SELECT (copied.columns ->> s.identity)::name FROM pipedrive_internal.source_columns s
                       WHERE s.relation = copied.source AND s.identity <> change.identity);
-        IF change.old_name IS NULL THEN
+        IF NOT copied.columns ? change.identity THEN
             change.name := pipedrive_internal.free_name(change.name, taken);
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.copy, change.name, change.type);
             IF copied.history IS NOT NULL THEN
                 EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', copied.history, change.name, change.type);
             END IF;
             added := true;
-        ELSIF change.name = ANY (taken) OR change.old_name <> ALL (present) THEN
-            CONTINUE;
-        ELSE
-            EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.copy, change.old_name, change.name);
-            IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = copied.history
-                          AND a.attname = change.old_name AND NOT a.attisdropped) THEN
-                EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', copied.history, change.old_name, change.name);
+            UPDATE pipedrive_internal.copies c
+               SET columns = (SELECT coalesce(jsonb_object_agg(k.key, k.value), '{}')
+                              || jsonb_build_object(change.identity, change.name)
+                                FROM jsonb_each_text(c.columns) k WHERE k.value <> change.name),
+                   columns_added = jsonb_build_object(change.identity, NULL) || c.columns_added
+             WHERE c.copy = copied.copy
+            RETURNING * INTO copied;
+        ELSIF (copied.columns ->> change.identity)::name = ANY (present) THEN
+            -- It may be the name of a column that waits for another one, as when two exchange their names.
+            SELECT s.identity, pipedrive_internal.free_name(s.name, taken) AS name INTO in_the_way
+              FROM pipedrive_internal.source_columns s
+             WHERE s.relation = copied.source AND s.name <> change.name
+               AND copied.columns ->> s.identity = change.name AND change.name = ANY (present);
+            IF FOUND THEN
+                copied := pipedrive_internal.rename_copied(copied, in_the_way.identity, in_the_way.name);
+            ELSIF change.name = ANY (taken) THEN
+                CONTINUE;
             END IF;
+            copied := pipedrive_internal.rename_copied(copied, change.identity, change.name);
         END IF;
-        SELECT coalesce(jsonb_object_agg(c.key, c.value), '{}') || jsonb_build_object(change.identity, change.name)
-          INTO copied.columns
-          FROM jsonb_each_text(copied.columns) c WHERE c.value <> change.name;
-        UPDATE pipedrive_internal.copies c
-           SET columns = copied.columns, key = array_replace(c.key, change.old_name::name, change.name),
-               columns_added = CASE WHEN change.old_name IS NULL THEN jsonb_build_object(change.identity, NULL)
-                               ELSE '{}' END || c.columns_added
-         WHERE c.copy = copied.copy;
     END LOOP;
     RETURN added;
 END

@@ -89,6 +89,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.copied_columns(pipedrive_internal.copies),
     pipedrive_internal.check_wanted(name, name, name[], name[], name[]),
     pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval),
+    pipedrive_internal.rename_copied(pipedrive_internal.copies, text, name),
     pipedrive_internal.follow_columns(regclass),
     pipedrive_internal.is_due(timestamptz, interval),
     pipedrive_internal.sync_compares(pipedrive_internal.copies, text, timestamptz, boolean),

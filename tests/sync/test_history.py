@@ -155,6 +155,31 @@ def test_a_new_column_gets_no_name_that_the_history_has(copied: Copied) -> None:
     ) == [(43, None), (None, 44)]
 
 
+def test_columns_that_exchange_their_names_do_so_in_the_copy(copied: Copied) -> None:
+    columns = ("title", "lost_reason", "origin")
+    copied.mirror(["deals"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    rows = copied.rows(f"SELECT id, {', '.join(columns)} FROM pipedrive.deals ORDER BY id")
+    for column in columns:
+        copied.run(f"ALTER FOREIGN TABLE pipedrive.deals ALTER {column} OPTIONS (ADD column '{column}')")
+    names = dict(zip(columns, (*columns[1:], columns[0])))
+    for old, new in [(column, f"{column}_") for column in columns] + [(f"{o}_", n) for o, n in names.items()]:
+        copied.run(f"ALTER FOREIGN TABLE pipedrive.deals RENAME {old} TO {new}")
+    copied.sync(more=", reconcile => true")
+    renamed = f"SELECT id, {', '.join(names[column] for column in columns)} FROM"
+    assert copied.rows(f"{renamed} pipedrive.deals ORDER BY id") == rows
+    assert copied.rows(f"{renamed} crm.deals ORDER BY id") == rows
+    assert (
+        copied.rows(
+            f"{renamed} pipedrive.as_of('crm.deals', '{moment}') o, "
+            "jsonb_populate_record(NULL::crm.deals, o) ORDER BY id"
+        )
+        == rows
+    )
+    assert copied.value("SELECT count(*) FROM crm_history.deals WHERE valid_to IS NOT NULL") == 0
+
+
 def restored(copied: Copied, table: str, moment: dt.datetime, more: str = "") -> list[dict[str, Any]]:
     return [
         row
