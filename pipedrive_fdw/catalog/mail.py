@@ -125,7 +125,8 @@ def _thread_messages(folder: str) -> Table:
             "/mailbox/mailMessages/{id}", tokens=2, version=1, params={"include_body": "1"}, lookup=False
         ),
         key=("mail_thread_id", "id"),
-        parent=Parent(thread, "mail_thread_id"),
+        # The messages of a thread are found whatever its folder is.
+        parent=Parent(thread, "mail_thread_id", listed=True),
         needs=_NEEDS,
         rows=2_000,
     )

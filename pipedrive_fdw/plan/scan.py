@@ -170,7 +170,8 @@ class _Builder:
         check_selected(self.table, listing, self.predicates, {f.column for f in (*fixed, *splits)})
         parent = self.table.parent
         needs_parent = parent is not None and parent_slot(listing, parent.column) is not None
-        if parent is not None and needs_parent and parent.column not in self.predicates.equal:
+        named = parent is not None and parent.column in self.predicates.equal and not parent.listed
+        if parent is not None and needs_parent and not named:
             children, of_parents = self._children(listing, fixed)
             return children, used | of_parents, False
         records = list_size(self.table, listing, self.settings)
@@ -302,7 +303,8 @@ class _Builder:
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
-        call = self._call(listing, fixed, walked=slot)
+        named = frozenset(self.predicates.equal.get(parent.column, ()))
+        call = self._call(listing, {f: v for f, v in fixed.items() if f != slot}, walked=slot)
         limits = self.predicates.ranges.get(parent.column)
         walked = found or walk_of(parent, limits, self.settings)
         chunk = slot.most if slot.shape == "in" else 1
@@ -315,12 +317,13 @@ class _Builder:
             chunk,
             call.params,
             call.echo,
-            math.ceil(walked.parents / chunk),
+            math.ceil((min(len(named), walked.parents) if named else walked.parents) / chunk),
             limits,
             walked.count,
             walked.saving(listing.tokens, chunk),
+            named,
         )
-        columns = {parent.column} if limits is not None else set()
+        columns = {parent.column} if limits is not None or named else set()
         return children, columns | (set(self.table.get.placeholders) if found and self.table.get else set())
 
     # ---- calls
