@@ -193,6 +193,29 @@ CREATE EVENT TRIGGER pipedrive_copies ON sql_drop EXECUTE FUNCTION pipedrive_int
 ALTER EVENT TRIGGER pipedrive_copies ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pipedrive_copies IS 'Removes what is known of copies that are dropped.';
 
+-- A setting of the transaction, as the triggers of the history cannot be told otherwise. Its form is read the same under
+-- every style of dates.
+CREATE FUNCTION pipedrive_internal.note_reading()
+RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT set_config('pipedrive_internal.read_at',
+                      to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.note_reading() IS
+    'Notes that this transaction has read from Pipedrive what it will write into copies.';
+
+CREATE FUNCTION pipedrive_internal.moment()
+RETURNS timestamptz
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT coalesce(nullif(current_setting('pipedrive_internal.read_at', true), '')::timestamptz, now());
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.moment() IS
+    'When the changes of this transaction were seen: when it had read them, or when it began.';
+
 CREATE FUNCTION pipedrive_internal.declared_copies(servers oid[], wanted text DEFAULT NULL)
 RETURNS TABLE (
     server oid, table_name name, how text, place integer, newest_first boolean, parent name, parent_column name,

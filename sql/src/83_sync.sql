@@ -162,6 +162,7 @@ BEGIN
                    (SELECT string_agg(format('%I AS %I', s.source_name, s.name), ', ')
                       FROM pipedrive_internal.copied_columns(copied) s), copied.source, condition);
     GET DIAGNOSTICS number = ROW_COUNT;
+    PERFORM pipedrive_internal.note_reading();
     IF number > 1000 AND copied.key <> '{}' THEN
         EXECUTE format('ANALYZE pg_temp.pipedrive_fresh (%s)',
                        (SELECT string_agg(quote_ident(k), ', ') FROM unnest(copied.key) k));
@@ -355,7 +356,7 @@ BEGIN
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run,
            columns_added = (SELECT coalesce(jsonb_object_agg(a.column_name, coalesce(nullif(a.since, 'null'),
-                                                                                     to_jsonb(now()))), '{}')
+                                                                         to_jsonb(pipedrive_internal.moment()))), '{}')
                               FROM jsonb_each(c.columns_added) a (column_name, since))
      WHERE c.copy = copied.copy;
     UPDATE pipedrive_internal.pending p SET done = true WHERE p.copy = copied.copy;

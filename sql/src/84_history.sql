@@ -44,7 +44,8 @@ BEGIN
       INTO columns, same
       FROM unnest(pipedrive_internal.history_columns(TG_RELID, history)) k;
     -- Another transaction may have begun later and changed the same rows first, and the clock may have been put back.
-    EXECUTE format('SELECT greatest(now(), max(greatest(valid_from, valid_to))) FROM %s', history) INTO moment;
+    EXECUTE format('SELECT greatest(pipedrive_internal.moment(), max(greatest(valid_from, valid_to))) FROM %s', history)
+       INTO moment;
     IF TG_OP = 'TRUNCATE' THEN
         EXECUTE format('UPDATE %s SET valid_to = $1 WHERE valid_to IS NULL', history) USING moment;
     ELSIF TG_OP <> 'INSERT' THEN

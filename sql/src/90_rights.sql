@@ -85,6 +85,8 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.keeps(oid),
     pipedrive_internal.is_own(oid),
     pipedrive_internal.can_be_copy(oid),
+    pipedrive_internal.note_reading(),
+    pipedrive_internal.moment(),
     pipedrive_internal.declared_copies(oid[], text),
     pipedrive_internal.copied_columns(pipedrive_internal.copies),
     pipedrive_internal.check_wanted(name, name, name[], name[], name[]),

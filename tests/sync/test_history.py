@@ -68,6 +68,42 @@ def test_the_copy_is_shown_as_it_was_at_any_moment(copied: Copied) -> None:
     assert len({repr(sorted(rows["deals"].items())) for _, rows in seen}) > 3
 
 
+def test_no_version_begins_before_it_was_read(copied: Copied) -> None:
+    """A step can read for minutes: meanwhile the copy, and perhaps Pipedrive, has what was there before."""
+    tables = ["deals", "person_emails", "persons", "stages"]
+    copied.mirror(tables, ", history => true")
+    copied.sync()
+    before = {name: present(copied, f"crm.{name}") for name in tables}
+    later = {"update_time": "2026-09-01T12:00:00Z"}
+    copied.simulator.change(
+        [
+            {"method": "PATCH", "path": "deals/5", "body": {"title": "changed", **later}},
+            {"method": "DELETE", "path": "deals/6"},
+            {
+                "method": "PATCH",
+                "path": "persons/3",
+                "body": {"emails": [{"value": "new@x.example"}], **later},
+            },
+            {"method": "PATCH", "path": "stages/1", "body": {"name": "changed"}},
+        ]
+    )
+    copied.simulator.reset()
+    copied.sync(more=", reconcile => true")
+    asked = {
+        path: [
+            dt.datetime.fromtimestamp(r["started"], dt.timezone.utc)
+            for r in copied.simulator.requests()
+            if r["path"].endswith(f"/{path}")
+        ]
+        for path in ("deals", "persons", "stages")
+    }
+    for name, path in zip(tables, ("deals", "persons", "persons", "stages")):
+        assert as_of(copied, f"crm.{name}", asked[path][0]) == before[name] != present(copied, f"crm.{name}")
+    assert copied.value(
+        f"SELECT count(*) FROM pipedrive.as_of('crm.deals', '{asked['deals'][-1]}') o WHERE o ->> 'id' = '6'"
+    )
+
+
 def test_a_history_that_begins_later_begins_with_what_is_there(copied: Copied) -> None:
     copied.mirror(["stages"])
     copied.sync()
