@@ -33,7 +33,7 @@ class FieldDefinitions:
     def get(self, place: str, seconds: float, reader: object) -> tuple[Field, ...] | None:
         """The fields of *place* as *reader* itself has read them, or anybody at most *seconds* ago."""
         known = self._known.get(place)
-        if known is not None and (known[2] is reader or time.time() - known[0] < seconds):
+        if known is not None and (known[2] is reader or 0 <= time.time() - known[0] < seconds):
             return known[1]
         pages = self._cache.get(place, seconds)
         if not pages:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipedrive_fdw.api.cache import SharedCache
+from pipedrive_fdw.api.cache import Began, SharedCache
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.errors import AccessError, AuthError, NotFoundError, OptionError, ProtocolError
@@ -103,6 +104,14 @@ def test_definitions_are_remembered_for_leads_and_deals_together() -> None:
     assert len(another.asked) == 0
     definitions(another, "deal", "v2", 0)
     assert len(another.asked) == 1
+
+
+def test_definitions_of_a_time_to_come_are_read_again() -> None:
+    """The clock has been put back since."""
+    fields = FieldDefinitions(SharedCache(None, "", ""))
+    fields.put("deals", [field(1)], Began(time.time() + 3600, ""), 1)
+    assert fields.get("deals", 300, 1)
+    assert fields.get("deals", 300, 2) is None
 
 
 def test_definitions_are_asked_for_by_the_first_option_without_label() -> None:
