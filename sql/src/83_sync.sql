@@ -289,6 +289,21 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_newest(pipedrive_internal.copies) IS
     'The latest update_time of what was read, but for times to come; NULL when there is none.';
 
+CREATE FUNCTION pipedrive_internal.sync_watermark(newest timestamptz, began timestamptz)
+RETURNS timestamptz
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    -- A record that changed after it was read changed later than Pipedrive's time when reading began. That is
+    -- not known here, but the newest record seen is no more than the duration of reading away from it. Where
+    -- none was seen, the watermark stays: this server's clock may be ahead of Pipedrive's. It may also have been put
+    -- back meanwhile, and then nobody knows the duration.
+    SELECT CASE WHEN clock_timestamp() >= began THEN newest - (clock_timestamp() - began) END;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_watermark(timestamptz, timestamptz) IS
+    'Up to which update_time all changes are known to a reading that began then and has ended now; NULL if that is not '
+    'known.';
+
 CREATE FUNCTION pipedrive_internal.sync_changes(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, newest_first boolean)
 RETURNS bigint[]
@@ -322,10 +337,7 @@ BEGIN
         part := part * 2;
     END LOOP;
     IF NOT more THEN
-        -- A record that changed after it was read changed later than Pipedrive's time when reading began. That is
-        -- not known here, but the newest record seen is no more than the duration of reading away from it. Where
-        -- none was seen, the watermark stays: this server's clock may be ahead of Pipedrive's.
-        newest := newest - (clock_timestamp() - began);
+        newest := pipedrive_internal.sync_watermark(newest, began);
     END IF;
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = more,
@@ -351,7 +363,7 @@ BEGIN
     number := pipedrive_internal.sync_read(copied, '');
     IF EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) s
                 WHERE s.identity = 'update_time' AND s.type LIKE 'timestamp%') THEN
-        newest := pipedrive_internal.sync_newest(copied) - (clock_timestamp() - began);
+        newest := pipedrive_internal.sync_watermark(pipedrive_internal.sync_newest(copied), began);
     END IF;
     UPDATE pipedrive_internal.copies c
        SET watermark = greatest(c.watermark, newest), unfinished = false, changed = run, compared = run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -603,6 +604,12 @@ def test_the_clock_of_the_server_may_go_backwards(copied: Copied) -> None:
     copied.simulator.change([{"method": "DELETE", "path": "deals/3"}])
     copied.sync()
     assert copied.different() == {}
+
+
+def test_a_clock_that_was_put_back_while_a_run_read_moves_no_watermark(copied: Copied) -> None:
+    watermark = "SELECT pipedrive_internal.sync_watermark('2026-09-01 12:00Z', now() {} interval '1 hour')"
+    assert copied.value(watermark.format("-")) < dt.datetime(2026, 9, 1, 11, tzinfo=dt.timezone.utc)
+    assert copied.value(watermark.format("+")) is None
 
 
 def test_a_record_of_the_future_hides_no_change(copied: Copied) -> None:
