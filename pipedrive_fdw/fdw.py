@@ -34,6 +34,7 @@ from pipedrive_fdw.plan.conditions import read_join_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
 from pipedrive_fdw.read import table_reader
+from pipedrive_fdw.table.estimates import STARTUP_COST
 from pipedrive_fdw.table.row_batches import RowBatches
 from pipedrive_fdw.table.scan_request import Reads, explained_parameters, read_request
 from pipedrive_fdw.write.transaction import TRANSACTION
@@ -47,7 +48,6 @@ _tables: dict[int, ForeignTable] = {}
 _rows: dict[int, RowBatches] = {}
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
-_STARTUP_COST = 20
 _PLACES = {"pg_foreign_server": SERVER, "pg_user_mapping": MAPPING, "pg_foreign_table": TABLE}
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
@@ -166,8 +166,7 @@ def _plan(table: ForeignTable, asked: Question) -> str:
     estimate = estimates.of_look_up(request, joins) if joins else estimates.of_scan(request)
     if estimate is None:
         return ""
-    rows, width, ordered = estimate
-    return f"{rows} {width} {_STARTUP_COST} {max(_STARTUP_COST, rows * width)} {ordered}"
+    return f"{estimate.rows} {estimate.width} {STARTUP_COST} {estimate.cost} {estimate.ordered}"
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:

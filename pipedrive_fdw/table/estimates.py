@@ -1,9 +1,9 @@
-"""Estimates for PostgreSQL's planner: rows, bytes of a row, and which sort order a scan can give."""
+"""Estimates for PostgreSQL's planner: rows, their cost, and which sort order a scan can give."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pipedrive_fdw.plan.conditions import Condition
 from pipedrive_fdw.table.bound_table import BoundTable
@@ -12,6 +12,19 @@ from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.table.statement_tables import STATEMENT_TABLES
 
 _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
+# What a request costs at least, in the planner's unit.
+STARTUP_COST = 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The *rows* expected, the bytes of a row, what all rows cost, and how many leading sort keys of the
+    query the API sorts by."""
+
+    rows: int
+    width: int
+    cost: float
+    ordered: int = 0
 
 
 class Estimates:
@@ -21,17 +34,19 @@ class Estimates:
         self._bound = bound
         self._sizes = sizes
 
-    def of_scan(self, request: ScanRequest) -> tuple[int, int, int]:
-        """(rows expected, bytes of a row, number of leading sort keys of *request* that the API sorts by)."""
+    def of_scan(self, request: ScanRequest) -> Estimate:
+        """The estimate of a scan by the conditions of *request* alone."""
         predicates = self._bound.predicates(request)
         self.note(request)
         bound, settings = self._bound, self._bound.settings()
         rows = self._sizes.expected(predicates, settings, bound.compared(request))
         keys, few = bound.sort_keys(request.order), not request.all
         ordered = bound.sorting.claimed(keys, predicates, settings, request.limit, few)
-        return rows, self._width(request), ordered
+        width = self._width(request)
+        tokens = self._sizes.walk_tokens(predicates, settings)
+        return Estimate(rows, width, max(STARTUP_COST, rows * width, tokens), ordered)
 
-    def of_look_up(self, request: ScanRequest, joins: Sequence[Condition]) -> tuple[int, int, int] | None:
+    def of_look_up(self, request: ScanRequest, joins: Sequence[Condition]) -> Estimate | None:
         """The same for a look-up by the values that the join conditions *joins* give; None where they give
         no key."""
         bound = self._bound
@@ -45,8 +60,11 @@ class Estimates:
             return None  # it would have no value to be compared with that of another relation
         shown = frozenset(b.column.name for b in bound.binding.columns)
         keys = self._sizes.look_ups(shown, bound.settings())
-        rows = [rows for columns, rows in keys if named.issuperset(columns) and given.intersection(columns)]
-        return (min(rows), self._width(request), 0) if rows else None
+        found = [rows for columns, rows in keys if named.issuperset(columns) and given.intersection(columns)]
+        if not found:
+            return None
+        rows, width = min(found), self._width(request)
+        return Estimate(max(round(rows), 1), width, max(STARTUP_COST, rows * width))
 
     def note(self, request: ScanRequest) -> None:
         """Makes *request* known to the statement's other scans, which then send the same requests where they

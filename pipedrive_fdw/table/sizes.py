@@ -1,12 +1,13 @@
 """Numbers of rows: of a table, of a scan with conditions, of a look-up by a key.
 
-PostgreSQL compares paths by rows and knows no tokens. So the estimate of a look-up is the number of rows
-that a scan gives for the same tokens. Then the path that is cheapest for PostgreSQL is cheapest for the
-account.
+PostgreSQL compares paths by their costs and knows no tokens. So a look-up counts as the rows that a scan
+gives for the same tokens, also where that is less than one. Then the path that is cheapest for PostgreSQL
+is cheapest for the account.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Table
+from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import Settings, list_size
 from pipedrive_fdw.plan.paths import Gets, KeyBatch, Lists, ScanPlan
 from pipedrive_fdw.plan.predicates import SHARE, Predicates
@@ -83,22 +85,37 @@ class Sizes:
         self, predicates: Predicates, settings: Settings, compared: frozenset[str] = frozenset()
     ) -> int:
         """The rows that *predicates* are guessed to keep, in a query that compares the columns *compared*."""
+        return max(int(self._kept(predicates, settings, compared)), 1)
+
+    def _kept(
+        self, predicates: Predicates, settings: Settings, compared: frozenset[str] = frozenset()
+    ) -> float:
+        """The same, also less than one."""
         if predicates.impossible:
-            return 1
+            return 0
         parent = self.table.parent
         needed = self.table.only_selecting.intersection(compared).union(self.table.selecting)
         if parent is not None and parent.guarded:
             needed = needed.union((parent.column,))
         rows = float(self.rows(settings))
         if not predicates.equal.keys() >= needed:
-            return max(_REFUSED, int(rows * _REFUSED_TIMES))
+            return max(_REFUSED, rows * _REFUSED_TIMES)
         if self.table.key and set(self.table.key) <= set(predicates.equal):
-            return max(min(int(rows), math.prod(len(predicates.equal[key]) for key in self.table.key)), 1)
+            return min(rows, math.prod(len(predicates.equal[key]) for key in self.table.key))
         for column, values in predicates.equal.items():
             rows *= min(1.0, self._share(column, settings) * len(values))
         for _ in predicates.ranges:
             rows *= SHARE
-        return max(int(rows), 1)
+        return rows
+
+    def walk_tokens(self, predicates: Predicates, settings: Settings) -> int:
+        """The tokens that rows of *predicates* cost where they are read for all their parents, else 0."""
+        parent = self.table.parent
+        if parent is None or parent.column in predicates.equal:
+            return 0
+        with contextlib.suppress(PlanError):  # of a scan that will be refused
+            return plan_scan(self.table, predicates, _NO_COLUMNS, settings=settings).tokens
+        return 0
 
     def _share(self, column: str, settings: Settings) -> float:
         """An estimate of the part of the rows that have one value of *column*."""
@@ -111,13 +128,14 @@ class Sizes:
         shares = [f.share for li in self.table.listings for f in li.filters if f.column == column]
         return min(shares) if shares else _UNKNOWN_SHARE
 
-    def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], int]]:
-        """The sets of columns *shown* by which a join can look rows up, each with its estimate of rows."""
+    def look_ups(self, shown: frozenset[str], settings: Settings) -> list[tuple[tuple[str, ...], float]]:
+        """The sets of columns *shown* by which a join can look rows up, each with its estimate of rows, which
+        may be less than one."""
         parent, selected = self.table.parent, {n: _SAMPLES[self._type(n)] for n in self.table.selecting}
         look_ups_alone = bool(selected) if parent is None else parent.guarded
         whole = math.inf if look_ups_alone else max(self._plan(selected, settings).tokens, 1)
         row_price = 1.0 if look_ups_alone else self.rows(settings) / whole
-        found: list[tuple[tuple[str, ...], int]] = []
+        found: list[tuple[tuple[str, ...], float]] = []
         for columns in keys_of(self.table):
             samples = {name: _SAMPLES.get(self._type(name)) for name in columns}
             if not shown.issuperset(columns) or None in samples.values():
@@ -129,7 +147,7 @@ class Sizes:
             if 2 * price >= whole and not self.table.only_selecting.intersection(columns):
                 continue
             one = Predicates(equal={name: (value,) for name, value in samples.items()})
-            found.append((columns, max(self.expected(one, settings), round(price * row_price))))
+            found.append((columns, max(self._kept(one, settings), price * row_price)))
         return found
 
     def _price(self, plan: ScanPlan) -> float:

@@ -13,6 +13,7 @@ from tests.conformance.expected import Record, records, selected, shown
 from tests.live import LiveAccount
 
 CHILDREN = sorted(name for name, table in TABLES.items() if table.parent is not None)
+WALKED = [n for n in CHILDREN if (p := TABLES[n].parent) and not (p.guarded or TABLES[n].selecting)]
 BATCHED = {"deal_products", "deal_installments"}  # 100 parents in one request
 
 
@@ -83,6 +84,17 @@ def test_only_the_parents_named_are_asked_for(account: LiveAccount, table: str, 
 
 @pytest.mark.parametrize("table", CHILDREN)
 def test_a_join_asks_for_the_parents_it_has(account: LiveAccount, table: str) -> None:
+    check_join(account, table)
+
+
+@pytest.mark.parametrize("table", WALKED)
+def test_a_join_does_so_if_it_is_known_how_few_rows_there_are(account: LiveAccount, table: str) -> None:
+    account.rows(f"SELECT count(*) FROM {table}")
+    check_join(account, table)
+
+
+def check_join(account: LiveAccount, table: str) -> None:
+    """A join with three parents asks for their rows alone."""
     chosen = parents(account, table)[:3]
     _, column, kind = parent_of(table)
     account.run(
