@@ -55,6 +55,7 @@ CREATE TABLE pipedrive_internal.copies (
     fields_compared timestamptz,
     watermark timestamptz,
     unfinished boolean NOT NULL DEFAULT false,
+    filled boolean NOT NULL DEFAULT false,
     synced timestamptz CHECK (isfinite(synced)),
     error text
 );
@@ -71,6 +72,7 @@ COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
     'Key and part of each custom field that Pipedrive no longer had when they were last read.';
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
+COMMENT ON COLUMN pipedrive_internal.copies.filled IS 'The copy had rows when the last step ended.';
 
 -- Every role could take an advisory lock instead, and DROP TABLE of the copy would wait for a row of the other tables.
 CREATE TABLE pipedrive_internal.turns (

@@ -77,6 +77,46 @@ COMMENT ON FUNCTION pipedrive_internal.sync_action(pipedrive_internal.copies, te
     'The next step of a copy in a run: begin (a first load), changes, whole, list (all parents as pending), parents '
     '(those that are pending); NULL when it is up to date.';
 
+CREATE FUNCTION pipedrive_internal.has_rows("copy" regclass)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', "copy") INTO found;
+    RETURN found;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.has_rows(regclass) IS 'True of a copy that is not empty.';
+
+-- All of it is read again: in a crash where the copy is UNLOGGED, and in a dump without its data, its rows are lost,
+-- and what is known of it is not.
+CREATE FUNCTION pipedrive_internal.sync_known("copy" regclass)
+RETURNS pipedrive_internal.copies
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    copied pipedrive_internal.copies;
+BEGIN
+    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_known.copy;
+    IF NOT copied.filled OR NOT pipedrive_internal.is_own("copy") THEN
+        RETURN copied;  -- a table of another role could be a view by now
+    ELSIF NOT pipedrive_internal.has_rows("copy") THEN
+        copied.filled := false;
+        copied.attempted := NULL;
+        copied.compared := NULL;
+        copied.watermark := NULL;
+        copied.synced := NULL;
+    END IF;
+    RETURN copied;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_known(regclass) IS
+    'What is known of a copy; of one that has lost all its rows, as of one that was never loaded.';
+
 CREATE FUNCTION pipedrive_internal.sync_order("table" regclass)
 RETURNS regclass[]
 LANGUAGE plpgsql
@@ -95,7 +135,8 @@ BEGIN
            ON d.server = k.server AND d.table_name = k.table_name
      WHERE CASE WHEN "table" IS NULL
                 THEN pg_get_userbyid(k.owner) = current_user
-                     AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
+                     AND (c.every IS NULL
+                          OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
                 ELSE k.copy = "table" END;
     -- Those that cannot be brought up to date, so that the run names them
     found := found || (
@@ -570,7 +611,14 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
-    SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
+    copied := pipedrive_internal.sync_known(sync_step.copy);
+    UPDATE pipedrive_internal.copies c
+       SET filled = false, attempted = NULL, compared = NULL, watermark = NULL, synced = NULL
+     WHERE c.copy = copied.copy AND c.filled AND NOT copied.filled;
+    IF FOUND AND copied.history IS NOT NULL THEN
+        -- Nothing may have told the triggers. What is read now begins new versions.
+        EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', copied.history);
+    END IF;
     action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
     IF action IS NULL THEN
         UPDATE pipedrive_internal.copies c SET synced = clock_timestamp(), error = NULL WHERE c.copy = copied.copy;
@@ -658,6 +706,9 @@ BEGIN
         counts := pipedrive_internal.sync_parents(copied, children, run, parent_copy, parent_key,
                                                   declared.parent_column, declared.step);
     END IF;
+    UPDATE pipedrive_internal.copies c
+       SET filled = pipedrive_internal.has_rows(c.copy)
+     WHERE c.copy = copied.copy;
     -- A constraint that the owner has deferred: if it failed at COMMIT, it would end the run.
     SET CONSTRAINTS ALL IMMEDIATE;
     PERFORM pipedrive_internal.sync_log_step(copied.copy, run, action, counts, before, NULL, NULL);
@@ -858,10 +909,11 @@ BEGIN
               AND parent.owner = k.owner
           LEFT JOIN pipedrive_internal.copies loaded ON loaded.copy = parent.copy
          WHERE pg_get_userbyid(k.owner) = current_user
-           AND (c.every IS NULL OR pipedrive_internal.is_due(c.synced, c.every))
+           AND (c.every IS NULL
+                OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
          ORDER BY d.place, k.name
     LOOP
-        SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = known.copy;
+        copied := pipedrive_internal.sync_known(known.copy);
         LOOP
             step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
             EXIT WHEN step IS NULL;
