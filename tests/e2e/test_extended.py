@@ -56,6 +56,13 @@ def test_the_session_can_switch_them_off(account: LiveAccount) -> None:
     assert len(account.asked("SELECT id, conditions FROM filters")) > 1
 
 
+def test_a_write_computes_from_them(account: LiveAccount) -> None:
+    account.run(
+        "UPDATE filters SET (name) = (SELECT 'Joined by ' || (filters.conditions ->> 'glue')) WHERE id = 1"
+    )
+    assert {r["id"]: r["name"] for r in account.simulator.records("filters")}[1] == "Joined by and"
+
+
 def test_a_trigger_gets_them(account: LiveAccount) -> None:
     """Its OLD and NEW are whole rows."""
     filters = {r["id"]: r["conditions"] for r in account.simulator.records("filters")}
