@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.copies import Copies
@@ -114,6 +118,42 @@ def test_every_whole_row_that_a_local_table_takes_is_whole(copies: Copies, sql: 
         copies.account.run(f"INSERT INTO kept VALUES (1), (2), (3); {sql}")
         taken.append(copies.account.rows("SELECT * FROM kept ORDER BY id"))
         copies.account.run("DROP TABLE kept")
+    assert taken[0] == taken[1]
+
+
+def blocked_by(session: psycopg.Connection[Any]) -> None:
+    """Return when another session waits for a lock of *session*."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    while session.execute(waiting).fetchall() == [(0,)]:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("method", ["hashjoin", "mergejoin", "nestloop"])
+def test_a_row_that_another_session_has_changed_is_joined_again(copies: Copies, method: str) -> None:
+    """PostgreSQL checks it by the row that is carried along, which has what the statement names of it."""
+    account = copies.account
+    taken = []
+    with account.session() as other:
+        for foreign in (False, True):
+            copies.look_at_copies(not foreign)
+            account.run(
+                "DROP TABLE IF EXISTS public.kept; CREATE TABLE public.kept AS "
+                "SELECT id, id + 1 AS next, NULL::jsonb AS whole FROM generate_series(1, 6) id"
+            )
+            for name in {"hashjoin", "mergejoin", "nestloop"} - {method}:
+                account.run(f"SET enable_{name} = off")
+            other.execute("BEGIN; UPDATE public.kept SET next = next + id % 2")
+            with ThreadPoolExecutor(1) as pool:
+                found = pool.submit(
+                    account.rows,
+                    "UPDATE kept SET whole = to_jsonb(s) FROM stages s WHERE s.id = kept.next AND "
+                    "s.name IS NOT NULL RETURNING kept.id, s.order_nr, whole",
+                )
+                blocked_by(other)
+                other.execute("COMMIT")
+            taken.append(sorted(map(repr, found.result())))
+    account.run("DROP TABLE public.kept")
+    assert len(taken[0]) == 3
     assert taken[0] == taken[1]
 
 
