@@ -234,6 +234,13 @@ def _parameters(query: Any) -> Params:
         return ()
     if not isinstance(query, dict):
         raise WriteError("query must be a jsonb object", hint="""Like '{"status": "open"}'.""")
+    for name, value in query.items():
+        if isinstance(value, list) and (not value or None in value):
+            # DELETE of the products of a deal deletes all of them where it is given no ids
+            raise WriteError(
+                f"the parameter {name} is a list {'of nothing' if not value else 'with NULL in it'}",
+                detail="Pipedrive might read it as if it were not given. Nothing was sent.",
+            )
     return tuple((name, _text(value)) for name, value in query.items() if value is not None)
 
 

@@ -124,6 +124,26 @@ def test_products_of_a_deal_go_at_once(account: LiveAccount) -> None:
     assert account.requests() == []
 
 
+@pytest.mark.parametrize("ids", ["'{}'", "ARRAY(SELECT id FROM deal_products WHERE id = -1)", "'{1,NULL}'"])
+def test_a_list_of_no_products_does_not_mean_all(account: LiveAccount, ids: str) -> None:
+    deal = account.value(
+        "SELECT min(deal_id) FROM deal_products p JOIN deals d ON d.id = p.deal_id WHERE NOT d.is_archived"
+    )
+    products = f"SELECT id FROM deal_products WHERE deal_id = {deal} ORDER BY id"
+    before = account.rows(products)
+    assert before
+    account.simulator.reset()
+    with pytest.raises(psycopg.Error, match="the parameter ids is a list"):
+        call(account, f"delete_deal_products({deal}, {ids})")
+    with pytest.raises(psycopg.Error, match="the parameter ids is a list"):
+        call(
+            account,
+            f"request('DELETE', '/v2/deals/{deal}/products', jsonb_build_object('ids', {ids}::bigint[]))",
+        )
+    assert [r for r in account.requests() if r["method"] != "GET"] == []
+    assert account.rows(products) == before
+
+
 def test_filters_go_at_once_and_say_what_they_can_be_made_of(account: LiveAccount) -> None:
     call(account, "delete_filters('{5,7}')")
     assert account.rows("SELECT id FROM filters WHERE id IN (5, 7)") == []
