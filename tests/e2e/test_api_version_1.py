@@ -46,6 +46,15 @@ def test_a_follower_is_named_by_a_number_that_is_read_first(account: LiveAccount
     assert account.rows(f"SELECT user_id FROM deal_followers WHERE deal_id = {deal}") == [(5,)]
 
 
+@pytest.mark.parametrize("what", ["deal", "person", "organization", "product", "user"])
+def test_null_is_an_empty_list_of_followers(account: LiveAccount, what: str) -> None:
+    account.simulator.faults([{"match": "/followers$", "action": "null_data"}])
+    try:
+        assert account.rows(f"SELECT * FROM {what}_followers") == []
+    finally:
+        account.simulator.faults([])
+
+
 def test_a_follower_who_is_gone_is_an_error(account: LiveAccount) -> None:
     deal = account.value("SELECT min(id) FROM deals WHERE NOT is_archived")
     with pytest.raises(psycopg.Error, match="no longer exists"):
