@@ -96,6 +96,7 @@ class _Scan:
         look: FieldLookups | None = None,
         shows: Iterable[Target] = (),
         maker: RowMaker | None = None,
+        created: KeySet | None = None,
     ) -> None:
         self.plan = plan
         self._maker = maker
@@ -111,7 +112,11 @@ class _Scan:
         self._present = [column_of(self.table, name) for name in self.table.present]
         # Keys by which other tables of the statement can be looked up
         self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
-        self._key = column_of(self.table, self.table.key[0]).path if meets_twice(plan) else ()
+        key = column_of(self.table, self.table.key[0]).path
+        self._key = key if meets_twice(plan) else ()
+        # The records that a loop over the rows has created meanwhile, which would be rows of it for ever
+        self._created = requests.session.created_from_now_on(self.table.name) if created is None else created
+        self._created_key = key
         self._seen = KeySet()
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
         # What cannot be compared is refused when it is put in order
@@ -132,7 +137,8 @@ class _Scan:
     @cached_property
     def _bare(self) -> _Scan:
         """The same scan without order, and without what rows show beyond their records."""
-        return _Scan(replace(self.plan, order=()), self.requests, self._prefetch, Extension())
+        plan = replace(self.plan, order=())
+        return _Scan(plan, self.requests, self._prefetch, Extension(), created=self._created)
 
     def _from_the_other_end(self, step: Lists, empty: Callable[[Record], bool]) -> Iterator[Batch]:
         """The rows of *step*, of which those that are *empty* are complete."""
@@ -153,6 +159,8 @@ class _Scan:
         has_all = isinstance(step, Gets)
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
+            if self._created:
+                kept = [r for r in kept if dig(r, self._created_key) not in self._created]
             if not kept:  # another list may be read on meanwhile
                 yield kept, echo
                 continue

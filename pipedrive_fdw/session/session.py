@@ -22,6 +22,7 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.field_definitions import FieldDefinitions
 from pipedrive_fdw.session.key_batches import KeyBatches
 from pipedrive_fdw.session.statement_memory import StatementMemory
+from pipedrive_fdw.values.key_set import KeySet
 
 _EXTENDED_RECORDS = 10_000
 # Queries whose rows a client takes in turns, and whose tokens are counted each by itself.
@@ -90,6 +91,8 @@ class Session:
         self.passed_over = StatementScope[dict[str, set[str]]](lambda: defaultdict(set), statement)
         # Paths that want a parameter for each of several values (Listing.repeats)
         self.repeating: set[str] = set()
+        # What was created since, for each scan that is under way, by table
+        self._created: defaultdict[str, WeakSet[KeySet]] = defaultdict(WeakSet)
         self._extended: dict[int, TTLCache[str, Mapping[str, Any]]] = {}
         self.fields = fields
         self._statement = statement
@@ -109,6 +112,18 @@ class Session:
             session.key_batches.forget()
             session._extended.clear()
         self.cache.empty()
+
+    def created_from_now_on(self, table: str) -> KeySet:
+        """The keys of the records of *table* that this backend creates from now on."""
+        created = KeySet()
+        self._created[table].add(created)
+        return created
+
+    def created(self, table: str, key: Any) -> None:
+        """Notes a record that was created, for the scans that began before."""
+        for session in self._of_account:
+            for created in session._created[table]:
+                created.add(key)
 
     def usage(self) -> Mapping[str, Any]:
         """The record of the table api_usage."""

@@ -14,6 +14,9 @@ class KeySet:
         self._bits: dict[int, int] = {}
         self._others: set[int] = set()
 
+    def __bool__(self) -> bool:
+        return bool(self._bits or self._others)
+
     def __contains__(self, key: Any) -> bool:
         if not isinstance(key, int):
             return _mark(key) in self._others

@@ -9,9 +9,11 @@ from typing import Any, Callable
 from pipedrive_fdw.options import with_session
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.settings import setting
+from pipedrive_fdw.read.steps import column_of
 from pipedrive_fdw.read.table_reader import TableReader
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.bound_table import BoundTable
+from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.commands import Command
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import MOST_PENDING, ParallelPart, PendingWrite, SentWrite
@@ -44,6 +46,7 @@ class Dispatcher:
                 TRANSACTION.send(command.pending)
             return base
         record = self._sender.send(write, requests)
+        self._note_created(write, record, requests)
         table = self._bound.table
         TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
         if write.verb == "DELETE":
@@ -60,6 +63,11 @@ class Dispatcher:
             expanded=expanded,
         )
 
+    def _note_created(self, write: RowWrite, record: Mapping[str, Any], requests: RequestScope) -> None:
+        table = self._bound.table
+        if write.verb == "INSERT" and len(table.key) == 1:
+            requests.session.created(table.name, dig(record, column_of(table, table.key[0]).path))
+
     def _pending(self, write: RowWrite, requests: RequestScope) -> PendingWrite:
         table = self._bound.table
 
@@ -70,9 +78,13 @@ class Dispatcher:
 
         def begin(allowed: RequestScope) -> SentWrite:
             request = self._sender.begin(write, allowed)
-            return SentWrite(
-                request, lambda: key_of(table, write.change, self._sender.record(write, request))
-            )
+
+            def key() -> str:
+                record = self._sender.record(write, request)
+                self._note_created(write, record, allowed)
+                return key_of(table, write.change, record)
+
+            return SentWrite(request, key)
 
         def send() -> str:
             with closing(allowed_requests()) as allowed:

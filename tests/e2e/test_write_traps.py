@@ -210,6 +210,29 @@ def test_a_limit_in_a_sub_select_of_the_same_table(account: LiveAccount) -> None
     assert [sorted(body) for body in bodies(account)] == [["title", "value"]] * 2
 
 
+LOOPS = {
+    "persons": "INSERT INTO persons (name) VALUES ('Made in a loop')",
+    "notes": "INSERT INTO notes (content, deal_id) VALUES ('Made in a loop', 1)",
+    "deals": "INSERT INTO deals (title) VALUES ('Made in a loop') RETURNING id INTO made",
+}
+
+
+@pytest.mark.parametrize("table", LOOPS)
+@pytest.mark.parametrize("loop", ["FOR r IN SELECT id FROM {0} ORDER BY id", "FOR r IN SELECT FROM {0}"])
+def test_a_loop_over_a_table_ends_that_inserts_into_it(account: LiveAccount, table: str, loop: str) -> None:
+    before = account.value(f"SELECT count(*) FROM {table}")
+    account.run(f"ALTER FOREIGN TABLE {table} OPTIONS (ADD page_size '10')")
+    try:
+        account.run(
+            f"DO $$ DECLARE r record; made bigint; turns int := 0; BEGIN {loop.format(table)} LOOP "
+            f"{LOOPS[table]}; turns := turns + 1; EXIT WHEN turns > {before}; END LOOP; "
+            f"ASSERT turns = {before}; END $$"
+        )
+        assert account.value(f"SELECT count(*) FROM {table}") == 2 * before
+    finally:
+        account.run(f"ALTER FOREIGN TABLE {table} OPTIONS (DROP page_size)")
+
+
 def test_functions_and_triggers_write_the_same_row_again(account: LiveAccount) -> None:
     account.run(
         "DO $$ BEGIN UPDATE deals SET title = 'A' WHERE id = 6; UPDATE deals SET title = 'B' WHERE id = 6; "

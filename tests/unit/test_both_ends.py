@@ -21,6 +21,7 @@ from pipedrive_fdw.read.both_ends import ListBehind, ListById
 from pipedrive_fdw.read.executor import _in_turn, _Scan
 from pipedrive_fdw.read.extended_columns import Extension
 from pipedrive_fdw.session.list_pages import Prefetch
+from pipedrive_fdw.values.key_set import KeySet
 
 DEALS = Listing("/deals", 10, sorts=("id",))
 LIMIT = 10
@@ -270,6 +271,7 @@ def test_rows_that_come_one_by_one_let_the_other_list_be_read_on() -> None:
     api.sizes = {}
     api.spent = SimpleNamespace(remembered=0)
     api.most_at_once = lambda: 1
+    api.session.created_from_now_on = lambda _: KeySet()
     api.session.extended = lambda _: {f"/deals/{one}": {"more": -one} for one in ids}
     prefetch: Any = Prefetch(api)
     prefetch.begin()
