@@ -112,12 +112,10 @@ class _Scan:
         self._present = [column_of(self.table, name) for name in self.table.present]
         # Keys by which other tables of the statement can be looked up
         self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
-        key = column_of(self.table, self.table.key[0]).path
-        self._key = key if meets_twice(plan) else ()
+        self._key = column_of(self.table, self.table.key[0]).path if self.table.key else ()
+        self._seen = KeySet() if meets_twice(plan) else None
         # The records that a loop over the rows has created meanwhile, which would be rows of it for ever
         self._created = requests.session.created_from_now_on(self.table.name) if created is None else created
-        self._created_key = key
-        self._seen = KeySet()
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
         # What cannot be compared is refused when it is put in order
         rank = sort_key(plan.order, self.table, lambda *_: None) if ranks else None
@@ -160,7 +158,7 @@ class _Scan:
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
             if self._created:
-                kept = [r for r in kept if dig(r, self._created_key) not in self._created]
+                kept = [r for r in kept if dig(r, self._key) not in self._created]
             if not kept:  # another list may be read on meanwhile
                 yield kept, echo
                 continue
@@ -191,7 +189,7 @@ class _Scan:
         return parts
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
-        if self._key and not self._seen.add(dig(record, self._key)):
+        if self._seen is not None and not self._seen.add(dig(record, self._key)):
             return False
         for path, value in self._hidden:
             if dig(record, path) == value:
