@@ -41,6 +41,8 @@ from pipedrive_fdw.values.shapes import Place, check, tidied
 from pipedrive_fdw.write.returning import key_text
 from pipedrive_fdw.write.transaction import TRANSACTION
 
+# A POST that makes a record beside the one that its path names.
+_DUPLICATES = re.compile(r"^(/[^/]+)/[^/]+/duplicate$")
 _PATH = re.compile(r"(?:/api)?/v([12])((?:/[^/]+)+)")
 _MOST_CHARACTERS, _SHOWN = 2_000, 100
 # What a page of a search can hold, that of all kinds of records less.
@@ -151,7 +153,17 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
         made = data.get("id") if isinstance(data, dict) else None
         key = "done" if made is None else key_text(made)
         TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
+        if op.method == "POST":
+            _note_made(options, op.path, made)
     return data
+
+
+def _note_made(options: Options, path: str, made: Any) -> None:
+    """Tells the scans that are under way of the record *made* at *path*."""
+    collection = _DUPLICATES.sub(r"\1", path)
+    for table in tables_of(options.api_version).values():
+        if table.key == ("id",) and any(listing.path == collection for listing in table.listings):
+            session_for(options).created(table.name, made)
 
 
 def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:

@@ -274,6 +274,30 @@ def test_duplicates(extended: Extended) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(pipedrive.duplicate_deal(id)) FROM pipedrive.deals",
+        "DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM pipedrive.deals LOOP "
+        "PERFORM pipedrive.request('POST', format('/v1/deals/%s/duplicate', r.id)); END LOOP; END $$",
+        "DO $$ DECLARE r record; BEGIN FOR r IN SELECT FROM pipedrive.deals LOOP "
+        """PERFORM pipedrive.request('POST', '/v2/deals', body => '{"title": "Made in a loop"}'); """
+        "END LOOP; END $$",
+    ],
+    ids=["a query", "a loop", "any request"],
+)
+def test_what_a_loop_over_records_makes_by_a_function_is_not_met_by_it(extended: Extended, sql: str) -> None:
+    before = extended.value("SELECT count(*) FROM pipedrive.deals")
+    extended.run("ALTER FOREIGN TABLE pipedrive.deals OPTIONS (ADD page_size '10')")
+    try:
+        extended.simulator.reset()
+        extended.run(sql)
+    finally:
+        extended.run("ALTER FOREIGN TABLE pipedrive.deals OPTIONS (DROP page_size)")
+    assert len([method for method, _, _ in extended.sent() if method == "POST"]) == before
+    assert extended.value("SELECT count(*) FROM pipedrive.deals") == 2 * before
+
+
 def test_search_and_any_request(extended: Extended) -> None:
     extended.run("INSERT INTO pipedrive.deals (title) VALUES ('Lighthouse renewal')")
     found = extended.value("SELECT pipedrive.search('lighthouse', 'deal')")
