@@ -213,7 +213,9 @@ RETURNS timestamptz
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT coalesce(nullif(current_setting('pipedrive_internal.read_at', true), '')::timestamptz, now());
+    -- Whoever may write a copy of another role could set it to a time to come, and all later versions would begin then.
+    SELECT least(coalesce(nullif(current_setting('pipedrive_internal.read_at', true), '')::timestamptz, now()),
+                 clock_timestamp());
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.moment() IS
     'When the changes of this transaction were seen: when it had read them, or when it began.';
