@@ -125,8 +125,7 @@ def _thread_messages(folder: str) -> Table:
             "/mailbox/mailMessages/{id}", tokens=2, version=1, params={"include_body": "1"}, lookup=False
         ),
         key=("mail_thread_id", "id"),
-        # The messages of a thread are found whatever its folder is.
-        parent=Parent(thread, "mail_thread_id", listed=True),
+        parent=Parent(thread, "mail_thread_id"),
         needs=_NEEDS,
         rows=2_000,
     )

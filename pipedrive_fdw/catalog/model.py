@@ -299,7 +299,6 @@ class Parent:
     """Rows of the table hang on rows of *table*; *column* of the child names the parent's *key*.
 
     guarded  the parents are not walked: a query must name them (one costly list for each)
-    listed   the API shows children of other parents, too: those that a query names are looked for in the list
     count    the parent's column that says how many rows hang on it
     """
 
@@ -307,7 +306,6 @@ class Parent:
     column: str
     key: str = "id"
     guarded: bool = False
-    listed: bool = False
     count: str = ""
 
 

@@ -202,7 +202,7 @@ class Children:
 
     keys    columns of the walked records that hold a parent's id, which goes into the path's placeholder or
             into the parameter *param*; ``params`` and ``echo`` as in Call
-    limits  those that the query can keep, and ``named`` where it names them
+    limits  those that the query can keep
     count   the column of the walked records that says how many rows hang on a parent: none is asked for
             where it is 0
     saving  what it would be worth to trust such a column, as EXPLAIN shows it
@@ -220,11 +220,6 @@ class Children:
     limits: Range | None = None
     count: Column | None = None
     saving: str = ""
-    named: frozenset[Any] = frozenset()
-
-    def keeps(self, key: Any) -> bool:
-        """Whether the query can keep children of the parent *key*."""
-        return key in self.named if self.named else self.limits is None or self.limits.holds(key)
 
     @property
     def tokens(self) -> int:

@@ -170,8 +170,7 @@ class _Builder:
         check_selected(self.table, listing, self.predicates, {f.column for f in (*fixed, *splits)})
         parent = self.table.parent
         needs_parent = parent is not None and parent_slot(listing, parent.column) is not None
-        named = parent is not None and parent.column in self.predicates.equal and not parent.listed
-        if parent is not None and needs_parent and not named:
+        if parent is not None and needs_parent and parent.column not in self.predicates.equal:
             children, of_parents = self._children(listing, fixed)
             return children, used | of_parents, False
         records = list_size(self.table, listing, self.settings)
@@ -303,8 +302,7 @@ class _Builder:
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
-        named = frozenset(self.predicates.equal.get(parent.column, ()))
-        call = self._call(listing, {f: v for f, v in fixed.items() if f != slot}, walked=slot)
+        call = self._call(listing, fixed, walked=slot)
         limits = self.predicates.ranges.get(parent.column)
         walked = found or walk_of(parent, limits, self.settings)
         chunk = slot.most if slot.shape == "in" else 1
@@ -317,13 +315,12 @@ class _Builder:
             chunk,
             call.params,
             call.echo,
-            math.ceil((min(len(named), walked.parents) if named else walked.parents) / chunk),
+            math.ceil(walked.parents / chunk),
             limits,
             walked.count,
             walked.saving(listing.tokens, chunk),
-            named,
         )
-        columns = {parent.column} if limits is not None or named else set()
+        columns = {parent.column} if limits is not None else set()
         return children, columns | (set(self.table.get.placeholders) if found and self.table.get else set())
 
     # ---- calls

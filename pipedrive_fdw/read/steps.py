@@ -170,11 +170,9 @@ class Steps:
                     continue
                 for column in step.keys:
                     key = self._parent_id(step, column, record)
-                    if key not in seen and step.keeps(key):
+                    if key not in seen and (step.limits is None or step.limits.holds(key)):
                         seen.add(key)
                         yield key
-            if step.named and len(seen) == len(step.named):
-                return
 
     def _parent_id(self, step: Children, column: Column, record: Record) -> Any:
         key, codec = column_value(column, record, {}), CODECS[column.type]

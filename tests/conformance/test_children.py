@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.catalog import TABLES
-from pipedrive_fdw.catalog.mail import FOLDERS
 from tests.conformance.expected import Record, records, selected, shown
 from tests.live import LiveAccount
 
@@ -64,12 +63,6 @@ def lists(table: str) -> int:
     return len(TABLES[table].listings)
 
 
-def looked_for(table: str) -> int:
-    """The request for the list in which parents that a query names are looked for, where they are."""
-    parent = TABLES[table].parent
-    return int(parent is not None and parent.listed)
-
-
 @pytest.mark.parametrize("table", CHILDREN)
 @pytest.mark.parametrize("count", [1, 3, 150])
 def test_only_the_parents_named_are_asked_for(account: LiveAccount, table: str, count: int) -> None:
@@ -79,7 +72,7 @@ def test_only_the_parents_named_are_asked_for(account: LiveAccount, table: str, 
     where = f"= {literals(chosen)}" if count == 1 else f"IN ({literals(chosen)})"
     assert got(account, table, f'WHERE c."{column}" {where}{also(table)}') == keyed(table, wanted)
     per_request = 100 if table in BATCHED else 1
-    assert calls(account) == looked_for(table) + lists(table) * -(-len(chosen) // per_request)
+    assert calls(account) == lists(table) * -(-len(chosen) // per_request)
 
 
 @pytest.mark.parametrize("table", CHILDREN)
@@ -105,21 +98,9 @@ def check_join(account: LiveAccount, table: str) -> None:
     try:
         join = f'JOIN few ON few.id = c."{column}"{also(table)}'
         assert got(account, table, join) == keyed(table, wanted)
-        assert calls(account) == looked_for(table) + lists(table) * len(chosen)
+        assert calls(account) == lists(table) * len(chosen)
     finally:
         account.run("DROP TABLE few")
-
-
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_messages_of_a_thread_of_another_folder_are_no_rows(account: LiveAccount, folder: str) -> None:
-    table = f"mail_messages_{folder}"
-    inside = {r["mail_thread_id"] for r in records(account.simulator, table)}
-    threads = {r["mail_thread_id"] for r in account.simulator.records("mail_messages")}
-    outside = sorted(threads - inside)
-    assert outside
-    assert got(account, table, f"WHERE mail_thread_id IN ({literals(outside)})") == Counter()
-    joined = f"JOIN unnest('{{{', '.join(map(str, outside))}}}'::bigint[]) t (id) ON t.id = c.mail_thread_id"
-    assert got(account, table, joined) == Counter()
 
 
 def test_a_thousand_deals_need_three_pages_and_ten_batches(account: LiveAccount) -> None:

@@ -334,12 +334,11 @@ COSTS = (
     Cost("SELECT * FROM mail_threads_inbox", 20, ("/v1/mailbox/mailThreads?folder=inbox",)),
     Cost(
         "SELECT * FROM mail_messages_inbox WHERE mail_thread_id = 1",
-        44,
+        24,
         (
             "/v1/mailbox/mailMessages/1?include_body=1",
             "/v1/mailbox/mailMessages/2?include_body=1",
             "/v1/mailbox/mailThreads/1/mailMessages",
-            "/v1/mailbox/mailThreads?folder=inbox",
         ),
     ),
     Cost("SELECT * FROM note_comments WHERE note_id = 3", 20, ("/v1/notes/3/comments",)),
