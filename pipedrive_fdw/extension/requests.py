@@ -153,17 +153,17 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
         made = data.get("id") if isinstance(data, dict) else None
         key = "done" if made is None else key_text(made)
         TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
-        if op.method == "POST":
-            _note_made(options, op.path, made)
+        if op.method == "POST" and made is not None:
+            _note_made(options, op.path, key)
     return data
 
 
-def _note_made(options: Options, path: str, made: Any) -> None:
-    """Tells the scans that are under way of the record *made* at *path*."""
-    collection = _DUPLICATES.sub(r"\1", path)
+def _note_made(options: Options, path: str, key: str) -> None:
+    """Tells the scans that are under way of the record with this *key* that was made at *path*."""
+    collection, session = _DUPLICATES.sub(r"\1", path), session_for(options)
     for table in tables_of(options.api_version).values():
         if table.key == ("id",) and any(listing.path == collection for listing in table.listings):
-            session_for(options).created(table.name, made)
+            session.created(table.name, key)
 
 
 def _data(options: Options, op: Operation, params: Params, body: Body, want: str) -> Any:
@@ -248,10 +248,11 @@ def _parameters(query: Any) -> Params:
         raise WriteError("query must be a jsonb object", hint="""Like '{"status": "open"}'.""")
     for name, value in query.items():
         if isinstance(value, list) and (not value or None in value):
-            # DELETE of the products of a deal deletes all of them where it is given no ids
+            # Without ids, DELETE of the products of a deal deletes up to 100 of them
             raise WriteError(
-                f"the parameter {name} is a list {'of nothing' if not value else 'with NULL in it'}",
+                f"the parameter {name} is a list {'with NULL in it' if value else 'without a value'}",
                 detail="Pipedrive might read it as if it were not given. Nothing was sent.",
+                hint=f"Give {name} at least one value and no NULL, or leave it out.",
             )
     return tuple((name, _text(value)) for name, value in query.items() if value is not None)
 

@@ -24,7 +24,7 @@ from pipedrive_fdw.read.order import SortedRows, is_exact, sort_key
 from pipedrive_fdw.read.steps import Steps, column_of
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.request_scope import RequestScope
-from pipedrive_fdw.table.records import Record, Row, column_value, dig
+from pipedrive_fdw.table.records import Record, Row, column_value, dig, joined
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.table.statement_tables import paths_to
@@ -112,8 +112,8 @@ class _Scan:
         self._present = [column_of(self.table, name) for name in self.table.present]
         # Keys by which other tables of the statement can be looked up
         self._shows = [(target, path) for target in shows for path in paths_to(target, self.table)]
-        self._key = column_of(self.table, self.table.key[0]).path if self.table.key else ()
-        self._seen = KeySet() if meets_twice(plan) else None
+        self._key = column_of(self.table, self.table.key[0]).path if meets_twice(plan) else ()
+        self._seen = KeySet()
         # The records that a loop over the rows has created meanwhile, which would be rows of it for ever
         self._created = requests.session.created_from_now_on(self.table.name) if created is None else created
         ranks = plan.order and plan.streamed and is_exact(plan.order, self.table)
@@ -157,8 +157,6 @@ class _Scan:
         has_all = isinstance(step, Gets)
         for records, echo in self._steps.batches(step):
             kept = [r for r in records if self._is_row(r, echo)]
-            if self._created:
-                kept = [r for r in kept if dig(r, self._key) not in self._created]
             if not kept:  # another list may be read on meanwhile
                 yield kept, echo
                 continue
@@ -189,7 +187,9 @@ class _Scan:
         return parts
 
     def _is_row(self, record: Record, echo: Mapping[str, Any]) -> bool:
-        if self._seen is not None and not self._seen.add(dig(record, self._key)):
+        if self._key and not self._seen.add(dig(record, self._key)):
+            return False
+        if self._created and self._key_text(record, echo) in self._created:
             return False
         for path, value in self._hidden:
             if dig(record, path) == value:
@@ -198,6 +198,12 @@ class _Scan:
             if column_value(column, record, echo) != value:
                 return False
         return all(column_value(column, record, echo) is not None for column in self._present)
+
+    def _key_text(self, record: Record, echo: Mapping[str, Any]) -> str | None:
+        """The key of a row as ``Session.created`` gets it; None where a record has several rows."""
+        if self.table.nested:
+            return None
+        return joined(*(column_value(column_of(self.table, name), record, echo) for name in self.table.key))
 
 
 def _in_turn(runs: Sequence[Iterator[Batch]]) -> Iterator[Batch]:

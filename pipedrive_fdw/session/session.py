@@ -114,13 +114,14 @@ class Session:
         self.cache.empty()
 
     def created_from_now_on(self, table: str) -> KeySet:
-        """The keys of the records of *table* that this backend creates from now on."""
+        """The texts of the keys of the records of *table* that this backend creates from now on."""
         created = KeySet()
         self._created[table].add(created)
         return created
 
-    def created(self, table: str, key: Any) -> None:
-        """Notes a record that was created, for the scans that began before."""
+    def created(self, table: str, key: str) -> None:
+        """Notes a record that was created, for the scans that began before. *key* is the text of its key, as
+        ``joined`` gives it."""
         for session in self._of_account:
             for created in session._created[table]:
                 created.add(key)

@@ -9,11 +9,9 @@ from typing import Any, Callable
 from pipedrive_fdw.options import with_session
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.settings import setting
-from pipedrive_fdw.read.steps import column_of
 from pipedrive_fdw.read.table_reader import TableReader
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.bound_table import BoundTable
-from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.commands import Command
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import MOST_PENDING, ParallelPart, PendingWrite, SentWrite
@@ -46,9 +44,8 @@ class Dispatcher:
                 TRANSACTION.send(command.pending)
             return base
         record = self._sender.send(write, requests)
-        self._note_created(write, record, requests)
         table = self._bound.table
-        TRANSACTION.wrote(table.name, write.verb, key_of(table, write.change, record))
+        TRANSACTION.wrote(table.name, write.verb, self._written_key(write, record, requests))
         if write.verb == "DELETE":
             return {}
         expanded = self._bound.options.expand_related
@@ -63,10 +60,13 @@ class Dispatcher:
             expanded=expanded,
         )
 
-    def _note_created(self, write: RowWrite, record: Mapping[str, Any], requests: RequestScope) -> None:
+    def _written_key(self, write: RowWrite, record: Mapping[str, Any], requests: RequestScope) -> str:
+        """The key of the row that was written as *record*. Scans that are under way learn of a new one."""
         table = self._bound.table
-        if write.verb == "INSERT" and len(table.key) == 1:
-            requests.session.created(table.name, dig(record, column_of(table, table.key[0]).path))
+        key = key_of(table, write.change, record)
+        if write.verb == "INSERT":
+            requests.session.created(table.name, key)
+        return key
 
     def _pending(self, write: RowWrite, requests: RequestScope) -> PendingWrite:
         table = self._bound.table
@@ -78,13 +78,9 @@ class Dispatcher:
 
         def begin(allowed: RequestScope) -> SentWrite:
             request = self._sender.begin(write, allowed)
-
-            def key() -> str:
-                record = self._sender.record(write, request)
-                self._note_created(write, record, allowed)
-                return key_of(table, write.change, record)
-
-            return SentWrite(request, key)
+            return SentWrite(
+                request, lambda: self._written_key(write, self._sender.record(write, request), allowed)
+            )
 
         def send() -> str:
             with closing(allowed_requests()) as allowed:

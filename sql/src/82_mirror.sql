@@ -315,12 +315,12 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     unchanged CONSTANT interval := '-1 us';
+    negative text := CASE WHEN every < '0' AND every <> unchanged THEN 'every'
+                          WHEN reconcile < '0' AND reconcile <> unchanged THEN 'reconcile' END;
 BEGIN
-    IF (every < '0' AND every <> unchanged) OR (reconcile < '0' AND reconcile <> unchanged) THEN
-        RAISE EXCEPTION 'pipedrive copy: an interval between runs cannot be negative'
-              USING DETAIL = format('every is %L, reconcile is %L.', nullif(every, unchanged),
-                                    nullif(reconcile, unchanged)),
-                    HINT = 'Give an interval such as ''1 hour'', or NULL.',
+    IF negative IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % cannot be negative', negative
+              USING HINT = 'Give an interval such as ''1 hour'', or NULL.',
                     ERRCODE = 'invalid_parameter_value';
     END IF;
     UPDATE pipedrive_internal.copies c

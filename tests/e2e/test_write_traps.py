@@ -214,6 +214,8 @@ LOOPS = {
     "persons": "INSERT INTO persons (name) VALUES ('Made in a loop')",
     "notes": "INSERT INTO notes (content, deal_id) VALUES ('Made in a loop', 1)",
     "deals": "INSERT INTO deals (title) VALUES ('Made in a loop') RETURNING id INTO made",
+    "deal_products": "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+    "SELECT max(id), 1, 5, 1 FROM deals WHERE NOT is_archived",
 }
 
 

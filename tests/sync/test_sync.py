@@ -466,8 +466,11 @@ def test_what_is_not_named_stays_as_it_is(copied: Copied) -> None:
     ):
         copied.run(f"SELECT pipedrive.set_sync('crm.deals'{', ' if given else ''}{given})")
         assert copied.rows(times) == [(every, compared)], given
-    for given in ("every => '-1 hour'", "every => '1 hour', reconcile => '1 day -25 hours'"):
-        with pytest.raises(psycopg.errors.InvalidParameterValue, match="cannot be negative"):
+    for named, given in (
+        ("every", "every => '-1 hour'"),
+        ("reconcile", "every => '1 hour', reconcile => '1 day -25 hours'"),
+    ):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match=f"{named} cannot be negative"):
             copied.run(f"SELECT pipedrive.set_sync('crm.deals', {given})")
         assert copied.rows(times) == [("2 days", "00:00:00")], given
 
