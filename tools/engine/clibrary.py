@@ -126,7 +126,8 @@ def _compiler_from_pypi(embedded_pip: Sequence[str]) -> Compiler:
                 with built_aside(target) as aside:
                     fetch_compiler(aside, embedded_pip)
     environment = {"PYTHONPATH": str(target), "ZIG_GLOBAL_CACHE_DIR": str(base() / "zig-cache")}
-    return Compiler([sys.executable, "-m", "ziglang", "cc"], environment)
+    # Compiling the compiler's run-time library, which ours does not use, would take longer than all else.
+    return Compiler([sys.executable, "-m", "ziglang", "cc", "-rtlib=none"], environment)
 
 
 def fetch_compiler(target: Path, embedded_pip: Sequence[str] = ()) -> None:
