@@ -17,8 +17,8 @@ import pytest
 from pipedrive_fdw import __version__
 from tools.engine import Server
 from tools.engine.clibrary import NAME, check_headers, compile_library, machines_compiler, need_compiler
-from tools.engine.engines import Folders, server_folders
-from tools.engine.install import Target, interpreter, put_into, take_from
+from tools.engine.engines import Folders, interpreter, server_folders
+from tools.engine.install import Target, put_into, take_from
 from tools.engine.libraries import fetch, lock_file, locked
 from tools.engine.places import ROOT
 from tools.engine.process import EngineError

@@ -51,7 +51,6 @@ _PACKAGES = (
     "libffi7",
     "libpq5",
 )
-_PIP_PACKAGES = ("python-pip-whl", "python3-distutils")
 # Nearly every host has these. On one that has not, they are taken from Debian 11 too.
 _ELSEWHERE = {
     "libxml2.so.2": "libxml2",
@@ -123,22 +122,10 @@ def libraries_folder(prefix: Path) -> Path:
     return prefix / "usr/lib" / f"{platform.machine()}-linux-gnu"
 
 
-def pip_command(prefix: Path) -> list[str]:
-    """How to run a pip of the engine's own, for hosts that have none."""
-    wheels = prefix / "usr/share/python-wheels"
-    if not wheels.is_dir():
-        with locked(prefix.parent / "pip.lock", "fetches pip"):
-            if not wheels.is_dir():
-                say("this Python has no pip: fetching Debian 11's")
-                _unpack(_download(prefix / "pip", _PIP_PACKAGES), prefix)
-    wheel = next(wheels.glob("pip-*.whl"))
-    libraries, home = libraries_folder(prefix), prefix / "usr"
-    environment = [
-        f"LD_LIBRARY_PATH={libraries}",
-        f"PYTHONHOME={home}",
-        f"PYTHONPATH={home}/lib/python3/dist-packages",
-    ]
-    return ["env", *environment, str(prefix / "usr/bin/python3.9"), str(wheel / "pip")]
+def python_command(prefix: Path) -> list[str]:
+    """How to run the engine's Python."""
+    environment = [f"LD_LIBRARY_PATH={libraries_folder(prefix)}", f"PYTHONHOME={prefix / 'usr'}"]
+    return ["env", *environment, str(prefix / f"usr/bin/python{PYTHON}")]
 
 
 def _architecture() -> str:
@@ -231,8 +218,6 @@ def _apt(work: Path, *arguments: str, watch: Callable[[], None] | None = None) -
 
 
 def _download(work: Path, packages: Sequence[str]) -> list[Path]:
-    if not work.is_dir():
-        _prepare_apt(work)
     folder = work / "debs"
     before = set(folder.glob("*.deb"))
     started = time.monotonic()

@@ -56,7 +56,7 @@ def build(engine: Engine) -> Path:
         if not target.is_dir():
             target.parent.mkdir(exist_ok=True)
             with built_aside(target) as aside, tempfile.TemporaryDirectory(dir=base()) as work:
-                compiler = machines_compiler(engine.folders) or _compiler_from_pypi(engine.pip)
+                compiler = machines_compiler(engine.folders) or _compiler_from_pypi()
                 shutil.copyfile(compile_library(engine.folders, compiler, Path(work)), aside / NAME)
     return target / NAME
 
@@ -116,7 +116,7 @@ def _named(folders: Folders) -> list[str]:
     return shlex.split(named)
 
 
-def _compiler_from_pypi(embedded_pip: Sequence[str]) -> Compiler:
+def _compiler_from_pypi() -> Compiler:
     key = hashlib.sha256(_COMPILER_LOCK.read_bytes()).hexdigest()[:10]
     target = base() / f"ziglang-{key}"
     if not target.is_dir():
@@ -124,17 +124,17 @@ def _compiler_from_pypi(embedded_pip: Sequence[str]) -> Compiler:
             if not target.is_dir():
                 say("this machine has no C compiler: fetching one from PyPI (ziglang, about 80 MB)")
                 with built_aside(target) as aside:
-                    fetch_compiler(aside, embedded_pip)
+                    fetch_compiler(aside)
     environment = {"PYTHONPATH": str(target), "ZIG_GLOBAL_CACHE_DIR": str(base() / "zig-cache")}
     # Compiling the compiler's run-time library, which ours does not use, would take longer than all else.
     return Compiler([sys.executable, "-m", "ziglang", "cc", "-rtlib=none"], environment)
 
 
-def fetch_compiler(target: Path, embedded_pip: Sequence[str] = ()) -> None:
+def fetch_compiler(target: Path) -> None:
     """Put the package ziglang into *target*.
 
     Raises EngineError when it cannot be had, or is not what its digest says.
     """
-    pip = [*pip_command(embedded_pip), "install", "--quiet", "--no-compile", *CHECKED]
+    pip = [*pip_command(), "install", "--quiet", "--no-compile", *CHECKED]
     wanted = ["--only-binary=:all:", "--target", target, "--requirement", _COMPILER_LOCK]
     run([*pip, *wanted], "pip install ziglang", env=pip_environment())

@@ -36,11 +36,11 @@ class Engine:
     folders: Folders
     root: Path  # what these are below, unpacked or "/"
     python: str  # the version of Python that Multicorn embeds, "3.9"
+    python_command: tuple[str, ...]  # runs that Python
     libraries: Path  # our run-time dependencies for that Python
     tools_env: Mapping[str, str] = field(default_factory=dict)  # for psql, pg_dump and the like
     server_env: Mapping[str, str] = field(default_factory=dict)  # for the server, beside tools_env
     pythonpath: tuple[Path, ...] = ()
-    pip: tuple[str, ...] = ()  # runs a pip of its own, where the host has none
 
     @property
     def bindir(self) -> Path:
@@ -96,7 +96,6 @@ def embedded() -> Engine:
 
 def embedded_at(prefix: Path) -> Engine:
     """The embedded engine that is unpacked at *prefix*."""
-    pip = () if libraries.has_pip() else tuple(assemble.pip_command(prefix))
     server = prefix / "usr/lib/postgresql" / assemble.VERSION
     return Engine(
         kind="embedded",
@@ -109,11 +108,11 @@ def embedded_at(prefix: Path) -> Engine:
         ),
         root=prefix,
         python=assemble.PYTHON,
-        libraries=libraries.prepare(assemble.PYTHON, pip),
+        python_command=tuple(assemble.python_command(prefix)),
+        libraries=libraries.prepare(assemble.PYTHON),
         tools_env={"LD_LIBRARY_PATH": str(assemble.libraries_folder(prefix))},
         server_env={"PYTHONHOME": str(prefix / "usr")},
         pythonpath=(prefix / "usr/lib/python3/dist-packages",),
-        pip=pip,
     )
 
 
@@ -155,12 +154,13 @@ def installed(pg_config: Path) -> Engine:
         raise EngineError(
             f"{folders.bindir} has no initdb: {VARIABLE} must name a server, not only a client."
         )
-    version, _ = embedded_python(folders.pkglibdir / "multicorn.so")
+    version, library = embedded_python(folders.pkglibdir / "multicorn.so")
     return Engine(
         kind="installed",
         folders=folders,
         root=Path("/"),
         python=version,
+        python_command=(str(interpreter(version, library)),),
         libraries=libraries.prepare(version),
     )
 
@@ -175,3 +175,14 @@ def embedded_python(module: Path) -> tuple[str, Path]:
     if found[2] == "not found":
         raise EngineError(f"{module} needs the library of Python {found[1]}, which is not to be found here.")
     return found[1], Path(found[2])
+
+
+def interpreter(version: str, library: Path) -> Path:
+    """The program that belongs to *library*, the libpython of *version*: both lie below one prefix."""
+    for prefix in library.resolve().parents:
+        found = prefix / "bin" / f"python{version}"
+        if os.access(found, os.X_OK):
+            return found
+    raise EngineError(
+        f"Multicorn embeds Python {version} ({library}), and no python{version} lies beside it: install it."
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.engine.clibrary import NAME as LIBRARY
 from tools.engine.clibrary import check_headers, compile_library, need_compiler
-from tools.engine.engines import VARIABLE, Folders, embedded_python, server_folders
+from tools.engine.engines import VARIABLE, Folders, embedded_python, interpreter, server_folders
 from tools.engine.extension import write_extension
 from tools.engine.libraries import (
     CHECKED,
@@ -125,17 +125,6 @@ def take_from(target: Target) -> None:
     target.library.unlink(missing_ok=True)
     where = f"{target.extension} and {target.library.parent}"
     say(f"removed {_NAME}, and its files in {where}; left: {', '.join(requirements())}")
-
-
-def interpreter(version: str, library: Path) -> Path:
-    """The program that belongs to *library*, the libpython of *version*: both lie below one prefix."""
-    for prefix in library.resolve().parents:
-        found = prefix / "bin" / f"python{version}"
-        if os.access(found, os.X_OK):
-            return found
-    raise EngineError(
-        f"Multicorn embeds Python {version} ({library}), and no python{version} lies beside it: install it."
-    )
 
 
 def _install_libraries(target: Target) -> None:

@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from tools.engine.places import ROOT, base, built_aside
@@ -25,6 +24,8 @@ from tools.engine.process import EngineError, run, say
 LOCKS = ROOT / "requirements"
 # Of pip: nothing but what is listed, and only with a digest that is listed.
 CHECKED = ("--no-deps", "--require-hashes")
+# Where Debian and Ubuntu keep what their python3-venv puts into environments
+_WHEELS = Path("/usr/share/python-wheels")
 
 
 def requirements(setup: Path = ROOT / "setup.py") -> list[str]:
@@ -61,11 +62,8 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def prepare(version: str, embedded_pip: Sequence[str] = ()) -> Path:
-    """The folder with the dependencies for Python *version* (``3.9``); made when missing.
-
-    *embedded_pip* is a command that runs the engine's own pip, for hosts that have none.
-    """
+def prepare(version: str) -> Path:
+    """The folder with the dependencies for Python *version* (``3.9``); made when missing."""
     wanted = lock_file(version)
     key = hashlib.sha256(wanted.read_bytes() + platform.machine().encode()).hexdigest()[:10]
     target = base() / f"python{version}-{key}"
@@ -75,7 +73,7 @@ def prepare(version: str, embedded_pip: Sequence[str] = ()) -> Path:
         if not target.is_dir():
             say(f"fetching {', '.join(locked(wanted))} for Python {version}")
             with built_aside(target) as aside:
-                fetch(wanted, version, aside, embedded_pip)
+                fetch(wanted, version, aside)
     return target
 
 
@@ -91,12 +89,12 @@ def pip_environment() -> dict[str, str]:
     return {**os.environ, **settings}
 
 
-def fetch(wanted: Path, version: str, target: Path, embedded_pip: Sequence[str] = ()) -> None:
+def fetch(wanted: Path, version: str, target: Path) -> None:
     """Put what the file *wanted* lists into *target*.
 
     Raises EngineError when it cannot be had, or is not what its digest says.
     """
-    pip = pip_command(embedded_pip)
+    pip = pip_command()
     environment = pip_environment()
     wheels = target / "wheels"
     wheels.mkdir()
@@ -120,29 +118,19 @@ def fetch(wanted: Path, version: str, target: Path, embedded_pip: Sequence[str] 
     shutil.rmtree(wheels)
 
 
-def pip_command(embedded_pip: Sequence[str] = ()) -> Sequence[str]:
-    """How to run pip: the host's, else *embedded_pip*."""
-    pip = _host_pip() or embedded_pip
-    if not pip:
-        raise EngineError(
-            "pip was not found: please install it (apt-get install python3-venv or python3-pip)."
-        )
-    return pip
-
-
-def has_pip() -> bool:
-    """Whether the host has a pip that can be used."""
-    return bool(_host_pip())
-
-
 @functools.cache
-def _host_pip() -> list[str]:
-    for python in (sys.executable, str(ROOT / ".venv/bin/python"), "python3"):
-        command = [python, "-m", "pip"]
+def pip_command() -> list[str]:
+    """How to run the host's pip. Where only python3-venv is installed, that is the one which it puts into
+    environments."""
+    wheels = sorted(_WHEELS.glob("pip-*.whl"))
+    modules = [
+        [python, "-m", "pip"] for python in (sys.executable, str(ROOT / ".venv/bin/python"), "python3")
+    ]
+    for command in [*modules, *([sys.executable, str(wheel / "pip")] for wheel in wheels)]:
         try:
             done = subprocess.run([*command, "--version"], capture_output=True, timeout=60)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired):
             continue
         if done.returncode == 0:
             return command
-    return []
+    raise EngineError("pip was not found: please install it (apt-get install python3-venv or python3-pip).")

@@ -6,20 +6,17 @@ Both belong to the checkout alone and are found again by its path, so several ch
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tools.engine import libraries
 from tools.engine.engines import Engine, find_engine
 from tools.engine.extension import extension_files
 from tools.engine.places import ROOT, base, locked, state_folder, usual_umask
@@ -178,9 +175,9 @@ def _start_simulator(engine: Engine) -> str:
     log = state_folder() / "simulator.log"
     with usual_umask(), log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "tests.simulator", *options],
+            [*engine.python_command, "-m", "tests.simulator", *options],
             cwd=ROOT,
-            env={**os.environ, **_simulator_environment(engine)},
+            env={**os.environ, "PYTHONPATH": str(engine.libraries)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -194,13 +191,6 @@ def _start_simulator(engine: Engine) -> str:
         time.sleep(0.1)
     process.terminate()
     raise EngineError(f"The simulator does not start. Its log says:\n{tail(log.read_text(errors='replace'))}")
-
-
-def _simulator_environment(engine: Engine) -> dict[str, str]:
-    if importlib.util.find_spec("orjson"):
-        return {}
-    folder = libraries.prepare(f"{sys.version_info.major}.{sys.version_info.minor}", engine.pip)
-    return {"PYTHONPATH": str(folder)}
 
 
 def _stop_simulator() -> bool:
