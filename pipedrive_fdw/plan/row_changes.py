@@ -74,7 +74,7 @@ def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:
         raise WriteError(
             f"{_columns(refused)} of {table.name} cannot be set by INSERT",
             detail=_meanings(table, refused) or "Pipedrive sets them itself.",
-            hint=f"Columns that can be given: {', '.join(settable)}.",
+            hint=f"Columns that can be given: {_listed(table, settable)}.",
         )
     op = _operation(table.insert, given)
     wanted = [c.name for c in table.columns if c.required and not (op.takes and c.name not in op.takes)]
@@ -106,8 +106,8 @@ def difference(table: Table, old: Row, new: Row) -> dict[str, Any]:
         _check_update(table)
     fixed = [n for n in changed if not _settable(table, n)]
     if fixed:
-        settable = [c.name for c in table.columns if c.update]
-        way_out = f"Columns that can be changed: {', '.join(settable)}."
+        settable = [c.name for c in table.columns if _settable(table, c.name)]
+        way_out = f"Columns that can be changed: {_listed(table, settable)}."
         meant = _meanings(table, fixed)
         raise WriteError(f"{_columns(fixed)} of {table.name} cannot be changed", meant, way_out)
     emptied = [n for n, value in changed.items() if value is None and _required(table, n)]
@@ -274,7 +274,7 @@ _AMBIGUOUS = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def is_carried(name: str) -> bool:
-    """Whether an upload carries the file name *name* exactly."""
+    """True if an upload carries the file name *name* exactly."""
     return bool(name) and not _AMBIGUOUS.search(name)
 
 
@@ -337,6 +337,10 @@ def _meanings(table: Table, names: Iterable[str]) -> str:
 
 def _literal(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _listed(table: Table, settable: Sequence[str]) -> str:
+    return ", ".join([*settable, *(["and those of custom fields"] if table.custom_fields else [])])
 
 
 def _settable(table: Table, name: str) -> bool:

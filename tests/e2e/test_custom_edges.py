@@ -229,6 +229,8 @@ def test_clearing_one_column_of_a_lead_clears_the_others_in_returning(account: L
         ("deal_address = 'x', deal_address_address = '{\"city\": \"Tartu\"}'", "locality"),
         ("deal_daterange = '2026-01-01'", "deal_daterange_until"),
         ("custom_fields = '{\"a\": 1}'", "column custom_fields of deals cannot be changed"),
+        ("id = 99", "Columns that can be changed: title, owner_id"),
+        ("id = 99", "archive_time, and those of custom fields."),
     ],
 )
 def test_what_cannot_be_sent_is_an_error_before_any_request(
