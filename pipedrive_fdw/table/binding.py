@@ -41,11 +41,9 @@ def table_named(name: str, catalogue: Mapping[str, Table]) -> Table:
 def no_table(names: Iterable[str], catalogue: Iterable[str]) -> OptionError:
     """The error for *names* that are no tables of the *catalogue*, with the names that may be meant."""
     known, wrong = sorted(catalogue), sorted(names)
-    meant = (did_you_mean(name, known) for name in wrong)
-    return OptionError(
-        f"Pipedrive has no table {', '.join(wrong)}",
-        hint=sentences(*meant, f"The tables are: {', '.join(known)}"),
-    )
+    meant = [did_you_mean(name, known) for name in wrong]
+    tables = "" if all(meant) else f"The tables are: {', '.join(known)}"
+    return OptionError(f"Pipedrive has no table {', '.join(wrong)}", hint=sentences(*meant, tables))
 
 
 def bind(table: Table, columns: Mapping[str, ColumnDefinition]) -> Binding:

@@ -200,7 +200,11 @@ WRITES = (
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (SET table 'stage')",
-            'Pipedrive has no table stage\nDid you mean "stages"? The tables are: activities, ',
+            'Pipedrive has no table stage\nDid you mean "stages"?',
+        ),
+        (
+            "ALTER FOREIGN TABLE made.stages OPTIONS (SET table 'xyz')",
+            "Pipedrive has no table xyz\nThe tables are: activities, ",
         ),
         (
             "ALTER FOREIGN TABLE made.stages OPTIONS (ADD write_mode 'comit')",
