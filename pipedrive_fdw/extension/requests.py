@@ -210,10 +210,12 @@ def _family(table: Table) -> str:
 
 def _parsed(path: str) -> tuple[int, str]:
     """'/v1/deals/summary' → (1, '/deals/summary'). Raises WriteError for what is not a path of the API."""
-    found = _PATH.fullmatch(path[: _MOST_CHARACTERS + 1])
     try:
-        if found is None or len(path) > _MOST_CHARACTERS:
-            raise ValueError("it has another form")
+        if len(path) > _MOST_CHARACTERS:
+            raise ValueError(f"it has more than {_MOST_CHARACTERS} characters")
+        found = _PATH.fullmatch(path)
+        if found is None:
+            raise ValueError("it does not begin with /v1/ or /v2/, or one of its parts is empty")
         for segment in found[2].split("/")[1:]:
             check_written_segment(segment)
     except ValueError as error:

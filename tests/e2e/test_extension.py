@@ -350,6 +350,7 @@ def test_functions_make_no_table(extended: Extended) -> None:
         ("request('GET', 'https://elsewhere.example/v2/deals')", "is not a path of the API", "22000"),
         ("request('GET', '/v2/deals/../users')", "is not a path of the API", "22000"),
         ("request('GET', '/v2/deals?limit=1')", "is not a path of the API", "22000"),
+        ("request('GET', '/deals')", "DETAIL: +It does not begin with /v1/", "22000"),
         ("request('TRACE', '/v2/deals')", "'TRACE' is not a method", "22000"),
         ("request('GET', '/v2/deals', '[1]')", "query must be a jsonb object", "22000"),
         ("request('GET', '/v2/deals', '{\"limit\": 1e999}')", "query cannot be sent", "22000"),
