@@ -59,7 +59,7 @@ BEGIN
     SELECT count(*) INTO tables
       FROM pipedrive_internal.foreign_tables t
      WHERE t.server_name = connect.server AND t.schema = to_regnamespace(quote_ident(connect.schema));
-    RETURN format('%s tables in schema %I', tables, schema);
+    RETURN format('%s %s in schema %I', tables, CASE tables WHEN 1 THEN 'table' ELSE 'tables' END, schema);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.connect(text, text, name, name, text, text, jsonb, jsonb) IS

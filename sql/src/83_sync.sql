@@ -154,6 +154,10 @@ BEGIN
                              'them.',
                     HINT = format('SET ROLE %I; then call sync again.', keeper),
                     ERRCODE = 'insufficient_privilege';
+    ELSIF found IS NULL AND NOT EXISTS (SELECT FROM pipedrive_internal.copies c JOIN pg_class k ON k.oid = c.copy
+                                         WHERE pg_get_userbyid(k.relowner) = current_user) THEN
+        RAISE NOTICE 'pipedrive copy: % keeps no copy', quote_ident(current_user)
+              USING HINT = 'SELECT pipedrive.mirror(...) makes one. A run reads the copies of the role that calls it.';
     END IF;
     RETURN coalesce(found, '{}');
 END

@@ -586,6 +586,20 @@ def test_a_copy_whose_foreign_table_was_dropped_is_named_and_goes_on_with_the_ne
     assert copied.different() == {}
 
 
+def test_a_run_without_a_copy_says_so(copied: Copied) -> None:
+    told: list[str] = []
+    copied.run("SET client_min_messages = notice")
+    copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+    copied.sync()
+    assert told == ["pipedrive copy: postgres keeps no copy"]
+    assert copied.mirror(["stages"]) == "1 table in schema crm"
+    copied.run("SELECT pipedrive.set_sync('crm.stages', every => '1 day')")
+    copied.sync()
+    told.clear()
+    copied.sync()
+    assert told == []
+
+
 def test_a_dropped_copy_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages", "pipelines"])
     copied.run("DROP TABLE crm.stages")
