@@ -10,7 +10,7 @@ import ipaddress
 import re
 from urllib.parse import unquote
 
-# The API's address where an OAuth account names none; it serves every company (FACTS 3).
+# The API's address where an OAuth account names none; it serves every company.
 ANY_COMPANY = "https://api.pipedrive.com"
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[^\]/]*\]|[^:/\[\]]*)(?::(?P<port>[^/]*))?(?P<path>/.*)?", re.IGNORECASE

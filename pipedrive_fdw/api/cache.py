@@ -172,7 +172,7 @@ class SharedCache:
         return None
 
     def is_in_flight(self, key: Any) -> bool:
-        """Whether another session asks for *key* and makes progress."""
+        """True if another session asks for *key* and makes progress."""
         if self._folder is None:
             return False
         path = self._flight_path(self._folder, key)

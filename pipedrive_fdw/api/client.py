@@ -297,7 +297,7 @@ def _check_path(path: str) -> None:
 
 def _signed(request: Request, signed: Signed, version: int) -> Request:
     """*request*, whose url is the path of an operation yet, as it is sent."""
-    # On api.pipedrive.com v1 lives under /v1 (FACTS 3, host trap); company hosts have /api/v1.
+    # On api.pipedrive.com v1 lives under /v1; company hosts have /api/v1.
     bare = version == 1 and signed.base_url == ANY_COMPANY
     url = f"{signed.base_url}{'' if bare else '/api'}/v{version}{request.url}"
     return replace(request, url=url, headers={**request.headers, **signed.headers})

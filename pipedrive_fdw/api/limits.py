@@ -6,7 +6,7 @@ first served, with no one polling. What was taken and is not used (a cancelled s
 backend that is killed leaves at most the moments that it had taken, which pass by themselves; the lock is
 the kernel's and ends with its holder, and is taken away from one that was stopped.
 
-Pipedrive counts requests in rolling two seconds (FACTS 1.3), searches apart. The window is kept a little
+Pipedrive counts requests in rolling two seconds, searches apart. The window is kept a little
 longer than that, since requests that leave two seconds apart can arrive closer together.
 """
 
@@ -43,7 +43,7 @@ from pipedrive_fdw.values.numbertext import whole_number
 WINDOW_SECONDS = 2.1
 DEFAULT_LIMIT = 20
 SEARCH_LIMIT = 10
-# The budget of the smallest plan with one seat (FACTS 1.1), where Pipedrive reports none.
+# The budget of the smallest plan with one seat, where Pipedrive reports none.
 LEAST_BUDGET = 30_000
 # How long the day's tokens are believed as reported: nobody tells when they are reset.
 REPORT_SECONDS = 3_600.0

@@ -1,7 +1,7 @@
 """The decision to send a failed request again, and after how many seconds. Pure.
 
 Facts: burst 429 carries ``x-ratelimit-reset`` in seconds and no ``Retry-After``; a daily 429 says "daily",
-or reports no tokens left, or a long ``Retry-After`` (FACTS 1.4, 1.5). Repeating a refused request in a loop
+or reports no tokens left, or a long ``Retry-After``. Repeating a refused request in a loop
 earns a Cloudflare 403 in HTML, which is never repeated. A write is repeated only when it was surely not
 done: it did not arrive, or was refused by the burst limit.
 """

@@ -24,7 +24,7 @@ class Argument(Operation):
     each: bool = False
 
     def sent_by(self, method: str, version: int, path: str) -> bool:
-        """Whether a request is one of this operation."""
+        """True if a request is one of this operation."""
         parts = PLACEHOLDER.sub("[^/]+", self.path)
         return (method, version) == (self.method, self.version) and re.fullmatch(parts, path) is not None
 

@@ -386,7 +386,7 @@ class Table:
 
     @property
     def guarded(self) -> bool:
-        """Whether it cannot be read whole: a query must name the parent, or what it wants."""
+        """True if it cannot be read whole: a query must name the parent, or what it wants."""
         return bool(self.selecting) or (self.parent is not None and self.parent.guarded)
 
     def with_changes(self, **changes: Any) -> Table:

@@ -38,7 +38,7 @@ Price: 2 API tokens for the user, and one page of each kind of table, as announc
 
 _WHO = Operation("/users/me", 2, 1)
 _ADDRESSES = ("company_domain", "base_url", "oauth_url")
-# Requests in two seconds by plan, for API tokens and for OAuth apps (FACTS 1.3).
+# Requests in two seconds by plan, for API tokens and for OAuth apps.
 _PLANS = {
     False: {20: "Lite", 40: "Growth", 100: "Premium", 120: "Ultimate"},
     True: {80: "Lite", 160: "Growth", 400: "Premium", 480: "Ultimate"},

@@ -1,4 +1,4 @@
-"""Field types → the columns that show them (the table of DESIGN.md section 6, without names).
+"""Field types → the columns that show them, without names.
 
 The sixteen types that a user can create are writable; the others, which only built-in fields and old
 accounts have, are shown as the API gives them.

@@ -4,7 +4,7 @@
 an INSERT), *new* the row as it shall be, both column name → canonical value (what Codec.parse gives) or
 None. A field is sent when one of its columns differs, and then whole, since v2 sets the parts that a request
 leaves out to null; a field of which no column differs is never sent. NULL clears a field by null: an empty
-list for a set, or an empty ``custom_fields`` object, would be an error or clear everything (FACTS 7).
+list for a set, or an empty ``custom_fields`` object, would be an error or clear everything.
 
 Everything that cannot be sent is a WriteError, before any request.
 """

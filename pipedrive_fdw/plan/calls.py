@@ -193,7 +193,7 @@ def list_size(table: Table, listing: Listing, settings: Settings) -> int:
 
 
 def is_known(table: Table, settings: Settings) -> bool:
-    """Whether the sizes of its lists are known and not guessed."""
+    """True if the sizes of its lists are known and not guessed."""
     return settings.rows is not None or all(list_name(li) in settings.sizes for li in table.listings)
 
 
@@ -214,14 +214,14 @@ def nulls_place_name(listing: Listing, column: str) -> str:
 
 
 def nulls_settled(table: Table, listing: Listing, column: str, settings: Settings) -> bool:
-    """Whether it is known that *listing* has them at its ends or not at all. The API has one order for all
+    """True if it is known that *listing* has them at its ends or not at all. The API has one order for all
     lists of a table."""
     places = {settings.sizes.get(nulls_place_name(li, column)) for li in table.listings}
     return NULLS_AT_ENDS in places or settings.sizes.get(nulls_name(listing, column)) == 0
 
 
 def nulls_elsewhere(table: Table, column: str, settings: Settings) -> bool:
-    """Whether a list of *table* is known to have them in the middle."""
+    """True if a list of *table* is known to have them in the middle."""
     return any(settings.sizes.get(nulls_place_name(li, column)) == NULLS_ELSEWHERE for li in table.listings)
 
 

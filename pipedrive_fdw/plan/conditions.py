@@ -143,7 +143,7 @@ def _column(tree: Tree) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
 
 
 def _is_known(tree: Tree, kind: str) -> bool:
-    """Whether *tree* is a value of the type *kind*."""
+    """True if *tree* is a value of the type *kind*."""
     return (
         isinstance(tree, dict) and bare_type(tree.get("type", "")) == kind and tree.get("value") is not None
     )

@@ -1,5 +1,4 @@
-"""What a condition on a function of a time says of the time itself: col::date = …, date_trunc('month', col) >
-…
+"""What a condition on a function of a time says of the time itself: ``col::date = …``, ``date_trunc(…) > …``.
 
 Pure. The range that is found holds every value that can satisfy the condition, and may hold others:
 PostgreSQL checks the condition on each row. It goes from the outer call to the inner one. A step that depends
@@ -79,7 +78,7 @@ def implied_span(
 
 
 def _keeps_zone(name: str, arguments: list[str], zoned: bool) -> bool:
-    """Whether the result of a call has a time zone."""
+    """True if the result of a call has a time zone."""
     if name == "timezone":
         return not zoned
     return zoned if name in ("date_trunc", "+", "-") else name == "timestamptz"

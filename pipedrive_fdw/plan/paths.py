@@ -335,7 +335,7 @@ class ScanPlan:
 
 
 def meets_twice(plan: ScanPlan) -> bool:
-    """Whether a record can be met again: one that is archived or moved to another stage while the lists are
+    """True if a record can be met again: one that is archived or moved to another stage while the lists are
     read stands in two of them. Under several saved filters it is a row of each."""
     table = plan.table
     if len(table.key) != 1 or table.nested:

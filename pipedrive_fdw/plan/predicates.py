@@ -43,11 +43,11 @@ class Range:
 
     @property
     def _is_open(self) -> bool:
-        """Whether a bound is known only when the scan runs."""
+        """True if a bound is known only when the scan runs."""
         return isinstance(self.low, RuntimeValue) or isinstance(self.high, RuntimeValue)
 
     def holds(self, value: Any) -> bool:
-        """Whether *value* can be in the range."""
+        """True if *value* can be in the range."""
         if self._is_open or isinstance(value, RuntimeValue):
             return True
         if self.low is not None and (value < self.low or (value == self.low and not self.low_inclusive)):
@@ -95,7 +95,7 @@ class Predicates:
     texts: tuple[tuple[str, str, str], ...] = ()
 
     def allows(self, column: str, value: Any) -> bool:
-        """Whether a row whose *column* is *value* (not NULL) can be kept."""
+        """True if a row whose *column* is *value* (not NULL) can be kept."""
         if column in self.equal and not _among(value, self.equal[column]):
             return False
         return column not in self.ranges or self.ranges[column].holds(value)

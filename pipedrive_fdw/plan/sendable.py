@@ -75,7 +75,7 @@ def _tells_elements(column: Column, table: Table) -> bool:
 
 
 def selects(table: Table, filt: Filter) -> bool:
-    """Whether rows have the value of *filt* only because it was asked for."""
+    """True if rows have the value of *filt* only because it was asked for."""
     column = table.column(filt.column)
     return column is not None and column.echo
 
@@ -163,7 +163,7 @@ def _greatest(values: tuple[Any, ...]) -> Any:
 
 
 def is_reference(table: Table, name: str) -> bool:
-    """Whether the column *name* holds ids of other records."""
+    """True if the column *name* holds ids of other records."""
     column = table.column(name)
     return column is not None and bool(column.references)
 

@@ -57,7 +57,7 @@ class Watch:
     column: Column
 
     def is_past(self, records: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether no record after these can be in range: they are in order, and the last is beyond the bound.
+        """True if no record after these can be in range: they are in order, and the last is beyond the bound.
 
         A page out of order says that the list does not keep to what was asked: then it is read to its end.
         """

@@ -87,7 +87,7 @@ class Answers:
             raise explained(refused, self.table)
 
     def _can_be_read(self, get: Get, otherwise: bool) -> bool:
-        """Whether the table has answered in this statement, or its list does now; *otherwise* where it has no
+        """True if the table has answered in this statement, or its list does now; *otherwise* where it has no
         list that can be asked."""
         known = self.requests.session.memory.answered
         if any((op.version, op.path) in known for op in (get, *self.table.listings)):
@@ -135,5 +135,5 @@ class Answers:
             self.requests.session.passed_over.current()[self.table.name].add(key)
 
     def _is_whole(self, error: ApiError) -> bool:
-        """Whether a refusal is that of the table, whichever record it was asked about."""
+        """True if a refusal is that of the table, whichever record it was asked about."""
         return is_final(error) or is_gone(error) or (self.table.removed and error.status == 410)

@@ -89,7 +89,7 @@ def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable
 
 
 def is_exact(order: tuple[Order, ...], table: Table) -> bool:
-    """Whether the API orders by it as ``sort_key`` does: of texts it is not known how they compare."""
+    """True if the API orders by it as ``sort_key`` does: of texts it is not known how they compare."""
     columns = [table.column(one.column) for one in order]
     return all(column is not None and column.type not in ("text", "uuid") for column in columns)
 
@@ -175,12 +175,12 @@ class BothEnds:
 
     @property
     def at_ends(self) -> bool:
-        """Whether rows without a value stood at an end."""
+        """True if rows without a value stood at an end."""
         return bool(self._given)
 
     @property
     def elsewhere(self) -> bool:
-        """Whether one stood in the middle."""
+        """True if one stood in the middle."""
         return not self._strays <= self._given
 
     def from_back(self) -> Iterator[Pair]:

@@ -86,7 +86,7 @@ class Sorting:
         return ""
 
     def _pays(self, order: Order, predicates: Predicates, settings: Settings, limit: int | None) -> bool:
-        """Whether the first rows of *order* may cost less than all, and never more as far as is known."""
+        """True if the first rows of *order* may cost less than all, and never more as far as is known."""
         whole = plan_scan(self.table, predicates, _NO_COLUMNS, settings=settings)
         if not whole.steps or not all(isinstance(step, Lists) for step in whole.steps):
             return False

@@ -68,7 +68,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def is_numeric(number: Decimal) -> bool:
-    """Whether a numeric holds *number*, which is finite."""
+    """True if a numeric holds *number*, which is finite."""
     small = not number or number.adjusted() < _MOST_BEFORE
     return small and -int(number.as_tuple().exponent) <= _MOST_BEHIND
 

@@ -30,7 +30,7 @@ class Source:
 
     @property
     def is_debian(self) -> bool:
-        """Whether this is Debian's main archive, not its security updates nor anybody else's."""
+        """True if this is Debian's main archive, not its security updates nor anybody else's."""
         return self.suite in _SUITES and "main" in self.components and "security" not in self.uri
 
 

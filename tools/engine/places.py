@@ -89,7 +89,7 @@ def account_name(account: Account) -> str:
 
 
 def reaches(account: Account, folder: Path) -> bool:
-    """Whether *account* can enter *folder*; asked by entering it."""
+    """True if *account* can enter *folder*; asked by entering it."""
     command = ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]
     done = subprocess.run(command, cwd="/", stderr=subprocess.DEVNULL, **account.arguments)  # noqa: S603
     return done.returncode == 0

@@ -173,7 +173,7 @@ class Server:
         self.start()
 
     def running(self) -> bool:
-        """Whether its postmaster is alive."""
+        """True if its postmaster is alive."""
         return postmaster(self.data) is not None
 
     def sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether an engine works: a query through a Multicorn wrapper of a few lines, on a cluster of its own."""
+"""Check that an engine works: a query through a Multicorn wrapper of a few lines, on a cluster of its own."""
 
 from __future__ import annotations
 
