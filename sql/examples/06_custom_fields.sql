@@ -3,7 +3,7 @@
 SELECT field.key AS "column",
        format_type(attribute.atttypid, attribute.atttypmod) AS type,
        count(*) AS deals,
-       left(min(field.value #>> '{}'), 40) AS example
+       left(min(nullif(trim(field.value #>> '{}'), '')), 40) AS example
 FROM pipedrive.deals
 CROSS JOIN LATERAL jsonb_each(to_jsonb(deals)) AS field
 JOIN pg_attribute AS attribute ON attribute.attrelid = 'pipedrive.deals'::regclass
