@@ -17,7 +17,6 @@ from tests.simulator.routes import Call, Elsewhere, Reply, done, serves
 from tests.simulator.verbs import coerced, create, declare
 
 _ENTITIES = {"deals": "_deal_id", "persons": "_person_id", "organizations": "_org_id"}
-_FLAG = ["read_flag", "shared_flag", "archived_flag"]
 
 
 def _own(call: Call, record: Record | None, what: str) -> Record:
