@@ -131,7 +131,6 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
     """Raises WriteError for a frozen row (Table.frozen), unless *changed* gives the column another value."""
     for name, value in table.frozen:
         if old.get(name) == value and changed.get(name, value) == value:
-            leave_out = f"Leave such rows out: AND {'NOT ' if value else ''}{name}."
             thaw = (
                 f" Or set {name} to {_literal(not value)} in the same UPDATE."
                 if _settable(table, name)
@@ -139,8 +138,12 @@ def check_frozen(table: Table, old: Row, changed: Row) -> None:
             )
             raise WriteError(
                 f"a row of {table.name} with {name} = {_literal(value)} cannot be changed",
-                hint=leave_out + thaw,
+                hint=_leave_out(name, value) + thaw,
             )
+
+
+def _leave_out(name: str, value: Any) -> str:
+    return f"Leave such rows out: AND {'NOT ' if value else ''}{name}."
 
 
 def thawing(table: Table) -> list[tuple[str, str]]:
@@ -183,7 +186,10 @@ def deletion(table: Table, old: Row) -> Change:
     assert op is not None  # noqa: S101 - just checked
     for name, value in _kept_for_good(table):
         if old.get(name) == value:
-            raise WriteError(f"a row of {table.name} with {name} = {_literal(value)} cannot be deleted")
+            raise WriteError(
+                f"a row of {table.name} with {name} = {_literal(value)} cannot be deleted",
+                hint=_leave_out(name, value),
+            )
     return _change(table, op, old, {n: old.get(n) for n in op.fields}, {})
 
 

@@ -470,6 +470,7 @@ def test_an_archived_row_can_be_deleted_but_not_changed(account: LiveAccount) ->
 def test_an_option_of_a_built_in_field_cannot_be_deleted(account: LiveAccount) -> None:
     words = refused(account, "DELETE FROM deal_field_options WHERE NOT is_custom_field")
     assert "with is_custom_field = false cannot be deleted" in words
+    assert "Leave such rows out: AND is_custom_field." in words
 
 
 def test_a_table_without_updates_says_so(account: LiveAccount) -> None:
