@@ -197,7 +197,7 @@ class _Scan:
         for column, value in self._where:
             if column_value(column, record, echo) != value:
                 return False
-        return all(column_value(column, record, echo) is not None for column in self._present)
+        return all(column_value(column, record, echo) not in (None, "") for column in self._present)
 
     def _key_text(self, record: Record, echo: Mapping[str, Any]) -> str | None:
         """The key of a row as ``Session.created`` gets it; None where a record has several rows."""

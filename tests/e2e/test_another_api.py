@@ -313,6 +313,12 @@ def test_values_may_come_in_any_form_that_says_the_same(server: Server) -> None:
         ) == [("2025-01-02 03:04:05.678+00", "2025-01-02 03:04:05.678+00", 3, False)]
 
 
+def test_a_person_whose_organization_is_empty_belongs_to_none(server: Server) -> None:
+    people = [{"id": 1, "org_id": ""}, {"id": 2, "org_id": None}, {"id": 3, "org_id": 4}]
+    with account_of(server, {"/v2/persons": whole(people)}, tables=["organization_persons"]) as account:
+        assert account.rows("SELECT id, org_id FROM organization_persons") == [(3, 4)]
+
+
 @pytest.mark.parametrize("value", [2, "2", "confirmed", "a1b2"])
 def test_what_is_described_as_text_or_not_at_all_may_be_any_text(server: Server, value: Any) -> None:
     answers = {
