@@ -199,11 +199,12 @@ class Sender:
             return record_of(requests.ask(call), f"GET {call.path}")
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
+        wanted = None if key is None else str(row[key.name])
         limit = () if listing.paging == NONE else (("limit", str(listing.page_max)),)
         params = (*listing.params.items(), *limit)
         for page in list_pages(requests, listing, Call(listing, path, params)):
             for record in page:
-                if key is not None and isinstance(record, dict) and dig(record, key.path) == row[key.name]:
+                if key is not None and isinstance(record, dict) and str(dig(record, key.path)) == wanted:
                     return record
         raise WriteError(f"the record of this row of {table.name} no longer exists")
 

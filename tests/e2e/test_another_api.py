@@ -319,6 +319,25 @@ def test_a_person_whose_organization_is_empty_belongs_to_none(server: Server) ->
         assert account.rows("SELECT id, org_id FROM organization_persons") == [(3, 4)]
 
 
+def test_a_price_of_a_variation_is_written_whatever_the_form_of_its_ids(server: Server) -> None:
+    written: list[Any] = []
+
+    def patched(body: Any) -> Mapping[str, Any]:
+        written.append(body)
+        return {"success": True, "data": {"id": "7", "product_id": "1", **body}}
+
+    answers: dict[str, Answer] = {
+        "/v2/products/1/variations": whole([{"id": "6"}, {"id": "7", "prices": []}]),
+        "PATCH /v2/products/1/variations/7": patched,
+    }
+    with account_of(server, answers, tables=["product_variation_prices"]) as account:
+        account.run(
+            "INSERT INTO product_variation_prices (product_id, product_variation_id, currency, price) "
+            "VALUES (1, 7, 'EUR', 3)"
+        )
+        assert written == [{"prices": [{"currency": "EUR", "price": 3}]}]
+
+
 @pytest.mark.parametrize("value", [2, "2", "confirmed", "a1b2"])
 def test_what_is_described_as_text_or_not_at_all_may_be_any_text(server: Server, value: Any) -> None:
     answers = {
