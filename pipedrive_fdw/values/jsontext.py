@@ -26,6 +26,9 @@ _NUMBER = re.compile(rb"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 _BEFORE, _BEFORE_BYTES = re.compile(rb"(?:\A|[:\[,])\s*-?\Z"), 8
 _WHOLE = re.compile(r"-?[0-9]+")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# The fraction of a whole number, and what stands before it in an id: a name that ends in id, or a list.
+_FRACTION = re.compile(rb"\.0+(?=[\s,}\]])")
+_OF_ID, _OF_ID_BYTES = re.compile(rb'(?:id"\s*:|[\[,])\s*-?[0-9]{1,15}\Z'), 32
 # Digits that every float has.
 _EXACT_DIGITS = 17
 
@@ -51,8 +54,9 @@ def parse_json(body: bytes) -> Any:
     """JSON *body* → Python, which ``to_json`` can write again.
 
     JSON may escape half of a UTF-16 surrogate pair (``\\ud800``), which no text of PostgreSQL can hold; it
-    becomes a question mark. Raises ValueError for anything that is not one JSON document, and for one of
-    more values or levels than a page of the API has.
+    becomes a question mark. In a document that writes ids with a fraction (7.0), whole numbers are int.
+    Raises ValueError for anything that is not one JSON document, and for one of more values or levels than
+    a page of the API has.
     """
     return _bounded(body, lambda: _parsed(body))
 
@@ -70,14 +74,21 @@ def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    if not any(map(_loses_digits, _long_numbers(body))):
+    fractions = _has_ids_with_fraction(body)
+    if not fractions and not any(map(_loses_digits, _long_numbers(body))):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
     text = body.decode("utf-8", "strict")
-    value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_no_constant)
+    read = _float_or_int if fractions else _float
+    value = json.loads(text, parse_float=read, parse_int=_int, parse_constant=_no_constant)
     return _without_surrogates(value) if _SURROGATE.search(body) else value
+
+
+def _has_ids_with_fraction(body: bytes) -> bool:
+    starts = (found.start() for found in _FRACTION.finditer(body))
+    return any(_OF_ID.search(body[max(start - _OF_ID_BYTES, 0) : start]) for start in starts)
 
 
 def _long_numbers(body: bytes) -> Iterator[str]:
@@ -139,6 +150,13 @@ def _float(text: str) -> float | Decimal:
     if math.isinf(number) or len(exact.as_tuple().digits) > _EXACT_DIGITS:
         return _writable(exact)
     return number
+
+
+def _float_or_int(text: str) -> float | int | Decimal:
+    number = _float(text)
+    return (
+        int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 2**53 else number
+    )
 
 
 def _int(text: str) -> int | Decimal:

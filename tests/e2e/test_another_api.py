@@ -338,6 +338,25 @@ def test_a_price_of_a_variation_is_written_whatever_the_form_of_its_ids(server: 
         assert written == [{"prices": [{"currency": "EUR", "price": 3}]}]
 
 
+def test_ids_may_be_written_with_a_fraction(server: Server) -> None:
+    """To JSON 7.0 is the whole number 7."""
+    product = {"id": 5.0, "deal_id": 1.0, "product_id": 3.0, "quantity": 2.0}
+    answers: dict[str, Answer] = {
+        **deals([{"id": 1.0, "label_ids": [2.0, 3.0], "value": 12.5}, {"id": 2.0}], []),
+        "/v2/deals/1": lambda query: {"success": True, "data": {"id": 1.0}},
+        "/v2/deals/products": whole([product]),
+        "/v1/deals/1/permittedUsers": whole([4.0, 5.0]),
+        "/v1/deals/2/permittedUsers": whole([]),
+    }
+    tables = ["deals", "deal_products", "deal_permitted_users"]
+    with account_of(server, answers, tables=tables) as account:
+        assert account.rows("SELECT id, label_ids, value FROM deals") == [(1, [2, 3], 12.5), (2, None, None)]
+        for condition in ("true", "row_id = '1:5'", "deal_id = 1", "deal_id IN (SELECT id FROM deals)"):
+            sql = f"SELECT deal_id, id, product_id, row_id FROM deal_products WHERE {condition}"
+            assert account.rows(sql) == [(1, 5, 3, "1:5")], condition
+        assert ids(account, "SELECT row_id FROM deal_permitted_users ORDER BY user_id") == ["1:4", "1:5"]
+
+
 @pytest.mark.parametrize("value", [2, "2", "confirmed", "a1b2"])
 def test_what_is_described_as_text_or_not_at_all_may_be_any_text(server: Server, value: Any) -> None:
     answers = {

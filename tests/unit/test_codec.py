@@ -138,6 +138,20 @@ def test_a_number_keeps_all_its_digits_wherever_it_stands(text: str, expected: A
     assert type(number) is type(expected)
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"id":7.0}', {"id": 7}),
+        (b'{"deal_id" : -7.00 , "value":1.0,"tax":1.5}', {"deal_id": -7, "value": 1, "tax": 1.5}),
+        (b"[1.0, 2.0\n]", [1, 2]),
+        (b'{"value":1.0,"ids":[]}', {"value": 1.0, "ids": []}),
+        (b'{"id":1e300,"x":[1.0]}', {"id": 1e300, "x": [1]}),
+    ],
+)
+def test_ids_with_a_fraction_are_whole_numbers(body: bytes, expected: Any) -> None:
+    assert repr(parse_json(body)) == repr(expected)
+
+
 def test_broken_json_is_an_error() -> None:
     for body in (b"", b'{"a":', b"<html>", b"\xff"):
         with pytest.raises(ValueError):  # noqa: PT011 - three libraries' texts
