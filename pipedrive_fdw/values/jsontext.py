@@ -80,7 +80,7 @@ def _parsed(body: bytes) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-    text = body.decode("utf-8", "strict")
+    text = body.decode("utf-8-sig", "strict")  # a byte order mark says nothing
     read = _float_or_int if fractions else _float
     value = json.loads(text, parse_float=read, parse_int=_int, parse_constant=_no_constant)
     return _without_surrogates(value) if _SURROGATE.search(body) else value

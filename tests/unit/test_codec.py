@@ -152,6 +152,10 @@ def test_ids_with_a_fraction_are_whole_numbers(body: bytes, expected: Any) -> No
     assert repr(parse_json(body)) == repr(expected)
 
 
+def test_a_byte_order_mark_says_nothing() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+
+
 def test_broken_json_is_an_error() -> None:
     for body in (b"", b'{"a":', b"<html>", b"\xff"):
         with pytest.raises(ValueError):  # noqa: PT011 - three libraries' texts
