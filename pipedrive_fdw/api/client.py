@@ -265,10 +265,11 @@ def _elsewhere(request: Request, location: str) -> Request:
     there, here = urlsplit(url), urlsplit(request.url)
     own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):
+        source = f"{request.method} {here.path}" if here.path else "The record"
         raise ProtocolError(
             "the address that Pipedrive gives for a file cannot be used",
-            detail=f"{request.method} {here.path} names an address that is not https.",
-            hint="Check company_domain and base_url.",
+            detail=f"{source} names an address that is not https, or that holds a user name.",
+            hint="Leave the column content out of the query.",
         )
     return Request("GET", url, headers=_FILE_HEADERS)
 

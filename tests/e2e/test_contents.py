@@ -173,7 +173,9 @@ def test_an_image_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, ad
     account.simulator.faults(
         [{"match": "/products/3/images", "action": "status", "status": 200, "body": body}]
     )
-    with pytest.raises(psycopg.Error, match="the address that Pipedrive gives for a file cannot be used"):
+    with pytest.raises(
+        psycopg.Error, match="that Pipedrive gives for a file cannot be used\nDETAIL:  The record names"
+    ):
         account.rows("SELECT content FROM product_images WHERE product_id = 3")
     assert downloads(account) == []
 
