@@ -17,9 +17,21 @@ _NO_OPERATION = re.compile(
 _NO_RECORD = re.compile(r"\w.*\b(not found|not exist)", re.IGNORECASE)
 
 
+# What is wanting where a table that every account has is refused with such a status.
+_MEANT = {
+    402: "the company's account must be paid for",
+    410: "Pipedrive no longer offers it",
+    415: "the feature must be enabled in the account",
+}
+
+
 def is_final(error: ApiError) -> bool:
     """True if the API refuses the account, not one record."""
-    return error.status in (402, 415) or "scope and url mismatch" in error.detail.lower()
+    return error.status in (402, 415) or _lacks_scope(error)
+
+
+def _lacks_scope(error: ApiError) -> bool:
+    return "scope and url mismatch" in error.detail.lower()
 
 
 def is_gone(error: ApiError) -> bool:
@@ -44,7 +56,8 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
     if isinstance(error, (AccessError, NotFoundError)):
         error.message = f"pipedrive access: {table.name} cannot be read (status {error.status})"
         error.sqlstate = AccessError.sqlstate
-        error.hint = sentences(f"{table.name}: {_wanted(error, table)}", "Other tables are not affected")
+        others = "" if error.status == 402 and not table.needs else "Other tables are not affected"
+        error.hint = sentences(f"{table.name}: {_wanted(error, table)}", others)
     return error
 
 
@@ -65,8 +78,14 @@ def explained_write(error: PipedriveError, table: Table, verb: str, way_out: str
 
 
 def _wanted(error: ApiError, table: Table, right: str = "see") -> str:
+    if "feature_capping" in error.detail:
+        return "a limit of the account's plan is reached"
     if table.needs:
         return table.needs
+    if _lacks_scope(error):
+        return "the app must have the OAuth scope for it, and be authorized again"
+    if error.status in _MEANT:
+        return _MEANT[error.status]
     if is_gone(error) and is_old(table):
         return "Pipedrive no longer offers version 1 of it; set the server's option api_version to 'v2'"
     if isinstance(error, NotFoundError) and names_record(error):

@@ -222,6 +222,47 @@ def test_a_404_hints_at_what_may_be_wrong(
         assert hint in str(caught.value.diag.message_hint)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [
+        (402, {"error": "Company account is not open"}, "persons: the company's account must be paid for."),
+        (410, {"error": "Gone"}, "persons: Pipedrive no longer offers it. Other tables are not affected."),
+        (
+            415,
+            {"error": "Not enabled"},
+            "persons: the feature must be enabled in the account. Other tables are not affected.",
+        ),
+        (
+            403,
+            {"error": "Scope and URL mismatch"},
+            "persons: the app must have the OAuth scope for it, and be authorized again. Other tables are "
+            "not affected.",
+        ),
+        (
+            403,
+            {"error": "Forbidden"},
+            "persons: the token's user must be allowed to see it. Other tables are not affected.",
+        ),
+    ],
+)
+def test_the_hint_of_a_refusal_says_what_is_wanting(
+    server: Server, status: int, body: Record, hint: str
+) -> None:
+    answers = {"/v2/persons": refused(status, {"success": False, **body})}
+    with account_of(server, answers, tables=["persons"]) as account:
+        with pytest.raises(psycopg.Error) as caught:
+            account.rows("SELECT id FROM persons")
+        assert caught.value.diag.message_hint == hint
+
+
+def test_a_limit_of_the_plan_is_named_where_a_record_is_refused(server: Server) -> None:
+    capped = {"success": False, "error": "Too many", "code": "feature_capping_deals_limit"}
+    with account_of(server, {"POST /v2/deals": refused(403, capped)}, tables=["deals"]) as account:
+        with pytest.raises(psycopg.Error) as caught:
+            account.run("INSERT INTO deals (title) VALUES ('x')")
+        assert str(caught.value.diag.message_hint) == "deals: a limit of the account's plan is reached."
+
+
 def test_children_of_the_only_parent_that_cannot_be_read_are_an_error(server: Server) -> None:
     answers = {"/v2/products": whole(records(1, 1)), "/v2/products/1/variations": refused(*MISSING)}
     tables = ["products", "product_variations"]
