@@ -918,6 +918,7 @@ BEGIN
          ORDER BY d.place, k.name
     LOOP
         copied := pipedrive_internal.sync_known(known.copy);
+        CONTINUE WHEN copied.copy IS NULL;  -- it was dropped a moment ago
         LOOP
             step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
             EXIT WHEN step IS NULL;

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -380,6 +382,21 @@ def test_a_copy_that_a_run_works_on_can_be_dropped(copied: Copied) -> None:
     copied.mirror(["deals"])
     copied.sync()
     assert copied.different() == {}
+
+
+def test_a_copy_that_is_dropped_while_a_run_is_priced_is_left_out(copied: Copied) -> None:
+    copied.mirror(["users", "deals"])
+    copied.sync()
+    with copied.database.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.autocommit = False
+        other.execute("LOCK crm.users; DROP TABLE crm.deals")
+        plan = pool.submit(copied.rows, 'SELECT "table"::text FROM pipedrive.sync_plan()')
+        waiting = "SELECT 1 FROM pg_locks WHERE relation = 'crm.users'::regclass AND NOT granted"
+        while not other.execute(waiting).fetchone():  # the plan looks whether it has rows
+            assert not plan.done(), plan.result()
+            time.sleep(0.05)
+        other.commit()
+        assert plan.result() == [("crm.users",)]
 
 
 def test_a_run_does_not_wait_for_a_command_that_works_on_a_copy(copied: Copied) -> None:
