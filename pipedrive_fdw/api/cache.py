@@ -113,7 +113,7 @@ class SharedCache:
         self._most_bytes = most_bytes
         self._swept = 0.0
         self._put = 0
-        if self._folder is not None and self._folder.is_dir():
+        if self._folder is not None:
             self._sweep(self._folder)  # those of sessions long ago, though this one may keep none
 
     def begin(self) -> Began:
@@ -223,8 +223,14 @@ class SharedCache:
     def _written(self) -> str | None:
         """The mark of the last write, '' when there was none. None where that cannot be told, as while it is
         being written: then nothing is kept and nothing found."""
-        if self._mark is None or not self._mark.exists():
+        if self._mark is None:
             return ""
+        try:
+            self._mark.stat()
+        except FileNotFoundError:
+            return ""
+        except OSError:
+            return None
         mark = peeked(self._mark, 2 * _MARK).decode("ascii", "replace")
         return mark if len(mark) == 2 * _MARK else None
 

@@ -74,13 +74,31 @@ def unusable(path: Path, error: OSError) -> StateError:
     return StateError(
         "the files that sessions share cannot be used",
         detail=sentences(f"{path.name}: {error.strerror}"),
-        hint="They are in pgsql_tmp_pipedrive_fdw in the data directory. Is the disk full?",
+        hint="They are in the folder pgsql_tmp_pipedrive_fdw in the data directory. The server's operating "
+        "system user must own it, and the disk must have room. The folder can be deleted.",
     )
 
 
 def open_state(path: Path) -> int:
-    """A descriptor of a file that backends share, made when it is not there, for the owner alone."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """A descriptor of a file that backends share. The file and its folder are made when they are not there,
+    for the owner alone."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:  # the first file, or an administrator has deleted the folder
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def removed(path: Path) -> bool:
+    """Removes the file at *path*; False where there is none. Raises StateError."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unusable(path, error) from None
+    return True
 
 
 @contextlib.contextmanager

@@ -38,12 +38,11 @@ def statement_start() -> int | None:
 def state_folder() -> Path | None:
     """The folder for what backends share, in the data directory, readable by the server's user alone.
 
-    Its name begins with pgsql_tmp, which keeps it out of base backups. None outside a backend.
+    Its name begins with pgsql_tmp, which keeps it out of base backups. Whoever writes the first file creates
+    it (api/state.py). None outside a backend.
     """
     server = _server()
     data = None if server is None else ctypes.c_char_p.in_dll(server, "DataDir").value
     if not data:
         return None
-    folder = Path(os.fsdecode(data)) / "pgsql_tmp_pipedrive_fdw"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    return Path(os.fsdecode(data)) / "pgsql_tmp_pipedrive_fdw"

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits, company_key
+from pipedrive_fdw.api.state import removed
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError, sentences
@@ -97,14 +98,10 @@ def forget(options: Options) -> int:
     check_server(signed)
     name, address, folder = credential_key(signed), address_key(signed), state_folder()
     caches = (SharedCache(folder, name, key) for key in (address, _fields_of(address)))
-    removed = sum(cache.empty() for cache in caches) + Counts(options).forget()
+    number = sum(cache.empty() for cache in caches) + Counts(options).forget()
     for key in [key for key in _sessions if key[1] == name]:
         del _sessions[key]
-    token = token_file(folder, name) if folder else None
-    if token is not None and token.exists():
-        token.unlink(missing_ok=True)
-        removed += 1
-    return removed
+    return number + int(folder is not None and removed(token_file(folder, name)))
 
 
 def address_key(options: Options) -> str:

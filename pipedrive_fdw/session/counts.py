@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from pipedrive_fdw.api.state import is_count, parsed, peeked
+from pipedrive_fdw.api.state import is_count, parsed, peeked, removed
 from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
 from pipedrive_fdw.postgres.settings import state_folder
 
@@ -54,12 +54,9 @@ class Counts:
             Path(path).replace(self._file)
 
     def forget(self) -> int:
-        """Removes the file; returns the number of removed files."""
+        """Removes the file; returns the number of removed files. Raises StateError."""
         self._known, self._read_at = {}, None
-        if self._file is None or not self._file.exists():
-            return 0
-        self._file.unlink(missing_ok=True)
-        return 1
+        return int(self._file is not None and removed(self._file))
 
     def _read(self) -> None:
         if self._file is None:

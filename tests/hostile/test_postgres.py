@@ -7,7 +7,8 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -361,6 +362,51 @@ def test_an_odd_state_fails_no_statement(server: Server) -> None:
             account.connect()
             assert account.rows("SELECT id FROM persons WHERE id = 1") == [(1,)]
             account.run("UPDATE persons SET name = 'changed' WHERE id = 1")
+
+
+def test_the_folder_of_the_state_may_be_deleted_while_sessions_run(server: Server) -> None:
+    with LiveAccount(server, deals=4, tables=["persons"]) as account:
+        account.rows("SELECT id FROM persons WHERE id = 1")
+        shutil.rmtree(server.data / "pgsql_tmp_pipedrive_fdw")
+        assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
+        shutil.rmtree(server.data / "pgsql_tmp_pipedrive_fdw")
+        account.run("UPDATE persons SET name = 'changed' WHERE id = 1")
+
+
+def _a_file(folder: Path) -> None:
+    folder.touch()
+
+
+def _a_folder_of_another(folder: Path) -> None:
+    folder.mkdir(0o500)
+
+
+@pytest.mark.parametrize("made", [_a_file, _a_folder_of_another])
+def test_a_folder_of_the_state_that_cannot_be_used_is_a_clear_error(
+    server: Server, made: Callable[[Path], None]
+) -> None:
+    folder = server.data / "pgsql_tmp_pipedrive_fdw"
+    with LiveAccount(server, deals=4, tables=["persons"]) as account:
+
+        def in_a_new_session(sql: str) -> None:
+            with account.session() as session:
+                session.execute(sql)  # type: ignore[call-overload]
+
+        account.rows("SELECT id FROM persons WHERE id = 1")
+        shutil.rmtree(folder)
+        made(folder)
+        try:
+            for sql in (
+                "SELECT id FROM persons WHERE id = 2",
+                "UPDATE persons SET name = 'changed' WHERE id = 1",
+                f"SELECT pipedrive.forget('{account.name}')",
+            ):
+                for run in (account.run, in_a_new_session):
+                    with pytest.raises(psycopg.errors.IoError, match="sessions share cannot be used"):
+                        run(sql)
+        finally:
+            folder.rmdir() if folder.is_dir() else folder.unlink()
+        assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
 
 
 def test_a_copy_whose_answer_has_nul_is_made_and_told(server: Server) -> None:

@@ -100,7 +100,8 @@ def test_it_stays_within_its_bounds_and_lets_the_oldest_go(tmp_path: Path) -> No
 
 
 def test_a_folder_that_cannot_be_written_fails_a_write_but_no_read(tmp_path: Path) -> None:
-    cache = cache_of(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    cache = cache_of(tmp_path / "file")
     keep(cache, KEY, b"one")
     assert bodies(cache, KEY) is None
     with pytest.raises(StateError):

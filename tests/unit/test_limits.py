@@ -6,6 +6,7 @@ import fcntl
 import heapq
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -216,8 +217,18 @@ def test_a_lock_is_taken_from_a_holder_that_was_stopped(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be used"):
-        Limits(tmp_path / "missing", "c" * 64, "d" * 64).take()
+        Limits(tmp_path / "file", "c" * 64, "d" * 64).take()
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    limits = Limits(folder, "c" * 64, "d" * 64)
+    for _ in range(2):
+        limits.take()
+        assert (folder.stat().st_mode & 0o777, len(list(folder.iterdir()))) == (0o700, 1)
+        shutil.rmtree(folder)
 
 
 SENDER = """

@@ -204,9 +204,10 @@ def test_without_a_folder_the_token_is_the_object_s_own() -> None:
 
 
 def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be used") as caught:
-        signed(tokens(tmp_path / "gone", Endpoint(), Clock()))
-    assert ("No such file" in caught.value.detail, "disk" in caught.value.hint) == (True, True)
+        signed(tokens(tmp_path / "file", Endpoint(), Clock()))
+    assert ("Not a directory" in caught.value.detail, "disk" in caught.value.hint) == (True, True)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"access_token": 1}', b"\xff" * 50])
