@@ -5,12 +5,15 @@ CREATE FUNCTION pipedrive_internal.usage_of(role name) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+    -- Lines are ASCII. Where a crash of the machine has left other bytes, and a text could not be made of them, the
+    -- encoding writes these with one backslash, and a backslash of JSON with two.
     WITH lines AS MATERIALIZED (
-        SELECT line::jsonb AS line
+        SELECT replace(line, '\\', '\')::jsonb AS line
           FROM unnest(ARRAY['usage', 'usage-older']) file (name),
                regexp_split_to_table(
-                   pg_read_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 24, true), '\n') line
-         WHERE line LIKE '{%}'
+                   encode(pg_read_binary_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 24, true), 'escape'),
+                   '\n') line
+         WHERE line LIKE '{%}' AND line !~ '(^|[^\\])(\\\\)*\\([^\\]|$)'
     )
     SELECT jsonb_agg(l.line)
       FROM lines l

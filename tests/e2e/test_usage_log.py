@@ -198,6 +198,9 @@ def test_lines_of_sessions_at_once_are_whole_and_a_spoiled_one_is_passed_over(
 ) -> None:
     file = server.data / "pgsql_tmp_pipedrive_fdw" / FILE
     lay(file, '\n{"time": 1, "database": "ex')  # a disk was full
+    with file.open("ab") as damaged:  # the machine crashed
+        damaged.write(b"\0" * 90 + b'"}\n{"time": 1, "database": "\xff"}')
+    logged.run(r"SET application_name = 'one \\000 \\ other'")
 
     def spend(number: int) -> None:
         with logged.connect() as session:
@@ -207,6 +210,9 @@ def test_lines_of_sessions_at_once_are_whole_and_a_spoiled_one_is_passed_over(
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(spend, range(4)))
     assert logged.rows(SPENT) == [("stages", 1, 5)] * 80
+    logged.run("SELECT count(*) FROM pipedrive.deals")
+    latest = "SELECT application FROM pipedrive.usage_log ORDER BY noted_at DESC LIMIT 1"
+    assert logged.value(latest) == logged.value("SHOW application_name")
 
 
 def test_the_log_is_bounded_and_keeps_the_latest(server: Server, logged: Extended) -> None:
