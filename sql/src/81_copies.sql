@@ -79,7 +79,8 @@ CREATE TABLE pipedrive_internal.turns (
     copy regclass PRIMARY KEY
 );
 COMMENT ON TABLE pipedrive_internal.turns IS
-    'A row of each copy, which a run locks while it updates the copy, so that two runs do not meet.';
+    'A row of each copy, which a run locks while it updates the copy, and a call of restore until its transaction ends, '
+    'so that two of them do not meet.';
 
 CREATE TABLE pipedrive_internal.pending (
     copy regclass,

@@ -157,6 +157,11 @@ DECLARE
 BEGIN
     PERFORM pipedrive_internal.require('restore', 'table, as_of', num_nulls("table", as_of));
     history := pipedrive_internal.history_of("table");
+    IF NOT dry_run THEN
+        -- Two calls at once would both create what is gone. An UPDATE, so that one that cannot see what the other has
+        -- created, by its isolation level, fails.
+        UPDATE pipedrive_internal.turns t SET copy = t.copy WHERE t.copy = "table";
+    END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
     SELECT d.* INTO declared
       FROM pipedrive_internal.known_copies k, pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d

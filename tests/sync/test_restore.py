@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -169,6 +170,28 @@ def test_a_record_that_would_be_made_at_commit_is_not_made(copied: Copied) -> No
     copied.run("ALTER SERVER pipedrive OPTIONS (DROP write_mode)")
     ((row),) = restored(copied, "deals", moment, ", dry_run => false")
     assert (row["action"], row["problem"]) == ("insert", None)
+
+
+def test_two_calls_at_once_do_not_make_a_record_twice(copied: Copied) -> None:
+    copied.mirror(["users", "persons"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.run("DELETE FROM pipedrive.persons WHERE id = 2")
+    copied.simulator.reset()
+    copied.simulator.faults([{"match": "/persons", "action": "delay", "ms": 1000, "method": "POST"}])
+
+    def restore(number: int) -> list[tuple[Any, ...]]:
+        with copied.database.connect() as session:
+            return session.execute(
+                "SELECT id, action, problem FROM pipedrive.restore('crm.persons', %s, dry_run => false)",
+                [moment],
+            ).fetchall()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = sorted(pool.map(restore, range(2)))
+    assert (first, second) == ([], [("2", "insert", None)])
+    assert [r["method"] for r in copied.simulator.requests()].count("POST") == 1
+    assert restored(copied, "persons", moment) == []
 
 
 @pytest.mark.parametrize(
