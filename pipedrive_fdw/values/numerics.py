@@ -46,6 +46,8 @@ def parse_whole(value: Any) -> int:
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
+# JSON is written with whole numbers below it, and with an exponent from there on.
+_MOST_WHOLE = 2**63
 # Digits before and behind the point of a numeric.
 _MOST_BEFORE, _MOST_BEHIND = 131_072, 16_383
 
@@ -138,4 +140,5 @@ def dump_numeric(value: Decimal) -> Any:
         raise ValueError(f"{quoted(str(value))} is too large to be sent")
     if Decimal(repr(float(value))) != value:
         raise ValueError(f"{quoted(str(value))} has more digits than can be sent without loss; round() it")
-    return int(value) if value == value.to_integral_value() else float(value)
+    whole = value == value.to_integral_value() and abs(value) < _MOST_WHOLE
+    return int(value) if whole else float(value)

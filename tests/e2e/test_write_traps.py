@@ -106,6 +106,11 @@ def test_a_value_that_cannot_be_sent_is_an_error(
     assert words in refused(account, f"UPDATE {table} SET {change} WHERE id = 2")
 
 
+def test_a_whole_number_of_any_size_that_a_double_has_arrives(account: LiveAccount) -> None:
+    account.run("INSERT INTO deals (title, value) VALUES ('small', 1), ('large', 1e20), ('larger', -1e300)")
+    assert [body["value"] for body in bodies(account)] == [1, 1e20, -1e300]
+
+
 def test_the_same_value_in_other_clothes_is_not_sent(account: LiveAccount) -> None:
     account.run(
         "UPDATE deals SET status = 'won', won_time = '2026-05-06 07:08:09+02', value = 7 WHERE id = 2"
