@@ -301,9 +301,11 @@ def same(one: Any, other: Any) -> bool:
     """True if two canonical values are equal for PostgreSQL's types."""
     if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
         return one.replace(microsecond=0) == other.replace(microsecond=0)
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other
-    return bool(one == other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)  # of JSON, true is not 1
 
 
 CODECS = {c.name: c for c in _SCALARS}

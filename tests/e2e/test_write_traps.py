@@ -111,6 +111,16 @@ def test_a_whole_number_of_any_size_that_a_double_has_arrives(account: LiveAccou
     assert [body["value"] for body in bodies(account)] == [1, 1e20, -1e300]
 
 
+def test_true_and_1_are_two_values_of_json(account: LiveAccount) -> None:
+    place = "'{conditions,0,conditions,0,value}'"
+    for value in ("true", "1", "1.0"):
+        account.run(f"UPDATE filters SET conditions = jsonb_set(conditions, {place}, '{value}') WHERE id = 1")
+    first, second = (body["conditions"]["conditions"][0]["conditions"][0] for body in bodies(account))
+    assert first["value"] is True
+    assert second["value"] == 1
+    assert second["value"] is not True
+
+
 def test_the_same_value_in_other_clothes_is_not_sent(account: LiveAccount) -> None:
     account.run(
         "UPDATE deals SET status = 'won', won_time = '2026-05-06 07:08:09+02', value = 7 WHERE id = 2"
