@@ -35,13 +35,21 @@ class Snapshots:
 
         All rows are read before the first is given.
         """
-        waiting = request.target and bool(TRANSACTION.waiting.changes(self._bound.identity))
+        waiting = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
         if not waiting and not self._images.has_any(command):
             return self._seen(command, rows(request), request)
+        request = self._beyond(request, waiting)
         # Rows are added as they were, so that order and limit are applied here
         whole = replace(request, order=(), limit=None)
         seen = self._seen(command, rows(whole), whole)
         return iter(sorted(seen, key=row_key(request.order, self._bound.binding))) if request.order else seen
+
+    def _beyond(self, request: ScanRequest, waiting: Mapping[str, Mapping[Any, Any] | None]) -> ScanRequest:
+        """*request* without conditions on columns that the changes *waiting* set: Pipedrive would leave out
+        rows that will satisfy them."""
+        keys = {key for change in waiting.values() if change for key in change}
+        changed = {b.name for b in self._bound.binding.columns if b.key in keys}
+        return replace(request, conditions=tuple(c for c in request.conditions if c.column not in changed))
 
     def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
         changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}

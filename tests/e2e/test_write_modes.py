@@ -220,6 +220,27 @@ def test_a_transaction_changes_a_row_as_its_earlier_statements_will_leave_it(wai
     assert changes[1:] == [{"value": 5}, {"title": "B!"}, {"title": title}]
 
 
+def test_a_transaction_finds_a_row_by_what_its_earlier_statements_have_set(waiting: LiveAccount) -> None:
+    sets = {
+        "status = 'lost'": "status = 'lost'",
+        "person_id = 3": "person_id = 3",
+        "owner_id = 2": "owner_id > 1",
+    }
+    for assignment, condition in sets.items():
+        for key in (2, 4):
+            waiting.run(f"UPDATE deals SET status = 'open', person_id = 1, owner_id = 1 WHERE id = {key}")
+        waiting.simulator.reset()
+        waiting.run("BEGIN")
+        waiting.run(f"UPDATE deals SET {assignment} WHERE id = 2")
+        waiting.run(f"UPDATE deals SET title = 'found' WHERE {condition} AND id IN (2, 4)")
+        waiting.run("COMMIT")
+        assert [(path[-2:], sorted(body)) for _, path, body in sent(waiting)] == [
+            ("/2", [assignment.partition(" ")[0]]),
+            ("/2", ["title"]),
+        ]
+        waiting.run("UPDATE deals SET title = 'as before' WHERE id = 2")
+
+
 def test_a_row_that_waits_to_be_deleted_is_not_changed_again(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'last' WHERE id = 4")
