@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.errors import WriteError
+from pipedrive_fdw.errors import PipedriveError, WriteError
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.bound_table import BoundTable
@@ -29,6 +29,7 @@ class Command:
     written   identities of the rows that were written
     shared    records that several rows show and that were written
     hidden    row id → columns in which the scan showed NULL although Pipedrive has a value
+    failed    the first error of its requests, with the detail that it had
     """
 
     def __init__(self, number: int, columns: Collection[str], deferred: bool) -> None:
@@ -41,6 +42,24 @@ class Command:
         self.written: set[str] = set()
         self.shared: set[str] = set()
         self.hidden: dict[str, frozenset[str]] = {}
+        self.failed: tuple[PipedriveError, str] | None = None
+
+    def send(self, send: Callable[[PendingWrites], None]) -> None:
+        """Sends by *send* what is pending. Raises as that does."""
+        self.check()
+        try:
+            send(self.pending)
+        except PipedriveError as error:
+            self.failed = error.detached(), error.detail
+            raise
+
+    def check(self) -> None:
+        """Raises again the error of a request of this command. It has met the function or trigger for which
+        the rows before were sent, and an exception handler there may have caught it."""
+        if self.failed is not None:
+            error, detail = self.failed
+            error.detail = detail
+            raise error
 
     def kept(self, table: Table, row_id: str, values: Mapping[str, Any]) -> frozenset[str]:
         """The hidden columns of a row that keep their value in Pipedrive when the row becomes *values*.

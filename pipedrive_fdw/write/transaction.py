@@ -82,7 +82,7 @@ class Transaction:
 
     def end(self, command: Command) -> None:
         """Sends what *command* has still to send. EXPLAIN ANALYZE ends it twice. Raises as send() does."""
-        self.send(command.pending)
+        command.send(self.send)
         self.running = [other for other in self.running if other is not command]
 
     def send_before(self, number: int) -> None:
@@ -92,7 +92,7 @@ class Transaction:
         with self.reported():
             for command in self.running:
                 if command.number < number:
-                    self.send(command.pending)
+                    command.send(self.send)
 
     def check_prepared(self) -> None:
         """Raises PreparedError where writes wait for the COMMIT of a transaction that is prepared."""

@@ -61,6 +61,7 @@ class Writer:
         """
         command = self._commands[number]
         with TRANSACTION.reported():
+            command.check()
             before, values = self._incoming.read(old), self._incoming.read(new)
         if verb == "INSERT":
             return self._incoming.json(self._insert(command, values))

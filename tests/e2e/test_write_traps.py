@@ -358,6 +358,20 @@ def test_what_a_function_writes_comes_after_the_rows_before_it(account: LiveAcco
     assert paths == ["notes", "activities"] * 3
 
 
+def test_a_row_that_was_not_written_fails_its_statement_whoever_caught_the_error(
+    account: LiveAccount,
+) -> None:
+    account.run(
+        "CREATE FUNCTION pg_temp.looked(key bigint) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+        f"PERFORM count(*) FROM {account.name}.notes WHERE id = key; RETURN 'looked ' || key; "
+        "EXCEPTION WHEN OTHERS THEN RETURN 'caught'; END $$"
+    )
+    account.simulator.faults([{"match": "/notes/2$", "method": "PUT", "action": "status", "status": 400}])
+    with pytest.raises(psycopg.Error, match=r"fault 400.* notes UPDATE 1\.$"):
+        account.run("UPDATE notes SET content = pg_temp.looked(id) WHERE id IN (1, 2, 3, 4)")
+    assert [body["content"] for body in bodies(account)] == ["looked 1", "looked 2"]
+
+
 def test_a_query_sends_nothing_of_a_statement_that_failed(account: LiveAccount) -> None:
     account.run(
         "DO $$ BEGIN INSERT INTO activities (subject) SELECT 'lost' || 1 / (3 - n) FROM "
