@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Callable
 
@@ -26,7 +27,7 @@ class Command:
     pending   what has still to be sent
     level     the depth of savepoints at which it runs
     named     columns that the statement reads in the rows that it writes
-    written   identities of the rows that were written
+    written   identities of the rows that were written, and how often each was
     shared    records that several rows show and that were written
     hidden    row id → columns in which the scan showed NULL although Pipedrive has a value
     failed    the first error of its requests, with the detail that it had
@@ -39,7 +40,7 @@ class Command:
         self.pending = PendingWrites()
         self.level = depth()
         self.named: frozenset[str] = frozenset()
-        self.written: set[str] = set()
+        self.written: Counter[str] = Counter()
         self.shared: set[str] = set()
         self.hidden: dict[str, frozenset[str]] = {}
         self.failed: tuple[PipedriveError, str] | None = None

@@ -547,6 +547,23 @@ def test_elements_with_the_same_key_are_told_apart(account: LiveAccount, person:
     assert [label for _, label, _ in emails(account, person)] == ["work", "home"]
 
 
+@pytest.mark.parametrize("source", ["", ", generate_series(1, 3)"])
+def test_every_one_of_several_elements_that_are_the_same_is_written(
+    account: LiveAccount, person: int, source: str
+) -> None:
+    account.run(
+        "INSERT INTO person_emails (person_id, value, label) "
+        f"SELECT {person}, 'a@example.org', 'again' FROM generate_series(1, 2)"
+    )
+    sets = "label = 'other', value = value || '.example'"
+    from_source, using = source.replace(",", "FROM", 1), source.replace(",", "USING", 1)
+    where = f"WHERE person_id = {person} AND label"
+    account.run(f"UPDATE person_emails SET {sets} {from_source} {where} = 'again'")
+    assert [one[:2] for one in emails(account, person)][2:] == [("a@example.org.example", "other")] * 3
+    assert len(account.rows(f"DELETE FROM person_emails {using} {where} = 'other' RETURNING value")) == 3
+    assert [label for _, label, _ in emails(account, person)] == ["work", "home"]
+
+
 def test_a_second_primary_takes_the_place_of_the_first(account: LiveAccount, person: int) -> None:
     account.run(
         f"UPDATE person_emails SET \"primary\" = true WHERE person_id = {person} AND value = 'b@example.org'"
