@@ -219,11 +219,13 @@ def check_exact(value: Any) -> None:
 def parse_row(text: str) -> dict[str, Any]:
     """A row as PostgreSQL's row_to_json() writes it, with its numbers exact: int or Decimal.
 
-    Raises ValueError for one of more values or levels than a page of the API has.
+    Raises ValueError for one of more values or levels than a page of the API has, and for half a surrogate
+    pair, which a json column may have and no request.
     """
-    row: dict[str, Any] = _bounded(
-        text.encode(), lambda: json.loads(text, parse_float=_decimal, parse_int=_int)
-    )
+    body = text.encode()
+    row: dict[str, Any] = _bounded(body, lambda: json.loads(text, parse_float=_decimal, parse_int=_int))
+    if _SURROGATE.search(body):
+        to_json(row)
     return row
 
 
