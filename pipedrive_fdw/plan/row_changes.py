@@ -18,9 +18,10 @@ import orjson
 from urllib3.filepost import encode_multipart_formdata
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.errors import WriteError, sentences
+from pipedrive_fdw.errors import WriteError, quoted, sentences
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.values.times import utc_text
 
 Row = Mapping[str, Any]
@@ -221,7 +222,7 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         if column.sent == "flag":
             return 1 if value else 0
         if column.sent == "number":
-            return int(value)
+            return _number(value)
         if column.sent == "text":
             return str(value)
         if column.sent == "utc":
@@ -235,6 +236,13 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         raise WriteError(
             f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))
         ) from None
+
+
+def _number(text: str) -> int:
+    number = whole_number(text)
+    if number is None:
+        raise ValueError(f"{quoted(text)} is not a whole number")
+    return number
 
 
 def _single(values: list[Any]) -> Any:

@@ -24,6 +24,7 @@ TABLES = (
     "filters",
     "leads",
     "notes",
+    "products",
     "webhooks",
     "projects",
 )
@@ -97,6 +98,7 @@ def test_digits_that_a_double_has_arrive(account: LiveAccount) -> None:
         ("activities", "duration = '1 mon'", "days, hours and minutes"),
         ("activities", "due_time = '10:30:00.5'", "fraction of a second"),
         ("activities", "person_id = 3", "set it through participants"),
+        ("products", "category = '1_0'", "'1_0' is not a whole number"),
         ("persons", """emails = '[{"value": "a@b.c", "n": 0.12345678901234567890}]'""", "more digits"),
     ],
 )
