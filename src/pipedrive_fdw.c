@@ -1552,9 +1552,9 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	bool		written;
 	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
-	/* PostgreSQL checks them when the row is written, and ROLLBACK cannot take it back */
-	if (target->ri_WithCheckOptions != NIL)
-		ExecWithCheckOptions(WCO_VIEW_CHECK, target, slot, estate);
+	/* PostgreSQL checks views when the row is written, and ROLLBACK cannot take it back; policies of a parent never */
+	for (int kind = WCO_VIEW_CHECK; target->ri_WithCheckOptions != NIL && kind <= WCO_RLS_UPDATE_CHECK; kind++)
+		ExecWithCheckOptions(kind, target, slot, estate);
 	if (write->row > 0)
 		row = ExecGetJunkAttribute(plan_slot, write->row, &isnull);
 	if (!isnull)

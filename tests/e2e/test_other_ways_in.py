@@ -11,7 +11,7 @@ import pytest
 
 from tests.copies import Copies
 from tests.e2e.test_writes import sent
-from tests.live import LiveAccount
+from tests.live import TOKEN, LiveAccount
 from tools.engine import Server
 
 TABLES = ("stages", "activities", "deals", "leads", "deal_products")
@@ -146,6 +146,25 @@ def test_rows_of_a_partition_are_read_and_written_through_the_parent(partitioned
     partitioned.simulator.reset()
     partitioned.run("INSERT INTO far (name, pipeline_id) VALUES ('Direct', 1)")
     assert sent(partitioned) == [("POST", "/api/v2/stages", {"name": "Direct", "pipeline_id": 1})]
+
+
+def test_a_policy_of_the_parent_holds_for_rows_of_a_partition(partitioned: LiveAccount) -> None:
+    name = partitioned.name
+    partitioned.run(
+        f"CREATE ROLE limited; GRANT USAGE ON SCHEMA {name} TO limited; "
+        "GRANT SELECT, UPDATE ON every TO limited; "
+        f"CREATE USER MAPPING FOR limited SERVER {name} OPTIONS (api_token '{TOKEN}'); "
+        "CREATE POLICY short ON every USING (id IN (2, 900)) WITH CHECK (length(name) < 9); "
+        "ALTER TABLE every ENABLE ROW LEVEL SECURITY; SET ROLE limited"
+    )
+    try:
+        for row in (2, 900):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security policy"):
+                partitioned.run(f"UPDATE every SET name = 'Much too long' WHERE id = {row}")
+        partitioned.run("UPDATE every SET name = 'Short'")
+        assert sent(partitioned) == [("PATCH", "/api/v2/stages/2", {"name": "Short"})]
+    finally:
+        partitioned.run("RESET ROLE; DROP OWNED BY limited CASCADE; DROP ROLE limited")
 
 
 @pytest.fixture
