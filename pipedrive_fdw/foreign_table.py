@@ -89,7 +89,10 @@ class ForeignTable:
                 columns = self.bound.key_columns
                 return chain.from_iterable(self._reader.scan(wanted, use, columns, note, loop))
 
-            found = ([row] for row in self._snapshots.scan(command, request, rows))
+            seen = self._snapshots.scan(command, request, rows)
+            if request.target and self.bound.table.nested:
+                seen = self._commands.counted(command, seen)
+            found = ([row] for row in seen)
         names = [column.name for column in self.bound.binding.columns]
         places = [place for place, name in enumerate(names) if name in filled]
         keys_ahead = 0 if loop is None else loop.width

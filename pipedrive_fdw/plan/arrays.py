@@ -51,12 +51,6 @@ def place_of(table: Table, elements: Elements, row: Row) -> int | None:
     return next(iter((*exact, *by_key)), None)
 
 
-def alike(table: Table, elements: Elements, row: Row) -> int:
-    """How many elements have all values of *row*."""
-    inner, names = _inner(table), set(row)
-    return sum(_alike(inner, element, row, names) for element in elements)
-
-
 def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dict[str, Any]:
     """*row* as an element of the array; *only* some columns."""
     names = row.keys() if only is None else set(only)

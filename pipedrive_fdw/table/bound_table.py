@@ -78,6 +78,13 @@ class BoundTable:
         """The values of the key columns of *row*, joined by colons."""
         return ":".join(str(row[place]) for place in self._key_places)
 
+    def row_identity(self, row: Row) -> str:
+        """A text that tells *row* from others; elements of one record may have the same key."""
+        if not self.table.nested:
+            return self.row_id(row)
+        known = [(b.codec, v) for b, v in zip(self.binding.columns, row) if b.codec.name != "jsonb"]
+        return repr([None if value is None else codec.parse(value) for codec, value in known])
+
     def predicates(self, request: ScanRequest) -> Predicates:
         """The conditions of *request* on the catalogue's columns, with typed values."""
         conditions = [replace(c, column=self.names.get(c.column, c.column)) for c in request.conditions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Table
@@ -28,6 +28,7 @@ class Command:
     level     the depth of savepoints at which it runs
     named     columns that the statement reads in the rows that it writes
     written   identities of the rows that were written, and how often each was
+    given     identities of elements of records, and how often a scan has given each to the write
     shared    records that several rows show and that were written
     hidden    row id → columns in which the scan showed NULL although Pipedrive has a value
     failed    the first error of its requests, with the detail that it had
@@ -41,6 +42,7 @@ class Command:
         self.level = depth()
         self.named: frozenset[str] = frozenset()
         self.written: Counter[str] = Counter()
+        self.given: Counter[str] = Counter()
         self.shared: set[str] = set()
         self.hidden: dict[str, frozenset[str]] = {}
         self.failed: tuple[PipedriveError, str] | None = None
@@ -107,6 +109,17 @@ class Commands:
     def writing(self, number: int) -> list[Command]:
         """The writes of the present statement's command *number*."""
         return [command for command in self._scope.current().values() if command.number == number]
+
+    def counted(self, number: int, rows: Iterator[Row]) -> Iterator[Row]:
+        """The *rows* of a scan for the writes of the command *number*, which learn how often each comes."""
+        commands = self.writing(number)
+        count: Counter[str] = Counter()
+        for row in rows:
+            identity = self._bound.row_identity(row)
+            count[identity] += 1
+            for command in commands:
+                command.given[identity] = max(command.given[identity], count[identity])
+            yield row
 
     def note_of(self, number: int, request: ScanRequest) -> Note:
         """A function that keeps the hidden columns of a row for the writes of the command *number*.

@@ -6,17 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.custom_fields.writing import changes as custom_changes
 from pipedrive_fdw.errors import WriteError
-from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.row_changes import always, check_frozen, deletion, difference, insertion, updates
 from pipedrive_fdw.read.field_lookups import READ_ONLY
 from pipedrive_fdw.read.table_reader import TableReader
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.binding import BoundColumn
 from pipedrive_fdw.table.bound_table import BoundTable
-from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.commands import Command, Commands
 from pipedrive_fdw.write.dispatcher import Dispatcher
 from pipedrive_fdw.write.incoming_values import IncomingValues
@@ -68,27 +65,12 @@ class Writer:
             before, values = self._incoming.read(old), self._incoming.read(new)
         if verb == "INSERT":
             return self._incoming.json(self._insert(command, values))
-        identity = self._identity(before)
-        if command.written[identity] and command.written[identity] >= self._alike(command, before):
+        identity = self._bound.row_identity(self._incoming.row(before))
+        if command.written[identity] >= (command.given[identity] or 1):
             return ""
         row = self._update(command, before, values) if verb == "UPDATE" else self._delete(command, before)
         command.written[identity] += 1
         return self._incoming.json(row)
-
-    def _identity(self, old: Values) -> str:
-        """A text that tells rows of the scan apart; elements of one record may have the same key."""
-        return repr(old) if self._table.nested else self._row_id(old)
-
-    def _alike(self, command: Command, before: Values) -> int:
-        """How many rows the scan has given as *before*: elements of one record may have the same values."""
-        if not self._table.nested:
-            return 1
-        with TRANSACTION.reported():
-            hidden = command.hidden.get(self._row_id(before), ())
-            old = self._incoming.canonical(before, before, hidden)[0]
-        found = dig(old.get(ATTRS.name), self._table.nested.split("."))
-        elements = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return arrays.alike(self._table, elements, old)
 
     def _row_id(self, old: Values) -> str:
         return self._bound.row_id(self._incoming.row(old))
