@@ -120,6 +120,12 @@ def depth() -> int:
     return 1 if asked is None else int(asked["depth"])
 
 
+def server() -> str:
+    """The name of the server that the question is about, '' for none."""
+    asked = question()
+    return str(asked.members.get("caller", {}).get("server", "")) if asked else ""
+
+
 def statement() -> Any:
     """A value that changes with each statement of the client, and within one at each COMMIT."""
     started = statement_start()

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any, Callable
 
 from pipedrive_fdw.options import with_session
-from pipedrive_fdw.postgres.channel import depth
+from pipedrive_fdw.postgres.channel import depth, server
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.read.table_reader import TableReader
 from pipedrive_fdw.session.request_scope import RequestScope
@@ -96,6 +96,7 @@ class Dispatcher:
             level=depth(),
             bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
+            server=server(),
             parallel=self._parallel(write, requests, allowed_requests, begin),
         )
 

@@ -99,6 +99,7 @@ class PendingWrite:
     send     sends it and returns the key of the record that was written
     tokens   its price
     level    the depth of savepoints at which it was worked out
+    server   the name of the account's server
     bulk     its part in a request for several writes, None where there is no such request
     parallel its part in several that are sent side by side, None where they go one after the other
     change   the row that it changes, None for a new one
@@ -114,6 +115,7 @@ class PendingWrite:
     bulk: BulkPart | None = None
     change: RowChange | None = None
     parallel: ParallelPart | None = None
+    server: str = ""
 
 
 @dataclass
@@ -134,8 +136,9 @@ class PendingWrites:
                 rows[change.row_id] = None if change.values is None else {**before, **change.values}
         return rows
 
-    def send(self, wrote: Callable[[str, str, str, int], None]) -> None:
-        """Sends all writes and removes them; calls *wrote* with table, verb, key and level of each row.
+    def send(self, wrote: Callable[[str, str, str, int, str], None]) -> None:
+        """Sends all writes and removes them; calls *wrote* with table, verb, key, level and server of
+        each row.
 
         Raises BudgetError before the first request when a guard does not allow the price of all, and
         otherwise the first error of a request, whose ``unsent`` says how many writes were not sent.
@@ -149,7 +152,7 @@ class PendingWrites:
             left -= len(group)
             keys, unsent, error = _sent(group)
             for key in keys:
-                wrote(group[0].table, group[0].verb, key, group[0].level)
+                wrote(group[0].table, group[0].verb, key, group[0].level, group[0].server)
             if error is not None:
                 error.unsent = f"{left + unsent} more were not sent" if left + unsent else ""
                 raise error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pipedrive_fdw.errors import PipedriveError, PreparedError, sentences
 from pipedrive_fdw.masking import shown
+from pipedrive_fdw.postgres import channel
 from pipedrive_fdw.postgres.channel import depth
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.values.numbertext import whole_number
@@ -22,13 +23,15 @@ _SHOWN = 200
 
 @dataclass
 class WrittenRow:
-    """A row that a request has written: its table, the verb, its key as text, the depth of savepoints."""
+    """A row that a request has written: its table, the verb, its key as text, the depth of savepoints, and
+    the server."""
 
     table: str
     verb: str
     key: str
     level: int
     statement: object
+    server: str = ""
 
 
 @dataclass
@@ -41,8 +44,11 @@ class Transaction:
     running: list[Command] = field(default_factory=list)
     _statement: StatementScope[object] = field(default_factory=lambda: StatementScope(object))
 
-    def wrote(self, table: str, verb: str, key: str, level: int | None = None) -> None:
-        """Notes a row that a request has written, at the depth *level* of savepoints, else at that of now."""
+    def wrote(
+        self, table: str, verb: str, key: str, level: int | None = None, server: str | None = None
+    ) -> None:
+        """Notes a row that a request has written, at the depth *level* of savepoints and on the *server*,
+        else at those of now."""
         self.written.append(
             WrittenRow(
                 table=table,
@@ -50,6 +56,7 @@ class Transaction:
                 key=shown(key),
                 level=depth() if level is None else level,
                 statement=self._statement.current(),
+                server=shown(channel.server() if server is None else server),
             )
         )
 
@@ -142,14 +149,19 @@ class Transaction:
 
 
 def _report(written: Iterable[WrittenRow]) -> str:
-    """'59 rows are written in Pipedrive for good: deals INSERT 1-58, 60'; every row is named."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """'59 rows are written in Pipedrive for good: deals INSERT 1-58, 60'; every row is named, and its server
+    where there are several."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for one in written:
-        groups.setdefault((one.table, one.verb), []).append(one.key)
+        groups.setdefault((one.server, one.table, one.verb), []).append(one.key)
     count = sum(map(len, groups.values()))
     if not count:
         return ""
-    shown = [f"{table} {verb} {', '.join(_runs(keys))}" for (table, verb), keys in groups.items()]
+    several = len({server for server, _, _ in groups}) > 1
+    shown = [
+        f"{f'on {server} ' if several else ''}{table} {verb} {', '.join(_runs(keys))}"
+        for (server, table, verb), keys in groups.items()
+    ]
     rows = "1 row is written" if count == 1 else f"{count} rows are written"
     return f"{rows} in Pipedrive for good: {'; '.join(shown)}."
 

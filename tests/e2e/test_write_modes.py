@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.e2e.test_writes import cancelled_after, sent
-from tests.live import LiveAccount
+from tests.live import TOKEN, LiveAccount
 from tools.engine import Server
 
 TABLES = ("deals", "deal_products", "persons", "person_emails", "notes", "filters")
@@ -188,6 +188,40 @@ def test_savepoints(account: LiveAccount, mode: str) -> None:
             f"2 rows are written in Pipedrive for good: deals INSERT {made['save 2']}, {made['save 3']}."
             in notice
         )
+
+
+@pytest.mark.parametrize("mode", ["immediate", "commit"])
+def test_a_report_names_the_servers_if_there_are_several(account: LiveAccount, mode: str) -> None:
+    name, other = account.name, f"{account.name}_other"
+    account.run(
+        f"CREATE SERVER {other} FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (base_url "
+        f"'{account.simulator.url}'); "
+        f"CREATE USER MAPPING FOR CURRENT_USER SERVER {other} OPTIONS (api_token '{TOKEN}'); "
+        f"CREATE FOREIGN TABLE others (id bigint, title text) SERVER {other} OPTIONS (table 'deals'); "
+        f"ALTER SERVER {name} OPTIONS (ADD write_mode '{mode}'); "
+        f"ALTER SERVER {other} OPTIONS (ADD write_mode '{mode}')"
+    )
+    try:
+        account.simulator.faults(
+            [{"match": "/deals/5$", "method": "PATCH", "action": "status", "status": 400}]
+        )
+        account.run("BEGIN; UPDATE deals SET title = 'a' WHERE id IN (2, 4)")
+        account.run("UPDATE others SET title = 'b' WHERE id IN (6, 7)")
+        account.run(f"DO $$ BEGIN PERFORM pipedrive.duplicate_deal(8, server => '{name}'); END $$")
+        notices: list[str] = []
+        assert account.connection is not None
+        account.connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+        with pytest.raises(psycopg.Error) as caught:
+            account.run("UPDATE others SET title = 'c' WHERE id = 5")
+            account.run("COMMIT")
+        account.run("ROLLBACK")
+        (told,) = notices if mode == "immediate" else [str(caught.value.diag.message_detail)]
+        duplicated = f"on {name} POST /v1/deals/8/duplicate {account.simulator.account['deals'].last}"
+        rows = [f"on {name} deals UPDATE 2, 4", f"on {other} deals UPDATE 6, 7"]
+        rows = [*rows, duplicated] if mode == "immediate" else [duplicated, *rows]
+        assert f"5 rows are written in Pipedrive for good: {'; '.join(rows)}." in told
+    finally:
+        account.run(f"DROP SERVER {other} CASCADE")
 
 
 def test_an_error_in_a_block_with_an_exception_handler_is_told_too(account: LiveAccount) -> None:
