@@ -942,9 +942,13 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 {
 	PlannedScan *scan = rel->fdw_private;
 	int			ordered = list_length(path->path.pathkeys);
-	bool		limited = root->limit_tuples > 0 && rel->baserestrictinfo == NIL
+	Query	   *parse = root->parse;
+
+	/* That of a function is only what PostgreSQL guesses */
+	bool		limited = root->limit_tuples > 0 && IsA(parse->limitCount, Const)
+		&& (parse->limitOffset == NULL || IsA(parse->limitOffset, Const))
+		&& parse->limitOption != LIMIT_OPTION_WITH_TIES && rel->baserestrictinfo == NIL
 		&& bms_membership(root->all_baserels) == BMS_SINGLETON
-		&& root->parse->limitOption != LIMIT_OPTION_WITH_TIES
 		&& ordered == list_length(root->query_pathkeys);
 	char	   *text;
 

@@ -151,6 +151,23 @@ def test_a_prepared_statement_asks_for_its_values(account: LiveAccount, mode: st
         account.run("DEALLOCATE ALL; RESET plan_cache_mode")
 
 
+@pytest.mark.parametrize("tail", ["LIMIT n", "LIMIT n + 1", "OFFSET n LIMIT 5"])
+@pytest.mark.parametrize("order", ["id", "id DESC", "update_time DESC NULLS LAST, id"])
+def test_a_limit_that_a_function_gives_is_the_one_of_each_run(
+    account: LiveAccount, order: str, tail: str
+) -> None:
+    """When PostgreSQL plans, it knows the value of that moment only."""
+    tail = tail.replace("n", "current_setting('of_test.rows')::bigint", 1)
+    for prefix, name in (("", "theirs"), ("copy_of_", "ours")):
+        account.run(f"PREPARE {name} AS SELECT id FROM {prefix}deals ORDER BY {order} {tail}")
+    try:
+        for rows in (3, 60, 120, 2):
+            account.run(f"SET of_test.rows = {rows}")
+            assert account.rows("EXECUTE theirs") == account.rows("EXECUTE ours")
+    finally:
+        account.run("DEALLOCATE ALL; RESET of_test.rows")
+
+
 def test_cursors_go_on_where_they_stopped(account: LiveAccount) -> None:
     wanted = account.rows("SELECT id FROM copy_of_deals ORDER BY id")
     for kind in ("NO SCROLL CURSOR", "SCROLL CURSOR", "CURSOR WITH HOLD"):
