@@ -231,7 +231,8 @@ def _load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]
 
 
 def parse_array_literal(text: str) -> list[str | None]:
-    """A one-dimensional PostgreSQL array literal → its elements as text."""
+    """A PostgreSQL array literal → its elements as text, wherever it begins to count and however they nest."""
+    text = re.sub(r"^[0-9:\[\]+-]+=", "", text)
     if not (text.startswith("{") and text.endswith("}")):
         raise ValueError(f"{text!r} is not an array")
     items: list[str | None] = []

@@ -345,6 +345,9 @@ def test_values_beyond_every_list(shared: LiveAccount, condition: str) -> None:
 
 ARRAYS: list[tuple[str, str, str, Any]] = [
     ("bigint[]", "id", "activities", "'{3,NULL,5}'"),
+    ("bigint[]", "id", "activities", "'[2:4]={3,NULL,5}'"),
+    ("bigint[]", "id", "activities", "'[-1:0][5:6]={{3,4},{5,6}}'"),
+    ("text[]", "subject", "activities", "'[0:0]={\"[1:1]={}\"}'"),
     ("date[]", "due_date", "activities", "'{infinity,10000-01-01,NULL}'"),
     ("timestamptz[]", "add_time", "deals", "'{infinity,\"294276-01-01 00:00+00\"}'"),
     ("numeric[]", "value", "deals", "'{NaN,1e30,1.5}'"),

@@ -186,6 +186,11 @@ def test_array_literals_are_read_back() -> None:
     assert parse_array_literal(CODECS["text[]"].load(items)) == items
 
 
+def test_array_literals_that_begin_elsewhere_or_nest_are_read() -> None:
+    assert parse_array_literal('[0:1]={"[1:1]={}",x}') == ["[1:1]={}", "x"]
+    assert parse_array_literal("[-1:0][5:6]={{3,4},{5,NULL}}") == ["3", "4", "5", None]
+
+
 @pytest.mark.parametrize("exponent", [309, 130_000])
 def test_a_number_beyond_a_double_is_named_in_few_words(exponent: int) -> None:
     with pytest.raises(ValueError, match=r"^'10+…? is too large to be sent$") as caught:
