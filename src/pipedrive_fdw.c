@@ -1291,10 +1291,11 @@ note_loop(NestLoopState *loop, Taken taken)
 	RunningScan *scan;
 	ListCell   *cell;
 
-	while (IsA(node, AggState) || IsA(node, MaterialState) || IsA(node, SortState) || IS_MEMOIZE(node)
-		   || IsA(node, SubqueryScanState))
+	/* What a sub-select of the inner side gives is computed once for each row, when its turn comes */
+	while (node->initPlan == NIL && (IsA(node, AggState) || IsA(node, MaterialState) || IsA(node, SortState)
+									 || IS_MEMOIZE(node) || IsA(node, SubqueryScanState)))
 		node = IsA(node, SubqueryScanState) ? ((SubqueryScanState *) node)->subplan : outerPlanState(node);
-	if (!is_ours(node))
+	if (node->initPlan != NIL || !is_ours(node))
 		return;
 	scan = (RunningScan *) ((ForeignScanState *) node)->fdw_state;
 	foreach(cell, ((NestLoop *) loop->js.ps.plan)->nestParams)

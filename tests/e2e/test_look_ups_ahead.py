@@ -117,6 +117,23 @@ def test_where_a_loop_may_be_left_look_ups_are_made_one_by_one(account: LiveAcco
     assert most_at_once(looked_up(account)) == 1
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT k.id, f.* FROM keys k, LATERAL (SELECT f.deal_id, f.user_id FROM <deal_followers> f "
+        "WHERE f.deal_id = (SELECT k.id + 1) OFFSET 0) f",
+        "SELECT d.id, f.n FROM <deals> d, LATERAL (SELECT count(*) AS n FROM <deal_followers> f "
+        "WHERE f.deal_id = (SELECT max(id) FROM <deals> e WHERE e.stage_id = d.stage_id AND e.id < 90) "
+        "AND f.user_id <> d.owner_id) f",
+    ],
+)
+def test_what_a_sub_select_computes_of_a_row_is_looked_up_for_this_row(
+    account: LiveAccount, sql: str
+) -> None:
+    assert "InitPlan" in "\n".join(account.plan(named(sql, "")))
+    compare(account, sql)
+
+
 def test_a_cursor_that_is_read_in_pieces_looks_up_one_by_one(account: LiveAccount) -> None:
     sql = "SELECT k.id, f.user_id FROM keys k LEFT JOIN deal_followers f ON f.deal_id = k.id"
     wanted = Counter(account.rows(sql))
