@@ -104,10 +104,14 @@ PG_FUNCTION_INFO_V1(pipedrive_fdw_ask);
 #endif
 #if PG_VERSION_NUM < 180000
 #define IS_DESCENDING(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#define MEMBERS(class, rel) ((class)->ec_members)
 #define RUN_ONCE , bool once
 #define AND_ONCE , once
 #else
 #define IS_DESCENDING(key) ((key)->pk_cmptype == COMPARE_GT)
+#define MEMBERS(class, rel) \
+	(!IS_OTHER_REL(rel) ? (class)->ec_members \
+	 : (int) (rel)->relid < (class)->ec_childmembers_size ? (class)->ec_childmembers[(rel)->relid] : NIL)
 #define RUN_ONCE
 #define AND_ONCE
 #endif
@@ -799,7 +803,7 @@ json_sort_key(PlannedScan *scan, PathKey *key)
 			|| parse->groupingSets || parse->distinctClause || parse->windowClause || parse->setOperations
 			|| parse->hasAggs || parse->limitOption == LIMIT_OPTION_WITH_TIES))
 		return NULL;
-	foreach(cell, class->ec_members)
+	foreach(cell, MEMBERS(class, scan->rel))
 	{
 		EquivalenceMember *member = lfirst(cell);
 		Var		   *column = (Var *) member->em_expr;

@@ -126,6 +126,15 @@ def test_no_row_is_moved_into_a_partition(partitioned: LiveAccount) -> None:
     assert partitioned.rows("SELECT name FROM near") == [("Near",)]
 
 
+def test_the_first_rows_of_all_partitions_are_the_first_of_each(partitioned: LiveAccount) -> None:
+    ids = sorted(s["id"] for s in partitioned.simulator.records("stages"))
+    for order, wanted in (("id", ids[:2]), ("id DESC", [900, ids[-1]])):
+        partitioned.simulator.reset()
+        assert partitioned.rows(f"SELECT id FROM every ORDER BY {order} LIMIT 2") == [(i,) for i in wanted]
+        ((asked,),) = [{(q["query"]["sort_by"], q["query"]["limit"]) for q in partitioned.requests()}]
+        assert asked == ("id", "2")
+
+
 def test_rows_of_a_partition_are_read_and_written_through_the_parent(partitioned: LiveAccount) -> None:
     stages = partitioned.simulator.records("stages")
     assert partitioned.value("SELECT count(*) FROM every") == len(stages) + 1
