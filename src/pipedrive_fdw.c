@@ -603,6 +603,7 @@ json_expression(PlannedScan *scan, Node *node)
 	[IS_NOT_UNKNOWN] = "IS NOT NULL"};
 	static const char *const joins[] = {[AND_EXPR] = "AND", [OR_EXPR] = "OR", [NOT_EXPR] = "NOT"};
 	List	   *arguments;
+	ListCell   *cell;
 	Oid			function = InvalidOid;
 	const char *name;
 
@@ -659,6 +660,10 @@ json_expression(PlannedScan *scan, Node *node)
 		case T_BoolExpr:
 			name = joins[((BoolExpr *) node)->boolop];
 			arguments = ((BoolExpr *) node)->args;
+			/* Python has no use for an OR of something else: do not compute what PostgreSQL may pass over */
+			foreach(cell, arguments)
+				if (is_orclause(node) && !bms_is_member(scan->rel->relid, pull_varnos(scan->root, lfirst(cell))))
+					return "null";
 			break;
 		default:
 			return "null";

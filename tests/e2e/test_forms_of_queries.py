@@ -151,6 +151,41 @@ def test_a_prepared_statement_asks_for_its_values(account: LiveAccount, mode: st
         account.run("DEALLOCATE ALL; RESET plan_cache_mode")
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "$1 = '' OR owner_id = $1::bigint",
+        "$1 <> '' AND owner_id = 2 OR $1 = '' OR owner_id = 100 / length($1)",
+        "id IN (2, 3) AND ($1 = '' OR $1::bigint = owner_id)",
+    ],
+)
+def test_one_side_of_an_or_may_be_an_error_where_the_other_is_true(
+    account: LiveAccount, condition: str
+) -> None:
+    account.run("SET plan_cache_mode = force_generic_plan")
+    for prefix, name in (("", "theirs"), ("copy_of_", "ours")):
+        account.run(f"PREPARE {name} (text) AS SELECT id FROM {prefix}deals WHERE {condition}")
+    try:
+        for value in ("", "3"):
+            theirs, ours = (account.rows(f"EXECUTE {name} ('{value}')") for name in ("theirs", "ours"))
+            assert Counter(theirs) == Counter(ours)
+    finally:
+        account.run("DEALLOCATE ALL; RESET plan_cache_mode")
+
+
+def test_a_sub_select_beside_what_is_true_is_not_run(account: LiveAccount) -> None:
+    account.run("SET plan_cache_mode = force_generic_plan")
+    sql = "SELECT id FROM stages WHERE $1 = 0 OR id = (SELECT max(stage_id) FROM deals)"
+    account.run(f"PREPARE chosen (bigint) AS {sql}")
+    try:
+        account.simulator.reset()
+        assert len(account.rows("EXECUTE chosen (0)")) == len(account.simulator.records("stages"))
+        assert {r["path"] for r in account.requests()} == {"/api/v2/stages"}
+        assert len(account.rows("EXECUTE chosen (1)")) == 1
+    finally:
+        account.run("DEALLOCATE ALL; RESET plan_cache_mode")
+
+
 @pytest.mark.parametrize("tail", ["LIMIT n", "LIMIT n + 1", "OFFSET n LIMIT 5"])
 @pytest.mark.parametrize("order", ["id", "id DESC", "update_time DESC NULLS LAST, id"])
 def test_a_limit_that_a_function_gives_is_the_one_of_each_run(
