@@ -120,7 +120,7 @@ def _dump_jsonb(value: Any) -> Any:
 
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{quoted(value)} is not text")
+        raise ValueError(f"{quoted(str(value))} is not text")
     return value
 
 
@@ -231,7 +231,7 @@ def _load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]
 
 
 def parse_array_literal(text: str) -> list[str | None]:
-    """A PostgreSQL array literal → its elements as text, wherever it begins to count and however they nest."""
+    """A PostgreSQL array literal → its elements as text, whatever its bounds and dimensions."""
     text = re.sub(r"^[0-9:\[\]+-]+=", "", text)
     if not (text.startswith("{") and text.endswith("}")):
         raise ValueError(f"{text!r} is not an array")
@@ -274,11 +274,11 @@ def _bool_text(value: bool) -> str:
 _BIGINT, _IS_BIGINT = whole_number(64, "bigint")
 _IS_NUMBER = "v.__class__ is float or v.__class__ is int"
 _SCALARS = (
-    Codec("bigint", _BIGINT, parse_whole, _same, str, _IS_BIGINT),
+    Codec("bigint", _BIGINT, parse_whole, parse_whole, str, _IS_BIGINT),
     Codec("numeric", numeric_text, parse_numeric, dump_numeric, str, _IS_NUMBER),
-    Codec("boolean", _load_boolean, _parse_boolean, _same, _bool_text, "v is True or v is False"),
-    Codec("text", _load_text, _parse_text, _same, _same, "v.__class__ is str and '\\0' not in v"),
-    Codec("uuid", _load_uuid, _parse_uuid, _same, _same),
+    Codec("boolean", _load_boolean, _parse_boolean, _parse_boolean, _bool_text, "v is True or v is False"),
+    Codec("text", _load_text, _parse_text, _parse_text, _same, "v.__class__ is str and '\\0' not in v"),
+    Codec("uuid", _load_uuid, _parse_uuid, _parse_uuid, _same),
     Codec("jsonb", to_json, _parse_jsonb, _dump_jsonb, to_json),
     Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
     Codec("date", date_text, parse_date, _dump_date, _dump_date),

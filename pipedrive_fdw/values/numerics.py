@@ -26,11 +26,11 @@ def whole_number(bits: int, name: str) -> tuple[Callable[[Any], int | None], str
                 return None
             number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,40}", text) else None
         if not isinstance(number, (int, float, Decimal)):
-            raise ValueError(f"{quoted(value)} is not an integer")
+            raise ValueError(f"{quoted(str(value))} is not an integer")
         if not low <= number <= high:
             raise ValueError(f"{quoted(value)} is beyond the numbers of {name}, {low} to {high}")
         if number != int(number):
-            raise ValueError(f"{quoted(value)} is not an integer")
+            raise ValueError(f"{quoted(str(value))} is not an integer")
         return int(number)
 
     return load, f"v.__class__ is int and {low} <= v <= {high}"
@@ -38,10 +38,10 @@ def whole_number(bits: int, name: str) -> tuple[Callable[[Any], int | None], str
 
 def parse_whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal, float)):
-        raise ValueError(f"{quoted(value)} is not an integer")
+        raise ValueError(f"{quoted(str(value))} is not an integer")
     number = int(value)
     if number != (Decimal(value) if isinstance(value, str) else value):
-        raise ValueError(f"{quoted(value)} is not an integer")
+        raise ValueError(f"{quoted(str(value))} is not an integer")
     return number
 
 

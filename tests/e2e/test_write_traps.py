@@ -442,6 +442,21 @@ def test_a_table_of_few_columns_can_be_written(account: LiveAccount) -> None:
         account.run("DROP FOREIGN TABLE few, titles")
 
 
+def test_a_column_that_is_declared_as_another_type(account: LiveAccount) -> None:
+    account.run(
+        f"CREATE FOREIGN TABLE odd (id bigint, title numeric, stage_id numeric) SERVER {account.name} "
+        "OPTIONS (table 'deals')"
+    )
+    try:
+        account.simulator.reset()
+        assert "'2.5' is not an integer" in refused(account, "UPDATE odd SET stage_id = 2.5 WHERE id = 9")
+        assert "'1.5' is not text" in refused(account, "INSERT INTO odd (title) VALUES (1.5)")
+        account.run("UPDATE odd SET stage_id = 2.0 WHERE id = 9")
+        assert bodies(account) == [{"stage_id": 2}]
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
+
+
 # ---- operations that want more than the change
 
 
