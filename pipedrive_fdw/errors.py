@@ -31,7 +31,6 @@ Each class has an SQLSTATE that programs can act on, and a stable word that stan
 
 from __future__ import annotations
 
-import difflib
 import traceback
 from collections.abc import Iterable
 from typing import TypeVar
@@ -55,6 +54,8 @@ def sentences(*parts: str) -> str:
 
 def closest(wrong: str, known: Iterable[str], most: int = 1) -> list[str]:
     """The names of *known* that may be meant by *wrong*, the likeliest first."""
+    import difflib  # only errors need it
+
     by_lower = {name.lower(): name for name in known}
     return [by_lower[name] for name in difflib.get_close_matches(wrong.lower(), by_lower, n=most)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import encodings.aliases
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from multicorn import ColumnDefinition, ForeignDataWrapper, TableDefinition
@@ -236,7 +235,7 @@ def _scan(asked: Question) -> bytes:
     _close(scan)
     TRANSACTION.send_before(asked["command"])
     request, *coming = (
-        replace(read_request(asked["plan"], values), reads=Reads(asked["reads"]))
+        read_request(asked["plan"], values)._replace(reads=Reads(asked["reads"]))
         for values in (asked["values"], *(asked["ahead"] or ()))
     )
     if asked["ahead"] is not None:

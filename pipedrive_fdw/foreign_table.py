@@ -8,7 +8,6 @@ writes must outlive that, so an object that is in use is found again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -83,7 +82,7 @@ class ForeignTable:
             filled |= self.bound.key_columns
             note = self._commands.note_of(command, request) if request.target else None
             # What a command writes is read page by page, as its rows are written
-            request = replace(request, reads=Reads.SOME)
+            request = request._replace(reads=Reads.SOME)
 
             def rows(wanted: ScanRequest) -> Iterator[Row]:
                 columns = self.bound.key_columns

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from pipedrive_fdw.addresses import ANY_COMPANY, read_address
 from pipedrive_fdw.errors import (
@@ -25,8 +25,7 @@ from pipedrive_fdw.option_values import api_address, boolean, choice, domain, nu
 SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option.
 
     where    the places where it may stand

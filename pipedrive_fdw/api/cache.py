@@ -21,9 +21,8 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -93,8 +92,7 @@ class Flight:
             os.close(self._descriptor)
 
 
-@dataclass(frozen=True)
-class Began:
+class Began(NamedTuple):
     """The moment before a request: the wall clock, and the mark of the last write."""
 
     time: float

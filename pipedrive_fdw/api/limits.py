@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -197,8 +197,7 @@ class Day:
         return max((self.limit or LEAST_BUDGET) - spent, 0)
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """A request's place in a window: the *moment* that it has taken, *wait* seconds from now."""
 
     search: bool

@@ -9,7 +9,7 @@ done: it did not arrive, or was refused by the burst limit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipedrive_fdw.values.numbertext import seconds
 
@@ -20,8 +20,7 @@ _RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 5
 _LONGEST_WAIT = 10.0
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A failed request: an HTTP *status*, or 0 for a broken connection; *arrived* False when the request
     surely did not reach the server (refused, unknown host, no connection), *lasting* True when it would fail
     again (a wrong certificate)."""

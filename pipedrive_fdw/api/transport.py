@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -57,8 +57,7 @@ class Request:
         return self.method == "GET"
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """Status, headers (names in lower case) and the whole body.
 
     The request had *left* at that moment of the monotonic clock; the answer took *seconds* in all.

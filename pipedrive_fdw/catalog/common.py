@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import Column, Filter, Write
@@ -59,7 +58,7 @@ def count(name: str, doc: str) -> Column:
 
 def writable(*columns: Column) -> tuple[Column, ...]:
     """*columns*, each settable by INSERT and by UPDATE."""
-    return tuple(replace(c, insert=True, update=True) for c in columns)
+    return tuple(c._replace(insert=True, update=True) for c in columns)
 
 
 def parent(name: str, table: str, doc: str, kind: str = "bigint", key: str = "id", **more: Any) -> Column:

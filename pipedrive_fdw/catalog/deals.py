@@ -132,7 +132,7 @@ DELETED_DEALS = Table(
     name="deleted_deals",
     doc="Deals that were deleted in the last 30 days: the columns of deals.",
     columns=tuple(
-        replace(c, insert=False, update=False, required=False)
+        c._replace(insert=False, update=False, required=False)
         for c in DEALS.columns
         if c.name not in ("filter_id", "status")
     )

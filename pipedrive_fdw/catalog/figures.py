@@ -5,8 +5,6 @@ The columns by which such rows are selected stand in them, as the query named th
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipedrive_fdw.catalog.common import FILTER_ID, parent, ref
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Filter, Listing, Parent, Table
 
@@ -15,7 +13,7 @@ _SELECTS = "Selects: "
 
 def _selecting(column: Column) -> Column:
     """*column* by whose value the rows are computed."""
-    return replace(column, doc=f"{_SELECTS}{column.doc}", echo=True)
+    return column._replace(doc=f"{_SELECTS}{column.doc}", echo=True)
 
 
 _USER = _selecting(ref("user_id", "users", "the deals of this user."))
@@ -127,7 +125,7 @@ def _of_pipelines(name: str, doc: str, tail: str, nested: str, columns: tuple[Co
             parent("pipeline_id", "pipelines", "The pipeline."),
             _START,
             _END,
-            replace(_USER, doc=f"{_SELECTS}the deals of this user; else those of the token's user."),
+            _USER._replace(doc=f"{_SELECTS}the deals of this user; else those of the token's user."),
             *columns,
         ),
         listings=(
@@ -259,7 +257,7 @@ RECENTS = Table(
     doc="What was changed after since_timestamp, a month back at the most; records without update_time are "
     "never among it.",
     columns=(
-        replace(_selecting(Column("since_timestamp", "timestamptz", "changes after this time.")), sent="utc"),
+        _selecting(Column("since_timestamp", "timestamptz", "changes after this time."))._replace(sent="utc"),
         Column("item", "text", f"Kind of record: {', '.join(_RECENT[:-1])} or user."),
         Column("id", "bigint", "Its id.", not_null=True),
         Column("data", "jsonb", "The record as API v1 shows it; NULL where it is gone."),

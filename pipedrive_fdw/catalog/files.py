@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, add, change, parent, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Download, Get, Listing, Parent, Table, Write
 
@@ -106,7 +104,7 @@ def _files_of(what: str, column: str, table: str, names: str = "") -> Table:
     """The table of the files attached to rows of *table*; *names* are its columns of files, '' for most."""
     chosen = names.split()
     shown = tuple(
-        replace(c, insert=False, update=False)
+        c._replace(insert=False, update=False)
         for c in FILES.columns
         if c.name != column
         and c.source != "-"
@@ -135,7 +133,7 @@ def _files_of(what: str, column: str, table: str, names: str = "") -> Table:
 
 
 def _only_written(column: Column) -> Column:
-    return replace(column, insert=True, source="-", doc=f"{column.doc}; only written.")
+    return column._replace(insert=True, source="-", doc=f"{column.doc}; only written.")
 
 
 _PRODUCT_IMAGE = "/products/{product_id}/images"

@@ -98,7 +98,7 @@ DEAL_PARTICIPANTS = Table(
 )
 
 _PERSON_COLUMNS = tuple(
-    replace(c, insert=False, update=False, required=False) for c in PERSONS.columns if c.name != "filter_id"
+    c._replace(insert=False, update=False, required=False) for c in PERSONS.columns if c.name != "filter_id"
 )
 _PERSON_LIST = replace(
     PERSONS.listings[0],

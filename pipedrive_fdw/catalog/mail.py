@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, ROW_ID, UPDATE_TIME, change, parent, ref, remove
 from pipedrive_fdw.catalog.model import NONE, OFFSET, Column, Get, Listing, Parent, Table
 
@@ -152,7 +150,7 @@ def _linked_messages(what: str, column: str, table: str) -> Table:
         doc=f"Mail messages linked to {what}s.",
         columns=(
             parent(column, table, f"The {what}."),
-            *(replace(c, source=f"data.{c.name}") for c in inner),
+            *(c._replace(source=f"data.{c.name}") for c in inner),
             Column("timestamp", "timestamptz", "When it was linked or changed."),
             ROW_ID,
         ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.values.shapes import LIST, Shape
 
@@ -42,8 +42,7 @@ def read_source(source: str) -> tuple[str, tuple[str, ...]]:
     return reader, tuple(path.lstrip("/").split("."))
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column.
 
     name        the API's field name
@@ -129,8 +128,7 @@ class Operation:
         return tuple(PLACEHOLDER.findall(self.path))
 
 
-@dataclass(frozen=True)
-class Filter:
+class Filter(NamedTuple):
     """A query parameter that keeps the rows whose *column* has a value.
 
     shape   ``eq``    one value, column = value

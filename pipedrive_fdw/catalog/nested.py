@@ -44,7 +44,7 @@ def nested(
 
     def filters(listing: Listing) -> tuple[Filter, ...]:
         both = [
-            replace(f, column=inner_key, param=f.name) if f.column == outer_key else f
+            f._replace(column=inner_key, param=f.name) if f.column == outer_key else f
             for f in listing.filters
         ]
         return tuple(f for f in both if f.column in of_record)
@@ -178,7 +178,7 @@ _ATTENDEE = writable(
 
 def _renamed(columns: tuple[Column, ...], names: Mapping[str, str]) -> tuple[Column, ...]:
     return tuple(
-        replace(c, source=names.get(c.name, c.source), body=names.get(c.name, c.body)) for c in columns
+        c._replace(source=names.get(c.name, c.source), body=names.get(c.name, c.body)) for c in columns
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipedrive_fdw.catalog.common import (
     ADD_TIME,
     ID,
@@ -36,7 +34,7 @@ NOTES = Table(
     columns=(
         ID,
         Column("active_flag", "boolean", "Always true here."),
-        replace(ADD_TIME, insert=True, update=True, sent="utc"),
+        ADD_TIME._replace(insert=True, update=True, sent="utc"),
         Column("content", "text", "Text (HTML).", insert=True, update=True, required=True),
         *writable(
             ref("lead_id", "leads", "The lead.", "uuid"),

@@ -85,7 +85,7 @@ V1_DEALS = replace(
 )
 V1_DEALS = sortable(
     V1_DEALS,
-    columns=tuple(replace(c, update=False) if c.name == "archive_time" else c for c in V1_DEALS.columns),
+    columns=tuple(c._replace(update=False) if c.name == "archive_time" else c for c in V1_DEALS.columns),
 )
 
 V1_DELETED_DEALS = replace(
@@ -192,9 +192,9 @@ _ATTENDEES = list_of(
 )
 V1_ACTIVITIES = V1_ACTIVITIES.with_changes(
     columns=tuple(
-        replace(c, sent="flag")
+        c._replace(sent="flag")
         if c.name == "done"
-        else replace(c, shape={"participants": _PARTICIPANTS, "attendees": _ATTENDEES}.get(c.name, c.shape))
+        else c._replace(shape={"participants": _PARTICIPANTS, "attendees": _ATTENDEES}.get(c.name, c.shape))
         for c in V1_ACTIVITIES.columns
     )
 )
@@ -213,7 +213,7 @@ V1_PRODUCTS = replace(
 _PRICE = object_of(currency=TEXT, price=NUMBER, cost=NUMBER, overhead_cost=NUMBER, notes=TEXT)
 _PRICES = list_of(_PRICE.requiring("currency").showing("product_id"))
 V1_PRODUCTS = V1_PRODUCTS.with_changes(
-    columns=tuple(replace(c, shape=_PRICES) if c.name == "prices" else c for c in V1_PRODUCTS.columns)
+    columns=tuple(c._replace(shape=_PRICES) if c.name == "prices" else c for c in V1_PRODUCTS.columns)
 )
 
 V1_PIPELINES = replace(
@@ -229,7 +229,7 @@ V1_PIPELINES = replace(
 )
 V1_PIPELINES = V1_PIPELINES.with_changes(
     columns=tuple(
-        replace(c, sent="flag") if c.name == "is_deal_probability_enabled" else c
+        c._replace(sent="flag") if c.name == "is_deal_probability_enabled" else c
         for c in V1_PIPELINES.columns
     )
 )
@@ -265,7 +265,7 @@ V1_DEAL_PRODUCTS = replace(
 )
 
 _PERSONS_READ = {
-    c.name: replace(c, insert=False, update=False, required=False, sent="", body="")
+    c.name: c._replace(insert=False, update=False, required=False, sent="", body="")
     for c in V1_PERSONS.columns
 }
 
@@ -303,7 +303,7 @@ _CHANGED = (
     product_prices(
         V1_PRODUCTS,
         tuple(
-            replace(c, source="overhead_cost", body="overhead_cost") if c.name == "direct_cost" else c
+            c._replace(source="overhead_cost", body="overhead_cost") if c.name == "direct_cost" else c
             for c in PRICE
         ),
         version=1,

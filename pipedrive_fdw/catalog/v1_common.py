@@ -25,8 +25,7 @@ def old_column(column: Column, source: str, fixed: bool) -> Column:
         sent = "utc"
     elif settable and column.name in _TEXT:
         sent = "text"
-    return replace(
-        column,
+    return column._replace(
         source=source or column.source,
         body=body if settable else column.body,
         sent=sent if settable else "",

@@ -59,7 +59,7 @@ def _old_options(what: str, fields: Table) -> Table:
     """The options of *fields*."""
     table = field_options(what, fields)
     sources = {name: f"/{_SOURCES[name]}" for name in ("field_code", "field_name", "is_custom_field")}
-    columns = tuple(replace(c, source=sources.get(c.name, c.source)) for c in table.columns)
+    columns = tuple(c._replace(source=sources.get(c.name, c.source)) for c in table.columns)
     return replace(table, columns=columns)
 
 

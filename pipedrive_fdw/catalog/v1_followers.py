@@ -36,7 +36,7 @@ V1_FOLLOWERS = (
     _old_followers(ORGANIZATION_FOLLOWERS),
     _old_followers(PRODUCT_FOLLOWERS, OFFSET),
     USER_FOLLOWERS.with_changes(
-        columns=tuple(replace(c, source="-") if c.name == "add_time" else c for c in USER_FOLLOWERS.columns),
+        columns=tuple(c._replace(source="-") if c.name == "add_time" else c for c in USER_FOLLOWERS.columns),
         listings=(
             replace(
                 old_list(USER_FOLLOWERS.listings[0].path, paging=NONE),

@@ -35,7 +35,7 @@ _PROJECTS = old_table(
 ).with_changes(instead={"is_archived": Write("/projects/{id}/archive", 10, 1, encoding="")})
 V1_PROJECTS = _PROJECTS.with_changes(
     columns=tuple(
-        replace(c, sent="single" if c.name in ("person_ids", "org_ids") else c.sent, held=False)
+        c._replace(sent="single" if c.name in ("person_ids", "org_ids") else c.sent, held=False)
         for c in _PROJECTS.columns
     )
 )

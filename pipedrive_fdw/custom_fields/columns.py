@@ -6,7 +6,7 @@ Key, type and part stand in the OPTIONS of each column, so that a query needs no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pipedrive_fdw.custom_fields.field import Field
 from pipedrive_fdw.custom_fields.kinds import CHOICES, parts_of
@@ -16,8 +16,7 @@ from pipedrive_fdw.errors import OptionError
 LABEL, KEY, ID = "label", "key", "id"
 
 
-@dataclass(frozen=True)
-class CustomColumn:
+class CustomColumn(NamedTuple):
     """A column that shows a custom field.
 
     name   in the foreign table
@@ -66,7 +65,7 @@ def custom_columns(
 
 def _by_id(column: CustomColumn) -> CustomColumn:
     kinds = {"enum": "bigint", "set": "bigint[]"}
-    return replace(column, type=kinds.get(column.kind, column.type))
+    return column._replace(type=kinds.get(column.kind, column.type))
 
 
 def from_options(name: str, type_name: str, options: Mapping[str, str]) -> CustomColumn:

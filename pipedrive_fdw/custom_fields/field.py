@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.values.numbertext import whole_number
 
@@ -23,16 +22,14 @@ UNKNOWN = "unknown"
 _PLAIN = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
-@dataclass(frozen=True)
-class FieldOption:
+class FieldOption(NamedTuple):
     """One choice of an enum or set field; custom fields have numbers for ids."""
 
     id: Any
     label: str
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A custom field: its key, its label, its type and, of a choice, its options."""
 
     key: str

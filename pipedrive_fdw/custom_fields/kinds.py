@@ -6,7 +6,7 @@ accounts have, are shown as the API gives them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipedrive_fdw.values.shapes import SCALAR, TEXT, object_of
 
@@ -32,8 +32,7 @@ LINK = object_of(value=SCALAR, id=SCALAR).showing(
 )
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One column of a field: *name* of the part ('' the value itself), *suffix* of the column, SQL type."""
 
     name: str

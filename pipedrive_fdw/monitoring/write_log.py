@@ -7,8 +7,7 @@ that says so would be gone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,8 +20,7 @@ _LONGEST = 2_000
 _WHO = ("server", "session_user", "current_user", "mapping")
 
 
-@dataclass(frozen=True)
-class WriteLog:
+class WriteLog(NamedTuple):
     """Notes who sends what.
 
     caller  who it is as the C part tells: server, session_user, current_user, and mapping, the user whose

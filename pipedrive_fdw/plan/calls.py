@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pipedrive_fdw.addresses import check_segment
@@ -22,8 +22,7 @@ MOST_KEYS = 15
 _SHOWN = 60
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What of a record is asked for by name: fields, labels of options, and the keys of *custom* fields, None
     for all of them."""
 

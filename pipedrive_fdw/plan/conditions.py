@@ -17,8 +17,7 @@ sides: a = 1 OR a = 2 is a IN (1, 2).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.values.codec import bare_type, parse_array_literal
 
@@ -39,8 +38,7 @@ class RuntimeValue(str):
     """A value that is known only when the scan runs; its text is the expression that gives it."""
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """``column operator value``.
 
     operator  =, <>, <, <=, >, >=, ~~ and the like; = ANY and <> ALL; a test such as IS NULL

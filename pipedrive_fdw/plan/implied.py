@@ -10,9 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-import zoneinfo
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 UTC = dt.timezone.utc
 _DAY = dt.timedelta(days=1)
@@ -44,8 +42,7 @@ _FIXED = ("UTC", "Etc/UTC", "GMT")
 _MARGIN = dt.timedelta(hours=2)
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """From *low* to *high*, both included, None for open; without zone, in *zone* or in UTC for None."""
 
     low: dt.datetime | None
@@ -211,6 +208,8 @@ def _offsets(time: dt.datetime, zone: str) -> list[dt.timedelta]:
     """Offsets from UTC between which that of *zone* is around *time*."""
     if zone in _FIXED:
         return [dt.timedelta()]
+    import zoneinfo  # few queries need it
+
     try:
         # A name like CET can be that of an abbreviation to PostgreSQL, which has other rules
         found = zoneinfo.ZoneInfo(zone) if "/" in zone else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 from urllib.parse import quote
 
 from pipedrive_fdw.catalog.model import Column, Get, Listing, Operation, Table
@@ -59,8 +59,7 @@ class Call:
         return f"{self.op.method} /api/v{self.op.version}{self.path}{query}"
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """A column by which the rows come, *reverse* for descending.
 
     nulls   'first' or 'last', where rows without a value come; '' where no row that is kept is without one
@@ -71,8 +70,7 @@ class Order:
     nulls: str = ""
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """A list comes in *order* and is left where its column has passed *bound*."""
 
     order: Order
@@ -85,8 +83,7 @@ class Stop:
         return max(self.bound, 1) if counts else math.inf
 
 
-@dataclass(frozen=True)
-class KeyBatch:
+class KeyBatch(NamedTuple):
     """How the look-up of one key takes others along, which the statement will look up next.
 
     call    of *listing*, without its parameter *param*, which takes up to *most* keys at one price
@@ -117,8 +114,7 @@ class KeyBatch:
         return (self.param, ",".join(map(str, keys))), *self.call.params
 
 
-@dataclass(frozen=True)
-class Lists:
+class Lists(NamedTuple):
     """Calls of one listing, one after the other; *pages* is how many are expected in all.
 
     of_parents  each call names parents, and may find that they are gone or refuse
@@ -153,8 +149,7 @@ class Lists:
         return self.pages
 
 
-@dataclass(frozen=True)
-class Gets:
+class Gets(NamedTuple):
     """Look-ups, one call for each key, in the order of the keys."""
 
     get: Get
@@ -170,8 +165,7 @@ class Gets:
         return len(self.calls)
 
 
-@dataclass(frozen=True)
-class Batches:
+class Batches(NamedTuple):
     """Look-ups in batches of *most* keys in the parameter *param*; *key* is their path in a record.
 
     Keys that a batch does not answer are looked for in *others* listings, or by single gets, whichever
@@ -260,8 +254,7 @@ class Walk:
 Step = Union[Lists, Gets, Batches, Children]
 
 
-@dataclass(frozen=True)
-class RowRequests:
+class RowRequests(NamedTuple):
     """Requests for what the rows show beyond their records, which are made unless it is remembered.
 
     text, price  as EXPLAIN shows them
@@ -273,8 +266,7 @@ class RowRequests:
     tokens: int
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One legal way to answer.
 
     used     the columns whose conditions it sends
@@ -296,8 +288,7 @@ class Candidate:
         return sum(step.requests for step in self.steps)
 
 
-@dataclass(frozen=True)
-class ScanPlan:
+class ScanPlan(NamedTuple):
     """How one scan is answered.
 
     steps     together they give every row that the quals can keep; no row twice

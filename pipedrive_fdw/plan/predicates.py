@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.catalog.common import ROW_ID
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, shown
@@ -24,8 +24,7 @@ from pipedrive_fdw.values.times import Far
 SHARE = 0.33
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """Lower and upper bound of one column with their inclusiveness."""
 
     low: Any = None
@@ -200,7 +199,7 @@ class _Collector:
             several = condition.value if operator == "= ANY" else [condition.value]
             single = "=" if operator == "= ANY" else operator
             found = [
-                _implied_bounds(replace(condition, operator=single, value=value), codec, self.zone)
+                _implied_bounds(condition._replace(operator=single, value=value), codec, self.zone)
                 for value in several
                 if value is not None
             ]
@@ -215,10 +214,10 @@ class _Collector:
         column, operator = condition.column, condition.operator
         several = condition.value if operator == "= ANY" else [condition.value]
         for one in several:
-            value = None if one is None else _operand(replace(condition, value=one))
+            value = None if one is None else _operand(condition._replace(value=one))
             if isinstance(value, Decimal) and (value.is_nan() or abs(value) >= _EXACT_FLOAT):
                 return
-        plain = replace(condition, through=())
+        plain = condition._replace(through=())
         if operator in ("=", "= ANY"):
             values = _values(plain, codec, self.zone)
             if values is not None:

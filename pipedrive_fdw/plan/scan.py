@@ -12,7 +12,6 @@ import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
@@ -204,7 +203,7 @@ class _Builder:
         in_order = not self.order or sort_params(self.table, listing, self.order) is not None
         opposite: tuple[Call, ...] = ()
         if self.order and self.order[0].nulls == "first" and in_order:
-            turned = (replace(self.order[0], reverse=not self.order[0].reverse),)
+            turned = (self.order[0]._replace(reverse=not self.order[0].reverse),)
             opposite = tuple(
                 self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
             )

@@ -8,8 +8,7 @@ used: a record whose key changes while the list is read could pass from a page t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.catalog.model import CURSOR, Column, Listing, Table
 from pipedrive_fdw.plan.paths import Order, Stop
@@ -49,8 +48,7 @@ def stop_of(
     return None
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(NamedTuple):
     """Looks at the pages of a list for its *stop*; *column* is the stop's."""
 
     stop: Stop

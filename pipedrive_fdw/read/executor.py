@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Callable
 
@@ -135,7 +134,7 @@ class _Scan:
     @cached_property
     def _bare(self) -> _Scan:
         """The same scan without order, and without what rows show beyond their records."""
-        plan = replace(self.plan, order=())
+        plan = self.plan._replace(order=())
         return _Scan(plan, self.requests, self._prefetch, Extension(), created=self._created)
 
     def _from_the_other_end(self, step: Lists, empty: Callable[[Record], bool]) -> Iterator[Batch]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
@@ -22,8 +21,7 @@ from pipedrive_fdw.values.codec import bytea_text
 _GONE = (403, 404, 410)
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """The *names* of the extended columns that a scan fills; their values are cached for *seconds*."""
 
     names: tuple[str, ...] = ()
@@ -34,7 +32,7 @@ class Extension:
         download = table.download
         if download is None or download.column not in self.names:
             return self, None
-        return replace(self, names=tuple(n for n in self.names if n != download.column)), download
+        return self._replace(names=tuple(n for n in self.names if n != download.column)), download
 
 
 class Extender:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Callable
 
@@ -309,7 +308,7 @@ class SortedRows:
             pages = itertools.chain.from_iterable(self._keyed(self._rows_of(s)) for s in self._plan.steps)
             return (pair for _, pair in sorted_whole(itertools.chain.from_iterable(pages), nulls))
         lists = [
-            replace(step, calls=step.calls[n : n + 1], opposite=step.opposite[n : n + 1])
+            step._replace(calls=step.calls[n : n + 1], opposite=step.opposite[n : n + 1])
             for step in self._plan.steps
             if isinstance(step, Lists)
             for n in range(len(step.calls))
@@ -320,7 +319,7 @@ class SortedRows:
         return nulls_first([self._both_ends(step, sizes) for step in lists], self._merged)
 
     def _both_ends(self, step: Lists, sizes: dict[str, int]) -> BothEnds:
-        turned = replace(step, calls=step.opposite)
+        turned = step._replace(calls=step.opposite)
         back = self._other_end(turned, lambda record: self._key(record) is None)
         place = nulls_place_name(step.listing, self._plan.order[0].column)
 

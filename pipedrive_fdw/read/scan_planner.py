@@ -57,14 +57,14 @@ class ScanPlanner:
         suppressed = options.suppress_extended_requests and not request.target
         extended = () if suppressed else plan.extended
         fields = related_fields(bound.binding, bound.filled(request), options)
-        plan = replace(plan, extended=extended)
+        plan = plan._replace(extended=extended)
         if not extended and not fields:
             return plan
         rows = self._sizes.expected(sent_part(plan, predicates), bound.settings())
         if plan.limit is not None:
             rows = min(rows, plan.limit)
-        return replace(
-            plan, row_requests=tuple(row_requests(plan, fields=fields, rows=rows, sizes=bound.counts.known()))
+        return plan._replace(
+            row_requests=tuple(row_requests(plan, fields=fields, rows=rows, sizes=bound.counts.known()))
         )
 
     def plan_of_all_rows(self, plan: ScanPlan, request: ScanRequest, batches: KeyBatches) -> ScanPlan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from pipedrive_fdw.api.cache import pack, unpack
 from pipedrive_fdw.api.client import Answer, Spent
@@ -30,8 +30,7 @@ _LEAST_AT_ONCE, _ENOUGH_HELD = 8, 16 * 2**20
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """What a read has answered; *envelope* is None where it was remembered and has not been parsed yet.
 
     *packed* is its packed form where that is known, *epoch* that of the statement's memory when it was asked

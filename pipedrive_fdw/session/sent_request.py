@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.statuses import unknown
@@ -27,8 +27,7 @@ from pipedrive_fdw.options import Options
 from pipedrive_fdw.session.session import Session
 
 
-@dataclass(frozen=True)
-class Noted:
+class Noted(NamedTuple):
     """What is logged about requests: who writes, and who spends tokens; None for what is not logged."""
 
     writes: WriteLog | None = None

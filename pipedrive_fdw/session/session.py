@@ -7,8 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 from weakref import WeakSet
 
 from cachetools import LRUCache, TTLCache
@@ -40,8 +39,7 @@ def sleep_unless_stopped(seconds: float, exchange: Exchange) -> None:
         time.sleep(min(left, 0.05))
 
 
-@dataclass(frozen=True)
-class Guards:
+class Guards(NamedTuple):
     """The limits of a statement, and what its error says.
 
     most      tokens that the statement may spend

@@ -6,9 +6,8 @@ import itertools
 import os
 import tempfile
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable
+from typing import IO, Any, Callable, NamedTuple
 
 from pipedrive_fdw.api.cache import unpack
 from pipedrive_fdw.postgres.statement_scope import StatementScope
@@ -63,8 +62,7 @@ class _File:
         self._free += blocks
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     """An answer of *length* bytes, *packed* or as it came: *data*, or *blocks* of the file."""
 
     length: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from pipedrive_fdw.catalog.common import ATTRS
 from pipedrive_fdw.catalog.model import Column, Table
@@ -97,8 +96,7 @@ def _codec(table: Table, definition: ColumnDefinition) -> Codec:
         ) from None
 
 
-@dataclass(frozen=True)
-class BoundColumn:
+class BoundColumn(NamedTuple):
     """A column of the foreign table.
 
     name    its name in PostgreSQL
@@ -119,8 +117,7 @@ class BoundColumn:
         return self.column.name if self.custom is None else (self.custom.field, self.custom.part)
 
 
-@dataclass(frozen=True)
-class Binding:
+class Binding(NamedTuple):
     """A foreign table: the catalogue's table and the columns that PostgreSQL knows, in their order."""
 
     table: Table

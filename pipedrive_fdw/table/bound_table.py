@@ -87,7 +87,7 @@ class BoundTable:
 
     def predicates(self, request: ScanRequest) -> Predicates:
         """The conditions of *request* on the catalogue's columns, with typed values."""
-        conditions = [replace(c, column=self.names.get(c.column, c.column)) for c in request.conditions]
+        conditions = [c._replace(column=self.names.get(c.column, c.column)) for c in request.conditions]
         zone = setting("TimeZone") or "UTC"
         return normalise(
             conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
@@ -99,7 +99,7 @@ class BoundTable:
 
     def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
         """*keys* by the catalogue's names."""
-        return [replace(key, column=self.names[key.column]) for key in keys]
+        return [key._replace(column=self.names[key.column]) for key in keys]
 
     def row_filter(self, request: ScanRequest) -> Callable[[Row], bool]:
         """A function that is true for rows with the values that *request* asks the API for."""

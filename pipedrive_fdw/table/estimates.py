@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pipedrive_fdw.plan.conditions import Condition
 from pipedrive_fdw.table.bound_table import BoundTable
@@ -16,8 +16,7 @@ _WIDTHS = {"jsonb": 120, "text": 40, "uuid": 36, "text[]": 60, "bigint[]": 24}
 STARTUP_COST = 20
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The *rows* expected, the bytes of a row, what all rows cost, and how many leading sort keys of the
     query the API sorts by."""
 
@@ -52,7 +51,7 @@ class Estimates:
         bound = self._bound
         if bound.table.local:
             return None
-        given = frozenset(bound.predicates(replace(request, conditions=tuple(joins))).equal)
+        given = frozenset(bound.predicates(request._replace(conditions=tuple(joins))).equal)
         # What the query itself names goes along with each look-up.
         equal = bound.predicates(request).equal.keys()
         named = given.union(equal) if bound.table.selecting else given

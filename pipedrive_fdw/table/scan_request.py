@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, read_conditions
 
@@ -18,8 +17,7 @@ class Reads(Enum):
     ALL = 2
 
 
-@dataclass(frozen=True)
-class SortKey:
+class SortKey(NamedTuple):
     """A column that the query sorts by."""
 
     column: str
@@ -27,8 +25,7 @@ class SortKey:
     nulls_first: bool = False
 
 
-@dataclass(frozen=True)
-class ScanRequest:
+class ScanRequest(NamedTuple):
     """What PostgreSQL wants of one scan; columns have their names in PostgreSQL.
 
     columns     those that the query names
@@ -61,7 +58,7 @@ class ScanRequest:
 
     def unconditional(self) -> ScanRequest:
         """The same request for all rows of the table."""
-        return replace(self, conditions=(), limit=None)
+        return self._replace(conditions=(), limit=None)
 
 
 def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> ScanRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipedrive_fdw.catalog.model import OFFSET, Table
 from pipedrive_fdw.plan.calls import Settings, is_known, nulls_elsewhere
@@ -18,8 +18,7 @@ _EXACT = frozenset(("bigint", "numeric", "timestamptz", "date", "boolean"))
 _NO_COLUMNS = frozenset(("",))
 
 
-@dataclass(frozen=True)
-class Sorting:
+class Sorting(NamedTuple):
     """The orders of one table; its columns are those of the catalogue.
 
     comparable  the columns whose values compare as the foreign table's do

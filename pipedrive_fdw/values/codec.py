@@ -20,8 +20,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from binascii import a2b_hex
-from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from pipedrive_fdw.errors import quoted
 from pipedrive_fdw.values.jsontext import check_exact, clean, parse_exact, to_json
@@ -48,8 +47,7 @@ from pipedrive_fdw.values.times import (
 )
 
 
-@dataclass(frozen=True)
-class Codec:
+class Codec(NamedTuple):
     """The four conversions of one PostgreSQL type; *name* is the SQL type.
 
     *passes* is the source of a test of ``v``: a value that passes is its own ``load``, which saves the call.
@@ -366,17 +364,17 @@ def _sized(codec: Codec, base: str, sizes: list[int]) -> Codec:
     """*codec*, whose type is declared as *base* with *sizes*, with what that holds."""
     if base in ("integer", "int4", "smallint", "int2"):
         load, passes = whole_number(32 if base in ("integer", "int4") else 16, base)
-        return replace(codec, load=load, passes=passes)
+        return codec._replace(load=load, passes=passes)
     if base == "numeric" and sizes:
-        return replace(codec, load=numeric_of(sizes[0], (*sizes, 0)[1]), passes="False")
+        return codec._replace(load=numeric_of(sizes[0], (*sizes, 0)[1]), passes="False")
     if base in ("real", "float4", "double precision", "float8"):
         single = base in ("real", "float4")
         load = binary_of("<f" if single else "<d", base)
-        return replace(codec, load=load, passes="False" if single else _IS_NUMBER)
+        return codec._replace(load=load, passes="False" if single else _IS_NUMBER)
     if base in ("character", "bpchar", "character varying", "varchar"):
         length = sizes[0] if sizes else 1 if base == "character" else 0
         fits = _text_of(length, padded="var" not in base)
-        return replace(codec, load=fits, passes="False") if length else codec
+        return codec._replace(load=fits, passes="False") if length else codec
     return codec
 
 

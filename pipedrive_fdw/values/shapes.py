@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 import orjson
 
@@ -106,8 +106,7 @@ def _inside(name: str, inner: str) -> str:
     return name if inner in ("…", "[…]") else f"{name}: {inner}"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """The place of a value in messages: the whole in words ("column emails of persons"), and the path of the
     part ("emails[0].label")."""
 
@@ -115,7 +114,7 @@ class Place:
     path: str
 
     def key(self, key: str) -> Place:
-        return replace(self, path=f"{self.path}.{key}")
+        return self._replace(path=f"{self.path}.{key}")
 
     def inside(self, value: Any) -> Iterator[tuple[Place, Any]]:
         """The elements of a list, or the values of an object, each with its place."""
@@ -123,7 +122,7 @@ class Place:
             yield from ((self.key(key), one) for key, one in value.items())
         else:
             yield from (
-                (replace(self, path=f"{self.path}[{number}]"), one) for number, one in enumerate(value)
+                (self._replace(path=f"{self.path}[{number}]"), one) for number, one in enumerate(value)
             )
 
 

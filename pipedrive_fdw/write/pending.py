@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipedrive_fdw.api.waiting import Interrupts, wait_for_any
 from pipedrive_fdw.errors import Cancelled, OutcomeUnknownError, PipedriveError, fault_of, sentences
@@ -29,8 +29,7 @@ MOST_PENDING = 10_000
 _GRACE_SECONDS = 0.15
 
 
-@dataclass(frozen=True)
-class RowChange:
+class RowChange(NamedTuple):
     """What a pending write changes in a row.
 
     table   BoundTable.identity of its table
@@ -62,16 +61,14 @@ class BulkPart:
     tokens: int
 
 
-@dataclass(frozen=True)
-class SentWrite:
+class SentWrite(NamedTuple):
     """A write under way. *key* waits for its answer and gives the key of the record that was written."""
 
     request: SentRequest
     key: Callable[[], str]
 
 
-@dataclass(frozen=True)
-class ParallelPart:
+class ParallelPart(NamedTuple):
     """A write's part in several that are sent side by side.
 
     run     equal for writes that may be

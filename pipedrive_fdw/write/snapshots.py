@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Callable
 
 from pipedrive_fdw.read.order import row_key
@@ -40,7 +39,7 @@ class Snapshots:
             return self._seen(command, rows(request), request)
         request = self._beyond(request, waiting)
         # Rows are added as they were, so that order and limit are applied here
-        whole = replace(request, order=(), limit=None)
+        whole = request._replace(order=(), limit=None)
         seen = self._seen(command, rows(whole), whole)
         return iter(sorted(seen, key=row_key(request.order, self._bound.binding))) if request.order else seen
 
@@ -49,7 +48,8 @@ class Snapshots:
         rows that will satisfy them."""
         keys = {key for change in waiting.values() if change for key in change}
         changed = {b.name for b in self._bound.binding.columns if b.key in keys}
-        return replace(request, conditions=tuple(c for c in request.conditions if c.column not in changed))
+        kept = tuple(c for c in request.conditions if c.column not in changed)
+        return request._replace(conditions=kept)
 
     def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
         changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}

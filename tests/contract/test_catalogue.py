@@ -112,7 +112,7 @@ def _listing(table: Table, change: Callable[[Listing], Listing]) -> Table:
 
 def _column(table: Table, name: str, **changes: Any) -> Table:
     return replace(
-        table, columns=tuple(replace(c, **changes) if c.name == name else c for c in table.columns)
+        table, columns=tuple(c._replace(**changes) if c.name == name else c for c in table.columns)
     )
 
 
@@ -122,7 +122,7 @@ def _without(table: Table, name: str) -> Table:
 
 def _filter(old: str, **changes: Any) -> Callable[[Listing], Listing]:
     return lambda li: replace(
-        li, filters=tuple(replace(f, **changes) if f.name == old else f for f in li.filters)
+        li, filters=tuple(f._replace(**changes) if f.name == old else f for f in li.filters)
     )
 
 
@@ -325,7 +325,7 @@ WRONG: dict[str, tuple[Table, str]] = {
     "single element": (
         replace(
             TABLES["projects"],
-            columns=tuple(replace(c, sent="") for c in CHANGED["projects"].columns),
+            columns=tuple(c._replace(sent="") for c in CHANGED["projects"].columns),
             insert=CHANGED["projects"].insert,
         ),
         "projects: POST /projects wants org_ids as single, not as bigint[]",

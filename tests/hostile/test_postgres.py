@@ -427,7 +427,7 @@ UNSENDABLE = {
     "exponent": "'[{\"value\": 1e99999999999999999999}]'::json",
     "negative exponent": "'[{\"value\": 1e-99999999999999999999}]'::json",
     "digits": "('[{\"value\": 0.' || repeat('3', 40) || '}]')::json",
-    "half a surrogate pair": "'[{\"value\": \"\\ud83d\"}]'::json",
+    "half a surrogate pair": '\'[{"value": "\\ud83d"}]\'::json',
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pipedrive_fdw.catalog import TABLES, tables_of
@@ -31,7 +29,7 @@ def test_every_reference_can_be_joined(version: str) -> None:
 
 def test_a_reference_that_cannot_be_joined_is_seen() -> None:
     leads = TABLES["leads"]
-    columns = tuple(replace(c, type="text[]") if c.name == "label_ids" else c for c in leads.columns)
+    columns = tuple(c._replace(type="text[]") if c.name == "label_ids" else c for c in leads.columns)
     wrong = {**TABLES, "leads": leads.with_changes(columns=columns)}
     assert unjoinable(wrong) == ["leads.label_ids text[], lead_labels.id uuid"]
 
