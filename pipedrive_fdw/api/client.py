@@ -263,8 +263,7 @@ def _elsewhere(request: Request, location: str) -> Request:
     """
     url = urljoin(request.url, location)
     there, here = urlsplit(url), urlsplit(request.url)
-    own = (there.scheme, there.netloc) == (here.scheme, here.netloc)
-    if not there.hostname or "@" in there.netloc or not (own or there.scheme == "https"):
+    if not there.hostname or "@" in there.netloc or (there.scheme != "https" and there[:2] != here[:2]):
         source = f"{request.method} {here.path}" if here.path else "The record"
         raise ProtocolError(
             "the address that Pipedrive gives for a file cannot be used",
