@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from pipedrive_fdw.api.waiting import SLICE_SECONDS, Interrupts
 from pipedrive_fdw.errors import Cancelled, StateError, sentences
 
 # The largest file that is looked at, and the largest count that one can hold.
@@ -24,6 +26,8 @@ MOST_COUNT = 10**12
 _SOON = 1e-3
 # A lock that is held for longer than this is that of a process that was stopped.
 _PATIENCE = 0.5
+# A byte of a file has a number of eight bytes, with a sign.
+_PLACE_BYTES = 7
 
 
 class Waiter(Protocol):
@@ -160,3 +164,45 @@ def _replaced(path: Path) -> int:
         copy.unlink(missing_ok=True)
         raise
     return descriptor
+
+
+class RecordLocks:
+    """Locks of the records of the account at *address*, which are written from what was read of them.
+
+    An element of an array is written by sending the whole array: if two sessions read it before either has
+    sent its own, one element is lost. The locks are the kernel's, of bytes of one empty file in *folder*.
+    Without a folder (outside a server) they are of no effect. A backend holds one at a time.
+    """
+
+    def __init__(self, folder: Path | None = None, address: str = "") -> None:
+        self._file = folder / "records" if folder else None
+        self._address = address
+
+    @contextlib.contextmanager
+    def held(self, record: str, interrupts: Interrupts) -> Iterator[None]:
+        """No other backend holds the lock of *record* meanwhile. Raises Cancelled, and StateError."""
+        if self._file is None:
+            yield
+            return
+        digest = hashlib.sha256(f"{self._address}\n{record}".encode()).digest()
+        place = int.from_bytes(digest[:_PLACE_BYTES], "big")
+        try:
+            descriptor = open_state(self._file)
+        except OSError as error:
+            raise unusable(self._file, error) from None
+        try:
+            while not _try_byte(descriptor, place):
+                interrupts.check()
+                time.sleep(SLICE_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _try_byte(descriptor: int, place: int) -> bool:
+    """Locks the byte at *place*, unless another process has; False then."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits, company_key
-from pipedrive_fdw.api.state import removed
+from pipedrive_fdw.api.state import RecordLocks, removed
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError, sentences
@@ -82,6 +82,7 @@ def new_session(options: Options, client: Client) -> Session:
         statement=query,
         parallel=options.parallel,
         of_account=_of_account[address],
+        record_locks=RecordLocks(state_folder(), address),
     )
 
 

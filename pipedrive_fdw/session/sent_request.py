@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from pipedrive_fdw.api.client import Answer, Spent
 from pipedrive_fdw.api.statuses import unknown
@@ -69,6 +69,8 @@ class SentRequest:
     attempts: Spent
     session: Session
     noted: Noted
+    # Called when it ends
+    release: Callable[[], None] = lambda: None
 
     def answer(self) -> Answer:
         """Waits for the answer. Raises the error of its status, and Cancelled."""
@@ -107,6 +109,7 @@ class SentRequest:
 
     def _end(self, outcome: str, data: Any) -> None:
         """Logs the write, and forgets what was read while it ran."""
+        self.release()
         if self.op.method == "GET":
             return
         if self.noted.writes is not None and self.attempts.requests > 0:

@@ -14,6 +14,7 @@ from cachetools import LRUCache, TTLCache
 
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import Client, Spent
+from pipedrive_fdw.api.state import RecordLocks
 from pipedrive_fdw.api.transport import Exchange
 from pipedrive_fdw.api.waiting import Interrupts, Pending
 from pipedrive_fdw.errors import BudgetError
@@ -71,6 +72,7 @@ class Session:
         statement: Callable[[], Any],
         parallel: int = 32,
         of_account: WeakSet[Session] | None = None,
+        record_locks: RecordLocks = RecordLocks(),  # noqa: B008 - without effect
     ) -> None:
         """*of_account* has the other sessions of the account in this backend, those of other credentials."""
         # What one of them writes, the others may have read
@@ -81,6 +83,7 @@ class Session:
         self.memory = memory
         self.key_batches = KeyBatches(statement)
         self.cache = cache
+        self.record_locks = record_locks
         self.spent = Spent()
         self.parallel = parallel
         # Reads by their keys that a scan has begun and not used yet (session/list_pages.py)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -67,14 +68,23 @@ class Sender:
         return self.record(write, self.begin(write, requests))
 
     def begin(self, write: RowWrite, requests: RequestScope) -> SentRequest:
-        """Begins the request of *write*. Raises the error of a read before it."""
-        change = write.change
+        """Begins the request of *write*. Raises the error of a read before it.
+
+        An array is locked from this read until the request has ended.
+        """
+        change, session = write.change, requests.session
         try:
-            if change.op.array:
-                change = self._with_array(write, requests)
-            if change.op.named_by:
-                change = self._with_name(write, requests)
-            return requests.send(change.op, change.path, *encoded(change))
+            with ExitStack() as held:
+                if change.op.array:
+                    array = f"{change.path} {change.op.array}"
+                    held.enter_context(session.record_locks.held(array, session.interrupts))
+                    session.memory.clear()  # what the statement has read of it was not locked
+                    change = self._with_array(write, requests)
+                if change.op.named_by:
+                    change = self._with_name(write, requests)
+                request = requests.send(change.op, change.path, *encoded(change))
+                request.release = held.pop_all().close
+                return request
         except PipedriveError as error:
             raise self._parents.explained(error, write.verb, write.row) from None
 

@@ -294,5 +294,5 @@ def test_a_backend_starts_no_process_and_leaves_no_file_but_the_shared_state(acc
         assert threads_of(pid) == 1
     kinds = {file.name.partition("-")[0] for file in folder.iterdir()}
     accounts = {"window", "search", "day", "counts", "written", "cache", "oauth"}
-    assert kinds <= accounts | {"usage", "progress"}
+    assert kinds <= accounts | {"usage", "progress", "records"}
     assert not [file for file in folder.iterdir() if "." in file.name]

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -200,3 +201,49 @@ def test_a_rollback_warns_of_what_stays(account: LiveAccount) -> None:
     assert len(notices) == 1
     (made,) = [d["id"] for d in account.simulator.records("deals") if d["title"] == "stays"]
     assert f"1 row is written in Pipedrive for good: deals INSERT {made}." in notices[0]
+
+
+def test_elements_of_one_array_that_sessions_write_at_once_are_all_kept(account: LiveAccount) -> None:
+    """Each of them sends the whole array, as it was when the session has read it."""
+    account.run(
+        "INSERT INTO person_emails (person_id, value) VALUES (1, 'a0@x.example'), (1, 'a1@x.example')"
+    )
+    account.simulator.faults([{"match": "/persons/1$", "action": "delay", "ms": 150}])
+    statements = [
+        "INSERT INTO person_emails (person_id, value) VALUES (1, 'new0@x.example')",
+        "INSERT INTO person_emails (person_id, value) VALUES (1, 'new1@x.example')",
+        "UPDATE person_emails SET value = 'b0@x.example' WHERE person_id = 1 AND value = 'a0@x.example'",
+        "DELETE FROM person_emails WHERE person_id = 1 AND value = 'a1@x.example'",
+    ]
+
+    def write(sql: str) -> int:
+        with account.session() as session:
+            return session.execute(sql).rowcount  # type: ignore[call-overload, no-any-return]
+
+    with ThreadPoolExecutor(len(statements)) as pool:
+        assert list(pool.map(write, statements)) == [1, 1, 1, 1]
+    account.simulator.faults([])
+    found = account.rows("SELECT value FROM person_emails WHERE person_id = 1 AND value LIKE '%x.example'")
+    assert sorted(value for (value,) in found) == ["b0@x.example", "new0@x.example", "new1@x.example"]
+
+
+def test_who_waits_for_a_record_that_another_session_writes_can_be_cancelled(account: LiveAccount) -> None:
+    account.simulator.faults(
+        [{"match": "/persons/1$", "action": "delay", "ms": 3000, "method": "PATCH", "times": 1}]
+    )
+    with account.session() as other, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(
+            other.execute, "INSERT INTO person_emails (person_id, value) VALUES (1, 'first@x.example')"
+        )
+        while not any(r["path"].endswith("/persons/1") for r in account.requests()):  # it reads the array
+            assert not first.done()
+            time.sleep(0.02)
+        account.run("SET statement_timeout = '700ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            account.run("INSERT INTO person_emails (person_id, value) VALUES (1, 'second@x.example')")
+        account.run("RESET statement_timeout")
+        account.run("INSERT INTO person_emails (person_id, value) VALUES (2, 'third@x.example')")
+        assert not first.done()  # another record waits for nobody
+        first.result()
+    values = "SELECT value FROM person_emails WHERE value IN ('first@x.example', 'second@x.example')"
+    assert account.rows(values) == [("first@x.example",)]
