@@ -117,7 +117,7 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_known(regclass) IS
     'What is known of a copy; of one that has lost all its rows, as of one that was never loaded.';
 
-CREATE FUNCTION pipedrive_internal.sync_order("table" regclass)
+CREATE FUNCTION pipedrive_internal.sync_order("table" regclass, reconcile boolean)
 RETURNS regclass[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -135,7 +135,7 @@ BEGIN
            ON d.server = k.server AND d.table_name = k.table_name
      WHERE CASE WHEN "table" IS NULL
                 THEN pg_get_userbyid(k.owner) = current_user
-                     AND (c.every IS NULL
+                     AND (reconcile OR c.every IS NULL
                           OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
                 ELSE k.copy = "table" END;
     -- Those that cannot be brought up to date, so that the run names them
@@ -162,8 +162,9 @@ BEGIN
     RETURN coalesce(found, '{}');
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_order(regclass) IS
-    'The copies that are due, in the order of a run: small tables first, and parents before what hangs on them.';
+COMMENT ON FUNCTION pipedrive_internal.sync_order(regclass, boolean) IS
+    'The copies that are due, all where reconcile is true, in the order of a run: small tables first, and parents before '
+    'what hangs on them.';
 
 CREATE FUNCTION pipedrive_internal.sync_usage("copy" regclass)
 RETURNS jsonb
@@ -796,7 +797,7 @@ DECLARE
     result pg_catalog.text;
 BEGIN
     COMMIT;
-    copies := pipedrive_internal.sync_order("table");
+    copies := pipedrive_internal.sync_order("table", reconcile);
     COMMIT;
     FOREACH copied IN ARRAY copies LOOP
         LOOP
@@ -823,8 +824,8 @@ BEGIN
 END
 $procedure$;
 COMMENT ON PROCEDURE pipedrive.sync(regclass, boolean, bigint) IS
-    'Brings the copies that are due up to date, or one. With reconcile true each is compared with the whole table now, '
-    'with false none is. It commits after each step, so that it cannot be called within a transaction.';
+    'Brings the copies that are due up to date, or one. With reconcile true all are compared with the whole table now, '
+    'due or not, with false none is. It commits after each step, so that it cannot be called within a transaction.';
 
 -- ---- prices
 
@@ -913,7 +914,7 @@ BEGIN
               AND parent.owner = k.owner
           LEFT JOIN pipedrive_internal.copies loaded ON loaded.copy = parent.copy
          WHERE pg_get_userbyid(k.owner) = current_user
-           AND (c.every IS NULL
+           AND (reconcile OR c.every IS NULL
                 OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
          ORDER BY d.place, k.name
     LOOP

@@ -100,7 +100,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_action(pipedrive_internal.copies, text, boolean, timestamptz, boolean),
     pipedrive_internal.has_rows(regclass),
     pipedrive_internal.sync_known(regclass),
-    pipedrive_internal.sync_order(regclass),
+    pipedrive_internal.sync_order(regclass, boolean),
     pipedrive_internal.sync_usage(regclass),
     pipedrive_internal.sync_log_step(regclass, timestamptz, text, bigint[], jsonb, text, text),
     pipedrive_internal.sync_read(pipedrive_internal.copies, text),

@@ -450,6 +450,15 @@ def test_how_often_is_set_for_each_table(copied: Copied) -> None:
     assert [step[:2] for step in steps(copied)] == [("crm.deals", "changes"), ("crm.deals", "whole")]
 
 
+def test_a_comparison_of_all_tables_takes_those_that_are_not_due_too(copied: Copied) -> None:
+    copied.mirror(["stages", "activity_types", "deals"])
+    copied.sync()
+    planned = copied.rows('SELECT "table"::text, step FROM pipedrive.sync_plan(reconcile => true)')
+    copied.sync(more=", reconcile => true")
+    assert planned == [step[:2] for step in steps(copied)]
+    assert [table for table, _ in planned] == ["crm.activity_types", "crm.stages", "crm.deals", "crm.deals"]
+
+
 def test_what_is_not_named_stays_as_it_is(copied: Copied) -> None:
     copied.mirror(["deals"])
     times = (
