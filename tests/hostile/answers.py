@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Callable
 
 from pipedrive_fdw.api.transport import Response
@@ -207,21 +206,21 @@ def spoilt(answer: Response, chance: random.Random) -> tuple[Response, str]:
         )
         words.append(how)
         if how == "status":
-            answer = replace(answer, status=chance.choice(STATUSES))
+            answer = answer._replace(status=chance.choice(STATUSES))
         elif how == "headers":
             odd = {
                 chance.choice(HEADERS): chance.choice(HEADER_VALUES) for _ in range(chance.randrange(1, 4))
             }
-            answer = replace(answer, headers={**answer.headers, **odd})
+            answer = answer._replace(headers={**answer.headers, **odd})
         elif how == "bytes" and chance.random() < 0.2:
             words[-1] = "cut"
-            answer = replace(answer, body=answer.body[: chance.randrange(len(answer.body) + 1)])
+            answer = answer._replace(body=answer.body[: chance.randrange(len(answer.body) + 1)])
         elif how == "bytes":
-            answer = replace(answer, body=spoilt_bytes(answer.body, chance))
+            answer = answer._replace(body=spoilt_bytes(answer.body, chance))
         else:
             make = {"json": spoilt_json, "pages": paged, "refusal": refusing}[how]
             try:
-                answer = replace(answer, body=as_json(make(json.loads(answer.body), chance)))
+                answer = answer._replace(body=as_json(make(json.loads(answer.body), chance)))
             except (ValueError, RecursionError):
                 continue  # spoilt before
     return answer, "+".join(words)
