@@ -92,10 +92,15 @@ class ForeignTable:
             if request.target and self.bound.table.nested:
                 seen = self._commands.counted(command, seen)
             found = ([row] for row in seen)
-        names = [column.name for column in self.bound.binding.columns]
-        places = [place for place, name in enumerate(names) if name in filled]
-        keys_ahead = 0 if loop is None else loop.width
-        return RowBatches(found, places, len(names), reads=request.reads, keys_ahead=keys_ahead)
+        columns = self.bound.binding.columns
+        return RowBatches(
+            found,
+            [place for place, column in enumerate(columns) if column.name in filled],
+            len(columns),
+            reads=request.reads,
+            keys_ahead=0 if loop is None else loop.width,
+            files=[place for place, column in enumerate(columns) if column.codec.name == "bytea"],
+        )
 
 
 # Those in use, by what they are made of.

@@ -1189,20 +1189,72 @@ scan_members(ForeignScanState *node)
 }
 
 /*
- * Tuples of what Python answers: the number of rows, how many keys of a loop it wants to know ahead, and of each
- * row the cells that are not NULL, as place=text, and an empty one.  A NUL stands before each cell.
+ * The JSON value at "*at" as an input function reads it: the text of a string, else what is written.  "*at" moves
+ * behind it and the comma or bracket that follows.  The value is made in its place, because it may be a large file.
+ */
+static char *
+next_cell(char **at)
+{
+	static const char escapes[] = "bfnrt",
+				meant[] = "\b\f\n\r\t";
+	char	   *from = *at,
+			   *end = from,
+			   *cell,
+			   *to;
+	const char *escape;
+	int			depth = 0;
+
+	for (; depth > 0 || (*end != ',' && *end != ']'); end++)
+		if (*end == '"')
+			for (end += 1 + strcspn(end + 1, "\"\\"); *end != '"';)
+				end += 2 + strcspn(end + 2, "\"\\");
+		else
+			depth += (*end == '{' || *end == '[') - (*end == '}' || *end == ']');
+	*at = end + 1;
+	if (*from != '"')
+	{
+		*end = '\0';
+		return from;
+	}
+	cell = to = ++from;
+	end--;
+	while (from < end)
+	{
+		size_t		plain = strcspn(from, "\"\\");
+
+		if (to < from)
+			memmove(to, from, plain);
+		to += plain;
+		from += plain;
+		if (from == end)
+			break;
+		escape = strchr(escapes, *++from);
+		*to++ = *from == 'u' ? strtol(pnstrdup(from + 1, 4), NULL, 16) : escape ? meant[escape - escapes] : *from;
+		from += *from == 'u' ? 5 : 1;
+	}
+	*to = '\0';
+	return cell;
+}
+
+/*
+ * Tuples of what Python answers: the number of rows, how many keys of a loop it wants to know ahead, the places of
+ * the cells, and each row as a JSON array of them.  Nobody else reads the text, which is written over.
  */
 static void
-make_tuples(RunningScan *scan, const char *text)
+make_tuples(RunningScan *scan, char *text)
 {
 	AttInMetadata *input = scan->input;
-	int			columns = input->tupdesc->natts;
+	int			columns = input->tupdesc->natts,
+				width = 0,
+			   *place = palloc(columns * sizeof(int));
 	Datum	   *values = palloc0(columns * sizeof(Datum));
 	bool	   *nulls = palloc(columns * sizeof(bool));
-	char	   *cell;
+	char	   *at;
 
-	scan->count = strtol(text, &cell, 10);
-	scan->keys_ahead = strtol(cell, &cell, 10);
+	scan->count = strtol(text, &at, 10);
+	scan->keys_ahead = strtol(at, &at, 10);
+	while (*at == ' ')
+		place[width++] = scan->live[strtol(at, &at, 10)];
 	scan->rows = palloc(scan->count * sizeof(HeapTuple));
 	for (int row = 0; row < scan->count; row++)
 	{
@@ -1210,13 +1262,17 @@ make_tuples(RunningScan *scan, const char *text)
 
 		MemoryContextReset(scan->scratch);
 		memset(nulls, true, columns * sizeof(bool));
-		while (*(cell += strlen(cell) + 1))
+		at += width ? 1 : 2;
+		for (int i = 0; i < width; i++)
 		{
-			int			place = scan->live[strtol(cell, &cell, 10)];
+			int			c = place[i];
+			char	   *cell;
 
-			values[place] = InputFunctionCall(&input->attinfuncs[place], cell + 1, input->attioparams[place],
-											  input->atttypmods[place]);
-			nulls[place] = false;
+			nulls[c] = *at == 'n';
+			cell = next_cell(&at);
+			if (!nulls[c])
+				values[c] = InputFunctionCall(&input->attinfuncs[c], cell, input->attioparams[c],
+											  input->atttypmods[c]);
 		}
 		MemoryContextSwitchTo(batch);
 		scan->rows[row] = heap_form_tuple(input->tupdesc, values, nulls);
@@ -1247,7 +1303,7 @@ read_rows(RunningScan *scan, const char *text)
 	thread = PointerGetDatum(release_gil());
 	PG_ENSURE_ERROR_CLEANUP(retake_gil, thread);
 	{
-		make_tuples(scan, text);
+		make_tuples(scan, unconstify(char *, text));
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(retake_gil, thread);
 	retake_gil(0, thread);

@@ -27,7 +27,6 @@ from pipedrive_fdw.custom_fields.kinds import (
     TIMEZONE,
     UNTIL,
 )
-from pipedrive_fdw.values.jsontext import as_it_is, to_json
 
 Record = Mapping[str, Any]
 
@@ -155,21 +154,24 @@ def plain_fields(fields: Any) -> Any:
     """A custom_fields object without the labels that a list adds: the same whichever request gave it."""
     if not isinstance(fields, dict):
         return fields
-    plain = None
+    plain = _fields_in_order(fields)
     for key, value in fields.items():
         if value is None:  # as most are
             continue
         kind = value.__class__
         if kind is dict and _labelled(value):
-            found = value["id"]
+            plain[key] = value["id"]
         elif kind is list and value and value[0].__class__ is dict:
-            found = [one["id"] if one.__class__ is dict and _labelled(one) else one for one in value]
-        else:
-            continue
-        if plain is None:
-            plain = dict(fields)
-        plain[key] = found
-    return fields if plain is None else plain
+            plain[key] = [one["id"] if one.__class__ is dict and _labelled(one) else one for one in value]
+    return plain
+
+
+def plain_record(record: Record, fields: Any) -> dict[str, Any]:
+    """*record* with *fields*, the ``plain_fields`` of its own."""
+    plain = _record_in_order(record)
+    if fields is not None:
+        plain["custom_fields"] = fields
+    return plain
 
 
 def _labelled(option: Record) -> bool:
@@ -177,8 +179,8 @@ def _labelled(option: Record) -> bool:
 
 
 class _InOrder:
-    """Puts the keys of alike objects into the order of jsonb, the shortest first: PostgreSQL need not sort
-    them then."""
+    """Copies alike objects with their keys in the order of jsonb, the shortest first: PostgreSQL need not
+    sort them then."""
 
     def __init__(self) -> None:
         self._keys: dict[str, None] = {}
@@ -192,19 +194,3 @@ class _InOrder:
 
 
 _fields_in_order, _record_in_order = _InOrder(), _InOrder()
-
-
-def fields_text(fields: Any) -> str | None:
-    """The JSON text of ``plain_fields``, None for null."""
-    plain = plain_fields(fields)
-    if isinstance(plain, dict):
-        plain = _fields_in_order(plain)
-    return None if plain is None else to_json(plain)
-
-
-def record_text(record: Record, fields: str | None) -> str:
-    """The JSON text of *record* with *fields*, the ``fields_text`` of its own."""
-    ordered = _record_in_order(record)
-    if fields is not None:
-        ordered["custom_fields"] = as_it_is(fields)
-    return to_json(ordered)

@@ -10,7 +10,8 @@ from pipedrive_fdw.catalog.model import Column
 from pipedrive_fdw.custom_fields.field import KEY
 
 Record = Mapping[str, Any]
-# The values of a foreign table's columns in their order, as PostgreSQL's input functions read them.
+# The values of a foreign table's columns in their order, as PostgreSQL's input functions read them. A list or
+# an object stands for its JSON text.
 Row = list[Any]
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 

@@ -14,21 +14,20 @@ from typing import Any, Callable, overload
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.custom_fields.kinds import ID
-from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups, fields_text, reader_of, record_text
+from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups, plain_fields, plain_record, reader_of
 from pipedrive_fdw.errors import DataError, quoted, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.table.binding import Binding, BoundColumn
 from pipedrive_fdw.table.records import READERS, Record, Row, column_value, dig, joined, root_fields
-from pipedrive_fdw.values.jsontext import to_json
 
 # How much an error shows of a value.
 _SHOWN = 200
 
 _WHOLE = {"*": "outer", "#": "root_fields(outer)", "-": "None"}
 # Where requests ask for labels, what shows a record as it came leaves them out: a get or an archived row
-# has none, and the content of a column must not depend on the request. The text is worked out once a row.
-_PLAIN = {"attrs": "record_text(outer, {text})", "custom_fields": "{text}"}
-_TEXT_ONCE = "(text := fields_text(outer.get('custom_fields')))"
+# has none, and the content of a column must not depend on the request. That is worked out once a row.
+_PLAIN = {"attrs": "plain_record(outer, {plain})", "custom_fields": "{plain}"}
+_PLAIN_ONCE = "(plain := plain_fields(outer.get('custom_fields')))"
 # The object that holds the custom fields, read once a row.
 _FLAT, _NESTED = "outer", "(outer.get('custom_fields') or {})"
 
@@ -99,11 +98,11 @@ def _sources(binding: Binding, wanted: Container[str], member: Member) -> tuple[
         "root_fields": root_fields,
         "joined": joined,
         "readers": READERS,
-        "record_text": record_text,
-        "fields_text": fields_text,
+        "plain_record": plain_record,
+        "plain_fields": plain_fields,
     }
-    plain = _PLAIN if binding.table.custom_fields and not binding.flat else {}
-    text = _TEXT_ONCE
+    shown_plain = _PLAIN if binding.table.custom_fields and not binding.flat else {}
+    plain = _PLAIN_ONCE
     cells = []
     for number, bound in enumerate(binding.columns):
         if bound.name not in wanted:
@@ -113,10 +112,9 @@ def _sources(binding: Binding, wanted: Container[str], member: Member) -> tuple[
         names[f"load{number}"] = bound.codec.load
         if bound.custom is not None:
             value = _custom_expression(bound.custom, f"read{number}", names, binding.flat, member)
-        elif column.name in plain and column.source != "-":
-            value = plain[column.name].format(text=text)
-            text = "text"
-            passes = "True" if bound.codec.load is to_json else passes
+        elif column.name in shown_plain and column.source != "-":
+            value = shown_plain[column.name].format(plain=plain)
+            plain = "plain"
         else:
             value = _expression(column, binding.table, member)
         cells.append(f"(None if (v := {value}) is None else v if {passes} else load{number}(v))")

@@ -3,9 +3,9 @@
 A codec knows four directions, each a function of one non-null value:
 
 ``load``   JSON value of the API → what the C part hands to PostgreSQL (text that the type's input
-           function reads, or an int/bool/float whose ``str`` it reads); ``None`` where the API's value
-           means NULL (zero dates, empty times). It takes what the type can hold in PostgreSQL and nothing
-           else, so that no value reaches an input function that refuses it
+           function reads, or a number, bool, list or object whose JSON it reads); ``None`` where the
+           API's value means NULL (zero dates, empty times). It takes what the type can hold in PostgreSQL
+           and nothing else, so that no value reaches an input function that refuses it
 ``parse``  PostgreSQL's text of a value under its ISO settings, row_to_json()'s value, or what ``load`` gave →
            canonical Python value: int, Decimal, bool, str, date, time, aware datetime, times.Far, list of
            those, or any JSON value for jsonb
@@ -23,7 +23,7 @@ from binascii import a2b_hex
 from typing import Any, Callable, NamedTuple
 
 from pipedrive_fdw.errors import quoted
-from pipedrive_fdw.values.jsontext import check_exact, clean, parse_exact, to_json
+from pipedrive_fdw.values.jsontext import check_exact, clean, doubles, parse_exact, to_json
 from pipedrive_fdw.values.numerics import (
     binary_of,
     dump_numeric,
@@ -107,8 +107,12 @@ def _parse_uuid(value: Any) -> str:
     return _parse_text(value).lower()
 
 
+def _load_jsonb(value: Any) -> Any:
+    return value if isinstance(value, (dict, list)) else to_json(value)
+
+
 def _parse_jsonb(value: Any) -> Any:
-    return value if isinstance(value, (dict, list)) else parse_exact(value)
+    return doubles(value) if isinstance(value, (dict, list)) else parse_exact(value)
 
 
 def _dump_jsonb(value: Any) -> Any:
@@ -270,6 +274,7 @@ def _bool_text(value: bool) -> str:
 
 
 _BIGINT, _IS_BIGINT = whole_number(64, "bigint")
+_IS_DOCUMENT = "v.__class__ is dict or v.__class__ is list"
 _IS_NUMBER = "v.__class__ is float or v.__class__ is int"
 _SCALARS = (
     Codec("bigint", _BIGINT, parse_whole, parse_whole, str, _IS_BIGINT),
@@ -277,7 +282,7 @@ _SCALARS = (
     Codec("boolean", _load_boolean, _parse_boolean, _parse_boolean, _bool_text, "v is True or v is False"),
     Codec("text", _load_text, _parse_text, _parse_text, _same, "v.__class__ is str and '\\0' not in v"),
     Codec("uuid", _load_uuid, _parse_uuid, _parse_uuid, _same),
-    Codec("jsonb", to_json, _parse_jsonb, _dump_jsonb, to_json),
+    Codec("jsonb", _load_jsonb, _parse_jsonb, _dump_jsonb, to_json, _IS_DOCUMENT),
     Codec("timestamptz", moment_text, parse_moment, _dump_timestamptz, _dump_timestamptz),
     Codec("date", date_text, parse_date, _dump_date, _dump_date),
     Codec("time", clock_text, parse_clock, _dump_time, dt.time.isoformat),

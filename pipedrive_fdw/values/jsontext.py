@@ -43,7 +43,7 @@ def clean(text: str) -> str:
 def _clean_json(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_clean_json(v) for v in value]
     if isinstance(value, dict):
         return {clean(k): _clean_json(v) for k, v in value.items()}
@@ -167,13 +167,18 @@ def _int(text: str) -> int | Decimal:
 def to_json(value: Any) -> str:
     """*value* as JSON text that PostgreSQL's jsonb reads, without NUL. Raises ValueError for a value that
     has no such text."""
+    return json_bytes(value).decode()
+
+
+def json_bytes(value: Any) -> bytes:
+    """What ``to_json`` gives, in UTF-8."""
     try:
         text = orjson.dumps(value, default=_exactly)
         if b"\\" in text and b"\\u0000" in text:
             text = orjson.dumps(_clean_json(value), default=_exactly)
     except orjson.JSONEncodeError as error:
         raise ValueError(str(error.__cause__ or error)) from None
-    return text.decode()
+    return text
 
 
 def as_it_is(text: str) -> Any:

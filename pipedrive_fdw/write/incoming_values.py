@@ -10,13 +10,11 @@ from collections.abc import Collection, Container, Hashable, Iterable, Mapping, 
 from decimal import Decimal
 from typing import Any, NoReturn
 
-import orjson
-
 from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.table.binding import Binding, BoundColumn
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
-from pipedrive_fdw.values.jsontext import doubles, parse_row, to_json
+from pipedrive_fdw.values.jsontext import as_it_is, doubles, parse_row, to_json
 from pipedrive_fdw.values.shapes import Place, prepared
 from pipedrive_fdw.values.times import Far
 
@@ -176,10 +174,9 @@ class IncomingValues:
         """*values* for PostgreSQL's input functions, by column, as the JSON text that json_populate_record()
         reads."""
         documents = {b.name for b in self._columns if b.codec.name == "jsonb"}
-        pairs = (
-            (n, orjson.Fragment(v) if v is not None and n in documents else v) for n, v in values.items()
+        return to_json(
+            {n: as_it_is(v) if n in documents and isinstance(v, str) else v for n, v in values.items()}
         )
-        return orjson.dumps(dict(pairs), option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
 
 
 def input_value(codec: Codec, raw: Any) -> Any:

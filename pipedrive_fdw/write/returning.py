@@ -18,7 +18,7 @@ from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.row_changes import Change
 from pipedrive_fdw.table.records import dig, joined
 from pipedrive_fdw.table.row_maker import RowMaker
-from pipedrive_fdw.values.jsontext import parse_json, to_json
+from pipedrive_fdw.values.jsontext import parse_json
 
 Values = Mapping[str, Any]
 # Longer than any key of Pipedrive.
@@ -107,12 +107,12 @@ def _is_told(column: Column, change: Change, source: Values, value: Any) -> bool
     return column.source != "-" and column.path[0] in source
 
 
-def _overlaid(before: Any, value: Any, change: Change) -> str | None:
-    """JSON text of an object: *before* with the members of the answer, without those that were cleared."""
-    if not isinstance(before, str) or not isinstance(value, str):
-        return value if isinstance(value, str) else None
-    parts = {n: v for n, v in parse_json(before.encode()).items() if change.body.get(n, "") is not None}
-    return to_json({**parts, **parse_json(value.encode())})
+def _overlaid(before: Any, value: Any, change: Change) -> dict[str, Any] | None:
+    """An object: *before*, its JSON text, with the members of the answer, without those that were cleared."""
+    if not isinstance(value, dict):
+        return None
+    known = parse_json(before.encode()) if isinstance(before, str) else {}
+    return {**{n: v for n, v in known.items() if change.body.get(n, "") is not None}, **value}
 
 
 def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -81,7 +82,7 @@ def test_rows_before_a_value_that_cannot_be_shown_are_given_first() -> None:
     rows = maker.rows([{"id": 1}, {"id": 2}, {"id": "three"}, {"id": 4}], {})
     assert (len(rows), rows[1], len(rows[1:])) == (4, [2], 3)
     batches = RowBatches(iter([rows]), [0], 1, reads=Reads.SOME)
-    assert batches.next() == b"2 0\x000=1\x00\x000=2\x00\x00"
+    assert batches.next() == b"2 0 0[1][2]"
     with pytest.raises(DataError, match="column id of stages"):
         batches.next()
 
@@ -92,7 +93,7 @@ def test_rows_before_a_request_that_fails_are_given_first() -> None:
         raise ApiError("the second page cannot be read")
 
     batches = RowBatches(rows(), [0], 1, reads=Reads.ALL)
-    assert batches.next() == b"2 0\x000=1\x00\x000=2\x00\x00"
+    assert batches.next() == b"2 0 0[1][2]"
     with pytest.raises(ApiError, match="the second page"):
         batches.next()
 
@@ -100,15 +101,26 @@ def test_rows_before_a_request_that_fails_are_given_first() -> None:
 def test_a_row_has_the_values_that_are_used_and_not_null() -> None:
     given = [["a", None, "ü", 4, 5.5], [None, None, None, "not used", ""], [None, None, None, 1, None]]
     batches = RowBatches(iter([given]), [0, 1, 2, 4], 5, reads=Reads.ALL, keys_ahead=7)
-    rows = ["0=a\x002=ü\x004=5.5\x00", "4=\x00", ""]
-    assert batches.next().decode() == "\0".join(["3 7", *rows, ""])
-    assert batches.next() == b"0 7\0"
+    rows = '["a",null,"ü",5.5][null,null,null,""][null,null,null,null]'
+    assert batches.next().decode() == f"3 7 0 1 2 4{rows}"
+    assert batches.next() == b"0 7 0 1 2 4"
 
 
-def test_a_text_with_a_nul_is_not_taken_for_two_values() -> None:
-    batches = RowBatches(iter([[["a\x001=b", None]]]), [0, 1], 2, reads=Reads.ALL)
-    with pytest.raises(ValueError, match="NUL"):
-        batches.next()
+def test_the_bytes_of_a_file_are_a_text() -> None:
+    batches = RowBatches(iter([[["\\x6162", 1], [None, 2]]]), [0, 1], 2, reads=Reads.ALL, files=[0])
+    assert batches.next() == rb'2 0 0 1["\\x6162",1][null,2]'
+
+
+def test_a_row_without_columns_that_are_used_is_an_empty_list() -> None:
+    assert RowBatches(iter([[[1], [2]]]), [], 1, reads=Reads.ALL).next() == b"2 0[][]"
+
+
+def test_values_are_written_as_json() -> None:
+    given = ['\t"\\\x01\x00', "not used", True, Decimal("1e20"), {"a\x00": [1, None, "\x00b"]}, 2**64 - 1]
+    batches = RowBatches(iter([[given]]), [0, 2, 3, 4, 5], 6, reads=Reads.ALL)
+    assert batches.next() == (
+        b'1 0 0 2 3 4 5["\\t\\"\\\\\\u0001",true,1E+20,{"a":[1,null,"b"]},18446744073709551615]'
+    )
 
 
 def test_closing_ends_the_rows() -> None:
