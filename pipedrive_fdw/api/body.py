@@ -4,11 +4,13 @@ The libraries below do not bound everything. urllib3 before 2.8 reads a line of 
 begins, and loops for ever where something follows a deflate stream; Python 3.9 has no later release of it.
 http.client bounds such lines, but takes a negative size of a chunk for all that follows, and the end of the
 connection for that of the headers. So http.client reads the chunks, from a file that refuses both, and zlib
-unpacks.
+unpacks. It also takes any head of 1xx but 100 for the answer, and would have the answer itself read as that
+to the next request.
 """
 
 from __future__ import annotations
 
+import http
 import http.client
 import io
 import zlib
@@ -24,6 +26,12 @@ PACKINGS = ("gzip", "deflate")
 # As zlib counts: with the header of gzip, with its own, with none.
 _GZIP, _ZLIB, _BARE = 31, 15, -15
 _SHOWN = 300
+# Statuses whose answer has no body. A server that sends one all the same spoils the connection.
+_WITHOUT_BODY = (
+    http.HTTPStatus.SWITCHING_PROTOCOLS,
+    http.HTTPStatus.NO_CONTENT,
+    http.HTTPStatus.NOT_MODIFIED,
+)
 
 
 class _File(io.BufferedReader):
@@ -50,6 +58,11 @@ class BoundedResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        while self.status < http.HTTPStatus.OK and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment] # the answer is still to come
+            super().begin()
+        if self.status in _WITHOUT_BODY:
+            self.will_close = True
         # requests reads them, and Python writes a traceback to the server's log for an odd one
         for name in ("set-cookie", "set-cookie2"):
             del self.headers[name]

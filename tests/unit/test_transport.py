@@ -192,6 +192,43 @@ def test_a_connection_is_used_again_whatever_the_form_of_an_answer() -> None:
     assert len(clients) == 5 and len(set(clients)) == 1
 
 
+def _named_after_path(handler: BaseHTTPRequestHandler, head: bytes) -> None:
+    """Sends *head*, and a moment later the answer to the request, which shows its path."""
+    body = handler.path.encode()
+    handler.close_connection = False
+    handler.wfile.write(head)
+    handler.wfile.flush()
+    time.sleep(0.03)
+    with contextlib.suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints", "199 Odd"])
+def test_an_interim_head_is_not_the_answer(status: str, times: int) -> None:
+    """The answer itself was taken for that to the next request on the connection."""
+    head = f"HTTP/1.1 {status}\r\nLink: </x>\r\nContent-Length: 5\r\n\r\n".encode() * times
+    with serving(lambda handler: _named_after_path(handler, head)) as (host, port), sender() as transport:
+        for path in ("/a", "/b", "/c"):
+            answer = transport.send(Request("GET", f"http://{host}:{port}{path}"), Exchange())
+            assert (answer.status, answer.body) == (200, path.encode())
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "204 No Content", "304 Not Modified"])
+def test_a_body_where_none_belongs_is_not_the_next_answer(status: str) -> None:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n".encode()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _named_after_path(handler, head if handler.path == "/spoilt" else b"")
+
+    with serving(answer) as (host, port), sender() as transport:
+        for _ in range(3):
+            with contextlib.suppress(ConnectError):
+                transport.send(Request("GET", f"http://{host}:{port}/spoilt"), Exchange())
+            following = transport.send(Request("GET", f"http://{host}:{port}/next"), Exchange())
+            assert following.body == b"/next"
+
+
 def test_what_surely_did_not_arrive_is_told() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
