@@ -23,6 +23,7 @@
     │   └── OutcomeUnknownError  a write whose answer was lost
     ├── StateError            the files that backends share cannot be used
     │   └── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING or with writes that wait for COMMIT
+    ├── ResourceError         the machine lacks what the statement needs: memory, open files, room on the disk
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
 Each class has an SQLSTATE that programs can act on, and a stable word that stands first in the message:
@@ -31,6 +32,7 @@ Each class has an SQLSTATE that programs can act on, and a stable word that stan
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Iterable
 from typing import TypeVar
@@ -254,6 +256,11 @@ class PreparedError(StateError):
     sqlstate = "0A000"
 
 
+class ResourceError(PipedriveError):
+    word = "resources"
+    sqlstate = "53000"
+
+
 class Cancelled(PipedriveError):
     """*arrived* is False when the request that it ends was certainly not sent."""
 
@@ -266,10 +273,21 @@ class Cancelled(PipedriveError):
 
 
 def fault_of(error: Exception) -> PipedriveError:
-    """*error* itself, or what users see of a fault of this package; its trace goes to the server's log."""
+    """*error* itself, or what users see of a machine that lacks something, or of a fault of this package; its
+    trace goes to the server's log."""
     if isinstance(error, PipedriveError):
         return error
-    traceback.print_exception(type(error), error, error.__traceback__)
+    with contextlib.suppress(Exception):  # there may be no memory for it
+        traceback.print_exception(type(error), error, error.__traceback__)
+    if isinstance(error, MemoryError):
+        return ResourceError(
+            "out of memory",
+            hint="Give the server more memory, or lower page_size, statement_memory and parallel.",
+        )
+    if isinstance(error, OSError):
+        return ResourceError(
+            "the operating system refuses what the statement needs", sentences(error.strerror or "")
+        )
     return PipedriveError(
         f"internal fault: {type(error).__name__}",
         "This is a fault of pipedrive_fdw. The server's log has the details; please report them.",

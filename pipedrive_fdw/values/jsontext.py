@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
@@ -29,6 +30,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # The fraction of a whole number, and what stands before it in an id: a name that ends in id, or a list.
 _FRACTION = re.compile(rb"\.0+(?=[\s,}\]])")
 _OF_ID, _OF_ID_BYTES = re.compile(rb'(?:id"\s*:|[\[,])\s*-?[0-9]{1,15}\Z'), 32
+# Bytes of memory that orjson takes for one of a document, at the most, and for one of any size.
+_ROOM, _LEAST_ROOM = 32, 2**20
 # Digits that every float has.
 _EXACT_DIGITS = 17
 
@@ -77,13 +80,24 @@ def _parsed(body: bytes) -> Any:
     fractions = _has_ids_with_fraction(body)
     if not fractions and not any(map(_loses_digits, _long_numbers(body))):
         try:
-            return orjson.loads(body)
+            return _read_fast(body)
         except orjson.JSONDecodeError:
             pass
     text = body.decode("utf-8-sig", "strict")  # a byte order mark says nothing
     read = _float_or_int if fractions else _float
     value = json.loads(text, parse_float=read, parse_int=_int, parse_constant=_no_constant)
     return _without_surrogates(value) if _SURROGATE.search(body) else value
+
+
+def _read_fast(body: bytes) -> Any:
+    """The value of *body*, by orjson. Raises MemoryError before it starts if it would not get enough memory,
+    because it would then end the process."""
+    size = _LEAST_ROOM + _ROOM * len(body)
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError as error:
+        raise MemoryError from error
+    return orjson.loads(body)
 
 
 def _has_ids_with_fraction(body: bytes) -> bool:

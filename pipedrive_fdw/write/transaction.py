@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pipedrive_fdw.errors import PipedriveError, PreparedError, sentences
+from pipedrive_fdw.errors import PipedriveError, PreparedError, fault_of, sentences
 from pipedrive_fdw.masking import shown
 from pipedrive_fdw.postgres import channel
 from pipedrive_fdw.postgres.channel import depth
@@ -74,9 +74,10 @@ class Transaction:
         """Adds the rows that the statement has already written to the detail of an error."""
         try:
             yield
-        except PipedriveError as error:
-            error.detail = sentences(error.detail, self.statement_report(), error.unsent)
-            raise
+        except Exception as error:  # noqa: BLE001 - a fault too must not hide what was written before
+            fault = fault_of(error)
+            fault.detail = sentences(fault.detail, self.statement_report(), fault.unsent)
+            raise fault from None
 
     def send(self, pending: PendingWrites) -> None:
         """Sends the writes of a statement. Raises as PendingWrites.send() does."""
