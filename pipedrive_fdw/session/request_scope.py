@@ -232,7 +232,9 @@ class RequestScope:
         )
 
     def finish(self, call: Call, result: Body | ApiError | None) -> Any:
-        """The envelope of a read that has ended, or its error as a value; of a download the bytes."""
+        """The envelope of a read that has ended, or its error as a value; of a download the bytes. Raises
+        Cancelled, also where each answer was there before anybody waited for it."""
+        self.session.interrupts.check()
         _tick(self.exchange, self.spent, _shown(call))
         result = self._asked(call) if result is None else result
         if isinstance(result, ApiError) and result.status == 400 and _repeated(call) != call:

@@ -215,6 +215,27 @@ def test_a_transaction_timeout_ends_a_wait_at_once(account: LiveAccount, name: s
     assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
 
 
+def test_a_fan_out_whose_answers_come_at_once_is_cancelled(server: Server) -> None:
+    """Nothing was waited for, and so nobody looked, until there were rows enough for a batch."""
+    options = {"max_tokens_per_query": 10**9}
+    with LiveAccount(
+        server, deals=400, tables=["deals", "deal_followers"], burst=10**6, options=options
+    ) as live:
+        with live.session() as session, live.session() as other:
+
+            def cancel() -> None:
+                while len(live.simulator.requests()) < 20:
+                    time.sleep(0.01)
+                other.execute(f"SELECT pg_cancel_backend({session.info.backend_pid})".encode())
+
+            cancelling = threading.Thread(target=cancel)
+            cancelling.start()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                session.execute("SELECT count(*) FROM deal_followers")
+            cancelling.join()
+        assert len(live.requests()) < 150  # some two hundred give so many rows
+
+
 def test_a_cancelled_write_tells_that_it_had_been_sent(account: LiveAccount) -> None:
     with account.session() as session, waiting(account, "an INSERT") as sql:
         session.execute("SELECT id FROM notes WHERE id = 2")
