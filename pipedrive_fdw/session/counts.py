@@ -48,10 +48,15 @@ class Counts:
             return
         self._known = known
         with contextlib.suppress(OSError):  # a full disk must not fail a query that has all its rows
-            descriptor, path = tempfile.mkstemp(prefix="counts.", dir=self._file.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps(self._known))
-            Path(path).replace(self._file)
+            descriptor, name = tempfile.mkstemp(prefix="counts.", dir=self._file.parent)
+            path = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(orjson.dumps(self._known))
+                path.replace(self._file)
+            except OSError:
+                path.unlink()
+                raise
 
     def forget(self) -> int:
         """Removes the file; returns the number of removed files. Raises StateError."""

@@ -405,3 +405,15 @@ def test_counts_that_are_odd_are_no_counts(tmp_path: Path, state: bytes) -> None
     known = Counts(read_options({"company_domain": "acme", "api_token": "a-token"}), tmp_path).known()
     assert all(type(count) is int and 0 <= count <= 10**12 for count in known.values())
     assert len(known) <= 1_000
+
+
+def test_counts_that_cannot_be_kept_leave_no_file_behind(tmp_path: Path) -> None:
+    """On a full disk each scan left one more."""
+    from pipedrive_fdw.session.counts import Counts
+
+    options = read_options({"company_domain": "acme", "api_token": "a-token"})
+    Counts(options, tmp_path).put({"deals": 5})
+    _directories(tmp_path)
+    (directory,) = tmp_path.iterdir()
+    Counts(options, tmp_path).put({"deals": 6})
+    assert list(tmp_path.iterdir()) == [directory]
