@@ -182,7 +182,8 @@ class SharedCache:
             return False
         try:
             # A lock that can be had is that of nobody
-            stalled = time.time() - os.fstat(descriptor).st_mtime > _STALLED_SECONDS
+            # Progress in the future was made before the clock was put back
+            stalled = abs(time.time() - os.fstat(descriptor).st_mtime) > _STALLED_SECONDS
             return not stalled and not try_lock(descriptor)
         finally:
             os.close(descriptor)

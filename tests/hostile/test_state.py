@@ -3,7 +3,9 @@ been answered, and nobody can spend the budget of others by a number."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -361,6 +363,20 @@ def test_what_is_unpacked_is_bounded() -> None:
     assert unpack(pack(b"x" * (MAX_BODY + 1))) is None
     assert unpack(b"no zlib") is None
     assert unpack(pack(GOOD)[:-3]) is None
+
+
+def test_a_flight_of_a_clock_that_was_put_back_is_not_waited_for(tmp_path: Path) -> None:
+    """Its session may be stopped, and was waited for until the clock had caught up."""
+    cache = cache_in(tmp_path)
+    flight = cache.flight("key")
+    assert flight is not None
+    flight.end()
+    descriptor = os.open(cache._flight_path(next(tmp_path.glob("cache-*")), "key"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for shift, waits in ((0, True), (-60, False), (3_600, False)):
+        os.utime(descriptor, (time.time() + shift,) * 2)
+        assert cache.is_in_flight("key") == waits
+    os.close(descriptor)
 
 
 def _unreadable(folder: Path) -> None:
