@@ -169,12 +169,14 @@ def _shut(sock: socket.socket) -> None:
 
 
 class _Current(threading.local):
-    """The request of the present thread: its exchange, its socket, its deadline, when it was sent."""
+    """The request of the present thread: its exchange, its socket, its deadline, when it was sent; *begun*
+    once a part of it may have left."""
 
     exchange: Exchange | None = None
     sock: socket.socket | None = None
     until: float = 0.0
     left: float = 0.0
+    begun: bool = False
 
 
 _current = _Current()
@@ -241,7 +243,10 @@ class _Tracked:
                 self._raw = None
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
+        if self.sock is None:
+            self.connect()
         _enter(self.sock)
+        _current.begun = True
         result = super().request(*args, **kwargs)  # type: ignore[misc]
         _current.left = time.monotonic()
         return result
@@ -292,7 +297,7 @@ class RequestsTransport:
         """Raises ConnectError when no whole answer came, ProtocolError for one that is too large or packed in
         a way that was not asked for."""
         started = time.monotonic()
-        _current.exchange, _current.sock, _current.left = exchange, None, started
+        _current.exchange, _current.sock, _current.left, _current.begun = exchange, None, started, False
         _current.until = started + sum(self._timeouts) * _WHOLE
         failed: Exception
         try:
@@ -348,21 +353,18 @@ def _read(answer: requests.Response, exchange: Exchange) -> bytes:
 def _connect_error(error: Exception, request: Request, late: bool) -> ConnectError:
     """The ConnectError for *error*, by its kind alone: its text may be the server's."""
     inner = _innermost(error)
-    arrived, lasting = True, False
+    arrived, lasting = _current.begun, False
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what, hint = "has no valid certificate", "Check company_domain and base_url."
-        arrived, lasting = False, True
+        lasting = True
     elif isinstance(error, requests.ConnectTimeout):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
-        arrived = False
     elif late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT):
         what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     elif isinstance(inner, _NoAddress):
         what, hint = "has no address", "Check company_domain and the network's DNS."
-        arrived = False
     elif isinstance(inner, urllib3.exceptions.NewConnectionError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
-        arrived = False
     else:
         what, hint = "broke off the connection", "Try again. Nothing of the answer was used."
     where = f"{request.method} {urlsplit(request.url).path}"

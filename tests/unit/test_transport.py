@@ -239,6 +239,29 @@ def test_what_surely_did_not_arrive_is_told() -> None:
         assert "abcdefgh" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "sent", [b"", b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
+)
+def test_what_breaks_before_tls_is_agreed_upon_did_not_arrive(sent: bytes) -> None:
+    """A write counted as one that may have been done."""
+    with socket.socket() as listener, sender() as transport:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+
+        def end_it() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(sent)
+
+        ending = threading.Thread(target=end_it)
+        ending.start()
+        with pytest.raises(ConnectError, match="broke off the connection") as caught:
+            transport.send(Request("POST", f"https://127.0.0.1:{listener.getsockname()[1]}/"), Exchange())
+        ending.join()
+        assert (caught.value.arrived, caught.value.lasting) == (False, False)
+
+
 def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     program = shutil.which("openssl") or "openssl"
