@@ -1,11 +1,13 @@
-"""Clients that edit rows: DuckDB's postgres extension, psqlODBC, postgres_fdw. One row is changed, or none.
+"""Clients that write: DuckDB's postgres extension, psqlODBC and postgres_fdw, Django, psycopg's pipelines.
 
-They name rows by ctid, which is the same for all rows of a foreign table.
+The first three name rows by ctid, which is the same for all rows of a foreign table: one row is changed, or
+none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import psycopg
 import pytest
 
 from tests.e2e.odbc import DELETE, UPDATE, OdbcError, PositionedCursor, skip_without_driver
+from tests.e2e.test_listing_tools import output
 from tests.e2e.test_writes import sent
 from tests.live import LiveAccount, connection_parameters
 from tools.engine import Server
@@ -243,3 +246,89 @@ def test_postgres_fdw_is_refused_what_it_would_do_by_ctid(
     after = people(account)
     assert done == (sum(after.get(key) != name for key, name in before.items()))
     assert done == 0 or set(before.items()) ^ set(after.items()) <= {(3, before[3]), (3, after.get(3))}
+
+
+# ---- Django
+
+DJANGO = """
+import sys, django
+from django.conf import settings
+from django.db import DataError, models
+host, port, name, password, schema = sys.argv[1:]
+settings.configure(DATABASES={"default": {
+    "ENGINE": "django.db.backends.postgresql", "HOST": host, "PORT": port, "NAME": name, "USER": "postgres",
+    "PASSWORD": password, "OPTIONS": {"options": f"-c search_path={schema}"}}}, USE_TZ=True)
+django.setup()
+class Person(models.Model):
+    id = models.BigAutoField(primary_key=True)
+    name = models.TextField()
+    owner_id = models.BigIntegerField(null=True)
+    add_time = models.DateTimeField(null=True)
+    class Meta:
+        managed, db_table, app_label = False, "persons", "tests"
+person = Person.objects.create(name="Created")
+person.name = "Saved"
+try:
+    person.save()
+except DataError as error:
+    print(error)
+person.save(update_fields=["name"])
+person.refresh_from_db()
+person.name = "Read anew"
+person.save()
+"""
+
+
+def test_an_object_of_django_is_saved_when_it_has_what_pipedrive_filled_in(account: LiveAccount) -> None:
+    pytest.importorskip("django", reason="Django is not installed (pip install Django)")
+    known = connection_parameters(account.server)
+    where = (known["host"], known["port"], known["dbname"], known["password"], account.name)
+    said = output(sys.executable, "-c", DJANGO, *where)
+    assert said.startswith("pipedrive write: column add_time of persons cannot be changed")
+    new = max(people(account))
+    assert sent(account) == [
+        ("POST", "/api/v2/persons", {"name": "Created"}),
+        ("PATCH", f"/api/v2/persons/{new}", {"name": "Saved"}),
+        ("PATCH", f"/api/v2/persons/{new}", {"name": "Read anew"}),
+    ]
+
+
+# ---- psycopg's pipelines
+
+
+@pytest.fixture
+def deferred(account: LiveAccount) -> Iterator[psycopg.Connection[Any]]:
+    """A session under write_mode 'commit', which is not in autocommit."""
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD write_mode 'commit')")
+    with account.session() as session:
+        session.autocommit = False
+        yield session
+    account.run(f"ALTER SERVER {account.name} OPTIONS (DROP write_mode)")
+
+
+def test_rows_of_a_pipeline_are_sent_at_its_commit(
+    account: LiveAccount, deferred: psycopg.Connection[Any]
+) -> None:
+    with deferred.pipeline():
+        for name, person in (("One", 3), ("Two", 4)):
+            deferred.execute("UPDATE persons SET name = %s WHERE id = %s", (name, person))
+        deferred.execute("SELECT 1")
+        assert sent(account) == []
+    deferred.commit()
+    assert sent(account) == [
+        ("PATCH", "/api/v2/persons/3", {"name": "One"}),
+        ("PATCH", "/api/v2/persons/4", {"name": "Two"}),
+    ]
+
+
+def test_a_commit_behind_many_statements_says_what_failed(
+    account: LiveAccount, deferred: psycopg.Connection[Any]
+) -> None:
+    deferred.cursor().executemany(
+        "UPDATE persons SET owner_id = %s WHERE id = %s", [(2, 3), (987654, 4), (3, 5)]
+    )
+    with pytest.raises(psycopg.errors.FdwError, match="the API refuses the request") as caught:
+        deferred.commit()
+    assert "persons UPDATE 3. 1 more were not sent." in str(caught.value.diag.message_detail)
+    assert deferred.execute("SELECT 1").fetchall() == [(1,)]
+    assert [path for _, path, _ in sent(account)] == ["/api/v2/persons/3", "/api/v2/persons/4"]
