@@ -85,12 +85,14 @@ COMMENT ON TABLE pipedrive_internal.turns IS
 CREATE TABLE pipedrive_internal.pending (
     copy regclass,
     key text,
+    told timestamptz NOT NULL DEFAULT clock_timestamp(),
     tried timestamptz,
     done boolean NOT NULL DEFAULT false,
     PRIMARY KEY (copy, key)
 );
 COMMENT ON TABLE pipedrive_internal.pending IS
     'Keys of parents whose rows in a copy are to be read again, because the parent has changed.';
+COMMENT ON COLUMN pipedrive_internal.pending.told IS 'When the parent was last seen to have changed.';
 COMMENT ON COLUMN pipedrive_internal.pending.tried IS
     'The run that was refused the rows of this parent, or told that there is no such parent, for the first time.';
 COMMENT ON COLUMN pipedrive_internal.pending.done IS 'Set to true when the rows have been read: then the key goes.';

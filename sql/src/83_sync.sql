@@ -229,12 +229,10 @@ AS $function$
       JOIN pipedrive_internal.known_copies child
            ON child.table_name = ANY (tables) AND child.server = mine.server AND child.schema = mine.schema
           AND child.owner = mine.owner
-      JOIN pipedrive_internal.copies c ON c.copy = child.copy AND c.compared IS NOT NULL
      WHERE mine.copy = sync_children.copy;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
-    'The copies of these tables whose rows are read again when a row of this one changes. One that was never read '
-    'whole is read whole anyway.';
+    'The copies of these tables, whose rows are read again when a row of this one changes.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]
@@ -267,7 +265,8 @@ BEGIN
             'WITH gone AS (DELETE FROM %1$s c WHERE (%2$s) '
             'AND NOT EXISTS (SELECT FROM pg_temp.pipedrive_fresh f WHERE %3$s) RETURNING c.%4$I), '
             'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-            'SELECT a.child, g.%4$I FROM gone g, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
+            'SELECT a.child, g.%4$I FROM gone g, unnest($1) AS a (child) '
+            'ON CONFLICT (copy, key) DO UPDATE SET told = EXCLUDED.told) '
             'SELECT count(*) FROM gone',
             copied.copy, within, kept.same, copied.key[1])
             INTO deleted USING children;
@@ -276,7 +275,8 @@ BEGIN
         'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
         'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
         'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
-        'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) ON CONFLICT DO NOTHING) '
+        'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) '
+        'ON CONFLICT (copy, key) DO UPDATE SET told = EXCLUDED.told) '
         'SELECT count(*) FROM stored',
         kept.key, kept.columns, copied.copy, kept.sets, kept.old, kept.new, copied.key[1])
         INTO written USING children;
@@ -395,6 +395,21 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_changes(pipedrive_internal.copies, regclass[], timestamptz, boolean) IS
     'Reads what has changed since the watermark, in the order of its change, and moves the watermark with it.';
 
+CREATE FUNCTION pipedrive_internal.sync_done(seen pipedrive_internal.pending[])
+RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    -- Another session may have changed a parent after these were seen, or be about to: then its rows are read once more.
+    UPDATE pipedrive_internal.pending p SET done = true
+     WHERE (p.copy, p.key) IN (SELECT o.copy, o.key
+                                 FROM pipedrive_internal.pending o
+                                 JOIN unnest(seen) s ON o.copy = s.copy AND o.key = s.key AND o.told = s.told
+                                  FOR UPDATE OF o SKIP LOCKED);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_done(pipedrive_internal.pending[]) IS
+    'Removes keys of parents that were seen before their rows were read, unless they were told again since.';
+
 CREATE FUNCTION pipedrive_internal.sync_whole(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, parent name)
 RETURNS bigint[]
@@ -403,8 +418,10 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     began timestamptz := clock_timestamp();
+    seen pipedrive_internal.pending[] := ARRAY(SELECT p FROM pipedrive_internal.pending p WHERE p.copy = copied.copy);
     number bigint;
     newest timestamptz;
+    counts bigint[];
 BEGIN
     number := pipedrive_internal.sync_read(copied, '');
     IF EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) s
@@ -417,11 +434,10 @@ BEGIN
                                                                          to_jsonb(pipedrive_internal.moment()))), '{}')
                               FROM jsonb_each(c.columns_added) a (column_name, since))
      WHERE c.copy = copied.copy;
-    UPDATE pipedrive_internal.pending p SET done = true WHERE p.copy = copied.copy;
-    IF copied.key = '{}' THEN
-        RETURN number || pipedrive_internal.sync_replace(copied, parent, 'true');
-    END IF;
-    RETURN number || pipedrive_internal.sync_store(copied, children, 'true');
+    counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, parent, 'true')
+                   ELSE pipedrive_internal.sync_store(copied, children, 'true') END;
+    PERFORM pipedrive_internal.sync_done(seen);
+    RETURN number || counts;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name) IS
@@ -471,8 +487,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    parents text[];
-    tried_before text[];
+    seen pipedrive_internal.pending[] := ARRAY(
+        SELECT p FROM pipedrive_internal.pending p
+         WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run ORDER BY p.key LIMIT step);
+    parents text[] := ARRAY(SELECT s.key FROM unnest(seen) s);
     living text[];
     doubtful text[];
     hanging name := copied.columns ->> parent_column;
@@ -483,11 +501,6 @@ DECLARE
     number bigint;
     counts bigint[];
 BEGIN
-    SELECT array_agg(p.key), coalesce(array_agg(p.key) FILTER (WHERE p.tried IS NOT NULL), '{}')
-      INTO parents, tried_before
-      FROM (SELECT p.key, p.tried FROM pipedrive_internal.pending p
-             WHERE p.copy = copied.copy AND p.tried IS DISTINCT FROM run
-             ORDER BY p.key LIMIT step) p;
     EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
                    parent_key, parent_copy, parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
@@ -513,12 +526,13 @@ BEGIN
     END;
     -- That a parent has nothing any more is believed when two runs are told so.
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT %1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)', hanging,
-                   copied.copy, ARRAY(SELECT unnest(silent) EXCEPT SELECT unnest(tried_before))) INTO doubtful;
+                   copied.copy, ARRAY(SELECT unnest(silent)
+                                         EXCEPT SELECT s.key FROM unnest(seen) s WHERE s.tried IS NOT NULL))
+       INTO doubtful;
     within := format('c.%I = ANY (%L)', hanging, ARRAY(SELECT unnest(parents) EXCEPT SELECT unnest(doubtful)));
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, hanging, within)
                    ELSE pipedrive_internal.sync_store(copied, children, within) END;
-    UPDATE pipedrive_internal.pending p SET done = true
-     WHERE p.copy = copied.copy AND p.key = ANY (parents) AND p.key <> ALL (doubtful);
+    PERFORM pipedrive_internal.sync_done(ARRAY(SELECT s FROM unnest(seen) s WHERE s.key <> ALL (doubtful)));
     UPDATE pipedrive_internal.pending p SET tried = run WHERE p.copy = copied.copy AND p.key = ANY (doubtful);
     RETURN number || counts;
 END

@@ -108,6 +108,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_store(pipedrive_internal.copies, regclass[], text),
     pipedrive_internal.sync_replace(pipedrive_internal.copies, name, text),
     pipedrive_internal.sync_newest(pipedrive_internal.copies),
+    pipedrive_internal.sync_done(pipedrive_internal.pending[]),
     pipedrive_internal.sync_watermark(timestamptz, timestamptz),
     pipedrive_internal.sync_changes(pipedrive_internal.copies, regclass[], timestamptz, boolean),
     pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name),

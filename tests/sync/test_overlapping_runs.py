@@ -1,0 +1,90 @@
+"""What one run notes for the children is not taken for done by another one that had read them before."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.sync.copied import Copied
+from tools.engine import Server
+
+NOW = "2026-09-01T12:00:00Z"
+
+
+@pytest.fixture
+def copied(server: Server) -> Iterator[Copied]:
+    with Copied(server, deals=20) as made:
+        yield made
+
+
+@contextmanager
+def a_run_that_has_read(copied: Copied, table: str) -> Iterator[None]:
+    """A run of another session has read *table* meanwhile, and writes it in the end."""
+    with copied.database.connect() as lock, copied.database.connect() as other, ThreadPoolExecutor(1) as pool:
+        lock.autocommit = False
+        lock.execute(f"LOCK TABLE crm.{table} IN SHARE MODE")
+        run: Future[object] = pool.submit(other.execute, f"CALL pipedrive.sync('crm.{table}')")
+        waiting = f"SELECT 1 FROM pg_locks WHERE relation = 'crm.{table}'::regclass AND NOT granted"
+        while not lock.execute(waiting).fetchone():
+            assert not run.done(), run.result()
+            time.sleep(0.01)
+        yield
+        lock.commit()
+        run.result()
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize(
+    ("parents", "number", "table", "key", "text"),
+    [
+        ("deals", 1, "deal_products", "deal_id", "comments"),  # read by requests for each parent
+        ("persons", 1, "person_emails", "person_id", "value"),  # read as one list
+    ],
+)
+def test_a_parent_that_changes_while_its_rows_are_read_is_read_again(
+    copied: Copied, parents: str, number: int, table: str, key: str, text: str, loaded: bool
+) -> None:
+    copied.mirror([parents, table])
+    copied.sync(f"crm.{parents}")
+    parent = {"method": "PATCH", "path": f"{parents}/{number}"}
+    if loaded:
+        copied.sync()
+        copied.simulator.change([{**parent, "body": {"label_ids": [], "update_time": NOW}}])
+        copied.sync(f"crm.{parents}")
+    with a_run_that_has_read(copied, table):
+        emails = [{"value": "later", "primary": True, "label": "work"}]
+        body = {"label_ids": None, "update_time": NOW, **({"emails": emails} if parents == "persons" else {})}
+        copied.simulator.change([{**parent, "body": body}])
+        for product in copied.simulator.records("deal_products"):
+            path = f"deal_products/{product['id']}"
+            copied.simulator.change([{"method": "PATCH", "path": path, "body": {"comments": "later"}}])
+        copied.sync(f"crm.{parents}")
+    copied.sync()
+    assert set(copied.rows(f"SELECT {text} FROM crm.{table} WHERE {key} = {number}")) == {("later",)}
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
+
+
+def test_a_parent_that_is_stored_while_all_are_noted_is_read(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products"])
+    copied.sync("crm.deals")
+    (deal, *_), (product, *_) = (
+        copy.deepcopy(copied.simulator.records(name)) for name in ("deals", "deal_products")
+    )
+    deal.update(id=500, update_time=NOW)
+    product.update(id=500, deal_id=500)
+    copied.simulator.change(
+        [
+            {"method": "POST", "path": "deals", "body": deal},
+            {"method": "POST", "path": "deal_products", "body": product},
+        ]
+    )
+    with a_run_that_has_read(copied, "deals"):
+        copied.sync("crm.deal_products")
+    copied.sync()
+    assert copied.rows("SELECT id FROM crm.deal_products WHERE deal_id = 500") == [(500,)]
+    assert copied.different() == {}
