@@ -109,11 +109,21 @@ AS $function$
 DECLARE
     columns text;
     key_column name;
+    is_there boolean;
     new_id text;
 BEGIN
     SELECT string_agg(quote_ident(k.name), ', ') INTO columns FROM jsonb_object_keys(given) AS k (name);
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
     IF is_gone THEN
+        -- A record that goes from one list to another while they are read, as when it leaves the archive, is in neither.
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY (%L))', copied.source, key_column, id || ARRAY(
+                           SELECT r.new_key FROM pipedrive_internal.restored r
+                            WHERE r.copy = copied.copy AND r.old_key = id)) INTO is_there;
+        IF is_there THEN
+            RAISE EXCEPTION 'pipedrive copy: the record is not gone'
+                  USING DETAIL = 'It was missing from the list, and is found by its id. Call restore again.',
+                        ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
         EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
                        'RETURNING %3$I::text', copied.source, columns, key_column) INTO new_id USING given;
         IF new_id IS NULL THEN

@@ -235,3 +235,28 @@ def test_a_table_and_a_moment_are_needed(copied: Copied, call: str, needs: str) 
     copied.mirror(["users", "deals"], ", history => true")
     with pytest.raises(psycopg.errors.NullValueNotAllowed, match=needs):
         copied.rows(f"SELECT * FROM pipedrive.{call}")
+
+
+@pytest.mark.parametrize("table", ["deals", "leads"])
+def test_a_record_that_leaves_the_archive_while_the_lists_are_read_is_not_made_again(
+    copied: Copied, table: str
+) -> None:
+    """It is in neither list."""
+    copied.mirror(["users", table], ", history => true")
+    number = copied.simulator.records(table)[4]["id"]
+    archived, back = (
+        {"method": "PATCH", "path": f"{table}/{number}", "body": {"is_archived": flag}}
+        for flag in (True, False)
+    )
+    copied.simulator.change([archived])
+    copied.sync()
+    copied.simulator.reset()
+    copied.simulator.faults([{"match": f"/{table}/archived", "action": "change", "body": [back], "times": 1}])
+    moment = copied.value("SELECT clock_timestamp()")
+    (row,) = restored(copied, table, moment, ", dry_run => false")
+    assert (row["id"], row["new_id"], row["action"]) == (str(number), None, "insert")
+    assert row["problem"].startswith("pipedrive copy: the record is not gone")
+    assert "POST" not in {r["method"] for r in copied.simulator.requests()}
+    # It is compared by the next call
+    (row,) = restored(copied, table, moment, ", dry_run => false") if table == "deals" else (None,)
+    assert row is None or (row["action"], row["problem"]) == ("update", None)
