@@ -51,6 +51,12 @@ BEGIN
     ELSIF TG_OP <> 'INSERT' THEN
         IF key <> '{}' THEN
             SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') INTO same FROM unnest(key) k;
+        ELSE
+            -- By these alone PostgreSQL can find rows without comparing each with each.
+            SELECT concat_ws(' AND ', same, string_agg(format('h.%1$I = o.%1$I', a.attname), ' AND ')) INTO same
+              FROM pg_attribute a
+             WHERE a.attrelid = TG_RELID AND a.attnotnull
+               AND a.attname = ANY (pipedrive_internal.history_columns(TG_RELID, history));
         END IF;
         EXECUTE format('UPDATE %s h SET valid_to = $1 FROM old_rows o WHERE h.valid_to IS NULL AND %s', history, same)
             USING moment;

@@ -456,3 +456,18 @@ def test_a_role_that_does_not_keep_a_copy_is_told_so(copied: Copied) -> None:
         )
     finally:
         copied.run("RESET ROLE; DROP OWNED BY copy_reader; DROP ROLE copy_reader")
+
+
+def test_many_rows_without_a_key_are_not_compared_each_with_each(copied: Copied) -> None:
+    copied.mirror(["persons", "person_emails"], ", history => true")
+    copied.run(
+        "INSERT INTO crm.person_emails (person_id, row_id, value) "
+        "SELECT n, n, n FROM generate_series(1, 30000) n;"
+        "INSERT INTO crm.person_emails (person_id, row_id) VALUES (1, 1), (1, 1)"
+    )
+    copied.run("SET statement_timeout = '60s'")
+    copied.run("DELETE FROM crm.person_emails WHERE value IS NOT NULL")
+    assert copied.rows(
+        "SELECT count(*), count(valid_to), count(DISTINCT person_id) FILTER (WHERE valid_to IS NULL) "
+        "FROM crm_history.person_emails"
+    ) == [(30002, 30000, 1)]
