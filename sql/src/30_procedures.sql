@@ -40,9 +40,10 @@ BEGIN
     PERFORM pipedrive_internal.require('add_installment_subscription', 'deal_id, currency, payments',
                                        num_nulls(deal_id, currency, payments));
     RETURN pipedrive_internal.send(server, 'POST', '/v1/subscriptions/installment',
-                                   body => jsonb_strip_nulls(jsonb_build_object(
-                                       'deal_id', deal_id, 'currency', currency, 'payments', payments,
-                                       'update_deal_value', update_deal_value)));
+                                   body => jsonb_build_object(
+                                               'deal_id', deal_id, 'currency', currency, 'payments', payments)
+                                           || jsonb_strip_nulls(jsonb_build_object(
+                                               'update_deal_value', update_deal_value)));
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.add_installment_subscription(bigint, text, jsonb, boolean, name) IS
@@ -59,9 +60,9 @@ BEGIN
     PERFORM pipedrive_internal.require('update_installment_subscription', 'subscription_id, payments',
                                        num_nulls(subscription_id, payments));
     RETURN pipedrive_internal.send(server, 'PUT', format('/v1/subscriptions/installment/%s', subscription_id),
-                                   body => jsonb_strip_nulls(jsonb_build_object(
-                                       'id', subscription_id, 'payments', payments,
-                                       'update_deal_value', update_deal_value)));
+                                   body => jsonb_build_object('id', subscription_id, 'payments', payments)
+                                           || jsonb_strip_nulls(jsonb_build_object(
+                                               'update_deal_value', update_deal_value)));
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.update_installment_subscription(bigint, jsonb, boolean, name) IS

@@ -357,6 +357,8 @@ def test_functions_make_no_table(extended: Extended) -> None:
         ("request('POST', '/v2/deals', body => '[1.00000000000000000001]')", "body cannot be sent", "22000"),
         ("add_deal_installments(1, '{}')", "installments must be a list, and is {}", "22000"),
         ("add_deal_installments(1, 'null')", "installments must be a list, and is null", "22000"),
+        ("add_installment_subscription(1, 'EUR', 'null')", "payments must be a list, and is null", "22000"),
+        ("update_installment_subscription(1, 'null')", "payments must be a list, and is null", "22000"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id", "22004"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"', "42704"),
         ("duplicate_deal(123456789)", "404", "HV000"),
