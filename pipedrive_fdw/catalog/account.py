@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, ref, remove, writable
 from pipedrive_fdw.catalog.model import NONE, Bulk, Column, Filter, Get, Listing, Table
-from pipedrive_fdw.values.shapes import INTEGER, SCALAR, TEXT, list_of, nullable, object_of
+from pipedrive_fdw.values.shapes import DATE, INTEGER, SCALAR, TEXT, list_of, nullable, object_of
 
 _CONDITION = (
     object_of(
@@ -30,7 +30,7 @@ _GOAL_TYPE = object_of(
     ),
 ).requiring("name")
 _ASSIGNEE = object_of(id=SCALAR, type=TEXT).requiring("id type")
-_DURATION = object_of(start=TEXT, end=nullable(TEXT)).requiring("start")
+_DURATION = object_of(start=DATE, end=nullable(DATE)).requiring("start")
 _OUTCOME = object_of(target=SCALAR, tracking_metric=TEXT, currency_id=INTEGER).requiring(
     "target tracking_metric"
 )

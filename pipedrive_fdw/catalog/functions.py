@@ -1,4 +1,4 @@
-"""What callers of the extension's functions give as jsonb: where it goes, and what the API takes."""
+"""What callers of the extension's functions give as jsonb or date: where it goes, and what the API takes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from pipedrive_fdw.catalog.model import PLACEHOLDER, Operation
 from pipedrive_fdw.catalog.subscriptions import PAYMENTS
-from pipedrive_fdw.values.shapes import NUMBER, TEXT, Shape, list_of, object_of
+from pipedrive_fdw.values.shapes import DATE, NUMBER, TEXT, Shape, list_of, object_of
 
 
 @dataclass(frozen=True)
 class Argument(Operation):
-    """A jsonb argument of a function that sends this operation.
+    """An argument of a function that sends this operation.
 
     name   of the argument, and of the property of the body that it is
     shape  what the API takes
@@ -29,10 +29,11 @@ class Argument(Operation):
         return (method, version) == (self.method, self.version) and re.fullmatch(parts, path) is not None
 
 
-_INSTALLMENT = object_of(description=TEXT, amount=NUMBER, billing_date=TEXT)
+_INSTALLMENT = object_of(description=TEXT, amount=NUMBER, billing_date=DATE)
 ARGUMENTS = (
     Argument("/subscriptions/installment", 10, 1, "POST", "payments", PAYMENTS),
     Argument("/subscriptions/installment/{id}", 10, 1, "PUT", "payments", PAYMENTS),
+    Argument("/subscriptions/recurring/{id}/cancel", 10, 1, "PUT", "end_date", DATE),
     Argument(
         "/deals/{id}/installments",
         5,

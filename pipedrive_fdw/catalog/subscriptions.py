@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pipedrive_fdw.catalog.common import ADD_TIME, ID, UPDATE_TIME, add, change, parent, ref, remove
 from pipedrive_fdw.catalog.model import NONE, Column, Get, Listing, Parent, Table
-from pipedrive_fdw.values.shapes import NUMBER, TEXT, list_of, object_of
+from pipedrive_fdw.values.shapes import DATE, NUMBER, TEXT, list_of, object_of
 
 PAYMENTS = list_of(
-    object_of(amount=NUMBER, description=TEXT, due_at=TEXT).requiring("amount description due_at")
+    object_of(amount=NUMBER, description=TEXT, due_at=DATE).requiring("amount description due_at")
 )
 _GONE = (
     "Pipedrive removed the Subscriptions API in 2025; installments are in deal_installments, recurring "

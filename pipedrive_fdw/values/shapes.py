@@ -8,6 +8,7 @@ have.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -50,7 +51,7 @@ class Shape:
         return replace(self, shown=tuple(keys.split()))
 
 
-TEXT, INTEGER, NUMBER, BOOLEAN = (Shape(kind) for kind in ("text", "integer", "number", "boolean"))
+TEXT, INTEGER, NUMBER, BOOLEAN, DATE = map(Shape, ("text", "integer", "number", "boolean", "date"))
 SCALAR = Shape("scalar")
 
 
@@ -78,6 +79,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
+def _is_date(value: Any) -> bool:
+    try:
+        return bool(dt.date.fromisoformat(value).isoformat() == value)
+    except (TypeError, ValueError):
+        return False
+
+
 # Kind → its name in messages, and the test of a JSON value.
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     OBJECT: ("an object", lambda value: isinstance(value, dict)),
@@ -87,6 +95,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "integer": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "number": ("a number", _is_number),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
+    "date": ("a date like 2026-01-31", _is_date),
     "scalar": ("a text, a number, true or false", lambda value: not isinstance(value, (dict, list))),
 }
 _NOTHING_SENT = "Nothing was sent for this row."

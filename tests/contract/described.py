@@ -14,6 +14,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
+DATE: Schema = {"type": "string", "format": "date"}
 NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
@@ -41,7 +42,7 @@ _CONDITION = with_keys(
     extra_value=nullable(ANY),
 )
 _GROUP = with_keys("glue", glue=TEXT, conditions=array(_CONDITION))
-_PAYMENT = with_keys("amount description due_at", amount=NUMBER, description=TEXT, due_at=TEXT)
+_PAYMENT = with_keys("amount description due_at", amount=NUMBER, description=TEXT, due_at=DATE)
 
 # File, paths as a regular expression, property, schema
 DESCRIBED: tuple[tuple[str, str, str, Schema], ...] = (
@@ -103,7 +104,7 @@ DESCRIBED: tuple[tuple[str, str, str, Schema], ...] = (
         ),
     ),
     ("v1", r"/goals(/\{id\})?", "assignee", with_keys("id type", id=ANY, type=TEXT)),
-    ("v1", r"/goals(/\{id\})?", "duration", with_keys("start", start=TEXT, end=nullable(TEXT))),
+    ("v1", r"/goals(/\{id\})?", "duration", with_keys("start", start=DATE, end=nullable(DATE))),
     (
         "v1",
         r"/goals(/\{id\})?",

@@ -78,6 +78,8 @@ def _faults(
     kind = _KINDS[schema.get("type", OBJECT if schema["properties"] else "")]
     if kind == OBJECT and isinstance(schema.get("additionalProperties"), dict):
         kind = MAP
+    if kind == "text" and _is_date(schema):
+        kind = "date"
     if shape.kind != kind:
         return [f"{at} is {kind}, not {shape.kind}"]
     faults = []
@@ -90,6 +92,11 @@ def _faults(
         assert shape.items is not None
         faults += _faults(root, f"{at}[]", shape.items, inner, _part(answer, ""), False)
     return faults
+
+
+def _is_date(schema: Any) -> bool:
+    """True if a text is a date, by its format or in words."""
+    return schema.get("format") == "date" or "YYYY-MM-DD" in schema.get("description", "")
 
 
 def _object_faults(root: Mapping[str, Any], at: str, shape: Shape, schema: Any, answer: Any) -> list[str]:

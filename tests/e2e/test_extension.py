@@ -218,6 +218,7 @@ def test_installments_are_added_one_by_one(extended: Extended) -> None:
         ('{"description": "x", "amuont": 5, "billing_date": "2027-02-01"}', 'has no key "amuont"'),
         ('{"description": "x", "amount": "5", "billing_date": "2027-02-01"}', "must be a number"),
         ('{"description": "x", "amount": 5}', 'lacks the key "billing_date"'),
+        ('{"description": "x", "amount": 5, "billing_date": "1.2.2027"}', "must be a date like 2026-01-31"),
         ("5", "must be an object"),
     ],
 )
@@ -359,6 +360,7 @@ def test_functions_make_no_table(extended: Extended) -> None:
         ("add_deal_installments(1, 'null')", "installments must be a list, and is null", "22000"),
         ("add_installment_subscription(1, 'EUR', 'null')", "payments must be a list, and is null", "22000"),
         ("update_installment_subscription(1, 'null')", "payments must be a list, and is null", "22000"),
+        ("cancel_recurring_subscription(1, 'infinity')", "end_date must be a date", "22000"),
         ("add_role_assignments(2, NULL)", "add_role_assignments needs role_id, user_id", "22004"),
         ("duplicate_deal(1, server => 'nowhere')", 'there is no server "nowhere"', "42704"),
         ("duplicate_deal(123456789)", "404", "HV000"),

@@ -9,6 +9,7 @@ import pytest
 from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.values.shapes import (
     BOOLEAN,
+    DATE,
     INTEGER,
     NUMBER,
     SCALAR,
@@ -67,6 +68,7 @@ def refused(shape: Shape, value: Any, before: Any = None) -> tuple[str, str, str
         (SETTINGS, {"on": None}, {"on": None}, {}),
         (SETTINGS, {"stages": {"7": ["won"], "8": []}}, None, {"stages": {"7": ["won"], "8": []}}),
         (list_of(SCALAR), [1, "a", True, 2.5], None, [1, "a", True, 2.5]),
+        (DATE, "2028-02-29", None, "2028-02-29"),
     ],
 )  # fmt: skip
 def test_what_is_sent(shape: Shape, value: Any, before: Any, wanted: Any) -> None:
@@ -97,6 +99,10 @@ def test_what_is_sent(shape: Shape, value: Any, before: Any, wanted: Any) -> Non
         (SETTINGS, {"onn": True}, {"on": True}, ('no key "onn"', "", 'Did you mean "on"?')),
         (SETTINGS, {"stages": {"7": "won"}}, None, (FORM, "c.stages.7 must be a list", "")),
         (SETTINGS, {"stages": {"7": [1]}}, None, (FORM, "c.stages.7[0] must be a text", "")),
+        (DATE, "31.12.2027", None, (FORM, 'c must be a date like 2026-01-31, and is "31.12.2027"', "")),
+        (DATE, "2027-02-29", None, (FORM, "c must be a date", "")),
+        (DATE, "infinity", None, (FORM, "c must be a date", "")),
+        (DATE, 20270101, None, (FORM, "c must be a date", "")),
         (list_of(SCALAR), [[1]], None, (FORM, "c[0] must be a text, a number, true or false", "")),
     ],
 )  # fmt: skip
