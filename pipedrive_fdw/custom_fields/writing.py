@@ -95,8 +95,8 @@ class _Change:
         """True if *column* gets another value; of a record behind an id, the id alone counts."""
         if column.name not in self._new:
             return False
-        old, new = self._old.get(column.name), _nothing(self._new[column.name])
-        if same(old, new):
+        old, new = self._old.get(column.name), self._new[column.name]
+        if same(old, _nothing(new) if column.kind in CHOICES else new):
             return False
         return column.kind not in LINKS or new is None or self._names_another(old, new)
 

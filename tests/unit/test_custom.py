@@ -629,6 +629,8 @@ def test_either_column_of_a_link_can_be_changed() -> None:
         ),
         ("people", {"x": {"name": "Ann"}}, None, ("x names no id",)),
         ("people", {"x": True}, None, ("x names no id",)),
+        ("people", {"x": []}, None, ("x names no id",)),
+        ("address", {"x_address": []}, {}, ("x_address must be an object, and is []",)),
         ("monetary", {"x": Decimal(5)}, None, ("column x_currency is missing",)),
         ("monetary", {"x_currency": "EUR"}, None, ("x_currency cannot be set while x is NULL",)),
         ("daterange", {"x": dt.date(2026, 2, 3)}, None, ("column x_until is missing",)),
