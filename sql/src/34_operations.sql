@@ -26,7 +26,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM pipedrive_internal.require('set_role_pipelines', 'role_id, show, hide', num_nulls(role_id, show, hide));
+    PERFORM pipedrive_internal.require('set_role_pipelines', 'role_id, and show and hide without NULL',
+                                       num_nulls(role_id, show, hide)
+                                       + coalesce(num_nulls(VARIADIC show || hide), 0));
     RETURN pipedrive_internal.send(server, 'PUT', format('/v1/roles/%s/pipelines', role_id),
                                    body => jsonb_build_object('visible_pipeline_ids', jsonb_build_object(
                                            'add', to_jsonb(show)::text, 'remove', to_jsonb(hide)::text)));

@@ -98,6 +98,14 @@ def test_pipelines_are_shown_and_hidden(account: LiveAccount) -> None:
     assert account.rows(hidden) == [(1,)]
 
 
+@pytest.mark.parametrize("ids", ["show => NULL", "show => '{1,NULL}'", "hide => '{NULL}', show => '{}'"])
+def test_a_pipeline_that_is_null_is_refused(account: LiveAccount, ids: str) -> None:
+    words = "set_role_pipelines needs role_id, and show and hide without NULL"
+    with pytest.raises(psycopg.Error, match=words):
+        call(account, f"set_role_pipelines(3, {ids})")
+    assert account.requests() == []
+
+
 @pytest.mark.parametrize("kind", ["task", "activity"])
 def test_an_item_of_a_plan_is_moved(account: LiveAccount, kind: str) -> None:
     project, item = account.rows(
