@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 import orjson
 
+from pipedrive_fdw.errors import quoted
 from pipedrive_fdw.values.jsonbounds import Bounds
 from pipedrive_fdw.values.numerics import is_numeric, numeric_text
 
@@ -230,7 +231,7 @@ def _whole(text: str) -> int | float | Decimal:
 def check_exact(value: Any) -> None:
     """Raises ValueError for a number in *value* that loses digits as JSON of the API."""
     if isinstance(value, Decimal):
-        raise ValueError(f"the number {value} has more digits than JSON of the API keeps")
+        raise ValueError(f"the number {quoted(str(value))} has more digits than JSON of the API keeps")
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         check_exact(part)
 
