@@ -34,14 +34,30 @@ class Labels(Lookups, Protocol):
 
 def key_of(table: Table, change: Change, record: Values) -> str:
     """The key of the row that *change* wrote, for reports; '?' in the place of an unknown part."""
-    parts = []
-    for name in table.key:
-        column = table.column(name)
-        value = change.key.get(name)
-        if value is None and column is not None:
-            value = dig(record, column.path)
-        parts.append("?" if value is None else key_text(value))
-    return ":".join(parts)
+    shown = _shown_keys(table, record)
+    parts = [change.key.get(name, shown.get(name)) for name in table.key]
+    return ":".join("?" if part is None else key_text(part) for part in parts)
+
+
+def names_record(table: Table, change: Change, record: Values) -> bool:
+    """True if it is known which record *change* has made: by its own key or that of the answer's *record*."""
+    name = table.key[-1]
+    return name in change.key or name in _shown_keys(table, record)
+
+
+def other_key(table: Table, change: Change, record: Values) -> str:
+    """The key of the record that the answer shows where it is another than the one to be written, else ''."""
+    shown = {} if change.op.array else _shown_keys(table, record)
+    known = {name: key_text(value).lower() for name, value in change.key.items()}
+    differs = any(key.lower() != known.get(name, key.lower()) for name, key in shown.items())
+    return ":".join(shown.values()) if differs else ""
+
+
+def _shown_keys(table: Table, record: Values) -> dict[str, str]:
+    """The columns of the key that *record* shows, as text."""
+    columns = (column for column in table.columns if column.name in table.key and not column.echo)
+    shown = {column.name: dig(record, column.path) for column in columns}
+    return {name: key_text(value) for name, value in shown.items() if value is not None}
 
 
 def key_text(value: Any) -> str:

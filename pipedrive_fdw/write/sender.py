@@ -23,7 +23,7 @@ from pipedrive_fdw.session.sent_request import Noted, SentRequest
 from pipedrive_fdw.table.records import dig
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import BulkPart, RowChange
-from pipedrive_fdw.write.returning import key_of
+from pipedrive_fdw.write.returning import key_of, names_record, other_key
 
 Values = Mapping[str, Any]
 
@@ -63,7 +63,8 @@ class Sender:
     def send(self, write: RowWrite, requests: RequestScope) -> Values:
         """Sends *write*. The record that the API answers, {} where it answers none.
 
-        Raises the error of the refusal, and OutcomeUnknownError where an INSERT may have been done.
+        Raises the error of the refusal, and OutcomeUnknownError where the answer shows another record, or of
+        an INSERT none.
         """
         return self.record(write, self.begin(write, requests))
 
@@ -100,10 +101,16 @@ class Sender:
         if change.op.batch and isinstance(data, list) and data:
             data = data[0]
         record = data if isinstance(data, dict) else {}
-        if write.verb == "INSERT" and not record and "?" in key_of(self.table, change, record):
+        if write.verb == "INSERT" and not names_record(self.table, change, record):
             raise OutcomeUnknownError(
                 "the answer does not show the record that was created",
                 hint="Look for the record in Pipedrive (newest first) before sending it again.",
+            )
+        if other := other_key(self.table, change, record):
+            raise OutcomeUnknownError(
+                "the answer shows another record",
+                detail=f"{change.op.method} {change.path} was answered with {other}.",
+                hint="Look at both records in Pipedrive before sending it again.",
             )
         return record
 

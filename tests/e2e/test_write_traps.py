@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -595,6 +596,60 @@ def test_a_second_primary_takes_the_place_of_the_first(account: LiveAccount, per
 def test_an_element_of_a_person_that_is_not_there(account: LiveAccount) -> None:
     words = refused(account, "INSERT INTO person_emails (person_id, value) VALUES (999999, 'x@example.org')")
     assert "not found (404)" in words
+
+
+# ---- answers that show another record, or none
+
+
+@pytest.mark.parametrize(
+    ("method", "sql", "key"),
+    [
+        ("PATCH", "UPDATE products SET name = name || '!' WHERE id IN (1, 2)", 40),
+        ("PATCH", "UPDATE products SET name = name || '!' WHERE id IN (1, 2) RETURNING id", "40"),
+        ("DELETE", "DELETE FROM products WHERE id IN (1, 2)", 40),
+        ("PUT", "UPDATE filters SET name = name || '!' WHERE id IN (1, 2)", 40),
+    ],
+)
+def test_an_answer_with_another_record_leaves_open_what_was_done(
+    account: LiveAccount, method: str, sql: str, key: Any
+) -> None:
+    account.simulator.faults([_second_answer(method, {"id": key})])
+    with pytest.raises(psycopg.OperationalError, match="the answer shows another record") as caught:
+        account.run(sql)
+    assert caught.value.sqlstate == "08007"
+    detail = str(caught.value.diag.message_detail)
+    assert re.search(rf"{method} /\w+/\d was answered with 40\.", detail)
+    assert re.search(r"1 row is written in Pipedrive for good: \w+ (UPDATE|DELETE) \d\.", detail)
+    assert len(sent(account)) == 2
+
+
+@pytest.mark.parametrize("returning", ["", " RETURNING id"])
+def test_an_answer_without_the_id_of_a_new_record_leaves_open_which_it_is(
+    account: LiveAccount, returning: str
+) -> None:
+    account.simulator.faults([_second_answer("POST", {"title": "x"})])
+    with pytest.raises(psycopg.OperationalError, match="does not show the record that was created"):
+        account.run(f"INSERT INTO deals (title) SELECT 'x' FROM generate_series(1, 3){returning}")
+    assert len(sent(account)) == 2
+
+
+def test_an_id_that_an_answer_writes_otherwise_is_the_same(account: LiveAccount) -> None:
+    account.simulator.faults([{**_second_answer("PATCH", {"id": "3", "name": "As text"}), "skip": 0}])
+    sql = "UPDATE products SET name = name || '!' WHERE id = 3 RETURNING id, name"
+    assert account.rows(sql) == [(3, "As text")]
+
+
+def _second_answer(method: str, data: Any) -> dict[str, Any]:
+    """The fault that the second request of this *method* is done and answered with *data*."""
+    return {
+        "match": r"/(deals|(products|filters)/\d+)$",
+        "method": method,
+        "action": "status",
+        "status": 200,
+        "body": {"success": True, "data": data},
+        "skip": 1,
+        "after_handling": True,
+    }
 
 
 # ---- answers
