@@ -203,8 +203,8 @@ def _dump_time(value: dt.time | Far) -> str:
 
 def _dump_interval(value: dt.timedelta) -> str:
     minutes, rest = divmod(value.total_seconds(), 60)
-    if rest:
-        raise ValueError(f"{value} has seconds, and durations of Pipedrive are whole minutes")
+    if rest or minutes < 0:
+        raise ValueError("durations of Pipedrive are whole minutes, and not negative")
     return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}"
 
 

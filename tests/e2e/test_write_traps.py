@@ -96,6 +96,7 @@ def test_digits_that_a_double_has_arrive(account: LiveAccount) -> None:
         ("deals", "value = 'NaN'", "NaN cannot be sent as JSON"),
         ("deals", "won_time = 'infinity', status = 'won'", "'infinity'"),
         ("activities", "duration = '90 minutes 30 seconds'", "whole minutes"),
+        ("activities", "duration = '-00:30'", "not negative"),
         ("activities", "duration = '1 mon'", "days, hours and minutes"),
         ("activities", "due_time = '10:30:00.5'", "fraction of a second"),
         ("activities", "person_id = 3", "set it through participants"),
