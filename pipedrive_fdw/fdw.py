@@ -180,10 +180,13 @@ def _explain(table: ForeignTable, asked: Question) -> str:
 
 
 def _plan_modify(table: ForeignTable, asked: Question) -> str:
+    from pipedrive_fdw.plan.row_changes import checked_parent
     from pipedrive_fdw.write.writable import check_writable
 
-    check_writable(table.bound, asked["verb"])
-    return "\n".join(explain_write(table.bound.table, asked["verb"]))
+    bound, verb = table.bound, asked["verb"]
+    check_writable(bound, verb)
+    parent = checked_parent(bound.table, bound.catalogue)
+    return "\n".join(explain_write(bound.table, verb, None if parent is None else parent.get))
 
 
 def _begin_write(table: ForeignTable, asked: Question) -> str:

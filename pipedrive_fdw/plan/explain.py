@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipedrive_fdw.catalog.model import Operation, Table, Write
+from pipedrive_fdw.catalog.model import Get, Operation, Table, Write
 from pipedrive_fdw.plan.paths import Batches, Children, Gets, Lists, ScanPlan, Step
 
 _SHOWN_CALLS = 5
@@ -83,17 +83,44 @@ def _tokens(plan: ScanPlan) -> str:
     return "Tokens: " + ", ".join(dict.fromkeys(prices)) + f", about {plan.tokens}"
 
 
-def explain_write(table: Table, verb: str) -> Iterator[str]:
-    """What a write of *table* sends for each row, and what that costs."""
+def explain_write(table: Table, verb: str, checked: Get | None) -> Iterator[str]:
+    """What a write of *table* sends for each row, and what that costs; *checked* looks up the parent of a row
+    before."""
     op = {"INSERT": table.insert, "UPDATE": table.update, "DELETE": table.delete}[verb]
-    sent: list[Operation] = [] if op is None else [op]
-    if op is not None and op.reads:
-        sent.insert(0, table.get or table.listings[0])
-    for one in sent:
-        yield f"For each row: {one.method} /api/v{one.version}{_named_path(one)}"
+    prices: list[str] = []
+    if table.parent is not None and checked is not None:
+        yield f"For each {table.parent.column}: {_request(checked)}"
+        prices.append(f"{checked.tokens} a {table.parent.column}")
+    read = table.get or table.listings[0]
+    if op is not None:
+        extended = any(column.extended for column in table.columns if column.name in op.fields)
+        if op.reads or extended:
+            yield f"For each row{'' if op.reads else ', unless remembered'}: {_request(read)}"
+        yield from _row_writes(op)
+        prices.append(f"{op.tokens + (read.tokens if op.reads or extended else 0)} a row")
+        if op.bulk is not None:
+            prices.append(f"{op.bulk.tokens} for up to {op.bulk.most} rows together")
     for column, instead in table.instead.items() if verb == "UPDATE" else ():
-        yield f"For each row that sets {column}: {instead.method} /api/v{instead.version}{instead.path}"
-    yield f"Tokens: {sum(one.tokens for one in sent)} a row"
+        yield f"For each row that sets {column}: {_request(instead)}"
+        prices.append(f"{instead.tokens} a row that sets {column}")
+    yield "Tokens: " + ", ".join(prices)
+
+
+def _row_writes(op: Write) -> Iterator[str]:
+    """The requests of which each row sends one by *op*, or that several rows send together."""
+    while op.otherwise is not None:
+        yield f"For each row with {', '.join(op.takes)}: {_request(op)}"
+        op = op.otherwise
+        if op.otherwise is None:
+            yield f"For each other row: {_request(op)}"
+            return
+    yield f"For each row: {_request(op)}"
+    if op.bulk is not None:
+        yield f"Or for up to {op.bulk.most} rows together, where that costs less: {_request(op.bulk)}"
+
+
+def _request(op: Operation) -> str:
+    return f"{op.method} /api/v{op.version}{_named_path(op)}"
 
 
 def _named_path(op: Operation) -> str:

@@ -152,6 +152,13 @@ def thawing(table: Table) -> list[tuple[str, str]]:
     return [(name, _literal(not value)) for name, value in table.frozen if _settable(table, name)]
 
 
+def checked_parent(table: Table, catalogue: Mapping[str, Table]) -> Table | None:
+    """The table of *catalogue* whose frozen rows keep those of *table* from being written until an UPDATE
+    thaws them, None where there is none."""
+    parent = None if table.parent is None else catalogue[table.parent.table]
+    return parent if parent is not None and thawing(parent) else None
+
+
 def updates(table: Table, old: Row, changed: Row, custom: Mapping[str, Any]) -> list[Change]:
     """The requests for UPDATE of a row by *changed* columns; none when nothing changes.
 

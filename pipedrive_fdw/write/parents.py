@@ -14,7 +14,7 @@ from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.plan.calls import Settings, get_call
-from pipedrive_fdw.plan.row_changes import thawing
+from pipedrive_fdw.plan.row_changes import checked_parent, thawing
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.refusals import explained_write
 from pipedrive_fdw.session.request_scope import RequestScope
@@ -28,11 +28,9 @@ class Parents:
     def __init__(self, table: Table, catalogue: Mapping[str, Table], account: tuple[str, ...]) -> None:
         """*catalogue* has all tables by name; *account* identifies the account among those of the backend."""
         self._own, self._account = table, account
-        parent = table.parent
-        found = None if parent is None else catalogue[parent.table]
-        self.table = found if found is not None and thawing(found) else None
+        self.table = checked_parent(table, catalogue)
         self._get: Get | None = None if self.table is None else self.table.get
-        self._column = "" if parent is None else parent.column
+        self._column = "" if table.parent is None else table.parent.column
         self._changeable: StatementScope[set[Any]] = StatementScope(set)
 
     def check(self, row: Mapping[str, Any], requests: RequestScope) -> None:
