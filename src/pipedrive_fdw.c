@@ -636,7 +636,8 @@ json_expression(PlannedScan *scan, Node *node)
 				: json_expression(scan, (Node *) ((RelabelType *) node)->arg);
 		case T_FuncExpr:
 			function = ((FuncExpr *) node)->funcid;
-			name = get_func_name(function);
+			/* Of a row that a condition keeps, Python takes the column not to be NULL */
+			name = func_strict(function) ? get_func_name(function) : NULL;
 			arguments = ((FuncExpr *) node)->args;
 			break;
 		case T_OpExpr:

@@ -141,6 +141,8 @@ class _Collector:
             return
         if operator in ("IS NOT TRUE", "IS NOT FALSE"):
             return
+        if operator == "<> ALL" and not _has_elements(condition):
+            return  # an empty array keeps every row
         self.not_null.add(column)
         if operator in _TRUTHS:
             self._add_values(column, _TRUTHS[operator])
@@ -255,6 +257,11 @@ def normalise(
 
 
 # ---- values
+
+
+def _has_elements(condition: Condition) -> bool:
+    """True if the operand is an array that is known not to be empty."""
+    return bool(condition.value) and not isinstance(condition.value[0], RuntimeValue)
 
 
 def _operand(condition: Condition) -> Any:

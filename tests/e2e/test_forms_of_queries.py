@@ -77,6 +77,11 @@ QUERIES = (
     "SELECT count(*) FILTER (WHERE is_archived), count(*) FROM <deals> HAVING count(*) > 1",
     "SELECT order_nr FROM <stages> ORDER BY order_nr FETCH FIRST 2 ROWS WITH TIES",
     "SELECT due_date FROM <activities> ORDER BY due_date DESC FETCH FIRST 2 ROWS WITH TIES",
+    "SELECT id, update_time FROM <deals> WHERE update_time <> ALL ('{}') ORDER BY update_time, id",
+    "SELECT id, update_time FROM <deals> WHERE update_time <> ALL (ARRAY(SELECT now() WHERE false)) "
+    "ORDER BY update_time, id",
+    "SELECT id, update_time FROM <deals> WHERE num_nulls(update_time) = 1 ORDER BY update_time, id",
+    "SELECT id, update_time FROM <deals> WHERE concat(update_time) IN ('', 'x') ORDER BY update_time, id",
 )
 
 SETTINGS = {
