@@ -189,7 +189,8 @@ def ordered_map(
 ) -> Iterator[tuple[T, R]]:
     """(item, result of start(item)) in the order of *items*; *start* and *items* run on the calling thread.
 
-    When so many results have been used, *width* of them may be under way at the same time, one at least.
+    When so many results have been used that were not there already, *width* of them may be under way at the
+    same time, one at least.
     """
     running: deque[tuple[T, Pending[R]]] = deque()
     source = iter(items)
@@ -206,4 +207,4 @@ def ordered_map(
             return
         item, pending = running.popleft()
         yield item, pending.wait(interrupts)
-        used += 1
+        used += not isinstance(pending, Ready)

@@ -41,8 +41,9 @@ class Prefetch:
         """How many requests side by side, when the answers of so many have been *used*.
 
         They begin with one, and each answer that was used lets one more leave: a reader who stops early, as
-        under LIMIT, has paid for little that it did not see, and one that is refused nothing more. Where all
-        rows will be taken, the burst window sets the pace once the first answer was used.
+        under LIMIT, has paid for little that it did not see, and one that is refused nothing more. Answers
+        that were remembered do not count: a reader who stops at the same place again pays nothing more. Where
+        all rows will be taken, the burst window sets the pace once the first answer was used.
         """
         most = self._requests.most_at_once()
         return most if self.is_on and used else min(used + 1, _SLOW, most)

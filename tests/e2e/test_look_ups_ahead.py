@@ -162,6 +162,17 @@ def test_a_loop_that_runs_again_looks_up_again(account: LiveAccount) -> None:
     assert most_at_once(looked_up(account)) >= 5
 
 
+def test_a_walk_that_is_left_at_the_same_place_again_asks_for_nothing_more(account: LiveAccount) -> None:
+    compare(
+        account,
+        "SELECT k.id, EXISTS (SELECT FROM <deal_followers> f WHERE f.deal_id % 100 > 20 "
+        "AND f.user_id + k.id > 0) FROM keys k WHERE k.id > 0",
+    )
+    requests = looked_up(account)
+    assert len(requests) > 15
+    assert set(Counter(r["path"] for r in requests).values()) == {1}
+
+
 def test_the_outer_side_of_a_hash_join_is_read_ahead_once_the_other_has_rows(account: LiveAccount) -> None:
     sql = "SELECT k.id, k.user_id, u.name FROM (SELECT k.id, f.user_id FROM keys k "
     sql += "LEFT JOIN LATERAL (SELECT * FROM <deal_followers> WHERE deal_id = k.id OFFSET 0) f ON true) k "
