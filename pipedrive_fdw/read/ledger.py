@@ -10,18 +10,22 @@ class Use:
     """The use of one scan, all its loops together."""
 
     def __init__(self) -> None:
-        self._before, self._current = Spent(), Spent()
+        self._before, self._current, self._shared = Spent(), Spent(), Spent()
 
-    def begin(self, spent: Spent) -> None:
-        """Begins a loop of the scan; *spent* counts its requests while it runs."""
-        if spent is not self._current:  # which all loops of it may share
-            self._before, self._current = self.spent, spent
+    def begin(self, spent: Spent, shared: bool = False) -> None:
+        """Begins a loop of the scan; *spent* counts its requests while it runs, and if *shared* those of
+        other loops of it, too."""
+        if shared:
+            self._shared = spent
+            return
+        self._before.include(self._current)
+        self._current = spent
 
     @property
     def spent(self) -> Spent:
         total = Spent()
-        total.include(self._before)
-        total.include(self._current)
+        for part in (self._before, self._current, self._shared):
+            total.include(part)
         return total
 
 

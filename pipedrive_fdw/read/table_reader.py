@@ -117,7 +117,7 @@ class TableReader:
             plan, requests = self._begun(plan, request, options)
         maker = self._rows_maker(request, more_columns, note, options)
         count, before = 0, requests.spent.tokens
-        use.begin(requests.spent)
+        use.begin(requests.spent, shared=known is not None)
         try:
             for rows in self._rows(plan, request, maker, requests=requests, options=options):
                 count += len(rows)
