@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import Reads
-from pipedrive_fdw.values.jsontext import as_it_is, json_bytes
+from pipedrive_fdw.values.jsontext import as_it_is, json_bytes, make_room
 
 # Rows of a batch: of the first one, by how many of the rows will be taken, and of any other.
 _FIRST = {Reads.SOME: 16, Reads.MORE: 1, Reads.ALL: 128}
@@ -105,4 +105,7 @@ def _values(places: Sequence[int], width: int, files: Container[int]) -> Callabl
 def _file(text: str | None) -> Any:
     """The *text* of a bytea as a value that is written without looking for characters to escape, for which
     orjson takes sixteen times its size."""
-    return None if text is None else as_it_is(f'"\\{text}"')
+    if text is None:
+        return None
+    make_room(4 * len(text))
+    return as_it_is(f'"\\{text}"')

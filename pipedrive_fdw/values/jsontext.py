@@ -91,14 +91,18 @@ def _parsed(body: bytes) -> Any:
 
 
 def _read_fast(body: bytes) -> Any:
-    """The value of *body*, by orjson. Raises MemoryError before it starts if it would not get enough memory,
-    because it would then end the process."""
-    size = _LEAST_ROOM + _ROOM * len(body)
+    """The value of *body*, by orjson."""
+    make_room(_LEAST_ROOM + _ROOM * len(body))
+    return orjson.loads(body)
+
+
+def make_room(size: int) -> None:
+    """Raises MemoryError if there are no *size* bytes of memory; orjson, which does not look whether it gets
+    what it asks for, would end the process."""
     try:
         mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except OSError as error:
         raise MemoryError from error
-    return orjson.loads(body)
 
 
 def _has_ids_with_fraction(body: bytes) -> bool:

@@ -17,28 +17,45 @@ from pipedrive_fdw.errors import PipedriveError, ResourceError, fault_of
 from tests.live import LiveAccount
 from tools.engine import Server
 
-# Reads a document with so many more bytes of memory than Python has taken already
-READING = """
+# Does something with so many more bytes of memory than Python has taken already
+PROGRAM = """
 import resource
 from pathlib import Path
+from pipedrive_fdw.table.row_batches import RowBatches
+from pipedrive_fdw.table.scan_request import Reads
 from pipedrive_fdw.values.jsontext import parse_json
 parse_json(b'{}')
+content = "\\\\x" + "ab" * 10_000_000
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE,) * 2)
 try:
-    print(len(parse_json(b"[" + b",".join([b'{"":""}'] * 100_000) + b"]")))
+    print(len(WHAT))
 except MemoryError:
     print("no memory")
 """
 
 
+def done(what: str, mebibytes: int) -> tuple[int, str]:
+    """The exit code and the output of the program that does *what* with so much memory."""
+    program = PROGRAM.replace("MORE", str(mebibytes * 2**20)).replace("WHAT", what)
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)  # noqa: S603
+    return ran.returncode, ran.stdout
+
+
 @pytest.mark.parametrize("mebibytes", [1, 8, 12, 16, 24, 1_000])
 def test_a_document_for_which_there_is_no_memory_ends_no_process(mebibytes: int) -> None:
     """orjson does not look whether it gets memory for an object."""
-    program = READING.replace("MORE", str(mebibytes * 2**20))
-    root = Path(__file__).parents[2]
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)  # noqa: S603
-    assert (ran.returncode, ran.stdout) == (0, "100000\n" if mebibytes == 1_000 else "no memory\n")
+    shown = done("""parse_json(b"[" + b",".join([b'{"":""}'] * 100_000) + b"]")""", mebibytes)
+    assert shown == (0, "100000\n" if mebibytes == 1_000 else "no memory\n")
+
+
+@pytest.mark.parametrize("mebibytes", [1, 20, 30, 40, 60, 75, 80, 90, 100, 120, 1_000])
+def test_a_file_for_which_there_is_no_memory_ends_no_process(mebibytes: int) -> None:
+    what = "RowBatches(iter([[[content]]]), [0], 1, reads=Reads.ALL, files=[0]).next()"
+    code, shown = done(what, mebibytes)
+    assert code == 0
+    assert shown == "20000012\n" or (mebibytes < 1_000 and shown == "no memory\n")
 
 
 @pytest.mark.parametrize(
