@@ -75,7 +75,7 @@ def question() -> Question | None:
 
 
 def answer(text: str | bytes) -> None:
-    """Answers the question by *text*; bytes are UTF-8, and may have NULs between its parts."""
+    """Answers the question by *text*; bytes are UTF-8, and nobody else's: the C part writes over them."""
     _answer("", text, "", "", False)
 
 

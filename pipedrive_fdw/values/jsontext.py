@@ -67,8 +67,9 @@ def parse_json(body: bytes) -> Any:
 
 def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
     """What *read* gives, the value of the document *body*. Raises ValueError for one of too many values or
-    levels."""
+    levels, MemoryError if there is no memory to read it and to write it again."""
     bounds = Bounds(body)
+    make_room(_LEAST_ROOM + _ROOM * len(body))
     try:
         value = read()
     except RecursionError:
@@ -81,19 +82,13 @@ def _parsed(body: bytes) -> Any:
     fractions = _has_ids_with_fraction(body)
     if not fractions and not any(map(_loses_digits, _long_numbers(body))):
         try:
-            return _read_fast(body)
+            return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
     text = body.decode("utf-8-sig", "strict")  # a byte order mark says nothing
     read = _float_or_int if fractions else _float
     value = json.loads(text, parse_float=read, parse_int=_int, parse_constant=_no_constant)
     return _without_surrogates(value) if _SURROGATE.search(body) else value
-
-
-def _read_fast(body: bytes) -> Any:
-    """The value of *body*, by orjson."""
-    make_room(_LEAST_ROOM + _ROOM * len(body))
-    return orjson.loads(body)
 
 
 def make_room(size: int) -> None:

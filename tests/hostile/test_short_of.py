@@ -23,9 +23,10 @@ import resource
 from pathlib import Path
 from pipedrive_fdw.table.row_batches import RowBatches
 from pipedrive_fdw.table.scan_request import Reads
-from pipedrive_fdw.values.jsontext import parse_json
+from pipedrive_fdw.values.jsontext import parse_json, parse_row, to_json
 parse_json(b'{}')
 content = "\\\\x" + "ab" * 10_000_000
+row = '{"content":"%s"}' % ("a" * 10_000_000)
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE,) * 2)
 try:
@@ -71,6 +72,12 @@ def test_what_the_machine_lacks_is_no_fault_of_the_package(error: Exception, mes
     assert shown.message.startswith(message)
     assert isinstance(shown, ResourceError) == isinstance(error, (MemoryError, OSError))
     assert "Too many open files." in shown.detail or not isinstance(error, OSError)
+
+
+@pytest.mark.parametrize("mebibytes", [1, 15, 40, 80, 120, 160, 1_000])
+def test_a_row_for_which_there_is_no_memory_ends_no_process_when_it_is_written(mebibytes: int) -> None:
+    shown = done("to_json(parse_row(row))", mebibytes)
+    assert shown == (0, "10000014\n" if mebibytes == 1_000 else "no memory\n")
 
 
 # ---- open files
