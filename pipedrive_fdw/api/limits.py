@@ -41,6 +41,8 @@ from pipedrive_fdw.errors import Cancelled, StateError
 from pipedrive_fdw.values.numbertext import whole_number
 
 WINDOW_SECONDS = 2.1
+# A request that leaves so little after its moment is not late: the window is kept longer by more than that.
+_PUNCTUAL = 0.01
 DEFAULT_LIMIT = 20
 SEARCH_LIMIT = 10
 # The budget of the smallest plan with one seat, where Pipedrive reports none.
@@ -198,11 +200,13 @@ class Day:
 
 
 class Turn(NamedTuple):
-    """A request's place in a window: the *moment* that it has taken, *wait* seconds from now."""
+    """A request's place in a window: the *moment* that it has taken, *wait* seconds from now. *limit* is the
+    window's size as it was known then."""
 
     search: bool
     moment: float
     wait: float
+    limit: int
 
 
 def company_key(address: str, credential: str) -> str:
@@ -240,7 +244,7 @@ class Limits:
             most = window.limit or (SEARCH_LIMIT if search else DEFAULT_LIMIT)
             moment = window.take(now, most) if held is None else window.confirm(now, most, held)
         wait = moment - now
-        return Turn(search, moment, wait if wait >= _SOON else 0.0)
+        return Turn(search, moment, wait if wait >= _SOON else 0.0, window.limit)
 
     def give_back(self, turn: Turn) -> None:
         """The request of *turn* will not leave."""
@@ -259,13 +263,15 @@ class Limits:
 
         The request of *turn* has *left* at that moment of the monotonic clock, and cost *tokens*.
         """
-        limit = whole_number(headers.get("x-ratelimit-limit")) or 0
+        limit = min(whole_number(headers.get("x-ratelimit-limit")) or 0, _MOST_LIMIT)
         search = turn is not None and turn.search
-        with _if_possible(), self._window(search, waiter) as window:
-            if limit > 0 and not search:
-                window.limit = min(limit, _MOST_LIMIT)
-            if turn is not None:
-                window.left_late(turn.moment, left)
+        is_new = limit > 0 and not search and (turn is None or limit != turn.limit)
+        is_late = turn is not None and left > turn.moment + _PUNCTUAL
+        if is_new or is_late:
+            with _if_possible(), self._window(search, waiter) as window:
+                window.limit = limit if is_new else window.limit
+                if turn is not None:
+                    window.left_late(turn.moment, left)
         now = time.time()
         remaining = whole_number(headers.get("x-daily-ratelimit-token-remaining"))
         total = whole_number(headers.get("x-daily-ratelimit-token-limit"))

@@ -87,6 +87,26 @@ def test_a_request_that_left_late_counts_from_then() -> None:
     assert window.take(100.6, most=1) == 100.5 + WINDOW_SECONDS
 
 
+def test_an_answer_changes_the_window_only_where_it_tells_something_new(tmp_path: Path) -> None:
+    limits = Limits(tmp_path, "c" * 64, "d" * 64)
+    limits.learn({"x-ratelimit-limit": "4"})
+    (path,) = tmp_path.glob("window-*")
+
+    def late(headers: dict[str, str], seconds: float) -> float:
+        """By how much later than its moment a request counts as sent."""
+        turn = limits.take()
+        before = orjson.loads(path.read_bytes())["sent"]
+        limits.learn(headers, turn, turn.moment + seconds)
+        moved = set(orjson.loads(path.read_bytes())["sent"]) - set(before)
+        return round(moved.pop() - turn.moment, 3) if moved else 0.0
+
+    assert (late({"x-ratelimit-limit": "4"}, 0.005), limits.window_limit()) == (0.0, 4)
+    assert (late({"x-ratelimit-limit": "4"}, 0.05), limits.window_limit()) == (0.05, 4)
+    assert (late({"x-ratelimit-limit": "5"}, 0.0), limits.window_limit()) == (0.0, 5)
+    path.unlink()
+    assert (late({"x-ratelimit-limit": "5"}, 0.0), limits.window_limit()) == (0.0, 5)
+
+
 def test_moments_of_an_earlier_boot_are_forgotten(tmp_path: Path) -> None:
     limits = Limits(tmp_path, "c" * 64, "d" * 64)
     limits.take()
