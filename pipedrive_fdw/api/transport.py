@@ -38,6 +38,7 @@ _MAX_HELD = 96 * _MEBIBYTE
 _CHUNK = 64 * 1024
 _SHOWN, _NO_CONTENT = 300, 204
 _POOL = 32
+_HEADERS = {"accept-encoding": ", ".join(PACKINGS)}
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
 
@@ -274,24 +275,16 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
-class _Session(requests.Session):
-    """One that does not look where a redirect leads: it would read the body without any bound."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class RequestsTransport:
-    """HTTP by the requests library, with kept-alive connections, safe to use from many threads."""
+    """HTTP by the requests library, with kept-alive connections, safe to use from many threads.
+
+    It uses the library's adapter without a session, which would look where a redirect leads (and read its
+    body without any bound), at the environment's proxies, and for cookies.
+    """
 
     def __init__(self, connect_timeout: float, read_timeout: float) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.headers["accept-encoding"] = ", ".join(PACKINGS)
-        adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
         """Raises ConnectError when no whole answer came, ProtocolError for one that is too large or packed in
@@ -301,16 +294,7 @@ class RequestsTransport:
         _current.until = started + sum(self._timeouts) * _WHOLE
         failed: Exception
         try:
-            with self._session.request(
-                request.method,
-                request.url,
-                params=list(request.params) or None,
-                headers=dict(request.headers),
-                data=request.body,
-                timeout=self._timeouts,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
+            with self._adapter.send(_prepared(request), stream=True, timeout=self._timeouts) as answer:
                 body = _read(answer, exchange)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 seconds = time.monotonic() - started
@@ -325,7 +309,17 @@ class RequestsTransport:
         raise _connect_error(failed, request, late)
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
+
+
+def _prepared(request: Request) -> requests.PreparedRequest:
+    """*request* as the library sends it, without cookies, and without credentials of its own."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(request.method)
+    prepared.prepare_url(request.url, list(request.params))
+    prepared.prepare_headers({**_HEADERS, **request.headers})
+    prepared.prepare_body(request.body, None)
+    return prepared
 
 
 def _read(answer: requests.Response, exchange: Exchange) -> bytes:

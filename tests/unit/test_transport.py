@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import requests
 
 from pipedrive_fdw.api import transport as module
 from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport
@@ -262,7 +263,9 @@ def test_what_breaks_before_tls_is_agreed_upon_did_not_arrive(sent: bytes) -> No
         assert (caught.value.arrived, caught.value.lasting) == (False, False)
 
 
-def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     program = shutil.which("openssl") or "openssl"
     subprocess.run(  # noqa: S603
@@ -277,8 +280,8 @@ def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(
     def answer(handler: BaseHTTPRequestHandler) -> None:
         pytest.fail("a request arrived")
 
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
     with serving(answer, context) as (host, port), sender() as transport:
-        transport._session.verify = str(certificate)
         with pytest.raises(ConnectError, match="no valid certificate") as caught:
             transport.send(Request("POST", f"https://{host}:{port}/"), Exchange())
         assert (caught.value.arrived, caught.value.lasting) == (False, True)
