@@ -18,7 +18,7 @@ import orjson
 
 from pipedrive_fdw.errors import AuthError, Cancelled, CredentialError, PipedriveError, sentences
 from pipedrive_fdw.masking import shown
-from pipedrive_fdw.postgres.settings import statement_start
+from pipedrive_fdw.postgres.settings import SYMBOLS, statement_start
 
 _outside = itertools.count()
 _answered: list[bytes] = []  # the words of the last answer, which the C part does not copy
@@ -26,11 +26,11 @@ _transactions = 0  # that have ended
 _symbols: dict[str, Any] = {}  # those that have been found
 
 
-def _symbol(name: str, find: Callable[[ctypes.CDLL, str], Any]) -> Any:
+def _symbol(name: str, find: Callable[[ctypes.PyDLL, str], Any]) -> Any:
     """What *find* makes of the C part's symbol *name*, None as long as the C part is not there."""
     if name not in _symbols:
         try:
-            _symbols[name] = find(ctypes.CDLL(None), f"pipedrive_fdw_{name}")
+            _symbols[name] = find(SYMBOLS, f"pipedrive_fdw_{name}")
         except (AttributeError, ValueError):
             return None
     return _symbols[name]
@@ -39,7 +39,7 @@ def _symbol(name: str, find: Callable[[ctypes.CDLL, str], Any]) -> Any:
 def _function(name: str, result: Any, *arguments: Any) -> Any:
     """The C part's function *name*, None where there is none."""
 
-    def find(library: ctypes.CDLL, symbol: str) -> Any:
+    def find(library: ctypes.PyDLL, symbol: str) -> Any:
         function = getattr(library, symbol)
         function.restype, function.argtypes = result, list(arguments)
         return function

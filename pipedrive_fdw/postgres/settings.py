@@ -8,17 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# All symbols of the process. Its functions return at once, so Python's lock is kept meanwhile: otherwise the
+# threads of requests would take it at each call.
+SYMBOLS = ctypes.PyDLL(None)
+
 
 @cache
 def _server() -> Any:
     """The server's own symbols, None outside a server."""
-    symbols = ctypes.CDLL(None)
-    if not hasattr(symbols, "GetConfigOption"):
+    if not hasattr(SYMBOLS, "GetConfigOption"):
         return None
-    symbols.GetConfigOption.restype = ctypes.c_char_p
-    symbols.GetConfigOption.argtypes = [ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool]
-    symbols.GetCurrentStatementStartTimestamp.restype = ctypes.c_int64
-    return symbols
+    SYMBOLS.GetConfigOption.restype = ctypes.c_char_p
+    SYMBOLS.GetConfigOption.argtypes = [ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool]
+    SYMBOLS.GetCurrentStatementStartTimestamp.restype = ctypes.c_int64
+    return SYMBOLS
 
 
 def setting(name: str) -> str | None:
