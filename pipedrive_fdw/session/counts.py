@@ -43,8 +43,10 @@ class Counts:
 
     def put(self, found: Mapping[str, int]) -> None:
         """Keeps the counts *found* by a scan that read to the end."""
+        if self._file is None or not found:
+            return
         known = {**self.known(), **found}
-        if self._file is None or self._known == known:
+        if self._known == known:
             return
         self._known = known
         with contextlib.suppress(OSError):  # a full disk must not fail a query that has all its rows
