@@ -73,10 +73,11 @@ class ForeignTable:
         closing it ends them, but for those of the *loop*."""
         filled = self.bound.filled(request)
         use = LEDGER.of(number)
+        fresh = not self._commands.writing(command)
         found: Iterator[Sequence[Row]]
         if self.bound.table.local:
             found = iter((self._reader.usage(),))
-        elif not self._commands.writing(command):
+        elif fresh:
             found = self._reader.scan(request, use, loop=loop)
         else:
             filled |= self.bound.key_columns
@@ -100,6 +101,7 @@ class ForeignTable:
             reads=request.reads,
             keys_ahead=0 if loop is None else loop.width,
             files=[place for place, column in enumerate(columns) if column.codec.name == "bytea"],
+            fields=self.bound.fields_within(filled) if fresh else None,
         )
 
 

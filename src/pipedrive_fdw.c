@@ -1237,9 +1237,22 @@ next_cell(char **at)
 	return cell;
 }
 
+/* The member "custom_fields" of a record.  So PostgreSQL need not read them twice. */
+static Datum
+custom_fields(Datum record, bool *isnull)
+{
+	JsonbContainer *root = &DatumGetJsonbP(record)->root;
+	JsonbValue	found;
+
+	*isnull = getKeyJsonValueFromContainer(root, "custom_fields", strlen("custom_fields"), &found) == NULL
+		|| found.type == jbvNull;
+	return *isnull ? (Datum) 0 : JsonbPGetDatum(JsonbValueToJsonb(&found));
+}
+
 /*
  * Tuples of what Python answers: the number of rows, how many keys of a loop it wants to know ahead, the places of
- * the cells, and each row as a JSON array of them.  Nobody else reads the text, which is written over.
+ * the cells, and each row as a JSON array of them.  "4=2" is the place of the custom fields of the record at 2.
+ * Nobody else reads the text, which is written over.
  */
 static void
 make_tuples(RunningScan *scan, char *text)
@@ -1247,6 +1260,8 @@ make_tuples(RunningScan *scan, char *text)
 	AttInMetadata *input = scan->input;
 	int			columns = input->tupdesc->natts,
 				width = 0,
+				fields = 0,
+				record = 0,
 			   *place = palloc(columns * sizeof(int));
 	Datum	   *values = palloc0(columns * sizeof(Datum));
 	bool	   *nulls = palloc(columns * sizeof(bool));
@@ -1255,7 +1270,17 @@ make_tuples(RunningScan *scan, char *text)
 	scan->count = strtol(text, &at, 10);
 	scan->keys_ahead = strtol(at, &at, 10);
 	while (*at == ' ')
-		place[width++] = scan->live[strtol(at, &at, 10)];
+	{
+		int			c = scan->live[strtol(at, &at, 10)];
+
+		if (*at == '=')
+		{
+			fields = c;
+			record = scan->live[strtol(at + 1, &at, 10)];
+		}
+		else
+			place[width++] = c;
+	}
 	scan->rows = palloc(scan->count * sizeof(HeapTuple));
 	for (int row = 0; row < scan->count; row++)
 	{
@@ -1275,6 +1300,8 @@ make_tuples(RunningScan *scan, char *text)
 				values[c] = InputFunctionCall(&input->attinfuncs[c], cell, input->attioparams[c],
 											  input->atttypmods[c]);
 		}
+		if (fields != record && !nulls[record])
+			values[fields] = custom_fields(values[record], &nulls[fields]);
 		MemoryContextSwitchTo(batch);
 		scan->rows[row] = heap_form_tuple(input->tupdesc, values, nulls);
 		/* It has the header of a datum, whose length would be shown as xmin */

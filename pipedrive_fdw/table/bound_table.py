@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Callable
 
 from pipedrive_fdw.catalog import tables_of
-from pipedrive_fdw.catalog.common import ATTRS
+from pipedrive_fdw.catalog.common import ATTRS, CUSTOM_FIELDS
 from pipedrive_fdw.options import Options, account_identity, base_url
 from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.predicates import Predicates, normalise
@@ -69,10 +69,24 @@ class BoundTable:
         self.account = base_url(options)
         self.identity = (*account_identity(options), self.table.name)
         places = {b.column.name: n for n, b in enumerate(self.binding.columns) if b.custom is None}
+        self._jsonb = {
+            name: place
+            for name, place in places.items()
+            if bare_type(columns[self.binding.columns[place].name].base_type_name) == "jsonb"
+        }
         whole = all(key in places for key in self.table.key)
         key = self.table.key if whole else ("row_id",)
         self._key_places = [places[name] for name in key if name in places]
         self.key_columns = frozenset(self.binding.columns[place].name for place in self._key_places)
+
+    def fields_within(self, filled: frozenset[str]) -> tuple[int, int] | None:
+        """The places of the custom fields and of the record that has them as a member, where both are
+        *filled* columns of type jsonb."""
+        is_member = self.table.custom_fields and not self.binding.flat
+        if not is_member or not self._jsonb.keys() >= {CUSTOM_FIELDS.name, ATTRS.name}:
+            return None
+        places = (self._jsonb[CUSTOM_FIELDS.name], self._jsonb[ATTRS.name])
+        return places if all(self.binding.columns[place].name in filled for place in places) else None
 
     def row_id(self, row: Row) -> str:
         """The values of the key columns of *row*, joined by colons."""

@@ -24,7 +24,9 @@ class RowBatches:
 
     *rows* come together where they need no further request. So no request is made for a row that may not be
     taken: only if *reads* says that all will be, a batch goes beyond them. *keys_ahead* is how many keys of
-    its loop the scan wants to know ahead; at the places *files* are the bytes of files.
+    its loop the scan wants to know ahead; at the places *files* are the bytes of files. *fields* are two
+    places: at the first one is the member ``custom_fields`` of the record at the second one, from where the C
+    part takes it.
     """
 
     def __init__(
@@ -36,10 +38,15 @@ class RowBatches:
         reads: Reads,
         keys_ahead: int = 0,
         files: Container[int] = (),
+        fields: tuple[int, int] | None = None,
     ) -> None:
         self._rows = rows
+        marks = []
+        if fields is not None:
+            places = [place for place in places if place != fields[0]]
+            marks = [f" {fields[0]}={fields[1]}"]
         self._values = _values(places, width, files)
-        self._places = "".join(f" {place}" for place in places)
+        self._places = "".join([*(f" {place}" for place in places), *marks])
         self._keys_ahead = keys_ahead
         self._size = _FIRST[reads]
         self._least = 1 if reads is Reads.SOME else _FEW

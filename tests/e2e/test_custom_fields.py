@@ -216,6 +216,37 @@ def test_a_row_is_the_same_by_its_key_and_in_the_list(account: LiveAccount) -> N
         assert row["custom_fields"] == row["attrs"]["custom_fields"] == values
 
 
+FIELDS = [None, {}, [], "a text", 7, {"a": None, "longer": [1, {"ü": "ü\n"}]}, {"custom_fields": {"a": 1}}]
+
+
+@pytest.mark.parametrize("record", ["jsonb", "json", "text"])
+@pytest.mark.parametrize("fields", ["jsonb", "json"])
+def test_custom_fields_are_the_same_beside_the_whole_record(
+    account: LiveAccount, fields: str, record: str
+) -> None:
+    """Where both are jsonb, they are taken from the record; also by another name, and of the odd forms."""
+    name = f"{fields}_beside_{record}"
+    account.run(
+        f"CREATE FOREIGN TABLE {name} (whole {record} OPTIONS (column 'attrs'), id bigint, title text, "
+        f"mine {fields} OPTIONS (column 'custom_fields'), again {record} OPTIONS (column 'attrs')) "
+        f"SERVER {account.name} OPTIONS (\"table\" 'deals', archived 'exclude', odd_values 'null')"
+    )
+    account.run(f"ALTER FOREIGN TABLE {name} DROP COLUMN title")
+    records = [*({"id": n, "custom_fields": form} for n, form in enumerate(FIELDS, 1)), {"id": 99}]
+    answer = {"success": True, "data": records, "additional_data": {"next_cursor": None}}
+    rule = {"match": "/api/v2/deals$", "action": "status", "status": 200, "body": answer}
+    account.simulator.faults([rule])
+    try:
+        expected = [*enumerate(FIELDS, 1), (99, None)]
+        for used in ("mine", "mine, whole", "mine, again, whole"):
+            assert [row[:2] for row in account.rows(f"SELECT id, {used} FROM {name} ORDER BY id")] == expected
+        whole = account.rows(f"SELECT whole::jsonb, mine FROM {name} ORDER BY id")
+        assert whole == [(record, record.get("custom_fields")) for record in records]
+    finally:
+        account.simulator.faults([])
+        account.run(f"DROP FOREIGN TABLE {name}")
+
+
 def test_labels_come_with_the_list_and_cost_no_request(server: Server) -> None:
     with LiveAccount(server, deals=30) as live:
         live.connect_anew()

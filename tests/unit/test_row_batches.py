@@ -111,6 +111,12 @@ def test_the_bytes_of_a_file_are_a_text() -> None:
     assert batches.next() == rb'2 0 0 1["\\x6162",1][null,2]'
 
 
+def test_custom_fields_are_taken_from_the_record_that_has_them() -> None:
+    given = [[{"a": 1}, 4, {"id": 4, "custom_fields": {"a": 1}}]]
+    batches = RowBatches(iter([given]), [0, 1, 2], 3, reads=Reads.ALL, fields=(0, 2))
+    assert batches.next() == b'1 0 1 2 0=2[4,{"id":4,"custom_fields":{"a":1}}]'
+
+
 def test_a_row_without_columns_that_are_used_is_an_empty_list() -> None:
     assert RowBatches(iter([[[1], [2]]]), [], 1, reads=Reads.ALL).next() == b"2 0[][]"
 
