@@ -268,16 +268,19 @@ _DURATION = re.compile(
     r"(?:(?P<sign>[+-]?)(?P<hours>\d{1,10}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?P<fraction>\.\d*)?)?)?",
     re.ASCII,
 )
+_BEHIND_DAYS = re.compile(r"days?\s*([+-]?)(?=\d)")
 _MOST_HOURS = 2**31 - 1  # of an interval, in every version
 
 
 def duration_text(value: Any) -> str | None:
     """A duration of the API, hours and minutes, as PostgreSQL reads it."""
     if isinstance(value, str):
-        if not value.strip():
+        text = value.strip()
+        if not text:
             return None
-        if _duration(value.strip()) is not None:
-            return value.strip()
+        if _duration(text) is not None:
+            # Without a sign of their own, hours behind days take that of the days in an SQL standard session
+            return _BEHIND_DAYS.sub(lambda found: f"days {found[1] or '+'}", text)
     raise ValueError(f"{quoted(value)} is not a duration")
 
 

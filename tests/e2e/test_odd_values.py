@@ -95,6 +95,7 @@ HELD = [
     ("activities", "due_time", "24:00", "24:00:00"),
     ("activities", "due_time", "9:05", "09:05:00"),
     ("activities", "duration", "100000:30", "100000:30:00"),
+    ("activities", "duration", "1 day02:00", "1 day 02:00:00"),
     ("activities", "lead_id", "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
     ("deals", "deal_date", "20222-05-01", "20222-05-01"),
     ("deals", "deal_double", "0." + "1" * 60, "0." + "1" * 60),
@@ -118,6 +119,15 @@ def test_a_null_in_an_array_is_null_whatever_the_session_says(account: LiveAccou
     account.run("SET array_nulls = off")
     assert account.rows(f"SELECT label_ids[2], deal_set[2] FROM deals WHERE id = {RECORD}") == [(None, None)]
     assert account.value("SHOW array_nulls") == "off"
+
+
+def test_a_duration_is_the_same_whatever_the_session_says(account: LiveAccount) -> None:
+    give(account, "activities", "duration", "-1 days 02:00")
+    hours = f"SELECT extract(epoch FROM duration) / 3600 FROM activities WHERE id = {RECORD}"
+    assert account.value(hours) == -22
+    account.run("SET intervalstyle = 'sql_standard'")
+    assert account.value(hours) == -22
+    account.run("RESET intervalstyle")
     account.run("RESET array_nulls")
 
 
