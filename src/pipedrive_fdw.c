@@ -1230,7 +1230,8 @@ next_cell(char **at)
 		if (from == end)
 			break;
 		escape = strchr(escapes, *++from);
-		*to++ = *from == 'u' ? strtol(pnstrdup(from + 1, 4), NULL, 16) : escape ? meant[escape - escapes] : *from;
+		*to++ = *from == 'u' ? strtol((char[]) {from[3], from[4], 0}, NULL, 16)	/* of \u00XX */
+			: escape ? meant[escape - escapes] : *from;
 		from += *from == 'u' ? 5 : 1;
 	}
 	*to = '\0';

@@ -192,6 +192,18 @@ def test_large_rows_are_not_in_memory_together(server: Server) -> None:
         assert most_resident(live, sql, [(40, 40 * LARGE)]) < 64 * MEBIBYTE
 
 
+def test_a_text_that_json_escapes_takes_no_memory_for_each_character(server: Server) -> None:
+    made, count = "\x01\x1f", 2_500_000
+    answer = {"success": True, "data": [{"id": 1, "name": made * count}], "additional_data": None}
+    with (
+        OtherApi({"/v2/persons": lambda _: answer}) as api,
+        LiveAccount(server, api, options={"custom_fields": "false"}, tables=["persons"]) as live,  # type: ignore[arg-type]
+    ):
+        live.rows("SELECT count(*) FROM persons")
+        sql = f"SELECT name = repeat(E'\\x01\\x1f', {count}) FROM persons"
+        assert most_resident(live, sql, [(True,)]) < 144 * MEBIBYTE
+
+
 def answers_on_disk(account: LiveAccount) -> int:
     """Bytes of the session's files without a name, in which answers are kept."""
     assert account.connection is not None
