@@ -1317,16 +1317,24 @@ retake_gil(int code, Datum thread)
 	take_gil(DatumGetPointer(thread));
 }
 
+/* Until AtEOXact_GUC() ends the level that is returned, a NULL in the text of an array is no text in any session. */
+static int
+read_array_nulls(void)
+{
+	int			nest = NewGUCNestLevel();
+
+	(void) set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest;
+}
+
 /* The next rows that Python gives.  While they become tuples, its other threads receive pages. */
 static void
 read_rows(RunningScan *scan, const char *text)
 {
 	MemoryContext before = MemoryContextSwitchTo(scan->batch);
-	int			nest = NewGUCNestLevel();
+	int			nest = read_array_nulls();
 	Datum		thread;
 
-	/* Else a NULL in an array would be read as a text */
-	(void) set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	MemoryContextReset(scan->batch);
 	scan->given = 0;
 	thread = PointerGetDatum(release_gil());
@@ -1649,6 +1657,7 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	bool		isnull = true;
 	const char *answer;
 	bool		written;
+	int			nest;
 	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
 	/* PostgreSQL checks views when the row is written, and ROLLBACK cannot take it back; policies of a parent never */
@@ -1665,8 +1674,10 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		row = add_row(&members, "new", target->ri_RelationDesc, slot);
 	answer = ask_write(estate, target, "write", members);
 	written = *answer != '\0';	/* else it was before */
+	nest = read_array_nulls();
 	if (written)
 		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
+	AtEOXact_GUC(true, nest);
 	MemoryContextSwitchTo(before);
 	return written ? slot : NULL;
 }

@@ -118,7 +118,10 @@ def test_a_null_in_an_array_is_null_whatever_the_session_says(account: LiveAccou
     give(account, "deals", "deal_set", ["1", None])
     account.run("SET array_nulls = off")
     assert account.rows(f"SELECT label_ids[2], deal_set[2] FROM deals WHERE id = {RECORD}") == [(None, None)]
+    written = f"UPDATE deals SET title = 'x' WHERE id = {RECORD} RETURNING label_ids"
+    assert account.value(written) == [1, None]
     assert account.value("SHOW array_nulls") == "off"
+    account.run("RESET array_nulls")
 
 
 def test_a_duration_is_the_same_whatever_the_session_says(account: LiveAccount) -> None:
@@ -128,7 +131,6 @@ def test_a_duration_is_the_same_whatever_the_session_says(account: LiveAccount) 
     account.run("SET intervalstyle = 'sql_standard'")
     assert account.value(hours) == -22
     account.run("RESET intervalstyle")
-    account.run("RESET array_nulls")
 
 
 ODD = [
