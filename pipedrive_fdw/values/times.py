@@ -280,7 +280,7 @@ def duration_text(value: Any) -> str | None:
             return None
         if _duration(text) is not None:
             # Without a sign of their own, hours behind days take that of the days in an SQL standard session
-            return _BEHIND_DAYS.sub(lambda found: f"days {found[1] or '+'}", text)
+            return _BEHIND_DAYS.sub(lambda found: f"days {found[1] or '+'}", text.rstrip("."))
     raise ValueError(f"{quoted(value)} is not a duration")
 
 

@@ -96,6 +96,7 @@ HELD = [
     ("activities", "due_time", "9:05", "09:05:00"),
     ("activities", "duration", "100000:30", "100000:30:00"),
     ("activities", "duration", "1 day02:00", "1 day 02:00:00"),
+    ("activities", "duration", "1 day 02:00:00.", "1 day 02:00:00"),
     ("activities", "lead_id", "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
     ("deals", "deal_date", "20222-05-01", "20222-05-01"),
     ("deals", "deal_double", "0." + "1" * 60, "0." + "1" * 60),
