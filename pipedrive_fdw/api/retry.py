@@ -9,6 +9,7 @@ done: it did not arrive, or was refused by the burst limit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from pipedrive_fdw.values.numbertext import seconds
@@ -18,6 +19,7 @@ MAX_BURST_WAITS = 5
 _RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529))
 # The longest that a query waits before one more attempt.
 _LONGEST_WAIT = 10.0
+_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 class Failure(NamedTuple):
@@ -33,13 +35,24 @@ class Failure(NamedTuple):
     lasting: bool = False
 
 
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that an answer asks to wait; 0 where it does not tell. A date counts from the answer's own,
+    since the clock of this machine may be wrong."""
+    asked = headers.get("retry-after", "")
+    try:
+        until, now = (datetime.strptime(date, _DATE) for date in (asked, headers.get("date", "")))
+    except ValueError:
+        return seconds(asked)
+    return max((until - now).total_seconds(), 0.0)
+
+
 def is_daily(headers: Mapping[str, str], body: bytes) -> bool | None:
     """True if a 429 is that of the day's tokens; None where nothing tells, which counts as true."""
     if b"daily" in body.lower():
         return True
     if headers.get("x-daily-ratelimit-token-remaining") == "0":
         return True
-    if seconds(headers.get("retry-after")) > _LONGEST_WAIT:
+    if retry_after(headers) > _LONGEST_WAIT:
         return True
     tells = ("x-ratelimit-reset", "x-ratelimit-remaining", "retry-after")
     return False if any(name in headers for name in tells) else None
@@ -50,9 +63,7 @@ def next_wait(failure: Failure, attempt: int) -> float | None:
     if failure.status == 429:
         if is_daily(failure.headers, failure.body) is not False or attempt > MAX_BURST_WAITS:
             return None
-        wait = seconds(failure.headers.get("x-ratelimit-reset")) or seconds(
-            failure.headers.get("retry-after")
-        )
+        wait = seconds(failure.headers.get("x-ratelimit-reset")) or retry_after(failure.headers)
         return min(wait or 2.0, _LONGEST_WAIT) + 0.05
     if attempt > MAX_RETRIES or failure.lasting:
         return None
@@ -60,5 +71,5 @@ def next_wait(failure: Failure, attempt: int) -> float | None:
         return None
     if failure.status and failure.status not in _RETRIED_STATUS:
         return None
-    asked = seconds(failure.headers.get("retry-after"))
+    asked = retry_after(failure.headers)
     return None if asked > _LONGEST_WAIT else max(asked, 0.25 * float(2 ** (attempt - 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipedrive_fdw.api.retry import is_daily
+from pipedrive_fdw.api.retry import is_daily, retry_after
 from pipedrive_fdw.api.transport import Request, Response
 from pipedrive_fdw.errors import (
     AccessError,
@@ -21,7 +21,6 @@ from pipedrive_fdw.errors import (
 )
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.values.jsontext import parse_json, to_json
-from pipedrive_fdw.values.numbertext import seconds
 
 # How much is shown of what the API says.
 _REASON = 500
@@ -133,7 +132,7 @@ def _limit_error(response: Response, detail: str) -> ApiError:
             429,
         )
     if daily:
-        left = int(seconds(response.headers.get("retry-after")))
+        left = int(retry_after(response.headers))
         when = (
             f" It resets in {left // 3600} h {left % 3600 // 60} min." if left else " It resets at midnight."
         )

@@ -126,6 +126,15 @@ def test_where_the_budget_is_not_reported_what_was_spent_here_counts(server: Ser
     simulator.stop()
 
 
+def test_a_date_tells_how_long_the_limit_lasts(account: LiveAccount) -> None:
+    headers = {"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    account.simulator.faults([{"match": "/persons", "action": "status", "status": 429, "headers": headers}])
+    with pytest.raises(psycopg.Error, match="pipedrive daily limit") as caught:
+        account.rows("SELECT id FROM persons")
+    assert "It resets in " in str(caught.value.diag.message_hint)
+    assert len(account.requests()) == 1
+
+
 def test_writes_are_counted_too(account: LiveAccount) -> None:
     account.run("SET pipedrive.max_tokens_per_query = 12")
     three = "INSERT INTO notes (content, deal_id) SELECT 'n' || i, 1 FROM generate_series(1, 3) i"

@@ -6,6 +6,8 @@ import pytest
 
 from pipedrive_fdw.api.retry import Failure, is_daily, next_wait
 
+MIDDAY = "Mon, 30 Nov 2026 12:00:00 GMT"
+
 
 @pytest.mark.parametrize(
     ("failure", "attempt", "expected"),
@@ -21,6 +23,10 @@ from pipedrive_fdw.api.retry import Failure, is_daily, next_wait
         (Failure("GET", 403, {}, b"<html>"), 1, None),
         (Failure("GET", 503, {"retry-after": "7"}), 1, 7.0),
         (Failure("GET", 503, {"retry-after": "120"}), 1, None),
+        (Failure("GET", 503, {"retry-after": "Mon, 30 Nov 2026 12:00:07 GMT", "date": MIDDAY}), 1, 7.0),
+        (Failure("GET", 503, {"retry-after": "Mon, 30 Nov 2026 12:02:00 GMT", "date": MIDDAY}), 1, None),
+        (Failure("GET", 503, {"retry-after": "Mon, 30 Nov 2026 11:00:00 GMT", "date": MIDDAY}), 1, 0.25),
+        (Failure("GET", 503, {"retry-after": "Mon, 30 Nov 2026 12:02:00 GMT"}), 1, 0.25),
         (Failure("GET", 0, {}, arrived=False, lasting=True), 1, None),
         (Failure("PATCH", 0, {}), 1, None),
         (Failure("DELETE", 502, {}), 1, None),
@@ -42,6 +48,8 @@ def test_the_wait_before_the_next_attempt(failure: Failure, attempt: int, expect
     ("headers", "body", "daily"),
     [
         ({"retry-after": "3939"}, b"", True),
+        ({"retry-after": "Tue, 01 Dec 2026 00:00:00 GMT", "date": MIDDAY}, b"", True),
+        ({"retry-after": "Mon, 30 Nov 2026 12:00:02 GMT", "date": MIDDAY}, b"", False),
         ({"x-ratelimit-reset": "2"}, b'{"error":"daily request budget exceeded"}', True),
         ({"x-daily-ratelimit-token-remaining": "0", "x-ratelimit-reset": "2"}, b"", True),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "2"}, b"", False),
