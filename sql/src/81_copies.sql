@@ -38,6 +38,25 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.can_be_copy(oid) IS
     'True of an ordinary or partitioned table that the caller keeps, unless it is temporary.';
 
+CREATE FUNCTION pipedrive_internal.require_all_rows(VARIADIC tables regclass[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    hidden regclass;
+BEGIN
+    SELECT min(t.oid::oid) INTO hidden FROM unnest(tables) AS t (oid) WHERE row_security_active(t.oid::oid);
+    IF hidden IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: policies hide rows of % from its owner, who keeps the copy', hidden
+              USING HINT = format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY;', hidden),
+                    ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.require_all_rows(regclass[]) IS
+    'An error when the caller does not see all rows of these tables: those that are hidden would be taken for gone.';
+
 CREATE TABLE pipedrive_internal.copies (
     copy regclass PRIMARY KEY,
     source regclass,

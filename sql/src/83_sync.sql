@@ -630,6 +630,8 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
+    PERFORM pipedrive_internal.require_all_rows(c.copy, c.history)
+       FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     copied := pipedrive_internal.sync_known(sync_step.copy);
     UPDATE pipedrive_internal.copies c
        SET filled = false, attempted = NULL, compared = NULL, watermark = NULL, synced = NULL
@@ -710,6 +712,7 @@ BEGIN
                             quote_ident(parent_key), parent_copy
                   USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
         END IF;
+        PERFORM pipedrive_internal.require_all_rows(parent_copy);
     END IF;
     IF action = 'changes' THEN
         counts := pipedrive_internal.sync_changes(copied, children, run, declared.newest_first);

@@ -79,6 +79,7 @@ AS $function$
 DECLARE
     columns text;
 BEGIN
+    PERFORM pipedrive_internal.require_all_rows("copy");
     -- What the copy holds already
     SELECT string_agg(quote_ident(k), ', ') INTO columns
       FROM unnest(pipedrive_internal.history_columns("copy", history)) k;

@@ -85,6 +85,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.keeps(oid),
     pipedrive_internal.is_own(oid),
     pipedrive_internal.can_be_copy(oid),
+    pipedrive_internal.require_all_rows(regclass[]),
     pipedrive_internal.note_reading(),
     pipedrive_internal.moment(),
     pipedrive_internal.declared_copies(oid[], text),

@@ -746,6 +746,41 @@ def test_the_rights_that_the_page_names_are_enough(copied: Copied) -> None:
         copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
+@pytest.mark.parametrize("table", ["crm.deals", "crm.deal_products", "crm_history.deals"])
+def test_policies_that_hide_rows_from_the_owner_stop_a_run(copied: Copied, table: str) -> None:
+    """What was hidden counted as gone: products of hidden deals were deleted, and versions never ended."""
+    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+    try:
+        copied.run(
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
+            "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
+            f"GRANT CREATE, TEMPORARY ON DATABASE {copied.database.database} TO copyist; SET ROLE copyist"
+        )
+        copied.mirror(["stages"])
+        copied.mirror(["deals", "deal_products"], ", history => true")
+        copied.sync()
+        copied.run(
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY even ON {table} USING (id % 2 = 0)"
+        )
+        copied.sync()
+        copied.run(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        told = fails(copied, "CALL pipedrive.sync(reconcile => true)")
+        assert told.sqlstate == "42501"
+        assert f"policies hide rows of {table} from its owner" in str(told.message_detail)
+        copied.run("RESET ROLE")
+        assert copied.different() == {}
+        copied.run(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY; SET ROLE copyist")
+        copied.sync(more=", reconcile => true")
+        assert copied.value("SELECT count(error) FROM pipedrive.sync_status") == 0
+        copied.run("ALTER TABLE crm.stages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+        told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm', history => true)")
+        assert "policies hide rows of crm.stages" in str(told.message_primary)
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
 def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
     refused = copied.rows(
         "SELECT p.oid::regprocedure::text FROM pg_proc p "
