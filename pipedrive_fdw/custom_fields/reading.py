@@ -129,6 +129,8 @@ def _choice(column: CustomColumn) -> Reader:
         told = isinstance(option, dict) and "label" in option
         label = option["label"] if told else None
         option = whole(option.get("id") if isinstance(option, dict) else option)
+        if isinstance(option, list):
+            raise ValueError("a list is not an option")
         if option is None or not labelled:
             return option
         if not told:

@@ -114,6 +114,12 @@ def test_what_postgresql_can_hold_is_shown(
     assert account.value(f"SELECT {column}::text FROM {table} WHERE id = {RECORD}") == shown
 
 
+def test_a_list_is_no_option(account: LiveAccount) -> None:
+    give(account, "deals", "deal_enum", [1101])
+    told = error_of(account, f"SELECT deal_enum FROM deals WHERE id = {RECORD}")
+    assert f"Record {RECORD}: a list is not an option." in told
+
+
 def test_a_null_in_an_array_is_null_whatever_the_session_says(account: LiveAccount) -> None:
     give(account, "deals", "label_ids", [1, None])
     give(account, "deals", "deal_set", ["1", None])
@@ -160,6 +166,7 @@ ODD = [
     ("activities", "duration", "1:75"),
     ("activities", "lead_id", "12345"),
     ("deals", "deal_date", "2024-02-30"),
+    ("deals", "deal_enum", [1101]),
     ("deals", "deal_double", "abc"),
     ("deals", "deal_time", {"value": "24:01", "timezone_name": None}),
     ("deals", "deal_daterange_until", {"value": "2024-01-01", "until": "2024-02-30"}),
