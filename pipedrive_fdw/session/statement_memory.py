@@ -14,7 +14,7 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 # The part of the capacity that holds answers as they came: one in so many. Packing takes time, and most
 # statements are small.
-_PLAIN_PART = 8
+_PLAIN_PART = 2
 # Bytes of answers in memory. The others are in a file.
 _IN_MEMORY = 2 * 2**20
 # The block size of most file systems, in bytes: a smaller part of a file takes as much of the disk.

@@ -32,13 +32,15 @@ def test_answers_are_given_back_in_either_form() -> None:
     assert {kept.get(number) for number in range(60)} == {BODY}
 
 
-def test_plain_answers_take_an_eighth_of_the_memory() -> None:
-    """Of 8,000 bytes one more than that is kept as it came; the packed ones are some twenty bytes each."""
+def test_answers_are_packed_once_half_of_the_memory_is_used() -> None:
+    """The packed ones are some twenty bytes each."""
     kept = memory(8_000)
+    short = []
     for number in range(100):
+        short.append(kept.is_short)
         kept.put(number, BODY, pack(BODY), kept.epoch)
+    assert short.index(True) == 5
     assert sum(kept.get(number) == BODY for number in range(100)) == 100
-    assert not memory(8_000).is_short
 
 
 def test_those_that_were_not_used_for_longest_go_first() -> None:
