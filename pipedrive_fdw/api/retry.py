@@ -9,7 +9,7 @@ done: it did not arrive, or was refused by the burst limit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pipedrive_fdw.values.numbertext import seconds
@@ -19,7 +19,6 @@ MAX_BURST_WAITS = 5
 _RETRIED_STATUS = frozenset((500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529))
 # The longest that a query waits before one more attempt.
 _LONGEST_WAIT = 10.0
-_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 class Failure(NamedTuple):
@@ -40,10 +39,10 @@ def retry_after(headers: Mapping[str, str]) -> float:
     since the clock of this machine may be wrong."""
     asked = headers.get("retry-after", "")
     try:
-        until, now = (datetime.strptime(date, _DATE) for date in (asked, headers.get("date", "")))
-    except ValueError:
+        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, LookupError, OverflowError):  # as Python's versions refuse what is no date
         return seconds(asked)
-    return max((until - now).total_seconds(), 0.0)
+    return max(wait.total_seconds(), 0.0)
 
 
 def is_daily(headers: Mapping[str, str], body: bytes) -> bool | None:
