@@ -7,7 +7,6 @@ end of the list. How a list by offset is read while it changes stands in api/off
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Callable
 
 from pipedrive_fdw.api.offset import Rank, Reader
@@ -25,10 +24,11 @@ _ROUND = 50
 _SAME_PAGES = 5
 
 
-def records_of(payload: Mapping[str, Any], listing: Listing, where: str) -> Page:
-    """The records of one answer. Raises ProtocolError for anything but what the operation documents."""
+def records_of(payload: Mapping[str, Any], listing: Listing, where: str, *, null_is_empty: bool) -> Page:
+    """The records of one answer. Raises ProtocolError for anything but what the operation documents, and for
+    null unless *null_is_empty*."""
     data = payload.get("data")
-    if data is None and "data" in payload and listing.null_is_empty and not _promises_more(payload):
+    if data is None and "data" in payload and null_is_empty and not _promises_more(payload):
         return []
     for part in listing.rows.split(".") if listing.rows not in ("", "*") else ():
         data = data.get(part) if isinstance(data, dict) else None
@@ -162,10 +162,11 @@ def pages(
     asked: set[Params] = set()
     last: Any = None
     current: Params | None = params
+    null = listing.null_is_empty
     while current is not None:
         payload = ask(current)
-        page = records_of(payload, listing, where)
-        listing = replace(listing, null_is_empty=False)  # a page to come was promised
+        page = records_of(payload, listing, where, null_is_empty=null)
+        null = False  # a page to come was promised
         current = next_params(payload, listing, current, len(page), where)
         if current in asked:
             raise _repeated(where, "a page")
@@ -200,7 +201,7 @@ def _by_offset(
         # Beyond the end, where records have gone, null is an empty page; a whole list does not vanish
         null = start > 0 if asked else listing.null_is_empty
         asked.add(current)
-        page = records_of(payload, replace(listing, null_is_empty=null), where)
+        page = records_of(payload, listing, where, null_is_empty=null)
         if not reader.joins(page, start):
             back = 2 * back or max(1, limit // 2)
             current = tuple({**query, "start": str(max(0, start - back))}.items())

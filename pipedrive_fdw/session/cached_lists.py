@@ -134,7 +134,7 @@ class Cached:
             record_of(envelope, key[1])
             self._keep(key, [page], began)
             return
-        records = records_of(envelope, op, key[1])
+        records = records_of(envelope, op, key[1], null_is_empty=op.null_is_empty)
         following = next_params(envelope, op, key[2], len(records), key[1])
         if op.paging != OFFSET:
             self._keep(key, [page], began)

@@ -12,11 +12,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from pipedrive_fdw.api.state import is_count, parsed, peeked, removed
 from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
+from pipedrive_fdw.postgres.channel import statement
 from pipedrive_fdw.postgres.settings import state_folder
 
 # More tables and lists than the API has.
@@ -35,6 +37,7 @@ class Counts:
         self._file: Path | None = folder / name if folder else None
         self._known: dict[str, int] = {}
         self._read_at: tuple[int, int] | None = None
+        self._looked_in: Any = None
 
     def known(self) -> Mapping[str, int]:
         """All counts, by the name of the table or list."""
@@ -66,8 +69,11 @@ class Counts:
         return int(self._file is not None and removed(self._file))
 
     def _read(self) -> None:
-        if self._file is None:
+        """Looks at the file once in a statement."""
+        present = statement()
+        if self._file is None or self._looked_in == present:
             return
+        self._looked_in = present
         try:
             found = self._file.stat()
             mark = (found.st_mtime_ns, found.st_ino)
