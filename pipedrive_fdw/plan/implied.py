@@ -35,11 +35,16 @@ _ROUNDED = frozenset(
     for digits in ((), ("0",))
 )
 _EPOCH = dt.datetime(1970, 1, 1)
-# A zone of unknown rules is at most this far from UTC.
+# A zone that has a name is at most this far from UTC.
 _FARTHEST = dt.timedelta(hours=26)
+# A zone as POSIX writes it (<+99>-99) or as an interval (99:00:00) tells offsets, with hours before the
+# colons, and then perhaps the days on which clocks change. A name in brackets may contain digits.
+_NAME_OR_DAYS = re.compile(r"<[^>]*>|,.*", re.DOTALL)
+_HOURS = re.compile(r"(?<![:\d])\d+")
 _FIXED = ("UTC", "Etc/UTC", "GMT")
 # Some days are an hour longer than others, and PostgreSQL may have other rules of a zone than Python.
 _MARGIN = dt.timedelta(hours=2)
+_NEVER = dt.timedelta()
 
 
 class Span(NamedTuple):
@@ -130,7 +135,7 @@ def _undone(
         # The epoch is counted in UTC, and of a time without zone as if it were one of UTC
         return _to_utc(span, session_zone) if has_zone and arguments[0].lower() == "year" else span
     if name in ("+", "-"):
-        return _shifted(span, name, arguments[0], has_zone and session_zone not in _FIXED)
+        return _shifted(span, name, arguments[0], _clock_change(session_zone) if has_zone else _NEVER)
     if name == "date_trunc":
         return _truncated(span, arguments, session_zone, has_zone)
     if name == "date":
@@ -152,14 +157,15 @@ def _truncated(span: Span, arguments: list[str], session_zone: str, has_zone: bo
     if longest is None:
         return None
     # A day in which clocks are put back lasts longer
-    return _later(span, longest + _MARGIN if has_zone and longest >= _DAY else longest)
+    zone = arguments[1] if len(arguments) > 1 else session_zone
+    return _later(span, longest + _clock_change(zone) if has_zone and longest >= _DAY else longest)
 
 
 _PARTS = re.compile(r"([+-]?\d+) (year|mon|day)s?|([+-]?)(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
-def _shifted(span: Span, sign: str, interval: str, has_summer: bool) -> Span | None:
-    """*span* before *interval* was added or subtracted; *has_summer* where clocks may be put back."""
+def _shifted(span: Span, sign: str, interval: str, clock_change: dt.timedelta) -> Span | None:
+    """*span* before *interval* was added or subtracted, where clocks may be put back by *clock_change*."""
     least = most = dt.timedelta()
     if _PARTS.sub("", interval).strip():
         return None  # an infinite one
@@ -176,8 +182,8 @@ def _shifted(span: Span, sign: str, interval: str, has_summer: bool) -> Span | N
     least, most = min(least, most), max(least, most)
     if sign == "-":
         least, most = -most, -least
-    if has_summer and max(abs(least), abs(most)) >= _DAY:  # some days are an hour longer than others
-        least, most = least - _MARGIN, most + _MARGIN
+    if max(abs(least), abs(most)) >= _DAY:  # some days are an hour longer than others
+        least, most = least - clock_change, most + clock_change
     return Span(
         None if span.low is None else span.low - most, None if span.high is None else span.high - least
     )
@@ -204,19 +210,38 @@ def _from_utc(span: Span, zone: str) -> Span:
     )
 
 
-def _offsets(time: dt.datetime, zone: str) -> list[dt.timedelta]:
-    """Offsets from UTC between which that of *zone* is around *time*."""
-    if zone in _FIXED:
-        return [dt.timedelta()]
+def _rules(zone: str) -> dt.tzinfo | None:
+    """The rules of *zone*, None where Python does not know them."""
     import zoneinfo  # few queries need it
 
     try:
         # A name like CET can be that of an abbreviation to PostgreSQL, which has other rules
-        found = zoneinfo.ZoneInfo(zone) if "/" in zone else None
+        return zoneinfo.ZoneInfo(zone) if "/" in zone else None
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        found = None
+        return None
+
+
+def _hours_told(zone: str) -> dt.timedelta:
+    """How far from UTC the text of *zone* says that it is at most, nothing where it is a name."""
+    told = [int(hours) + 1 for hours in _HOURS.findall(_NAME_OR_DAYS.sub("", zone))]
+    return dt.timedelta(hours=max(told, default=0))
+
+
+def _clock_change(zone: str) -> dt.timedelta:
+    """By how much clocks of *zone* may be put back."""
+    if zone in _FIXED:
+        return _NEVER
+    return _MARGIN if _rules(zone) else max(_MARGIN, 2 * _hours_told(zone))
+
+
+def _offsets(time: dt.datetime, zone: str) -> list[dt.timedelta]:
+    """Offsets from UTC between which that of *zone* is around *time*."""
+    if zone in _FIXED:
+        return [dt.timedelta()]
+    found = _rules(zone)
     if found is None:
-        return [-_FARTHEST, _FARTHEST]
+        farthest = max(_FARTHEST, _hours_told(zone))
+        return [-farthest, farthest]
     around = [(time + delta).replace(tzinfo=found).utcoffset() for delta in (-_DAY, dt.timedelta(), _DAY)]
     known = [offset for offset in around if offset is not None]
     return [min(known) - _MARGIN, max(known) + _MARGIN]

@@ -315,6 +315,39 @@ def test_a_time_without_zone_means_the_session_s(account: LiveAccount) -> None:
                 assert got == wanted
 
 
+# Further from UTC than a zone with a name is, also by an hour of summer
+FAR_ZONES = ("<+99>-99", "<-99>99", "A/B-99", "ABC90ABD-90", "ABC10ABD-10,J60,J300")
+NEAR_A_TIME = (
+    "{0} >= timestamp '{1}'",
+    "{0} <= timestamp '{1}'",
+    "{0}::date = timestamp '{1}' AT TIME ZONE '{2}' AT TIME ZONE '{2}'",
+    "{0} AT TIME ZONE '{2}' >= '{1}'",
+    "{0} AT TIME ZONE '{2}' <= '{1}'",
+    "{0} AT TIME ZONE interval '-99:30' <= '{1}'",
+    "{0} + interval '3 days' >= timestamptz '{1}' + interval '3 days'",
+    "{0} - interval '3 days' >= timestamptz '{1}' - interval '3 days'",
+    "date_trunc('month', {0}) = date_trunc('month', timestamptz '{1}')",
+)
+
+
+@pytest.mark.parametrize("zone", FAR_ZONES)
+def test_a_zone_may_be_far_from_utc(account: LiveAccount, zone: str) -> None:
+    with account.session() as session:
+        session.execute(f"SET TimeZone = '{zone}'")  # type: ignore[arg-type]
+        moments = session.execute(
+            "SELECT DISTINCT update_time::timestamp::text FROM copy_of_deals "
+            "WHERE update_time IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        for (moment,) in moments[:: len(moments) // 12]:
+            for condition in NEAR_A_TIME:
+                where = condition.format("update_time", moment, zone)
+                got, wanted = (
+                    session.execute(f"SELECT id FROM {table} WHERE {where} ORDER BY id").fetchall()  # type: ignore[arg-type]  # noqa: S608
+                    for table in ("deals", "copy_of_deals")
+                )
+                assert got == wanted, where
+
+
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
 def test_parameters_are_cast(account: LiveAccount, mode: str) -> None:
     account.run(f"SET plan_cache_mode = {mode}")
