@@ -271,11 +271,11 @@ COMMENT ON VIEW pipedrive_internal.source_columns IS
     'The columns of foreign tables with what stays the same when a column is renamed.';
 
 CREATE FUNCTION pipedrive_internal.copied_columns(copied pipedrive_internal.copies)
-RETURNS TABLE (source_name name, name name, identity text, type text)
+RETURNS TABLE (source_name name, name name, identity text, type regtype)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT s.name, a.attname, s.identity, format_type(a.atttypid, a.atttypmod)
+    SELECT s.name, a.attname, s.identity, a.atttypid
       FROM pipedrive_internal.source_columns s
       JOIN pg_attribute a ON a.attrelid = copied.copy AND a.attname = copied.columns ->> s.identity
                          AND NOT a.attisdropped AND a.attgenerated = ''

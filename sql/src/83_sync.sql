@@ -425,7 +425,7 @@ DECLARE
 BEGIN
     number := pipedrive_internal.sync_read(copied, '');
     IF EXISTS (SELECT FROM pipedrive_internal.copied_columns(copied) s
-                WHERE s.identity = 'update_time' AND s.type LIKE 'timestamp%') THEN
+                WHERE s.identity = 'update_time' AND s.type IN ('timestamp'::regtype, 'timestamptz'::regtype)) THEN
         newest := pipedrive_internal.sync_watermark(pipedrive_internal.sync_newest(copied), began);
     END IF;
     UPDATE pipedrive_internal.copies c

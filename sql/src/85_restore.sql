@@ -44,7 +44,7 @@ AS $function$
     -- The object that a custom field has beside the id, which names it as well
     SELECT s.name, a.part, p.target
       FROM plain p
-      JOIN pipedrive_internal.copied_columns(copied) s ON p.identity = s.identity || 'id' AND s.type = 'jsonb',
+      JOIN pipedrive_internal.copied_columns(copied) s ON p.identity = s.identity || 'id' AND s.type = 'jsonb'::regtype,
            unnest('{value,id}'::text[]) AS a (part)
     UNION ALL
     -- Lists, whose elements have a table of their own
@@ -53,7 +53,7 @@ AS $function$
       JOIN pipedrive_internal.declared_copies(ARRAY[own.server]) d ON d.parent = own.source AND d.key = '{}'
       JOIN pipedrive_internal.known_references known ON known.source_table = d.table_name
       JOIN targets ON targets.source = known.target_table AND targets.key_identity = known.target_column
-      JOIN pipedrive_internal.copied_columns(copied) s ON s.type = 'jsonb' AND s.identity NOT LIKE '%:%';
+      JOIN pipedrive_internal.copied_columns(copied) s ON s.type = 'jsonb'::regtype AND s.identity NOT LIKE '%:%';
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.restored_references(pipedrive_internal.copies) IS
     'The columns of a copy, or the part of their objects, that hold keys of records which were made anew or may be in '

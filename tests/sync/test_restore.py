@@ -29,7 +29,9 @@ def brought_back(copied: Copied, table: str, moment: dt.datetime, *ids: int) -> 
     return [int(row["new_id"] or row["id"]) for row in rows]
 
 
-def test_custom_fields_refer_to_the_record_that_was_made_anew(copied: Copied) -> None:
+@pytest.mark.parametrize("quotes", ["off", "on"])  # around names of types, too
+def test_custom_fields_refer_to_the_record_that_was_made_anew(copied: Copied, quotes: str) -> None:
+    copied.run(f"SET quote_all_identifiers = {quotes}")
     copied.mirror(["users", "organizations", "persons"], ", history => true")
     copied.run("UPDATE pipedrive.persons SET person_org_id = 3, person_people_id = 2 WHERE id IN (4, 5)")
     copied.sync()
