@@ -4,6 +4,8 @@
 CREATE FUNCTION pipedrive_internal.usage_of(role name) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- Without it a backslash in the strings below would be something else.
+SET standard_conforming_strings = on
 AS $function$
     -- Lines are ASCII. Where a crash of the machine has left other bytes, and a text could not be made of them, the
     -- encoding writes these with one backslash, and a backslash of JSON with two.

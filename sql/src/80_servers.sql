@@ -19,7 +19,7 @@ BEGIN
     LOOP
         IF made.is_ours AND made.wrapper IS NULL THEN
             EXECUTE format('ALTER SERVER %I OPTIONS (ADD wrapper %L)', made.name, 'pipedrive_fdw.PipedriveFdw');
-        ELSIF NOT made.is_ours AND made.wrapper LIKE 'pipedrive\_fdw%' THEN
+        ELSIF NOT made.is_ours AND starts_with(made.wrapper, 'pipedrive_fdw') THEN
             RAISE EXCEPTION 'pipedrive option: the server % was created with FOREIGN DATA WRAPPER %', made.name, made.of
                   USING HINT = format('Use CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (...), without '
                                       'the option wrapper.', made.name),

@@ -48,6 +48,16 @@ def test_what_commits_has_no_search_path_and_names_everything(database: Extended
     assert {name.partition(".")[0] for name in called} == {"pg_catalog", "pipedrive_internal"}
 
 
+def test_a_backslash_is_one_in_every_session(database: Extended) -> None:
+    """Under standard_conforming_strings = off it is one only in E'' or where the function sets it on."""
+    functions = database.rows(
+        "SELECT proname, prosrc FROM pg_proc WHERE pronamespace IN ('pipedrive'::regnamespace, "
+        "'pipedrive_internal'::regnamespace) "
+        "AND NOT coalesce('standard_conforming_strings=on' = ANY (proconfig), false) ORDER BY proname"
+    )
+    assert [name for name, source in functions if "\\" in re.sub(r"E'[^']*'", "", source)] == []
+
+
 @pytest.mark.parametrize(
     "setting", ["lc_messages = 'C'", "session_replication_role = replica", "check_function_bodies = off"]
 )

@@ -213,6 +213,8 @@ def test_lines_of_sessions_at_once_are_whole_and_a_spoiled_one_is_passed_over(
     logged.run("SELECT count(*) FROM pipedrive.deals")
     latest = "SELECT application FROM pipedrive.usage_log ORDER BY noted_at DESC LIMIT 1"
     assert logged.value(latest) == logged.value("SHOW application_name")
+    logged.run("SET standard_conforming_strings = off")
+    assert logged.value(latest) == logged.value("SHOW application_name")
 
 
 def test_the_log_is_bounded_and_keeps_the_latest(server: Server, logged: Extended) -> None:
