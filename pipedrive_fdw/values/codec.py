@@ -341,7 +341,9 @@ _TYPE = re.compile(r"(?P<base>[a-z0-9 ]+?) ?(?:\((?P<sizes>[0-9, -]+)\))?(?P<res
 
 
 def bare_type(type_name: str) -> str:
-    """*type_name* as format_type() prints it, without the quotes that ``quote_all_identifiers`` adds."""
+    """*type_name* as format_type() prints it, without the quotes that ``quote_all_identifiers`` adds, and
+    without the schema that it has where a temporary table, or a type of another schema, has the same name."""
+    type_name = re.sub(r'^"?pg_catalog"?\.', "", type_name)
     return type_name if type_name.startswith('"char"') else type_name.replace('"', "")
 
 

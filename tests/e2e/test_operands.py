@@ -449,8 +449,15 @@ def test_whole_rows_are_sorted_grouped_and_compared(account: LiveAccount, sql: s
     assert account.rows(theirs) == account.rows(ours) != []
 
 
-def test_types_are_known_whatever_the_session_quotes(account: LiveAccount) -> None:
-    """PostgreSQL's name of the type text is then "text", with quotes."""
+HIDING = "; ".join(f"CREATE DOMAIN pg_temp.{name} AS pg_catalog.{name}" for name in ("text", "date", "jsonb"))
+
+
+@pytest.mark.parametrize("hiding", ["", HIDING], ids=["shown", "hidden"])
+@pytest.mark.parametrize("quotes", ["off", "on"])
+def test_types_are_known_whatever_the_session_calls_them(
+    account: LiveAccount, hiding: str, quotes: str
+) -> None:
+    """PostgreSQL's name of the type text is then "text", with quotes, or pg_catalog.text."""
     sql = (
         "SELECT id FROM deals WHERE status = 'open' AND update_time > day() AND title >= word() "
         "AND id = ANY (bigs())"
@@ -458,7 +465,7 @@ def test_types_are_known_whatever_the_session_quotes(account: LiveAccount) -> No
     pushed = [line for line in account.plan(sql) if "Multicorn" in line]
     rows = account.rows(sql)
     with account.session() as session:
-        session.execute("SET quote_all_identifiers = on")
+        session.execute(f"SET quote_all_identifiers = {quotes}; {hiding}")  # type: ignore[arg-type]
         plan = session.execute(f"EXPLAIN (COSTS OFF) {sql}").fetchall()  # type: ignore[arg-type]
         assert [line.replace('"', "") for (line,) in plan if "Multicorn" in line] == pushed
         assert sorted(session.execute(sql).fetchall()) == sorted(rows)  # type: ignore[arg-type]
