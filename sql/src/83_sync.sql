@@ -355,8 +355,10 @@ CREATE FUNCTION pipedrive_internal.sync_changes(
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- Other styles write the name of a time zone, which can stand for another one when it is read.
+-- Other styles write the name of a time zone, which can stand for another one when it is read, and some zones are too far
+-- from UTC to be read.
 SET datestyle = 'ISO'
+SET timezone = 'UTC'
 AS $function$
 DECLARE
     began timestamptz := clock_timestamp();

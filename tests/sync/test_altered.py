@@ -52,14 +52,19 @@ def test_a_value_may_go_from_a_deleted_record_to_another(copied: Copied) -> None
     assert copied.different() == {}
 
 
-@pytest.mark.parametrize("style", ["SQL, DMY", "German", "Postgres, MDY"])
-def test_the_style_of_dates_of_a_session_changes_nothing(copied: Copied, style: str) -> None:
+@pytest.mark.parametrize(
+    ("style", "zone"),
+    [
+        ("SQL, DMY", "Asia/Kolkata"),  # IST is also a zone of Israel, three and a half hours away
+        ("German", "Asia/Kolkata"),
+        ("Postgres, MDY", "Asia/Kolkata"),
+        ("ISO", "<+99>-99"),  # PostgreSQL cannot read what it writes
+    ],
+)
+def test_the_style_of_dates_of_a_session_changes_nothing(copied: Copied, style: str, zone: str) -> None:
     copied.mirror(["deals", "notes"])
     copied.sync()
-    # IST is also a zone of Israel, three and a half hours away.
-    copied.run(
-        f"SET datestyle = '{style}'; SET timezone = 'Asia/Kolkata'; SET intervalstyle = 'sql_standard'"
-    )
+    copied.run(f"SET datestyle = '{style}'; SET timezone = '{zone}'; SET intervalstyle = 'sql_standard'")
     newest = copied.value(
         "SELECT watermark::timestamptz(0) AT TIME ZONE 'UTC' + interval '1 minute' "
         "FROM pipedrive.sync_status WHERE \"table\" = 'crm.deals'::regclass"
