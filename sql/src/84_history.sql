@@ -93,6 +93,9 @@ BEGIN
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_truncate AFTER TRUNCATE ON %s '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
+    -- Also where session_replication_role is replica: else the copy would change, and its history would not
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER history_of_insert, ENABLE ALWAYS TRIGGER history_of_update, '
+                   'ENABLE ALWAYS TRIGGER history_of_delete, ENABLE ALWAYS TRIGGER history_of_truncate', "copy");
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.begin_history(regclass, regclass) IS

@@ -74,6 +74,18 @@ def test_the_style_of_dates_of_a_session_changes_nothing(copied: Copied, style: 
     assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
 
 
+def test_a_run_keeps_versions_while_replication_is_played(copied: Copied) -> None:
+    copied.mirror(["deals"], ", history => true")
+    copied.run("SET session_replication_role = replica")
+    copied.sync()
+    copied.run("UPDATE pipedrive.deals SET title = 'changed' WHERE id = 5")
+    copied.sync(more=", reconcile => true")
+    versions = "SELECT count(*) FROM crm_history.deals WHERE id = 5"
+    assert copied.value(versions) == 2
+    present = "SELECT count(*) FROM pipedrive.as_of('crm.deals', clock_timestamp())"
+    assert copied.value(present) == copied.value("SELECT count(*) FROM crm.deals")
+
+
 def test_a_column_may_have_the_name_of_one_of_the_history(copied: Copied) -> None:
     copied.run(
         "SELECT pipedrive.request('POST', '/v2/dealFields', "
