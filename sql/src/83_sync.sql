@@ -205,7 +205,10 @@ BEGIN
         DROP TABLE pg_temp.pipedrive_fresh;
     END IF;
     EXECUTE format('CREATE TEMP TABLE pipedrive_fresh ON COMMIT DROP AS SELECT %s FROM %s %s',
-                   (SELECT string_agg(format('%I AS %I', s.source_name, s.name), ', ')
+                   -- The owner may have given a column another type: without its length, since a cast to one would
+                   -- cut what is too long, where storing it is an error. The watermark needs the time as it is.
+                   (SELECT string_agg(format(CASE s.identity WHEN 'update_time' THEN '%I AS %I' ELSE '%1$I::%3$s AS %2$I'
+                                             END, s.source_name, s.name, format_type(s.type, -1)), ', ')
                       FROM pipedrive_internal.copied_columns(copied) s), copied.source, condition);
     GET DIAGNOSTICS number = ROW_COUNT;
     PERFORM pipedrive_internal.note_reading();

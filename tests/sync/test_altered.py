@@ -105,6 +105,41 @@ def test_a_column_may_have_the_name_of_one_of_the_history(copied: Copied) -> Non
     assert copied.value(described) == "Described."
 
 
+def test_the_owner_may_give_columns_another_type(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products", "persons", "person_emails"])
+    copied.sync()
+    copied.run(
+        "CREATE TYPE crm.status AS ENUM ('open', 'won', 'lost', 'deleted');"
+        "ALTER TABLE crm.deals ALTER id TYPE numeric, ALTER value TYPE double precision,"
+        "    ALTER status TYPE crm.status USING status::crm.status, ALTER update_time TYPE timestamp;"
+        "ALTER TABLE crm.persons ALTER id TYPE text;"
+        'ALTER TABLE crm.person_emails ALTER "primary" TYPE text, ALTER value TYPE varchar(8)'
+        "    USING left(value, 8), ALTER person_id TYPE text"
+    )
+    change(copied, 5, "changed")
+    with pytest.raises(psycopg.Error, match="1 of the tables could not be updated") as caught:
+        copied.sync(more=", reconcile => true")
+    # As any value that does not fit into a column
+    assert "crm.person_emails: value too long for type character varying(8)" in str(
+        caught.value.diag.message_detail
+    )
+    copied.run("ALTER TABLE crm.person_emails ALTER value TYPE varchar(2000)")
+    copied.sync(more=", reconcile => true")
+    for table, columns in {
+        "deals": "id::text, title, value::text, status::text",
+        "persons": "id::text, name",
+        "person_emails": 'person_id::text, value, "primary"::text, label',
+    }.items():
+        foreign, copy = (
+            copied.rows(f"SELECT {columns} FROM {schema}.{table} ORDER BY 1, 2")
+            for schema in ("pipedrive", "crm")
+        )
+        assert copy == foreign
+    before = copied.value("SELECT max(xmin::text::bigint) FROM crm.person_emails")
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT max(xmin::text::bigint) FROM crm.person_emails") == before
+
+
 def test_no_table_to_leave_out_is_all_tables(copied: Copied) -> None:
     copied.run(
         "SELECT pipedrive.mirror('pipedrive', 'crm', tables => '{deals}', "
