@@ -614,6 +614,7 @@ DECLARE
     missing text;
     definitions bigint;
     fields record;
+    foreign_history regclass;
 BEGIN
     PERFORM FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy FOR UPDATE SKIP LOCKED;
     IF NOT FOUND AND EXISTS (SELECT FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy) THEN
@@ -635,6 +636,14 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
+    SELECT c.history INTO foreign_history
+      FROM pipedrive_internal.copies c
+     WHERE c.copy = sync_step.copy AND c.history IS NOT NULL AND NOT pipedrive_internal.keeps(c.history);
+    IF FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: the history of % does not belong to %', "copy", quote_ident(current_user)
+              USING HINT = format('ALTER TABLE %s OWNER TO %I;', foreign_history, current_user),
+                    ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM pipedrive_internal.require_all_rows(c.copy, c.history)
        FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     copied := pipedrive_internal.sync_known(sync_step.copy);
@@ -754,7 +763,9 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     UPDATE pipedrive_internal.copies c SET error = message || coalesce(' ' || nullif(detail, ''), '')
-     WHERE c.copy = sync_failed.copy;
+     WHERE c.copy = sync_failed.copy
+       -- Else the policy forbids it
+       AND (c.history IS NULL OR pipedrive_internal.keeps(c.history));
     PERFORM pipedrive_internal.sync_log_step("copy", run, 'failed', '{0,0,0}', before, state, message);
 END
 $function$;

@@ -781,6 +781,36 @@ def test_policies_that_hide_rows_from_the_owner_stop_a_run(copied: Copied, table
         copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
+def test_a_history_of_another_role_fails_its_table_alone(copied: Copied) -> None:
+    """The run ended at it, with an error of a table that nobody knows."""
+    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
+    try:
+        copied.run(
+            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
+            "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
+            f"GRANT CREATE, TEMPORARY ON DATABASE {copied.database.database} TO copyist"
+        )
+        copied.mirror(["stages", "pipelines"], ", history => true")
+        copied.run(
+            "ALTER SCHEMA crm OWNER TO copyist; ALTER TABLE crm.stages OWNER TO copyist;"
+            "ALTER TABLE crm.pipelines OWNER TO copyist; ALTER TABLE crm_history.pipelines OWNER TO copyist;"
+            "GRANT USAGE ON SCHEMA crm_history TO copyist; SET ROLE copyist"
+        )
+        told = fails(copied, "CALL pipedrive.sync()")
+        assert told.message_detail == (
+            "crm.stages: pipedrive copy: the history of crm.stages does not belong to copyist"
+        )
+        assert copied.value("SELECT count(last_success) FROM pipedrive.sync_status") == 1
+        copied.run("RESET ROLE; ALTER TABLE crm_history.stages OWNER TO copyist; SET ROLE copyist")
+        copied.sync()
+        copied.run("RESET ROLE")
+        assert copied.different() == {}
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
+
+
 def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
     refused = copied.rows(
         "SELECT p.oid::regprocedure::text FROM pg_proc p "
