@@ -22,7 +22,12 @@ BEGIN
     SELECT t.relation AS source, t.name, t.source AS table_name, t.server, d.how, d.place, d.parent, d.parent_column,
            d.because, d.key, d.not_null, d.left_out, d.every, d.compared,
            CASE WHEN tables IS NULL THEN d.how <> 'never' AND NOT d.named ELSE t.name = ANY (tables) END
-           AND t.name <> ALL (coalesce(except_tables, '{}')) AS chosen
+           AND t.name <> ALL (coalesce(except_tables, '{}')) AS chosen,
+           -- Its owner may have renamed it.
+           coalesce(to_regclass(format('%I.%I', target, t.name)),
+                    (SELECT c.copy FROM pipedrive_internal.copies c JOIN pg_class k ON k.oid = c.copy
+                      WHERE c.source = t.relation AND k.relnamespace = to_regnamespace(quote_ident(target))
+                      LIMIT 1)) AS there
       FROM pipedrive_internal.foreign_tables t
       JOIN pipedrive_internal.declared_copies(ARRAY(
                SELECT o.server FROM pipedrive_internal.foreign_tables o
@@ -37,8 +42,9 @@ BEGIN
         EXECUTE format('CREATE SCHEMA %I', target || '_history');
     END IF;
     FOR wanted IN SELECT * FROM pg_temp.pipedrive_wanted w WHERE w.chosen ORDER BY w.place, w.name LOOP
-        IF to_regclass(format('%I.%I', target, wanted.name)) IS NULL THEN
-            PERFORM pipedrive_internal.make_copy(wanted.source, target, wanted.name, wanted.key, wanted.not_null,
+        IF wanted.there IS NULL THEN
+            wanted.there := pipedrive_internal.make_copy(
+                wanted.source, target, wanted.name, wanted.key, wanted.not_null,
                 ARRAY(SELECT l FROM unnest(wanted.left_out) l WHERE l <> ALL (coalesce(more_columns, '{}'))),
                 wanted.every, wanted.compared);
             made := made + 1;
@@ -46,10 +52,10 @@ BEGIN
             -- Its foreign table was dropped and imported again, perhaps from another account: it is read whole.
             UPDATE pipedrive_internal.copies c
                SET source = wanted.source, fields_gone = '{}', attempted = NULL, compared = NULL, watermark = NULL
-             WHERE c.copy = format('%I.%I', target, wanted.name)::regclass AND c.source IS NULL;
+             WHERE c.copy = wanted.there AND c.source IS NULL;
         END IF;
         IF history THEN
-            PERFORM pipedrive_internal.make_history(format('%I.%I', target, wanted.name)::regclass);
+            PERFORM pipedrive_internal.make_history(wanted.there);
         END IF;
     END LOOP;
     DROP TABLE pg_temp.pipedrive_wanted;
@@ -113,7 +119,7 @@ BEGIN
     SELECT w.name, n.column_name INTO trouble
       FROM pg_temp.pipedrive_wanted w,
            unnest(w.key || w.parent_column || CASE w.how WHEN 'changes' THEN 'update_time' END::name) AS n (column_name)
-     WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NULL AND n.column_name IS NOT NULL
+     WHERE w.chosen AND w.there IS NULL AND n.column_name IS NOT NULL
        AND NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
                         WHERE s.relation = w.source AND s.identity = n.column_name);
     IF FOUND THEN
@@ -124,10 +130,9 @@ BEGIN
                     ERRCODE = 'undefined_column';
     END IF;
     SELECT w.name INTO trouble FROM pg_temp.pipedrive_wanted w
-     WHERE w.chosen AND to_regclass(format('%I.%I', target, w.name)) IS NOT NULL
+     WHERE w.chosen AND w.there IS NOT NULL
        AND NOT EXISTS (SELECT FROM pipedrive_internal.copies c
-                        WHERE c.copy = to_regclass(format('%I.%I', target, w.name))
-                          AND coalesce(c.source, w.source) = w.source);
+                        WHERE c.copy = w.there AND coalesce(c.source, w.source) = w.source);
     IF FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: %.% exists already and is not a copy of %.%', quote_ident(target),
                         quote_ident(trouble.name), quote_ident(schema), quote_ident(trouble.name)
@@ -136,11 +141,10 @@ BEGIN
                                   'except_tables => ''{%s}''.', trouble.name),
                     ERRCODE = 'duplicate_table';
     END IF;
-    SELECT w.name, t.there, pg_get_userbyid(k.relowner) AS keeper INTO trouble
-      FROM pg_temp.pipedrive_wanted w,
-           LATERAL (SELECT to_regclass(format('%I.%I', target, w.name))) AS t (there)
-      JOIN pg_class k ON k.oid = t.there
-     WHERE w.chosen AND NOT pipedrive_internal.is_own(t.there);
+    SELECT w.name, w.there, pg_get_userbyid(k.relowner) AS keeper INTO trouble
+      FROM pg_temp.pipedrive_wanted w
+      JOIN pg_class k ON k.oid = w.there
+     WHERE w.chosen AND NOT pipedrive_internal.is_own(w.there);
     IF FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: % belongs to %', trouble.there, quote_ident(trouble.keeper)
               USING DETAIL = 'Nothing was created. A table of another role could misuse the rights of whoever mirrors.',
@@ -156,7 +160,7 @@ COMMENT ON FUNCTION pipedrive_internal.check_wanted(name, name, name[], name[], 
 CREATE FUNCTION pipedrive_internal.make_copy(
     source regclass, target name, name name, key name[], not_null name[], left_out name[], every interval,
     compare_every interval)
-RETURNS void
+RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -216,10 +220,11 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', made, known.name, known.words);
     END LOOP;
+    RETURN made;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval) IS
-    'Makes the table of a copy with its key, its indexes and its comments.';
+    'Makes the table of a copy with its key, its indexes and its comments, and returns it.';
 
 CREATE FUNCTION pipedrive_internal.rename_copied(copied pipedrive_internal.copies, identity text, new_name name)
 RETURNS pipedrive_internal.copies

@@ -140,6 +140,24 @@ def test_the_owner_may_give_columns_another_type(copied: Copied) -> None:
     assert copied.value("SELECT max(xmin::text::bigint) FROM crm.person_emails") == before
 
 
+def test_a_copy_that_the_owner_renamed_is_not_made_once_more(copied: Copied) -> None:
+    """Rows of deals had two parents then."""
+    copied.mirror(["deals", "deal_products"])
+    copied.sync()
+    copied.run('ALTER TABLE crm.deals RENAME TO "Geschäfte"; ALTER SCHEMA crm RENAME TO crm2')
+    again = "SELECT pipedrive.mirror('pipedrive', 'crm2', '{deals,deal_products,stages}', history => true)"
+    assert copied.value(again) == "1 table in schema crm2"
+    copied.sync()
+    assert copied.rows("SELECT copy::text, history::text FROM pipedrive_internal.copies ORDER BY 1") == [
+        ('crm2."Geschäfte"', 'crm2_history."Geschäfte"'),
+        ("crm2.deal_products", "crm2_history.deal_products"),
+        ("crm2.stages", "crm2_history.stages"),
+    ]
+    change(copied, 5, "changed")
+    copied.sync(more=", reconcile => true")
+    assert copied.value('SELECT title FROM crm2."Geschäfte" WHERE id = 5') == "changed"
+
+
 def test_no_table_to_leave_out_is_all_tables(copied: Copied) -> None:
     copied.run(
         "SELECT pipedrive.mirror('pipedrive', 'crm', tables => '{deals}', "
