@@ -118,6 +118,11 @@ BEGIN
             RAISE EXCEPTION 'pipedrive write: Pipedrive reports that the conversion %',
                             CASE answer ->> 'status' WHEN 'failed' THEN 'has failed' ELSE 'was rejected' END
                   USING DETAIL = answer::text, ERRCODE = 'fdw_error';
+        ELSIF answer ->> 'status' IS NULL THEN
+            RAISE EXCEPTION 'pipedrive protocol: Pipedrive does not tell how far the conversion is'
+                  USING DETAIL = coalesce(answer::text, 'Its answer is NULL.'),
+                        HINT = 'Look whether the record was converted before you call this again.',
+                        ERRCODE = 'protocol_violation';
         END IF;
         PERFORM pg_sleep(pause);
         pause := least(pause * 2, 5);

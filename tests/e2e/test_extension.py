@@ -256,6 +256,19 @@ def test_conversions_are_waited_for(extended: Extended) -> None:
     assert extended.value(f"SELECT count(*) FROM pipedrive.leads WHERE id = '{back['lead_id']}'") == 1
 
 
+@pytest.mark.parametrize("data", [None, {}, [], {"status": None}])
+def test_a_conversion_of_which_nothing_is_told_is_not_waited_for_for_ever(
+    extended: Extended, data: Any
+) -> None:
+    lead = extended.value("SELECT id FROM pipedrive.leads WHERE NOT is_archived LIMIT 1")
+    body = {"success": True, "data": data}
+    extended.simulator.faults([{"match": "/status/", "action": "status", "status": 200, "body": body}])
+    extended.run("SET statement_timeout = '20s'")
+    with pytest.raises(psycopg.Error, match="does not tell how far the conversion is") as caught:
+        extended.run(f"SELECT pipedrive.convert_lead('{lead}')")
+    assert caught.value.sqlstate == "08P01"
+
+
 @pytest.mark.parametrize("table", ["deals", "persons", "organizations"])
 def test_merges(extended: Extended, table: str) -> None:
     one, other = (
