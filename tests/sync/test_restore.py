@@ -71,7 +71,9 @@ def test_what_still_refers_to_the_record_that_was_deleted_refers_to_the_new_one(
     assert given == [{"person_id": person}] * 2
 
 
-def test_lists_refer_to_the_records_that_were_made_anew(copied: Copied) -> None:
+@pytest.mark.parametrize("quoted", ["off", "on"])
+def test_lists_refer_to_the_records_that_were_made_anew(copied: Copied, quoted: str) -> None:
+    copied.run(f"SET quote_all_identifiers = {quoted}")
     copied.mirror(["users", "persons", "activities", "lead_labels", "leads"], ", history => true")
     people: list[dict[str, Any]] = [
         {"person_id": 2, "primary": True},
