@@ -274,8 +274,6 @@ CREATE FUNCTION pipedrive_internal.copied_columns(copied pipedrive_internal.copi
 RETURNS TABLE (source_name name, name name, identity text, type regtype)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
--- Types are compared by their names.
-SET quote_all_identifiers = off
 AS $function$
     SELECT s.name, a.attname, s.identity, a.atttypid
       FROM pipedrive_internal.source_columns s
