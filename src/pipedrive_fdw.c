@@ -508,16 +508,35 @@ add_detail(void *argument)
 		errdetail_internal("%s", reply.detail);
 }
 
-/* A text as every client can receive it: the encoding of this one may lack a character. */
+/* A text as the client can receive it.  If its encoding lacks a character, PostgreSQL would say only that. */
 static const char *
 receivable(const char *text)
 {
-	char	   *shown = pstrdup(text);
+	MemoryContext context = CurrentMemoryContext;
+	char	   *shown = pstrdup(text),
+			   *to = shown;
 
-	if (pg_get_client_encoding() != PG_UTF8)
-		for (char *c = shown; *c; c++)
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
+	PG_TRY();
+	{
+		(void) pg_server_to_client(text, strlen(text));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		for (; *text; text++)
+			if (strncmp(text, "\xE2\x80\xA6", 3) == 0)	/* our own ellipsis */
+			{
+				to = (char *) memcpy(to, "...", 3) + 3;
+				text += 2;
+			}
+			else if (!IS_HIGHBIT_SET(*text))
+				*to++ = *text;
+			else if ((*text & 0xC0) == 0xC0)	/* a character begins */
+				*to++ = '?';
+		*to = '\0';
+	}
+	PG_END_TRY();
 	return shown;
 }
 
@@ -530,14 +549,15 @@ answered(int level)
 
 	pipedrive_fdw_question = NULL;
 	SetUserIdAndSecContext(asking_user, asking_context);
+	if (*state || level < ERROR)
+		reply = (Reply) {state, receivable(reply.text), receivable(reply.detail), receivable(reply.hint),
+		reply.cancelled};
 	if (reply.cancelled)
 	{
 		error_context_stack = &context;
 		CHECK_FOR_INTERRUPTS(); /* may end the session, too */
 		error_context_stack = context.previous;
 	}
-	if (level < ERROR)			/* an error would meet a transaction that ends already */
-		reply = (Reply) {state, receivable(reply.text), receivable(reply.detail), receivable(reply.hint), false};
 	if (*state)
 		ereport(level, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 						errmsg_internal("%s", reply.text),
@@ -1493,7 +1513,7 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count RUN_ONCE)
 static void
 explain_lines(const char *text, ExplainState *es)
 {
-	char	   *rest = pstrdup(text),
+	char	   *rest = unconstify(char *, receivable(text)),
 			   *line;
 	List	   *lines = NIL;
 

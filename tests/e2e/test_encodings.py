@@ -56,6 +56,25 @@ def test_a_warning_with_a_character_that_the_client_cannot_get(account: LiveAcco
     account.run(end)
     assert notices == [
         "pipedrive write: ROLLBACK cannot take back what was sent: 1 row is written in Pipedrive for good: "
-        "person_emails INSERT 1:??uk@mail.example."
+        "person_emails INSERT 1:?uk@mail.example."
     ]
     assert account.value("SELECT count(*) FROM person_emails WHERE person_id = 1") > 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("LATIN1", "?"), ("LATIN9", "?"), ("WIN1252", "?"), ("EUC_JP", "尺"), ("UTF8", "尺")],
+)
+def test_an_error_says_what_it_says_to_every_client(account: LiveAccount, encoding: str, shown: str) -> None:
+    """If the client cannot get a character of it, PostgreSQL would say only that."""
+    account.connect()
+    account.run(f"SET client_encoding = '{encoding}'")
+    with pytest.raises(psycopg.errors.FdwInvalidOptionName) as unknown:
+        account.run(f"CREATE FOREIGN TABLE odd (a int) SERVER {account.name} OPTIONS (\"table\" 'deals')")
+    hint = str(unknown.value.diag.message_hint)
+    assert "ALTER FOREIGN TABLE ... ALTER COLUMN name" in hint.replace("…", "...")
+    with pytest.raises(psycopg.errors.FdwError) as refused:
+        account.run("UPDATE deals SET currency = U&'\\5C3A' WHERE id = 1")
+    assert f"status 400: currency {shown} does not exist." in str(refused.value.diag.message_detail)
+    plan = account.plan("UPDATE deals SET title = 'x'")
+    assert any("PATCH /api/v2/deals/" in line for line in plan)
