@@ -3,6 +3,7 @@ without PostgreSQL and sockets."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
@@ -65,12 +66,15 @@ class Sent:
 def _rows_of(batch: bytes, width: int) -> list[Row]:
     """The rows of a *batch* for the C part, whose places are those of *width* columns."""
     head, _, arrays = batch.decode().partition("[")
-    count, _, *places = map(int, head.split())
+    count, _, *marks = head.split()
+    places = [int(mark) for mark in marks if "=" not in mark]
+    fields = [tuple(map(int, mark.split("="))) for mark in marks if "=" in mark]
     rows: list[Row] = []
     at, text = 0, f"[{arrays}"
-    for _ in range(count):
+    for _ in range(int(count)):
         values, at = _ROWS.raw_decode(text, at)
         found = dict(zip(places, values))
+        found.update({place: found[record].get("custom_fields") for place, record in fields})
         rows.append([found.get(place) for place in range(width)])
     return rows
 
@@ -157,8 +161,9 @@ class HostileAccount:
         conditions += tuple(one for one in self._needed(table.bound.table) if one.column not in named)
         columns = frozenset(bound.name for bound in table.bound.binding.columns if not bound.column.extended)
         request = ScanRequest(columns, conditions=conditions, limit=limit)
-        batches, width = table.scan(request, next(_numbers), 1), len(table.bound.binding.columns)
-        return list(itertools.chain.from_iterable(iter(lambda: _rows_of(batches.next(), width), [])))
+        width = len(table.bound.binding.columns)
+        with contextlib.closing(table.scan(request, next(_numbers), 1)) as batches:
+            return list(itertools.chain.from_iterable(iter(lambda: _rows_of(batches.next(), width), [])))
 
     def _needed(self, table: Table) -> Iterator[Condition]:
         """The conditions without which *table* is not read."""
