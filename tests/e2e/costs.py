@@ -440,7 +440,7 @@ COSTS = (
     Cost(  # Tableau
         "SELECT * FROM persons WHERE CAST(date_trunc('month', update_time) AS date) = '2026-06-01'",
         10,
-        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-07-03T02:00:01Z",),
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-07-03T00:00:01Z",),
     ),
     Cost(
         "SELECT * FROM persons WHERE extract(year FROM update_time) IN (2024, 2026)",

@@ -70,7 +70,7 @@ LOOKER = (
         "SELECT COUNT(*) FROM persons WHERE ((DATE_TRUNC('month', DATE_TRUNC('month', "
         "persons.update_time )) = (TIMESTAMP '2026-06-01')))",
         10,
-        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-08-02T04:00:01Z",),
+        ("/v2/persons?updated_since=2026-06-01T00:00:00Z&updated_until=2026-08-02T00:00:01Z",),
     ),
 )
 
