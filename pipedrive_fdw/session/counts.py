@@ -12,14 +12,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from pipedrive_fdw.api.state import is_count, parsed, peeked, removed
 from pipedrive_fdw.options import MAPPING, OPTIONS, Options, base_url
-from pipedrive_fdw.postgres.channel import statement
 from pipedrive_fdw.postgres.settings import state_folder
+from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 # More tables and lists than the API has.
 _MOST_NAMES = 1_000
@@ -35,29 +34,29 @@ class Counts:
         folder = folder or state_folder()
         name = f"counts-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
         self._file: Path | None = folder / name if folder else None
-        self._known: dict[str, int] = {}
         self._read_at: tuple[int, int] | None = None
-        self._looked_in: Any = None
+        self._last: dict[str, int] = {}
+        # The file is looked at once in a statement
+        self._known = StatementScope(self._read)
 
     def known(self) -> Mapping[str, int]:
         """All counts, by the name of the table or list."""
-        self._read()
-        return self._known
+        return self._known.current()
 
     def put(self, found: Mapping[str, int]) -> None:
         """Keeps the counts *found* by a scan that read to the end."""
         if self._file is None or not found:
             return
-        known = {**self.known(), **found}
-        if self._known == known:
+        known = self._known.current()
+        if found.items() <= known.items():
             return
-        self._known = known
+        known.update(found)
         with contextlib.suppress(OSError):  # a full disk must not fail a query that has all its rows
             descriptor, name = tempfile.mkstemp(prefix="counts.", dir=self._file.parent)
             path = Path(name)
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(orjson.dumps(self._known))
+                    file.write(orjson.dumps(known))
                 path.replace(self._file)
             except OSError:
                 path.unlink()
@@ -65,26 +64,25 @@ class Counts:
 
     def forget(self) -> int:
         """Removes the file; returns the number of removed files. Raises StateError."""
-        self._known, self._read_at = {}, None
-        return int(self._file is not None and removed(self._file))
+        number = int(self._file is not None and removed(self._file))
+        self._known.drop()
+        return number
 
-    def _read(self) -> None:
-        """Looks at the file once in a statement."""
-        present = statement()
-        if self._file is None or self._looked_in == present:
-            return
-        self._looked_in = present
+    def _read(self) -> dict[str, int]:
+        """The counts in the file; those that were read last where it cannot be read or is as it was."""
+        if self._file is None:
+            return {}
         try:
             found = self._file.stat()
-            mark = (found.st_mtime_ns, found.st_ino)
-            if mark == self._read_at:
-                return
         except FileNotFoundError:
-            self._known, self._read_at = {}, None
-            return
+            self._last, self._read_at = {}, None
+            return self._last
         except OSError:
-            return
-        known = parsed(peeked(self._file)) or {}
-        if len(known) <= _MOST_NAMES:
-            self._known = {name: count for name, count in known.items() if is_count(count)}
-            self._read_at = mark
+            return self._last
+        mark = (found.st_mtime_ns, found.st_ino)
+        if mark != self._read_at:
+            known = parsed(peeked(self._file)) or {}
+            if len(known) <= _MOST_NAMES:
+                self._last = {name: count for name, count in known.items() if is_count(count)}
+                self._read_at = mark
+        return self._last
