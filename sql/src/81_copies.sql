@@ -185,6 +185,7 @@ COMMENT ON FUNCTION pipedrive_internal.remove_old() IS 'Removes what is known of
 
 CREATE TRIGGER remove_old AFTER INSERT ON pipedrive_internal.sync_log
     FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.remove_old();
+ALTER TABLE pipedrive_internal.sync_log ENABLE ALWAYS TRIGGER remove_old;
 
 CREATE FUNCTION pipedrive_internal.forget_dropped()
 RETURNS event_trigger

@@ -58,6 +58,15 @@ def test_a_backslash_is_one_in_every_session(database: Extended) -> None:
     assert [name for name, source in functions if "\\" in re.sub(r"E'[^']*'", "", source)] == []
 
 
+def test_triggers_fire_whatever_the_role_of_replication_is(database: Extended) -> None:
+    others = database.rows(
+        "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE tgenabled <> 'A' "
+        "AND c.relnamespace = 'pipedrive_internal'::regnamespace AND NOT tgisinternal "
+        "UNION ALL SELECT evtname FROM pg_event_trigger WHERE evtenabled <> 'A' AND evtname LIKE 'pipedrive%'"
+    )
+    assert others == []
+
+
 @pytest.mark.parametrize(
     "setting", ["lc_messages = 'C'", "session_replication_role = replica", "check_function_bodies = off"]
 )
