@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import subprocess
 import sys
@@ -30,6 +31,23 @@ def fails(copied: Copied, sql: str) -> psycopg.errors.Diagnostic:
     with pytest.raises(psycopg.Error) as caught:
         copied.run(sql)
     return caught.value.diag
+
+
+@contextlib.contextmanager
+def copyist(copied: Copied) -> Iterator[None]:
+    """The role copyist, which may keep copies."""
+    copied.run(
+        "DROP ROLE IF EXISTS copyist; CREATE ROLE copyist;"
+        f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
+        "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
+        "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
+        f"GRANT CREATE, TEMPORARY ON DATABASE {copied.database.database} TO copyist"
+    )
+    try:
+        yield
+    finally:
+        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
 def test_a_table_in_the_way_is_left_alone_and_nothing_is_made(copied: Copied) -> None:
@@ -749,15 +767,8 @@ def test_the_rights_that_the_page_names_are_enough(copied: Copied) -> None:
 @pytest.mark.parametrize("table", ["crm.deals", "crm.deal_products", "crm_history.deals"])
 def test_policies_that_hide_rows_from_the_owner_stop_a_run(copied: Copied, table: str) -> None:
     """What was hidden counted as gone: products of hidden deals were deleted, and versions never ended."""
-    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
-    try:
-        copied.run(
-            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
-            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
-            "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
-            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
-            f"GRANT CREATE, TEMPORARY ON DATABASE {copied.database.database} TO copyist; SET ROLE copyist"
-        )
+    with copyist(copied):
+        copied.run("SET ROLE copyist")
         copied.mirror(["stages"])
         copied.mirror(["deals", "deal_products"], ", history => true")
         copied.sync()
@@ -777,21 +788,11 @@ def test_policies_that_hide_rows_from_the_owner_stop_a_run(copied: Copied, table
         copied.run("ALTER TABLE crm.stages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
         told = fails(copied, "SELECT pipedrive.mirror('pipedrive', target => 'crm', history => true)")
         assert "policies hide rows of crm.stages" in str(told.message_primary)
-    finally:
-        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
 def test_a_history_of_another_role_fails_its_table_alone(copied: Copied) -> None:
     """The run ended at it, with an error of a table that nobody knows."""
-    copied.run("DROP ROLE IF EXISTS copyist; CREATE ROLE copyist")
-    try:
-        copied.run(
-            f"CREATE USER MAPPING FOR copyist SERVER pipedrive OPTIONS (api_token $${TOKEN}$$);"
-            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pipedrive TO copyist;"
-            "GRANT USAGE ON SCHEMA pipedrive TO copyist; GRANT USAGE ON FOREIGN SERVER pipedrive TO copyist;"
-            "GRANT SELECT ON ALL TABLES IN SCHEMA pipedrive TO copyist;"
-            f"GRANT CREATE, TEMPORARY ON DATABASE {copied.database.database} TO copyist"
-        )
+    with copyist(copied):
         copied.mirror(["stages", "pipelines"], ", history => true")
         copied.run(
             "ALTER SCHEMA crm OWNER TO copyist; ALTER TABLE crm.stages OWNER TO copyist;"
@@ -807,8 +808,6 @@ def test_a_history_of_another_role_fails_its_table_alone(copied: Copied) -> None
         copied.sync()
         copied.run("RESET ROLE")
         assert copied.different() == {}
-    finally:
-        copied.run("RESET ROLE; DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
 def test_every_role_may_use_what_a_run_uses(copied: Copied) -> None:
