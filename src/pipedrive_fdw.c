@@ -1337,7 +1337,7 @@ retake_gil(int code, Datum thread)
 	take_gil(DatumGetPointer(thread));
 }
 
-/* Until AtEOXact_GUC() ends the level that is returned, a NULL in the text of an array is no text in any session. */
+/* Have arrays read NULL as NULL, whatever array_nulls says, until AtEOXact_GUC() ends the level that is returned. */
 static int
 read_array_nulls(void)
 {
@@ -1677,7 +1677,6 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	bool		isnull = true;
 	const char *answer;
 	bool		written;
-	int			nest;
 	char	   *members = psprintf(",\"verb\":\"%s\"", VERB(write->operation));
 
 	/* PostgreSQL checks views when the row is written, and ROLLBACK cannot take it back; policies of a parent never */
@@ -1694,10 +1693,13 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		row = add_row(&members, "new", target->ri_RelationDesc, slot);
 	answer = ask_write(estate, target, "write", members);
 	written = *answer != '\0';	/* else it was before */
-	nest = read_array_nulls();
 	if (written)
+	{
+		int			nest = read_array_nulls();
+
 		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
-	AtEOXact_GUC(true, nest);
+		AtEOXact_GUC(true, nest);
+	}
 	MemoryContextSwitchTo(before);
 	return written ? slot : NULL;
 }
