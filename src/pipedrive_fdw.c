@@ -508,13 +508,12 @@ add_detail(void *argument)
 		errdetail_internal("%s", reply.detail);
 }
 
-/* A text as the client can receive it.  If its encoding lacks a character, PostgreSQL would say only that. */
-static const char *
-receivable(const char *text)
+/* False if the encoding of the client lacks a character of a text: an error of it would say only that. */
+static bool
+client_receives(const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char	   *shown = pstrdup(text),
-			   *to = shown;
+	volatile bool receives = true;
 
 	PG_TRY();
 	{
@@ -524,19 +523,33 @@ receivable(const char *text)
 	{
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		for (; *text; text++)
-			if (strncmp(text, "\xE2\x80\xA6", 3) == 0)	/* our own ellipsis */
-			{
-				to = (char *) memcpy(to, "...", 3) + 3;
-				text += 2;
-			}
-			else if (!IS_HIGHBIT_SET(*text))
-				*to++ = *text;
-			else if ((*text & 0xC0) == 0xC0)	/* a character begins */
-				*to++ = '?';
-		*to = '\0';
+		receives = false;
 	}
 	PG_END_TRY();
+	return receives;
+}
+
+/* A text as the client can receive it. */
+static const char *
+receivable(const char *text)
+{
+	char	   *shown,
+			   *to;
+
+	if (client_receives(text))
+		return pstrdup(text);
+	shown = to = pstrdup(text);
+	for (; *text; text++)
+		if (strncmp(text, "\xE2\x80\xA6", 3) == 0)	/* our own ellipsis */
+		{
+			to = (char *) memcpy(to, "...", 3) + 3;
+			text += 2;
+		}
+		else if (!IS_HIGHBIT_SET(*text))
+			*to++ = *text;
+		else if ((*text & 0xC0) == 0xC0)	/* a character begins */
+			*to++ = '?';
+	*to = '\0';
 	return shown;
 }
 
