@@ -250,6 +250,13 @@ BEGIN
         END IF;
         RETURN NEXT;
     END LOOP;
+    RETURN QUERY EXECUTE format(
+        'SELECT DISTINCT i.id, NULL, NULL, NULL::jsonb, NULL::text[], '
+        '''pipedrive copy: the history has no version of this record at that moment'' '
+        'FROM unnest($1) AS i (id) '
+        'WHERE NOT EXISTS (SELECT FROM %2$s h WHERE h.%1$I::text = i.id '
+        'AND h.valid_from <= $2 AND (h.valid_to IS NULL OR h.valid_to > $2))', copied.key[1], history)
+        USING ids, restore.as_of;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.restore(regclass, timestamptz, text[], boolean) IS

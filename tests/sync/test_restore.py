@@ -51,6 +51,21 @@ def test_custom_fields_refer_to_the_record_that_was_made_anew(copied: Copied, qu
     assert restored(copied, "persons", moment, ", ids => '{2,4,5}'") == []
 
 
+def test_a_record_that_the_history_does_not_have_then_is_named(copied: Copied) -> None:
+    """Without a row, it would seem to be as it was."""
+    copied.mirror(["users", "persons"], ", history => true")
+    copied.sync()
+    now, before = copied.rows(
+        "SELECT clock_timestamp(), min(valid_from) - interval '1 second' FROM crm_history.persons"
+    )[0]
+    missing = "pipedrive copy: the history has no version of this record at that moment"
+    given = ", ids => ARRAY['2', ' 3', '99999', '99999', NULL]"
+    for moment, absent in ((now, [" 3", "99999", None]), (before, [" 3", "2", "99999", None])):
+        rows = restored(copied, "persons", moment, given)
+        found = [(row["id"], row["action"], row["problem"]) for row in rows]
+        assert sorted(found, key=str) == sorted(((name, None, missing) for name in absent), key=str)
+
+
 def test_what_still_refers_to_the_record_that_was_deleted_refers_to_the_new_one(copied: Copied) -> None:
     """Pipedrive leaves the id of a deleted person where it stands."""
     copied.mirror(["users", "persons", "deals", "notes"], ", history => true")
