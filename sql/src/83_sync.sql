@@ -415,6 +415,33 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_done(pipedrive_internal.pending[]) IS
     'Removes keys of parents that were seen before their rows were read, unless they were told again since.';
 
+CREATE FUNCTION pipedrive_internal.sync_orphans(copied pipedrive_internal.copies, children regclass[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    child record;
+BEGIN
+    FOR child IN
+        SELECT c.copy, s.name
+          FROM pipedrive_internal.known_copies k
+          JOIN pipedrive_internal.copies c ON c.copy = k.copy,
+               pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d,
+               pipedrive_internal.copied_columns(c) s
+         WHERE k.copy = ANY (sync_orphans.children) AND s.identity = d.parent_column
+    LOOP
+        EXECUTE format('INSERT INTO pipedrive_internal.pending (copy, key) SELECT %1$L::regclass, c.key '
+                       'FROM (SELECT DISTINCT %2$I::text FROM %1$s WHERE %2$I IS NOT NULL) AS c (key) '
+                       'WHERE NOT EXISTS (SELECT FROM %3$s p WHERE p.%4$I::text = c.key) ON CONFLICT DO NOTHING',
+                       child.copy, child.name, copied.copy, copied.key[1]);
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_orphans(pipedrive_internal.copies, regclass[]) IS
+    'Notes for the children the keys of parents that their rows name and that the copy does not have: a copy that was '
+    'emptied, or made again, does not know that they are gone.';
+
 CREATE FUNCTION pipedrive_internal.sync_whole(
     copied pipedrive_internal.copies, children regclass[], run timestamptz, parent name)
 RETURNS bigint[]
@@ -441,6 +468,7 @@ BEGIN
      WHERE c.copy = copied.copy;
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, parent, 'true')
                    ELSE pipedrive_internal.sync_store(copied, children, 'true') END;
+    PERFORM pipedrive_internal.sync_orphans(copied, children);
     PERFORM pipedrive_internal.sync_done(seen);
     RETURN number || counts;
 END

@@ -112,6 +112,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_done(pipedrive_internal.pending[]),
     pipedrive_internal.sync_watermark(timestamptz, timestamptz),
     pipedrive_internal.sync_changes(pipedrive_internal.copies, regclass[], timestamptz, boolean),
+    pipedrive_internal.sync_orphans(pipedrive_internal.copies, regclass[]),
     pipedrive_internal.sync_whole(pipedrive_internal.copies, regclass[], timestamptz, name),
     pipedrive_internal.sync_parents(
         pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer),

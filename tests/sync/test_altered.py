@@ -367,3 +367,23 @@ def test_tables_of_an_extension_that_was_dropped_become_copies_again(copied: Cop
     assert copied.different() == {}
     assert [count for (count,) in copied.rows("SELECT count(*) FROM crm_history.deals WHERE id = 5")] == [2]
     assert copied.value("SELECT count(*) FROM former_history.deals WHERE id = 5") == 1
+
+
+@pytest.mark.parametrize("lost", ["TRUNCATE crm.deals, crm.persons", "DROP TABLE crm.deals, crm.persons"])
+def test_what_hung_on_records_that_went_while_their_copy_was_lost_goes(copied: Copied, lost: str) -> None:
+    """The copy that was loaded anew did not know these records, so that it told nobody that they are gone."""
+    tables = ("deals", "deal_products", "deal_followers", "persons", "person_emails")
+    copied.mirror(tables)
+    copied.sync()
+    deals = {copied.value(f"SELECT min(deal_id) FROM crm.{name}") for name in tables[1:3]}
+    person = copied.value("SELECT min(person_id) FROM crm.person_emails")
+    for name in tables[1:3]:
+        table = copied.simulator.account[name]
+        keys = [record[table.key] for record in table if record["deal_id"] in deals]
+        copied.simulator.change([{"method": "DELETE", "path": f"{name}/{key}"} for key in keys])
+    gone = [*(f"deals/{deal}" for deal in deals), f"persons/{person}"]
+    copied.simulator.change([{"method": "DELETE", "path": path} for path in gone])
+    copied.run(lost)
+    copied.mirror(tables)
+    copied.sync()
+    assert copied.different() == {}

@@ -156,9 +156,8 @@ def test_what_everybody_may_execute_runs_as_its_caller(installed: Ground) -> Non
         "report_columns", "report_view", "require", "require_all_rows", "restore_row", "restored_references",
         "send", "server_named", "sync_action", "sync_analyze", "sync_changes", "sync_children",
         "sync_compares", "sync_definitions", "sync_done", "sync_ended", "sync_failed", "sync_is_over",
-        "sync_known",
-        "sync_log_step", "sync_newest", "sync_order", "sync_parents", "sync_passed_over", "sync_price",
-        "sync_read", "sync_replace", "sync_result", "sync_step", "sync_store", "sync_usage", "sync_watermark",
+        "sync_known", "sync_log_step", "sync_newest", "sync_order", "sync_orphans", "sync_parents",
+        "sync_passed_over", "sync_price", "sync_read", "sync_replace", "sync_result", "sync_step", "sync_store", "sync_usage", "sync_watermark",
         "sync_whole", "sync_witnesses", "usage_lines", "usage_of_caller",
     ]  # fmt: skip
     assert [name for name, definer, everybody in functions if definer and everybody] == []
