@@ -130,12 +130,14 @@ BEGIN
     SELECT array_agg(k.copy ORDER BY d.place, k.name), max(pg_get_userbyid(k.owner)) INTO found, keeper
       FROM pipedrive_internal.known_copies k
       JOIN pipedrive_internal.copies c ON c.copy = k.copy
-      JOIN pipedrive_internal.declared_copies(
-               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+      -- Where nothing is declared, the step says why.
+      LEFT JOIN pipedrive_internal.declared_copies(ARRAY(
+               SELECT o.server FROM pipedrive_internal.known_copies o
+                WHERE has_server_privilege(o.server, 'USAGE'))) d
            ON d.server = k.server AND d.table_name = k.table_name
      WHERE CASE WHEN "table" IS NULL
                 THEN pg_get_userbyid(k.owner) = current_user
-                     AND (reconcile OR c.every IS NULL
+                     AND (reconcile OR d.table_name IS NULL OR c.every IS NULL
                           OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
                 ELSE k.copy = "table" END;
     -- Those that cannot be brought up to date, so that the run names them
@@ -664,6 +666,12 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO declared FROM pipedrive_internal.declared_copies(ARRAY[source.server], source.table_name);
+    IF NOT FOUND OR source.table_name IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % shows no table of Pipedrive that this version knows',
+                        (SELECT c.source FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy)
+              USING HINT = format('Set its option "table" right. Or stop copying: DROP TABLE %s;', "copy"),
+                    ERRCODE = 'undefined_table';
+    END IF;
     SELECT c.history INTO foreign_history
       FROM pipedrive_internal.copies c
      WHERE c.copy = sync_step.copy AND c.history IS NOT NULL AND NOT pipedrive_internal.keeps(c.history);
@@ -967,8 +975,9 @@ BEGIN
                CASE WHEN loaded.compared IS NULL THEN loaded.source END AS parent_to_load
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
-          JOIN pipedrive_internal.declared_copies(
-               ARRAY(SELECT o.server FROM pipedrive_internal.known_copies o)) d
+          JOIN pipedrive_internal.declared_copies(ARRAY(
+               SELECT o.server FROM pipedrive_internal.known_copies o
+                WHERE has_server_privilege(o.server, 'USAGE'))) d
            ON d.server = k.server AND d.table_name = k.table_name
           LEFT JOIN pipedrive_internal.known_copies parent
                ON parent.table_name = d.parent AND parent.server = k.server AND parent.schema = k.schema
