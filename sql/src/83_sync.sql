@@ -688,7 +688,7 @@ BEGIN
      WHERE c.copy = copied.copy AND c.filled AND NOT copied.filled;
     IF FOUND AND copied.history IS NOT NULL THEN
         -- Nothing may have told the triggers. What is read now begins new versions.
-        EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', copied.history);
+        PERFORM pipedrive_internal.end_versions(copied.history);
     END IF;
     action := pipedrive_internal.sync_action(copied, declared.how, declared.walked, run, reconcile);
     IF action IS NULL THEN

@@ -17,6 +17,35 @@ COMMENT ON FUNCTION pipedrive_internal.history_columns(regclass, regclass) IS
     'The columns of a copy that its history has as well; without one, those that it would have. The owner may have added '
     'columns to the copy with the names of the history''s own.';
 
+CREATE FUNCTION pipedrive_internal.next_moment(history regclass)
+RETURNS timestamptz
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    moment timestamptz;
+BEGIN
+    -- Another transaction may have begun later and changed the same rows first, and the clock may have been put back.
+    EXECUTE format('SELECT greatest(pipedrive_internal.moment(), max(greatest(valid_from, valid_to))) FROM %s', history)
+       INTO moment;
+    RETURN moment;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.next_moment(regclass) IS
+    'When the versions end and begin that this transaction changes: not before any that the history has.';
+
+CREATE FUNCTION pipedrive_internal.end_versions(history regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    EXECUTE format('UPDATE %s SET valid_to = $1 WHERE valid_to IS NULL', history)
+      USING pipedrive_internal.next_moment(history);
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.end_versions(regclass) IS 'Ends all versions that are still valid.';
+
 CREATE FUNCTION pipedrive_internal.keep_versions()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -43,11 +72,9 @@ BEGIN
                   string_agg(format('o.%I', k), ', '))
       INTO columns, same
       FROM unnest(pipedrive_internal.history_columns(TG_RELID, history)) k;
-    -- Another transaction may have begun later and changed the same rows first, and the clock may have been put back.
-    EXECUTE format('SELECT greatest(pipedrive_internal.moment(), max(greatest(valid_from, valid_to))) FROM %s', history)
-       INTO moment;
+    moment := pipedrive_internal.next_moment(history);
     IF TG_OP = 'TRUNCATE' THEN
-        EXECUTE format('UPDATE %s SET valid_to = $1 WHERE valid_to IS NULL', history) USING moment;
+        PERFORM pipedrive_internal.end_versions(history);
     ELSIF TG_OP <> 'INSERT' THEN
         IF key <> '{}' THEN
             SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') INTO same FROM unnest(key) k;
@@ -80,10 +107,6 @@ DECLARE
     columns text;
 BEGIN
     PERFORM pipedrive_internal.require_all_rows("copy");
-    -- What the copy holds already
-    SELECT string_agg(quote_ident(k), ', ') INTO columns
-      FROM unnest(pipedrive_internal.history_columns("copy", history)) k;
-    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, now() FROM %3$s', history, columns, "copy");
     EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
@@ -96,6 +119,11 @@ BEGIN
     -- Also where session_replication_role is replica: else the copy would change, and its history would not
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER history_of_insert, ENABLE ALWAYS TRIGGER history_of_update, '
                    'ENABLE ALWAYS TRIGGER history_of_delete, ENABLE ALWAYS TRIGGER history_of_truncate', "copy");
+    -- What the copy holds already. From here on nobody else changes it without a trigger.
+    SELECT string_agg(quote_ident(k), ', ') INTO columns
+      FROM unnest(pipedrive_internal.history_columns("copy", history)) k;
+    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, $1 FROM %3$s', history, columns, "copy")
+      USING pipedrive_internal.next_moment(history);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.begin_history(regclass, regclass) IS
@@ -112,7 +140,7 @@ BEGIN
     EXECUTE format('DROP TRIGGER history_of_delete ON %s', "copy");
     EXECUTE format('DROP TRIGGER history_of_truncate ON %s', "copy");
     IF history IS NOT NULL THEN
-        EXECUTE format('UPDATE %s SET valid_to = greatest(now(), valid_from) WHERE valid_to IS NULL', history);
+        PERFORM pipedrive_internal.end_versions(history);
     END IF;
 END
 $function$;

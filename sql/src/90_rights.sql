@@ -126,6 +126,8 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_result(regclass, timestamptz),
     pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint),
     pipedrive_internal.history_columns(regclass, regclass),
+    pipedrive_internal.next_moment(regclass),
+    pipedrive_internal.end_versions(regclass),
     pipedrive_internal.keep_versions(),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),

@@ -140,6 +140,24 @@ def test_a_table_that_takes_the_place_of_a_copy_goes_on_with_its_history(copied:
     assert as_of(copied, "crm.deals", now) == present(copied, "crm.deals") != rows
 
 
+def test_a_transaction_that_began_before_the_last_run_gives_no_moment_two_versions(copied: Copied) -> None:
+    copied.mirror(["deals"], ", history => true")
+    copied.sync()
+    with copied.database.connect() as other:
+        other.autocommit = False
+        other.execute("SELECT now()")
+        changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
+        copied.simulator.change([{"method": "PATCH", "path": "deals/5", "body": changed}])
+        before, rows = copied.value("SELECT clock_timestamp()"), present(copied, "crm.deals")
+        copied.sync()
+        other.execute("CREATE TABLE crm.new (LIKE crm.deals, PRIMARY KEY (id))")
+        other.execute("INSERT INTO crm.new SELECT * FROM crm.deals")
+        other.execute("SELECT pipedrive.replace_copy('crm.deals', 'crm.new')")
+    assert as_of(copied, "crm.new", before) == rows != present(copied, "crm.new")
+    now = copied.value("SELECT clock_timestamp()")
+    assert as_of(copied, "crm.new", now) == present(copied, "crm.new")
+
+
 def test_a_history_that_was_dropped_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages"], ", history => true")
     copied.sync()
