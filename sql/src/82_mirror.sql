@@ -377,6 +377,8 @@ BEGIN
                           FROM pipedrive_internal.copies c, unnest(c.key) k WHERE c.copy = "table")),
                     ERRCODE = 'invalid_table_definition';
     END IF;
+    -- First, since a run that works on the copy wants what is locked next.
+    UPDATE pipedrive_internal.turns t SET copy = new_table WHERE t.copy = "table";
     UPDATE pipedrive_internal.copies c
        SET copy = new_table, attempted = NULL, compared = NULL, watermark = NULL
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table")
@@ -386,7 +388,6 @@ BEGIN
               USING HINT = 'SELECT * FROM pipedrive.sync_status shows the copies that this role keeps.',
                     ERRCODE = 'wrong_object_type';
     END IF;
-    UPDATE pipedrive_internal.turns t SET copy = new_table WHERE t.copy = "table";
     UPDATE pipedrive_internal.pending p SET copy = new_table WHERE p.copy = "table";
     UPDATE pipedrive_internal.restored r SET copy = new_table WHERE r.copy = "table";
     IF history IS NOT NULL THEN

@@ -158,6 +158,8 @@ DECLARE
     place record;
     made regclass;
 BEGIN
+    -- A run that works on the copy wants what is locked here: it is waited for before anything is.
+    PERFORM FROM pipedrive_internal.turns t WHERE t.copy = make_history.copy FOR UPDATE;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = make_history.copy;
     IF copied.history IS NOT NULL THEN
         RETURN;

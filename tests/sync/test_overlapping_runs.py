@@ -88,3 +88,31 @@ def test_a_parent_that_is_stored_while_all_are_noted_is_read(copied: Copied) -> 
     copied.sync()
     assert copied.rows("SELECT id FROM crm.deal_products WHERE deal_id = 500") == [(500,)]
     assert copied.different() == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["replace_copy('crm.deal_products', 'crm.new')", "mirror('pipedrive', 'crm', history => true)"],
+)
+def test_what_changes_a_copy_waits_for_the_run_that_works_on_it(copied: Copied, call: str) -> None:
+    """Each wanted what the other had locked."""
+    copied.mirror(["deals", "deal_products"])
+    copied.sync("crm.deals")
+    copied.run("CREATE TABLE crm.new (LIKE crm.deal_products, PRIMARY KEY (deal_id, id))")
+    call = call.replace("history", "tables => '{deals,deal_products}', history")
+    with copied.database.connect() as other, ThreadPoolExecutor(1) as pool:
+        with a_run_that_has_read(copied, "deal_products"):
+            done: Future[object] = pool.submit(other.execute, f"SELECT pipedrive.{call}")
+            waiting = f"SELECT 1 FROM pg_locks WHERE pid = {other.info.backend_pid} AND NOT granted"
+            while not copied.rows(waiting):
+                assert not done.done(), done.result()
+                time.sleep(0.01)
+        done.result()
+    copied.sync()
+    table = "new" if "replace" in call else "deal_products"
+    assert copied.value(f"SELECT count(*) FROM crm.{table}") == len(
+        copied.simulator.records("deal_products")
+    )
+    if "history" in call:
+        number = "SELECT count(*) FROM {}deal_products"
+        assert copied.value(number.format("crm_history.")) == copied.value(number.format("crm."))
