@@ -75,7 +75,8 @@ BEGIN
     moment := pipedrive_internal.next_moment(history);
     IF TG_OP = 'TRUNCATE' THEN
         PERFORM pipedrive_internal.end_versions(history);
-    ELSIF TG_OP <> 'INSERT' THEN
+    -- What is inserted can have a version, where its row went unseen: with a partition that was detached or emptied
+    ELSIF TG_OP <> 'INSERT' OR key <> '{}' THEN
         IF key <> '{}' THEN
             SELECT string_agg(format('h.%1$I = o.%1$I', k), ' AND ') INTO same FROM unnest(key) k;
         ELSE
@@ -85,7 +86,8 @@ BEGIN
              WHERE a.attrelid = TG_RELID AND a.attnotnull
                AND a.attname = ANY (pipedrive_internal.history_columns(TG_RELID, history));
         END IF;
-        EXECUTE format('UPDATE %s h SET valid_to = $1 FROM old_rows o WHERE h.valid_to IS NULL AND %s', history, same)
+        EXECUTE format('UPDATE %s h SET valid_to = $1 FROM %s o WHERE h.valid_to IS NULL AND %s', history,
+                       CASE TG_OP WHEN 'INSERT' THEN 'new_rows' ELSE 'old_rows' END, same)
             USING moment;
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN

@@ -158,6 +158,24 @@ def test_a_transaction_that_began_before_the_last_run_gives_no_moment_two_versio
     assert as_of(copied, "crm.new", now) == present(copied, "crm.new")
 
 
+def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_time(copied: Copied) -> None:
+    """No trigger of the copy sees what is done to its partitions."""
+    copied.mirror(["deals"], ", history => true")
+    copied.run(
+        "CREATE TABLE crm.parts (LIKE crm.deals, PRIMARY KEY (id)) PARTITION BY HASH (id);"
+        "CREATE TABLE crm.part_0 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE crm.part_1 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "SELECT pipedrive.replace_copy('crm.deals', 'crm.parts')"
+    )
+    copied.sync()
+    rows = present(copied, "crm.parts")
+    copied.run("TRUNCATE crm.part_0")
+    assert 0 < copied.value("SELECT count(*) FROM crm.parts") < len(rows)
+    copied.sync(more=", reconcile => true")
+    now = copied.value("SELECT clock_timestamp()")
+    assert as_of(copied, "crm.parts", now) == present(copied, "crm.parts") == rows
+
+
 def test_a_history_that_was_dropped_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages"], ", history => true")
     copied.sync()
