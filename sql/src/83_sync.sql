@@ -385,8 +385,9 @@ BEGIN
             CASE WHEN newest_first THEN 'DESC' ELSE format('LIMIT %s', part) END));
         newest := pipedrive_internal.sync_newest(copied);
         more := number = part AND NOT newest_first;
-        -- As many rows as that can have one time: then a larger part leads beyond it.
-        EXIT WHEN NOT more OR newest > since AND newest < began;
+        -- As many rows as that can have one time, or lie between the beginning and the watermark: then a larger part leads
+        -- beyond it.
+        EXIT WHEN NOT more OR newest > greatest(since, copied.watermark) AND newest < began;
         part := part * 2;
     END LOOP;
     IF NOT more THEN

@@ -204,6 +204,24 @@ def test_the_watermark_stays_where_nothing_was_read(copied: Copied) -> None:
     assert copied.value("SELECT title FROM crm.deals WHERE id = 6") == "changed"
 
 
+def test_what_comes_late_is_found_among_many(copied: Copied) -> None:
+    """A part of 5,000 rows ended before the watermark, and the next part began at it."""
+    copied.mirror(["persons"])
+    person = copied.simulator.records("persons")[0]
+    many = [
+        {"method": "POST", "path": "persons", "body": {**person, "id": 10_000 + n, "update_time": NOW}}
+        for n in range(5_500)
+    ]
+    copied.simulator.change(many)
+    change(copied, "PATCH", "persons/4", update_time="2026-09-01T12:00:29Z")
+    copied.sync()
+    late = "2026-09-01T12:00:01Z"
+    assert copied.value(f"SELECT watermark > '{late}' FROM pipedrive.sync_status")
+    change(copied, "PATCH", "persons/5", name="late", update_time=late)
+    copied.sync()
+    assert copied.value("SELECT name FROM crm.persons WHERE id = 5") == "late"
+
+
 def test_a_first_load_that_failed_goes_on_in_parts(copied: Copied) -> None:
     with copied.pages_of(5):
         copied.mirror(["deals"])
