@@ -265,11 +265,13 @@ COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[], text) IS
     'How copies of all of Pipedrive''s tables, or of one, are kept, as the catalogue says; no request is sent.';
 
 CREATE VIEW pipedrive_internal.source_columns AS
-SELECT c.relation, c.position, c.name, c.type, c.field, c.kind,
-       CASE WHEN c.field IS NULL THEN c.source ELSE c.field || ':' || c.part END AS identity
-  FROM pipedrive_internal.columns c;
+SELECT DISTINCT ON (c.relation, i.identity) c.relation, c.position, c.name, c.type, c.field, c.kind, i.identity
+  FROM pipedrive_internal.columns c,
+       LATERAL (SELECT CASE WHEN c.field IS NULL THEN c.source ELSE c.field || ':' || c.part END) AS i (identity)
+ ORDER BY c.relation, i.identity, c.position;
 COMMENT ON VIEW pipedrive_internal.source_columns IS
-    'The columns of foreign tables with what stays the same when a column is renamed.';
+    'The columns of foreign tables with what stays the same when a column is renamed; of those that show the same, the '
+    'first.';
 
 CREATE FUNCTION pipedrive_internal.copied_columns(copied pipedrive_internal.copies)
 RETURNS TABLE (source_name name, name name, identity text, type regtype)

@@ -369,6 +369,28 @@ def test_tables_of_an_extension_that_was_dropped_become_copies_again(copied: Cop
     assert copied.value("SELECT count(*) FROM former_history.deals WHERE id = 5") == 1
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_of_two_columns_that_show_the_same_the_first_is_copied(copied: Copied, when: str) -> None:
+    """The column of the copy got the name of the other one, and then no run could read the table."""
+    second = "ALTER FOREIGN TABLE pipedrive.deals ADD COLUMN words varchar OPTIONS (\"column\" 'title')"
+    if when == "before":
+        copied.run(second)
+    copied.mirror(["deals"], ", history => true")
+    copied.sync()
+    if when == "after":
+        copied.run(second)
+    change(copied, 5, "changed")
+    copied.sync()
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
+    words = "SELECT count(*) FROM pg_attribute WHERE attname = 'words' AND attrelid = 'crm.deals'::regclass"
+    assert copied.value(words) == 0
+    copied.run("ALTER FOREIGN TABLE pipedrive.deals DROP COLUMN title")
+    change(copied, 5, "again")
+    copied.sync()
+    assert copied.value("SELECT words FROM crm.deals WHERE id = 5") == "again"
+
+
 @pytest.mark.parametrize("lost", ["TRUNCATE crm.deals, crm.persons", "DROP TABLE crm.deals, crm.persons"])
 def test_what_hung_on_records_that_went_while_their_copy_was_lost_goes(copied: Copied, lost: str) -> None:
     """The copy that was loaded anew did not know these records, so that it told nobody that they are gone."""
