@@ -279,3 +279,26 @@ def test_a_record_that_leaves_the_archive_while_the_lists_are_read_is_not_made_a
     # It is compared by the next call
     (row,) = restored(copied, table, moment, ", dry_run => false") if table == "deals" else (None,)
     assert row is None or (row["action"], row["problem"]) == ("update", None)
+
+
+@pytest.mark.parametrize("owner", ["FOREIGN TABLE pipedrive.deals", "SERVER pipedrive"])
+def test_a_record_that_may_be_archived_is_not_made_again(copied: Copied, owner: str) -> None:
+    """Where archived records are not shown, one of them cannot be told from one that is gone."""
+    copied.mirror(["users", "deals", "persons"], ", history => true")
+    copied.run(f"ALTER {owner} OPTIONS (ADD archived 'exclude')")
+    flag = {"method": "PATCH", "path": "deals/6"}
+    copied.simulator.change([{**flag, "body": {"is_archived": False}}])
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.simulator.change([{**flag, "body": {"is_archived": True}}])
+    copied.sync(more=", reconcile => true")
+    copied.simulator.reset()
+    (row,) = restored(copied, "deals", moment, ", dry_run => false")
+    assert (row["id"], row["new_id"], row["action"]) == ("6", None, "insert")
+    assert row["problem"].startswith("pipedrive copy: nobody knows whether the record is gone or archived")
+    assert "POST" not in {r["method"] for r in copied.simulator.requests()}
+    copied.run("DELETE FROM pipedrive.persons WHERE id = 2")
+    brought_back(copied, "persons", moment, 2)  # which are never archived
+    copied.run(f"ALTER {owner} OPTIONS (SET archived 'include')")
+    (row,) = restored(copied, "deals", moment, ", dry_run => false")
+    assert (row["action"], row["problem"]) == ("update", None)
