@@ -187,6 +187,10 @@ BEGIN
         UPDATE pipedrive_internal.turns t SET copy = t.copy WHERE t.copy = "table";
     END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = "table";
+    IF copied.source IS NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: the foreign table of % was dropped', "table"
+              USING HINT = 'Import it again, and call pipedrive.mirror as before.', ERRCODE = 'undefined_table';
+    END IF;
     SELECT d.* INTO declared
       FROM pipedrive_internal.known_copies k, pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d
      WHERE k.copy = "table";
@@ -196,6 +200,11 @@ BEGIN
                     ERRCODE = 'feature_not_supported';
     END IF;
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'pipedrive copy: % cannot be restored without its column %', "table", quote_ident(copied.key[1])
+              USING DETAIL = format('%s or %s does not have this column.', "table", copied.source),
+                    HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
+    END IF;
     PERFORM pipedrive_internal.sync_read(
         copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids || ARRAY(
                     SELECT r.new_key FROM pipedrive_internal.restored r

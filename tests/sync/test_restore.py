@@ -302,3 +302,25 @@ def test_a_record_that_may_be_archived_is_not_made_again(copied: Copied, owner: 
     copied.run(f"ALTER {owner} OPTIONS (SET archived 'include')")
     (row,) = restored(copied, "deals", moment, ", dry_run => false")
     assert (row["action"], row["problem"]) == ("update", None)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ("DROP FOREIGN TABLE pipedrive.deals", "the foreign table of crm.deals was dropped"),
+        ("ALTER TABLE crm.deals RENAME id TO number", "crm.deals cannot be restored without its column id"),
+        (
+            "ALTER FOREIGN TABLE pipedrive.deals DROP COLUMN id",
+            "crm.deals cannot be restored without its column id",
+        ),
+    ],
+)
+def test_what_restore_cannot_do_without_is_named(copied: Copied, lost: str, words: str) -> None:
+    copied.mirror(["users", "deals"], ", history => true")
+    copied.sync()
+    copied.run(lost)
+    for ids in ("NULL", "'{5}'"):
+        with pytest.raises(psycopg.Error) as caught:
+            copied.rows(f"SELECT * FROM pipedrive.restore('crm.deals', now(), ids => {ids})")
+        assert caught.value.diag.message_primary == f"pipedrive copy: {words}"
+        assert caught.value.diag.message_hint
