@@ -109,6 +109,7 @@ AS $function$
 DECLARE
     columns text;
     key_column name;
+    gone text[];
     is_there boolean;
     new_id text;
 BEGIN
@@ -130,9 +131,10 @@ BEGIN
                         ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
         -- A record that goes from one list to another while they are read, as when it leaves the archive, is in neither.
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY (%L))', copied.source, key_column, id || ARRAY(
-                           SELECT r.new_key FROM pipedrive_internal.restored r
-                            WHERE r.copy = copied.copy AND r.old_key = id)) INTO is_there;
+        gone := id || ARRAY(SELECT r.new_key FROM pipedrive_internal.restored r
+                             WHERE r.copy = copied.copy AND r.old_key = id);
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY (%L))', copied.source, key_column, gone)
+           INTO is_there;
         IF is_there THEN
             RAISE EXCEPTION 'pipedrive copy: the record is not gone'
                   USING DETAIL = 'It was missing from the list, and is found by its id. Call restore again.',
@@ -146,8 +148,8 @@ BEGIN
                                  'restore again.',
                         ERRCODE = 'feature_not_supported';
         END IF;
-        UPDATE pipedrive_internal.restored r SET new_key = new_id WHERE r.copy = copied.copy AND r.new_key = id;
-        INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) VALUES (copied.copy, id, new_id)
+        UPDATE pipedrive_internal.restored r SET new_key = new_id WHERE r.copy = copied.copy AND r.new_key = ANY (gone);
+        INSERT INTO pipedrive_internal.restored (copy, old_key, new_key) SELECT copied.copy, g, new_id FROM unnest(gone) g
         ON CONFLICT (copy, old_key) DO UPDATE SET new_key = EXCLUDED.new_key;
     ELSE
         EXECUTE format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)) '

@@ -324,3 +324,23 @@ def test_what_restore_cannot_do_without_is_named(copied: Copied, lost: str, word
             copied.rows(f"SELECT * FROM pipedrive.restore('crm.deals', now(), ids => {ids})")
         assert caught.value.diag.message_primary == f"pipedrive copy: {words}"
         assert caught.value.diag.message_hint
+
+
+def test_what_was_made_anew_and_is_gone_again_has_one_successor(copied: Copied) -> None:
+    """The record had its second id at a moment at which others refer to it by that."""
+    copied.mirror(["users", "persons", "deals"], ", history => true")
+    copied.run("UPDATE pipedrive.deals SET person_id = 2 WHERE id = 5")
+    copied.sync()
+    first = copied.value("SELECT clock_timestamp()")
+    copied.run("DELETE FROM pipedrive.persons WHERE id = 2")
+    (second_id,) = brought_back(copied, "persons", first, 2)
+    copied.run(f"UPDATE pipedrive.deals SET person_id = {second_id} WHERE id = 5")
+    copied.sync(more=", reconcile => true")
+    second = copied.value("SELECT clock_timestamp()")
+    copied.run(f"DELETE FROM pipedrive.persons WHERE id = {second_id}")
+    (third_id,) = brought_back(copied, "persons", first, 2)
+    assert len({2, second_id, third_id}) == 3
+    copied.run("UPDATE pipedrive.deals SET person_id = NULL WHERE id = 5")
+    assert [row["action"] for row in restored(copied, "persons", second) if row["action"] == "insert"] == []
+    assert brought_back(copied, "deals", second, 5) == [5]
+    assert copied.value("SELECT person_id FROM pipedrive.deals WHERE id = 5") == third_id
