@@ -207,6 +207,12 @@ BEGIN
               USING DETAIL = format('%s or %s does not have this column.', "table", copied.source),
                     HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
     END IF;
+    IF ids IS NOT NULL THEN
+        -- As the key is written: others write a uuid in capitals, or a number with zeros before it.
+        EXECUTE format('SELECT ARRAY(SELECT k::%s::text FROM unnest($1) k)', (
+                    SELECT s.type FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1]))
+           INTO ids USING ids;
+    END IF;
     PERFORM pipedrive_internal.sync_read(
         copied, CASE WHEN ids IS NULL THEN '' ELSE format('WHERE %I = ANY (%L)', key_column, ids || ARRAY(
                     SELECT r.new_key FROM pipedrive_internal.restored r

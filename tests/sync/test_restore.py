@@ -344,3 +344,18 @@ def test_what_was_made_anew_and_is_gone_again_has_one_successor(copied: Copied) 
     assert [row["action"] for row in restored(copied, "persons", second) if row["action"] == "insert"] == []
     assert brought_back(copied, "deals", second, 5) == [5]
     assert copied.value("SELECT person_id FROM pipedrive.deals WHERE id = 5") == third_id
+
+
+def test_an_id_may_be_written_in_every_form_of_its_type(copied: Copied) -> None:
+    copied.mirror(["users", "deals", "leads"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    lead = str(copied.value("SELECT id FROM crm.leads WHERE NOT is_archived ORDER BY id LIMIT 1"))
+    copied.run("UPDATE pipedrive.deals SET title = 'wrong' WHERE id IN (5, 6)")
+    copied.run(f"UPDATE pipedrive.leads SET title = 'wrong' WHERE id = '{lead}'")
+    for table, key, written in (("deals", "5", "{05,NULL}"), ("leads", lead, f"{{{lead.upper()}}}")):
+        rows = restored(copied, table, moment, f", ids => '{written}'")
+        assert [(row["id"], row["action"]) for row in rows] == [(key, "update")]
+    assert restored(copied, "deals", moment, ", ids => '{}'") == []
+    with pytest.raises(psycopg.Error, match='invalid input syntax for type bigint: "five"'):
+        restored(copied, "deals", moment, ", ids => '{five}'")
