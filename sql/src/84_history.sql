@@ -200,13 +200,15 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.make_history(regclass) IS
     'Makes the table of versions of a copy, beside it in the schema with the suffix _history.';
 
-CREATE FUNCTION pipedrive_internal.history_of("copy" regclass)
+CREATE FUNCTION pipedrive_internal.history_of("copy" regclass, moment timestamptz)
 RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     history regclass;
+    known boolean;
+    began timestamptz;
 BEGIN
     SELECT c.history INTO history FROM pipedrive_internal.copies c WHERE c.copy = history_of.copy;
     IF NOT pipedrive_internal.keeps("copy") THEN
@@ -219,10 +221,21 @@ BEGIN
               USING HINT = 'SELECT pipedrive.mirror(..., history => true) starts one.',
                     ERRCODE = 'wrong_object_type';
     END IF;
+    PERFORM pipedrive_internal.require_all_rows(history);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE valid_from <= $1)', history) INTO known USING moment;
+    IF NOT known THEN
+        EXECUTE format('SELECT min(valid_from) FROM %s', history) INTO began;
+        IF began > moment THEN
+            RAISE EXCEPTION 'pipedrive copy: the history of % begins at %', "copy", began
+                  USING DETAIL = format('It does not tell what there was at %s.', moment),
+                        ERRCODE = 'invalid_parameter_value';
+        END IF;
+    END IF;
     RETURN history;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.history_of(regclass) IS 'The table of versions of a copy.';
+COMMENT ON FUNCTION pipedrive_internal.history_of(regclass, timestamptz) IS
+    'The table of versions of a copy, which knows this moment.';
 
 CREATE FUNCTION pipedrive.as_of("table" regclass, moment timestamptz)
 RETURNS SETOF jsonb
@@ -233,7 +246,7 @@ BEGIN
     PERFORM pipedrive_internal.require('as_of', 'table, moment', num_nulls("table", moment));
     RETURN QUERY EXECUTE format(
         'SELECT to_jsonb(h) - ''{valid_from,valid_to,seen_by}''::text[] FROM %s h '
-        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1)', pipedrive_internal.history_of("table"))
+        'WHERE h.valid_from <= $1 AND (h.valid_to IS NULL OR h.valid_to > $1)', pipedrive_internal.history_of("table", moment))
         USING moment;
 END
 $function$;

@@ -182,7 +182,7 @@ DECLARE
     ended text;
 BEGIN
     PERFORM pipedrive_internal.require('restore', 'table, as_of', num_nulls("table", as_of));
-    history := pipedrive_internal.history_of("table");
+    history := pipedrive_internal.history_of("table", restore.as_of);
     IF NOT dry_run THEN
         -- Two calls at once would both create what is gone. An UPDATE, so that one that cannot see what the other has
         -- created, by its isolation level, fails.

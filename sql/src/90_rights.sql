@@ -132,7 +132,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),
     pipedrive_internal.end_history(regclass, regclass),
-    pipedrive_internal.history_of(regclass),
+    pipedrive_internal.history_of(regclass, timestamptz),
     pipedrive_internal.restored_references(pipedrive_internal.copies),
     pipedrive_internal.renewed_value(jsonb, text, regclass),
     pipedrive_internal.renewed(jsonb, jsonb),

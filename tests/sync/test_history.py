@@ -13,6 +13,7 @@ import pytest
 
 from tests.sync.copied import Copied
 from tests.sync.story import Story
+from tests.sync.test_trouble import copyist
 from tools.engine import Server
 
 
@@ -507,3 +508,32 @@ def test_many_rows_without_a_key_are_not_compared_each_with_each(copied: Copied)
         "SELECT count(*), count(valid_to), count(DISTINCT person_id) FILTER (WHERE valid_to IS NULL) "
         "FROM crm_history.person_emails"
     ) == [(30002, 30000, 1)]
+
+
+@pytest.mark.parametrize("moment", ["-infinity", "2020-01-01 00:00:00+00"])
+def test_a_moment_before_the_history_began_is_refused(copied: Copied, moment: str) -> None:
+    """No rows would say that there was nothing, and that all is as it was."""
+    copied.mirror(["users", "stages"], ", history => true")
+    call = "SELECT * FROM pipedrive.{}"
+    assert copied.rows(call.format(f"as_of('crm.stages', '{moment}')")) == []
+    copied.sync()
+    for shown in (f"as_of('crm.stages', '{moment}')", f"restore('crm.stages', '{moment}')"):
+        with pytest.raises(psycopg.Error, match=r"the history of crm\.stages begins at 20") as caught:
+            copied.rows(call.format(shown))
+        assert caught.value.diag.message_detail == f"It does not tell what there was at {moment[:22]}."
+    began = copied.value("SELECT min(valid_from) FROM crm_history.stages")
+    for known in (began, "infinity"):
+        assert len(copied.rows(call.format(f"as_of('crm.stages', '{known}')"))) == copied.value(
+            "SELECT count(*) FROM crm.stages"
+        )
+
+
+def test_a_history_whose_rows_policies_hide_is_not_shown_in_part(copied: Copied) -> None:
+    with copyist(copied):
+        copied.run("SET ROLE copyist")
+        copied.mirror(["users", "stages"], ", history => true")
+        copied.sync()
+        copied.run("ALTER TABLE crm_history.stages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+        for call in ("as_of('crm.stages', now())", "restore('crm.stages', now())"):
+            with pytest.raises(psycopg.Error, match=r"policies hide rows of crm_history\.stages"):
+                copied.rows(f"SELECT * FROM pipedrive.{call}")
