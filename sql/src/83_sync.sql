@@ -276,9 +276,10 @@ BEGIN
             copied.copy, within, kept.same, copied.key[1])
             INTO deleted USING children;
     END IF;
+    -- Byte by byte: the owner's types and collations may call equal what is not the same, such as a and A.
     EXECUTE format(
         'WITH stored AS (INSERT INTO %3$s AS c (%2$s) SELECT %2$s FROM pg_temp.pipedrive_fresh '
-        'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s) RETURNING c.%7$I), '
+        'ON CONFLICT (%1$s) DO UPDATE SET %4$s WHERE ROW(%5$s)::record *<> ROW(%6$s)::record RETURNING c.%7$I), '
         'told AS (INSERT INTO pipedrive_internal.pending (copy, key) '
         'SELECT a.child, s.%7$I FROM stored s, unnest($1) AS a (child) '
         'ON CONFLICT (copy, key) DO UPDATE SET told = EXCLUDED.told) '
@@ -299,18 +300,25 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     columns text;
+    texts text;
     place text := coalesce(quote_ident(parent), '''''') || '::text';
     touched text[];
     written bigint;
     deleted bigint;
 BEGIN
-    SELECT string_agg(quote_ident(s.name), ', ') INTO columns FROM pipedrive_internal.copied_columns(copied) s;
+    -- Texts also as they are: the owner's types and collations may call equal what is not the same, such as a and A.
+    SELECT string_agg(quote_ident(s.name), ', '),
+           string_agg(format(', %I::text COLLATE "C"', s.name), '')
+               FILTER (WHERE t.typcategory = 'S' AND t.oid <> 'bpchar'::regtype)
+      INTO columns, texts
+      FROM pipedrive_internal.copied_columns(copied) s
+      JOIN pg_type t ON t.oid = s.type;
     EXECUTE format(
-        'WITH fresh AS (SELECT %1$s AS parents_key, %2$s FROM pg_temp.pipedrive_fresh), '
-        'kept AS (SELECT %1$s AS parents_key, %2$s FROM %3$s c WHERE %4$s) '
+        'WITH fresh AS (SELECT %1$s AS parents_key, %2$s%5$s FROM pg_temp.pipedrive_fresh), '
+        'kept AS (SELECT %1$s AS parents_key, %2$s%5$s FROM %3$s c WHERE %4$s) '
         'SELECT array_agg(DISTINCT d.parents_key) FROM ('
         '(SELECT * FROM fresh EXCEPT ALL SELECT * FROM kept) UNION ALL '
-        '(SELECT * FROM kept EXCEPT ALL SELECT * FROM fresh)) d', place, columns, copied.copy, within)
+        '(SELECT * FROM kept EXCEPT ALL SELECT * FROM fresh)) d', place, columns, copied.copy, within, texts)
         INTO touched;
     EXECUTE format('DELETE FROM %s WHERE %s = ANY ($1)', copied.copy, place) USING touched;
     GET DIAGNOSTICS deleted = ROW_COUNT;

@@ -369,6 +369,35 @@ def test_tables_of_an_extension_that_was_dropped_become_copies_again(copied: Cop
     assert copied.value("SELECT count(*) FROM former_history.deals WHERE id = 5") == 1
 
 
+@pytest.mark.parametrize("kind", ["text COLLATE public.caseless", "public.citext"])
+def test_what_the_owner_calls_equal_is_copied_when_it_changes(copied: Copied, kind: str) -> None:
+    """As a and A under some collations and types."""
+    copied.mirror(["stages", "deals", "persons", "person_emails"])
+    copied.run(
+        "CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE EXTENSION citext SCHEMA public;"
+        f"ALTER TABLE crm.stages ALTER name TYPE {kind}; ALTER TABLE crm.deals ALTER title TYPE {kind};"
+        f"ALTER TABLE crm.person_emails ALTER label TYPE {kind}"
+    )
+    for word in ("word", "WORD"):
+        change(copied, 5, word)
+        emails = [{"value": "ada@x.example", "primary": True, "label": word}]
+        body = {"emails": emails, "update_time": "2026-09-01T12:00:00Z"}
+        copied.simulator.change(
+            [
+                {"method": "PATCH", "path": "stages/1", "body": {"name": word}},
+                {"method": "PATCH", "path": "persons/2", "body": body},
+            ]
+        )
+        copied.sync()
+        shown = "SELECT s.name, d.title, e.label FROM crm.stages s, crm.deals d, crm.person_emails e "
+        assert copied.rows(f"{shown} WHERE s.id = 1 AND d.id = 5 AND e.person_id = 2") == [
+            (word, word, word)
+        ]
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT sum(written) + sum(deleted) FROM pipedrive.sync_status") == 0
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_of_two_columns_that_show_the_same_the_first_is_copied(copied: Copied, when: str) -> None:
     """The column of the copy got the name of the other one, and then no run could read the table."""
