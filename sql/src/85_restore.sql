@@ -183,6 +183,13 @@ DECLARE
 BEGIN
     PERFORM pipedrive_internal.require('restore', 'table, as_of', num_nulls("table", as_of));
     history := pipedrive_internal.history_of("table", restore.as_of);
+    IF NOT pipedrive_internal.is_own("table") THEN
+        RAISE EXCEPTION 'pipedrive copy: % belongs to another role', "table"
+              USING DETAIL = 'Records that this role''s credential does not show would be taken for gone.',
+                    HINT = (SELECT format('SET ROLE %I; then call restore again.', pg_get_userbyid(c.relowner))
+                              FROM pg_class c WHERE c.oid = "table"),
+                    ERRCODE = 'insufficient_privilege';
+    END IF;
     IF NOT dry_run THEN
         -- Two calls at once would both create what is gone. An UPDATE, so that one that cannot see what the other has
         -- created, by its isolation level, fails.

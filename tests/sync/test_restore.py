@@ -13,6 +13,7 @@ import pytest
 
 from tests.sync.copied import Copied
 from tests.sync.test_history import restored
+from tests.sync.test_trouble import copyist
 from tools.engine import Server
 
 
@@ -359,3 +360,18 @@ def test_an_id_may_be_written_in_every_form_of_its_type(copied: Copied) -> None:
     assert restored(copied, "deals", moment, ", ids => '{}'") == []
     with pytest.raises(psycopg.Error, match='invalid input syntax for type bigint: "five"'):
         restored(copied, "deals", moment, ", ids => '{five}'")
+
+
+def test_a_copy_is_restored_with_the_credential_that_keeps_it(copied: Copied) -> None:
+    """That of a superuser may show fewer records, and those that it lacks were created again."""
+    with copyist(copied):
+        copied.run("SET ROLE copyist")
+        copied.mirror(["users", "deals"], ", history => true")
+        copied.sync()
+        copied.run("RESET ROLE")
+        moment = copied.value("SELECT clock_timestamp()")
+        with pytest.raises(psycopg.Error, match=r"crm\.deals belongs to another role") as caught:
+            restored(copied, "deals", moment, ", dry_run => false")
+        assert caught.value.diag.message_hint == "SET ROLE copyist; then call restore again."
+        copied.run("SET ROLE copyist")
+        assert restored(copied, "deals", moment, ", dry_run => false") == []
