@@ -292,7 +292,7 @@ BEGIN
         'SELECT DISTINCT i.id, NULL, NULL, NULL::jsonb, NULL::text[], '
         '''pipedrive copy: the history has no version of this record at that moment'' '
         'FROM unnest($1) AS i (id) '
-        'WHERE NOT EXISTS (SELECT FROM %2$s h WHERE h.%1$I::text = i.id '
+        'WHERE i.id IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s h WHERE h.%1$I::text = i.id '
         'AND h.valid_from <= $2 AND (h.valid_to IS NULL OR h.valid_to > $2))', copied.key[1], history)
         USING ids, restore.as_of;
 END
