@@ -26,7 +26,6 @@ from pipedrive_fdw.table.row_batches import RowBatches
 from pipedrive_fdw.table.scan_request import Reads, ScanRequest
 from pipedrive_fdw.table.sizes import Sizes
 from pipedrive_fdw.write.commands import Commands
-from pipedrive_fdw.write.row_images import RowImages
 from pipedrive_fdw.write.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ class ForeignTable:
         self.planner = ScanPlanner(self.bound, sizes)
         self._reader = TableReader(self.bound, self.planner)
         self._commands = Commands(self.bound)
-        self._images = RowImages(tuple(b.name for b in self.bound.binding.columns))
-        self._snapshots = Snapshots(self.bound, self._images)
+        self._snapshots = Snapshots(self.bound, self._commands)
 
     def begin_write(self, number: int, command: int, columns: Collection[str], deferred: bool) -> None:
         """The write *number* begins; the other arguments are those of Writer.begin()."""
@@ -57,7 +55,7 @@ class ForeignTable:
         """Writes rows. It is loaded when the first row is written, because most sessions only read."""
         from pipedrive_fdw.write.writer import Writer
 
-        return Writer(self.bound, self._reader, commands=self._commands, images=self._images)
+        return Writer(self.bound, self._reader, self._commands)
 
     def loop(
         self, request: ScanRequest, number: int, command: int, coming: Sequence[ScanRequest]
@@ -80,13 +78,13 @@ class ForeignTable:
         elif fresh:
             found = self._reader.scan(request, use, loop=loop)
         else:
-            filled |= self.bound.key_columns
+            filled |= self.bound.identifying
             note = self._commands.note_of(command, request) if request.target else None
             # What a command writes is read page by page, as its rows are written
             request = request._replace(reads=Reads.SOME)
 
             def rows(wanted: ScanRequest) -> Iterator[Row]:
-                columns = self.bound.key_columns
+                columns = self.bound.identifying
                 return chain.from_iterable(self._reader.scan(wanted, use, columns, note, loop))
 
             seen = self._snapshots.scan(command, request, rows)

@@ -5,7 +5,7 @@ Nothing here belongs to one scan or one statement; all of it is known when the f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Callable
 
@@ -43,6 +43,7 @@ class BoundTable:
     counts      rows of the account's tables when they were last read whole
     maker       makes the row of a write's answer, with NULL for a value that cannot be shown
     key_columns  the foreign columns that identify a row: those of the key, or else row_id, which joins them
+    identifying  those that a scan must fill for ``row_identity``
     """
 
     def __init__(self, options: Options, columns: Mapping[str, ColumnDefinition]) -> None:
@@ -78,6 +79,14 @@ class BoundTable:
         key = self.table.key if whole else ("row_id",)
         self._key_places = [places[name] for name in key if name in places]
         self.key_columns = frozenset(self.binding.columns[place].name for place in self._key_places)
+        # Of an element all that a write of another element leaves alone, since several may have the same key
+        self._of_element = [
+            place
+            for place, b in enumerate(self.binding.columns)
+            if self.table.nested and b.codec.name != "jsonb" and not b.column.single
+        ]
+        of_element = {self.binding.columns[place].name for place in self._of_element}
+        self.identifying = self.key_columns | of_element
 
     def fields_within(self, filled: frozenset[str]) -> tuple[int, int] | None:
         """The places of the custom fields and of the record that has them as a member, where both are
@@ -92,12 +101,12 @@ class BoundTable:
         """The values of the key columns of *row*, joined by colons."""
         return ":".join(str(row[place]) for place in self._key_places)
 
-    def row_identity(self, row: Row) -> str:
-        """A text that tells *row* from others; elements of one record may have the same key."""
+    def row_identity(self, row: Row) -> Hashable:
+        """What tells *row* from others: its id, or of an element of a record its columns."""
         if not self.table.nested:
             return self.row_id(row)
-        known = [(b.codec, v) for b, v in zip(self.binding.columns, row) if b.codec.name != "jsonb"]
-        return repr([None if value is None else codec.parse(value) for codec, value in known])
+        known = [(self.binding.columns[place].codec, row[place]) for place in self._of_element]
+        return tuple(None if value is None else codec.parse(value) for codec, value in known)
 
     def predicates(self, request: ScanRequest) -> Predicates:
         """The conditions of *request* on the catalogue's columns, with typed values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Table
@@ -15,6 +15,7 @@ from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import Note
 from pipedrive_fdw.table.scan_request import ScanRequest
 from pipedrive_fdw.write.pending import PendingWrites
+from pipedrive_fdw.write.row_images import RowImages
 
 
 class Command:
@@ -25,6 +26,8 @@ class Command:
     deferred  the statement does not use the rows that the API answers, so that all requests are worked out
               before the first is sent
     pending   what has still to be sent
+    waiting   how many writes waited for COMMIT when it began
+    images    the rows that it has written
     level     the depth of savepoints at which it runs
     named     columns that the statement reads in the rows that it writes
     written   identities of the rows that were written, and how often each was
@@ -39,10 +42,12 @@ class Command:
         self.columns = frozenset(columns)
         self.deferred = deferred
         self.pending = PendingWrites()
+        self.waiting = 0
+        self.images = RowImages()
         self.level = depth()
         self.named: frozenset[str] = frozenset()
-        self.written: Counter[str] = Counter()
-        self.given: Counter[str] = Counter()
+        self.written: Counter[Hashable] = Counter()
+        self.given: Counter[Hashable] = Counter()
         self.shared: set[str] = set()
         self.hidden: dict[str, frozenset[str]] = {}
         self.failed: tuple[PipedriveError, str] | None = None
@@ -55,6 +60,7 @@ class Command:
         except PipedriveError as error:
             self.failed = error.detached(), error.detail
             raise
+        self.images.sent()
 
     def check(self) -> None:
         """Raises again the error of a request of this command. It has met the function or trigger for which
@@ -113,7 +119,7 @@ class Commands:
     def counted(self, number: int, rows: Iterator[Row]) -> Iterator[Row]:
         """The *rows* of a scan for the writes of the command *number*, which learn how often each comes."""
         commands = self.writing(number)
-        count: Counter[str] = Counter()
+        count: Counter[Hashable] = Counter()
         for row in rows:
             identity = self._bound.row_identity(row)
             count[identity] += 1

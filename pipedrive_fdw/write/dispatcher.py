@@ -27,7 +27,7 @@ class Dispatcher:
     def __init__(self, bound: BoundTable, reader: TableReader, parents: Parents) -> None:
         self._bound = bound
         self._reader = reader
-        self._waits = waits_for_commit(bound.options)
+        self.waits = waits_for_commit(bound.options)
         self._sender = Sender(bound.table, parents, self._allowed_requests)
 
     def perform(
@@ -37,15 +37,15 @@ class Dispatcher:
 
         Columns that the API's answer does not show are those of *base*, as are all where nothing is sent yet.
         """
-        if self._waits or command.deferred:
-            pending = TRANSACTION.waiting if self._waits else command.pending
-            pending.add(self._pending(write, requests))
+        if self.waits or command.deferred:
+            pending = TRANSACTION.waiting if self.waits else command.pending
+            pending.add(self._pending(command, write, requests))
             if len(command.pending.writes) >= MOST_PENDING:
-                TRANSACTION.send(command.pending)
+                command.send(TRANSACTION.send)
             return base
         record = self._sender.send(write, requests)
         table = self._bound.table
-        TRANSACTION.wrote(table.name, write.verb, self._written_key(write, record, requests))
+        TRANSACTION.wrote(table.name, write.verb, self._written_key(command, write, record, requests))
         if write.verb == "DELETE":
             return {}
         expanded = self._bound.options.expand_related
@@ -60,15 +60,20 @@ class Dispatcher:
             expanded=expanded,
         )
 
-    def _written_key(self, write: RowWrite, record: Mapping[str, Any], requests: RequestScope) -> str:
-        """The key of the row that was written as *record*. Scans that are under way learn of a new one."""
+    def _written_key(
+        self, command: Command, write: RowWrite, record: Mapping[str, Any], requests: RequestScope
+    ) -> str:
+        """The key of the row that was written as *record*. The *command*, and scans that are under way, learn
+        of a new one."""
         table = self._bound.table
         key = key_of(table, write.change, record)
         if write.verb == "INSERT":
             requests.session.created(table.name, key)
+            if not table.nested:
+                command.images.created(key)
         return key
 
-    def _pending(self, write: RowWrite, requests: RequestScope) -> PendingWrite:
+    def _pending(self, command: Command, write: RowWrite, requests: RequestScope) -> PendingWrite:
         table = self._bound.table
 
         def allowed_requests() -> RequestScope:
@@ -79,7 +84,8 @@ class Dispatcher:
         def begin(allowed: RequestScope) -> SentWrite:
             request = self._sender.begin(write, allowed)
             return SentWrite(
-                request, lambda: self._written_key(write, self._sender.record(write, request), allowed)
+                request,
+                lambda: self._written_key(command, write, self._sender.record(write, request), allowed),
             )
 
         def send() -> str:
@@ -115,7 +121,7 @@ class Dispatcher:
         return ParallelPart(
             run=(requests.session, bound.identity, write.verb, requests.noted),
             most=most,
-            record=None if row is None else row.row_id,
+            record=None if row is None else row.row,
             open=allowed_requests,
             begin=begin,
         )

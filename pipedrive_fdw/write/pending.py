@@ -11,7 +11,7 @@ those under way are waited for: so all that was written is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -32,14 +32,16 @@ _GRACE_SECONDS = 0.15
 class RowChange(NamedTuple):
     """What a pending write changes in a row.
 
-    table   BoundTable.identity of its table
-    row_id  the row's id
-    values  the new values by BoundColumn.key, None where the row is deleted
+    table    BoundTable.identity of its table
+    row      BoundTable.row_identity of the row
+    values   the new values by BoundColumn.key, None where the row is deleted
+    becomes  its identity from then on, None where it is deleted
     """
 
     table: tuple[str, ...]
-    row_id: str
+    row: Hashable
     values: Mapping[Any, Any] | None
+    becomes: Hashable | None
 
 
 @dataclass
@@ -80,7 +82,7 @@ class ParallelPart(NamedTuple):
 
     run: Any
     most: int
-    record: str | None
+    record: Hashable | None
     open: Callable[[], RequestScope]
     begin: Callable[[RequestScope], SentWrite]
 
@@ -124,13 +126,20 @@ class PendingWrites:
     def add(self, write: PendingWrite) -> None:
         self.writes.append(write)
 
-    def changes(self, table: tuple[str, ...]) -> dict[str, dict[Any, Any] | None]:
-        """The values that the writes change in rows of *table*, by row id; None for a row that is deleted."""
-        rows: dict[str, dict[Any, Any] | None] = {}
-        for change in (write.change for write in self.writes):
+    def changes(
+        self, table: tuple[str, ...], first: int | None = None
+    ) -> dict[Hashable, dict[Any, Any] | None]:
+        """The values that the *first* writes, or all, change in rows of *table*, by the identity that these
+        have in Pipedrive; None for a row that is deleted."""
+        rows: dict[Hashable, dict[Any, Any] | None] = {}
+        now: dict[Hashable, Hashable] = {}  # identity after the changes so far → that in Pipedrive
+        for change in (write.change for write in self.writes[:first]):
             if change is not None and change.table == table:
-                before = rows.get(change.row_id) or {}
-                rows[change.row_id] = None if change.values is None else {**before, **change.values}
+                row = now.pop(change.row, change.row)
+                before = rows.get(row) or {}
+                rows[row] = None if change.values is None else {**before, **change.values}
+                if change.values is not None:
+                    now[change.becomes] = row
         return rows
 
     def send(self, wrote: Callable[[str, str, str, int, str], None]) -> None:

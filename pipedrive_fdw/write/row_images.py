@@ -8,76 +8,92 @@ from __future__ import annotations
 
 import pickle  # nosec B403
 import zlib
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
-from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.table.records import Row
 
 _MOST = 10_000
 _CHUNK = 500
-Waiting = Mapping[str, "Mapping[str, Any] | None"]
+Waiting = Mapping[Hashable, "Mapping[str, Any] | None"]
 _UNCHANGED: Mapping[str, Any] = {}
 
 
+class _Image(NamedTuple):
+    """A row that was written: its identities, and the row *before*; None for one that is not there."""
+
+    old: Hashable | None
+    before: Row | None
+    new: Hashable | None
+
+
 class RowImages:
-    """The images of one foreign table's rows for each command of the statement: the latest 10,000."""
+    """The rows that one command has written: the latest 10,000 of which the requests are sent."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        """*names* are the foreign table's columns in their order."""
-        self._names = names
-        # By command
-        self._before: StatementScope[dict[int, OrderedDict[str, Row | None]]] = StatementScope(dict)
+    def __init__(self) -> None:
+        self._unsent: list[_Image] = []
+        self._sent: deque[_Image] = deque(maxlen=_MOST)
 
-    def _of(self, command: int) -> OrderedDict[str, Row | None]:
-        return self._before.current().setdefault(command, OrderedDict())
+    def __len__(self) -> int:
+        return len(self._sent)
 
-    def has_any(self, command: int) -> bool:
-        """True if *command* has changed a row."""
-        return bool(self._of(command))
+    def changed(self, old: Hashable, before: Row, new: Hashable | None) -> None:
+        """Notes a row that is changed, or deleted where *new* is None; it counts from ``sent`` on."""
+        self._unsent.append(_Image(old, before, new))
 
-    def changed(self, command: int, row_id: str, before: Row | None) -> None:
-        """Keeps the image *before* of a row that *command* has changed; None for a row it has inserted."""
-        images = self._of(command)
-        images.setdefault(row_id, before)
-        if len(images) > _MOST:
-            images.popitem(last=False)
+    def created(self, new: Hashable) -> None:
+        """Notes a row that was created."""
+        self._sent.append(_Image(None, None, new))
 
-    def seen_by(
-        self,
-        command: int,
-        rows: Iterator[Row],
-        key: Callable[[Row], str],
-        waiting: Waiting,
-        admits: Callable[[Row], bool],
-    ) -> Iterator[Row]:
-        """The *rows* of a scan as *command* sees them.
+    def sent(self) -> None:
+        """The requests for all rows that are noted have been sent."""
+        self._sent.extend(self._unsent)
+        self._unsent.clear()
 
-        key      gives the row id of a row
-        waiting  row id → the values that COMMIT will change, None for a row that it will delete; rows are
-                 given as they will be then
-        admits   true for an image that the scan's conditions may keep; such images are added to the rows
-        """
-        images = self._of(command)
-        missing = {row_id: row for row_id, row in images.items() if row is not None}
-        for row in rows:
-            if not images and not waiting:
-                yield row
-                continue
-            row_id = key(row)
-            missing.pop(row_id, None)
-            change = waiting.get(row_id, _UNCHANGED)
-            if row_id in images:
-                before = images[row_id]
-                if before is not None:
-                    yield before
-            elif change:
-                yield [change.get(name, value) for name, value in zip(self._names, row)]
-            elif change is not None:
-                yield row
-        yield from filter(admits, missing.values())
+    def __iter__(self) -> Iterator[_Image]:
+        return iter(self._sent)
+
+
+def seen_by(
+    images: Iterable[_Image],
+    rows: Iterator[Row],
+    identity: Callable[[Row], Hashable],
+    names: tuple[str, ...],
+    waiting: Waiting,
+    admits: Callable[[Row], bool],
+) -> Iterator[Row]:
+    """The *rows* of a scan as a command sees them that has written *images*.
+
+    identity  tells a row from others; several elements of an array may have the same
+    names     the foreign table's columns in their order
+    waiting   identity → the values that COMMIT will change, None for a row that it will delete; rows are
+              given as they will be then
+    admits    true for an image that the scan's conditions may keep; such images are added to the rows
+    """
+    made: Counter[Hashable] = Counter()
+    before: list[Row] = []
+    for image in images:
+        if image.old is not None and made[image.old]:  # the command changes it once more
+            made[image.old] -= 1
+        elif image.before is not None:
+            before.append(image.before)
+        if image.new is not None:
+            made[image.new] += 1
+    for row in rows:
+        if not made and not waiting:
+            yield row
+            continue
+        known = identity(row)
+        change = waiting.get(known, _UNCHANGED)
+        if made[known]:
+            made[known] -= 1
+        elif change:
+            yield [change.get(name, value) for name, value in zip(names, row)]
+        elif change is not None:
+            yield row
+    yield from filter(admits, before)
 
 
 def read_ahead(rows: Iterator[Row], is_first: Callable[[Row], bool] | None) -> Iterator[Row]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Callable
 
 from pipedrive_fdw.read.order import row_key
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import ScanRequest
-from pipedrive_fdw.write.row_images import RowImages, read_ahead
+from pipedrive_fdw.write.commands import Commands
+from pipedrive_fdw.write.row_images import Waiting, read_ahead, seen_by
 from pipedrive_fdw.write.transaction import TRANSACTION
+
+Changes = Mapping[Hashable, "Mapping[Any, Any] | None"]
 
 
 class Snapshots:
-    """Gives the scans of commands that write one foreign table; *images* hold the rows that these changed."""
+    """Gives the scans of the *commands* that write one foreign table."""
 
-    def __init__(self, bound: BoundTable, images: RowImages) -> None:
+    def __init__(self, bound: BoundTable, commands: Commands) -> None:
         self._bound = bound
-        self._images = images
+        self._commands = commands
+        self._names = tuple(b.name for b in bound.binding.columns)
         columns = bound.binding.columns
         self._frozen = [
             (place, value)
@@ -34,16 +39,34 @@ class Snapshots:
 
         All rows are read before the first is given.
         """
-        waiting = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
-        if not waiting and not self._images.has_any(command):
-            return self._seen(command, rows(request), request)
+        writing = self._commands.writing(command)
+        waiting: Changes = {}
+        if request.target:
+            # What the command itself, or what it calls, has changed since it began it does not see
+            waiting = TRANSACTION.waiting.changes(self._bound.identity, min(one.waiting for one in writing))
+        images = list(chain.from_iterable(one.images for one in writing))
+
+        def seen(request: ScanRequest) -> Iterator[Row]:
+            shown = seen_by(
+                images,
+                rows(request),
+                identity=self._bound.row_identity,
+                names=self._names,
+                waiting=self._as_rows(waiting),
+                admits=self._bound.row_filter(request),
+            )
+            return read_ahead(shown, self._is_frozen if request.target else None)
+
+        if not waiting and not images:
+            return seen(request)
         request = self._beyond(request, waiting)
         # Rows are added as they were, so that order and limit are applied here
-        whole = request._replace(order=(), limit=None)
-        seen = self._seen(command, rows(whole), whole)
-        return iter(sorted(seen, key=row_key(request.order, self._bound.binding))) if request.order else seen
+        found = seen(request._replace(order=(), limit=None))
+        return (
+            iter(sorted(found, key=row_key(request.order, self._bound.binding))) if request.order else found
+        )
 
-    def _beyond(self, request: ScanRequest, waiting: Mapping[str, Mapping[Any, Any] | None]) -> ScanRequest:
+    def _beyond(self, request: ScanRequest, waiting: Changes) -> ScanRequest:
         """*request* without conditions on columns that the changes *waiting* set: Pipedrive would leave out
         rows that will satisfy them."""
         keys = {key for change in waiting.values() if change for key in change}
@@ -51,23 +74,15 @@ class Snapshots:
         kept = tuple(c for c in request.conditions if c.column not in changed)
         return request._replace(conditions=kept)
 
-    def _seen(self, command: int, rows: Iterator[Row], request: ScanRequest) -> Iterator[Row]:
-        changes = TRANSACTION.waiting.changes(self._bound.identity) if request.target else {}
-        admits = self._bound.row_filter(request)
-        seen = self._images.seen_by(
-            command, rows, key=self._bound.row_id, waiting=self._as_rows(changes), admits=admits
-        )
-        return read_ahead(seen, self._is_frozen if request.target else None)
-
-    def _as_rows(self, changes: Mapping[str, Mapping[Any, Any] | None]) -> dict[str, dict[str, Any] | None]:
-        """*changes* by row id, with the values as a scan of this foreign table gives them."""
+    def _as_rows(self, changes: Changes) -> Waiting:
+        """*changes* with the values as a scan of this foreign table gives them."""
         columns = {b.key: b for b in self._bound.binding.columns}
 
         def loaded(change: Mapping[Any, Any]) -> dict[str, Any]:
             bound = [(columns[key], value) for key, value in change.items() if key in columns]
             return {b.name: None if v is None else b.codec.load(b.codec.dump(v)) for b, v in bound}
 
-        return {row_id: None if change is None else loaded(change) for row_id, change in changes.items()}
+        return {row: None if change is None else loaded(change) for row, change in changes.items()}
 
     def _is_frozen(self, row: Row) -> bool:
         """True if Pipedrive does not let the row change. Such rows come first, before anything is sent."""

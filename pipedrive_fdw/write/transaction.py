@@ -86,6 +86,7 @@ class Transaction:
     def begin(self, command: Command) -> None:
         """From now on *command* may have something to send. Raises as send() does."""
         self.send_before(command.number)
+        command.waiting = len(self.waiting.writes)
         self.running.append(command)
 
     def end(self, command: Command) -> None:

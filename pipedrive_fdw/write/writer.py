@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,6 @@ from pipedrive_fdw.write.dispatcher import Dispatcher
 from pipedrive_fdw.write.incoming_values import IncomingValues
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import RowChange
-from pipedrive_fdw.write.row_images import RowImages
 from pipedrive_fdw.write.sender import RowWrite
 from pipedrive_fdw.write.transaction import TRANSACTION
 
@@ -27,15 +26,13 @@ Values = Mapping[str, Any]
 
 
 class Writer:
-    """Writes rows of one foreign table for the *commands* of the statement; *images* keep the rows as they
-    were before."""
+    """Writes rows of one foreign table for the *commands* of the statement."""
 
-    def __init__(self, bound: BoundTable, reader: TableReader, commands: Commands, images: RowImages) -> None:
+    def __init__(self, bound: BoundTable, reader: TableReader, commands: Commands) -> None:
         self._bound = bound
         self._table = bound.table
         self._reader = reader
         self._commands = commands
-        self._images = images
         self._incoming = IncomingValues(bound.binding)
         self._parents = Parents(bound.table, bound.catalogue, bound.identity[:-1])
         self._dispatcher = Dispatcher(bound, reader, self._parents)
@@ -94,8 +91,8 @@ class Writer:
             self._parents.check(row, requests)
             write = RowWrite("INSERT", change, row)
             made = self._dispatcher.perform(command, write, self._incoming.input_values(new), requests)
-            row_id = self._bound.row_id([made.get(b.name) for b in self._bound.binding.columns])
-            self._images.changed(command.number, row_id, None)
+            if self._table.nested and not command.deferred:
+                command.images.created(self._identity(made))
             return made
 
     def _update(self, command: Command, before: Values, values: Values) -> Values:
@@ -121,11 +118,16 @@ class Writer:
                 return base
             self._parents.check(old, requests)
             old = self._completed(old, before, "update")
-            row_change = RowChange(self._bound.identity, row_id, self._incoming.changes(before, values))
+            row_change = RowChange(
+                self._bound.identity,
+                self._identity(scanned),
+                self._incoming.changes(before, values),
+                self._identity(base),
+            )
             for change in updates(self._table, old, changed, custom):
                 write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
                 base = self._dispatcher.perform(command, write, base, requests)
-            self._images.changed(command.number, row_id, self._incoming.row(before))
+            self._note(command, before, self._identity(base))
             return base
 
     def _delete(self, command: Command, before: Values) -> Values:
@@ -136,12 +138,26 @@ class Writer:
             change = deletion(self._table, old)
             if not command.has_written(self._table, old):
                 self._parents.check(old, requests)
-                row_change = RowChange(self._bound.identity, row_id, None)
+                row_change = RowChange(
+                    self._bound.identity, self._bound.row_identity(self._incoming.row(before)), None, None
+                )
                 write = RowWrite("DELETE", change, row=old, old=old, row_change=row_change)
                 self._dispatcher.perform(command, write, {}, requests)
-            if not self._table.nested:
-                self._images.changed(command.number, row_id, self._incoming.row(before))
+            self._note(command, before, None)
             return {}
+
+    def _identity(self, values: Values) -> Hashable:
+        """The identity of a row by the foreign table's columns."""
+        return self._bound.row_identity([values.get(b.name) for b in self._bound.binding.columns])
+
+    def _note(self, command: Command, before: Values, new: Hashable | None) -> None:
+        """Notes for the scans of the *command* that it has written the row that was *before*; *new* is its
+        identity now, None where it is gone. What waits for COMMIT they do not see in any case."""
+        if not self._dispatcher.waits:
+            row = self._incoming.row(before)
+            command.images.changed(self._bound.row_identity(row), row, new)
+            if not command.deferred:
+                command.images.sent()
 
     # ---- values
 

@@ -300,6 +300,37 @@ def test_elements_of_an_array_wait_like_rows(waiting: LiveAccount) -> None:
     assert [e["value"] for e in person["emails"]][-1] == "second@example.org"
 
 
+def test_an_element_whose_key_changes_waits_on_as_the_same(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    waiting.run("UPDATE person_emails SET value = 'b' WHERE person_id = 1")
+    waiting.run("UPDATE person_emails SET value = 'c' WHERE person_id = 1 AND value = 'b'")
+    waiting.run("UPDATE person_emails SET label = 'later' WHERE person_id = 1 AND value = 'c'")
+    waiting.run("COMMIT")
+    (person,) = [p for p in waiting.simulator.records("persons") if p["id"] == 1]
+    assert [(e["value"], e["label"]) for e in person["emails"]] == [("c", "later")]
+    waiting.run("BEGIN")
+    waiting.run("UPDATE person_emails SET value = 'd' WHERE person_id = 1")
+    waiting.run("DELETE FROM person_emails WHERE person_id = 1 AND value = 'd'")
+    assert waiting.rows("UPDATE person_emails SET label = 'gone' WHERE person_id = 1 RETURNING value") == []
+    waiting.run("COMMIT")
+    assert waiting.rows("SELECT value FROM person_emails WHERE person_id = 1") == []
+
+
+def test_elements_with_the_same_key_wait_each_for_itself(waiting: LiveAccount) -> None:
+    waiting.run("INSERT INTO persons (name) VALUES ('Twice')")
+    key = max(p["id"] for p in waiting.simulator.records("persons"))
+    for label in ("work", "home"):
+        waiting.run(
+            f"INSERT INTO person_emails (person_id, value, label) VALUES ({key}, 'a@example.org', '{label}')"
+        )
+    waiting.run("BEGIN")
+    waiting.run(f"UPDATE person_emails SET label = 'first' WHERE person_id = {key} AND label = 'work'")
+    waiting.run(f"UPDATE person_emails SET label = 'second' WHERE person_id = {key} AND label = 'home'")
+    waiting.run("COMMIT")
+    (person,) = [p for p in waiting.simulator.records("persons") if p["id"] == key]
+    assert [e["label"] for e in person["emails"]] == ["first", "second"]
+
+
 def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'waits' WHERE id IN (1, 2, 3, 4)")

@@ -594,6 +594,84 @@ def test_a_second_primary_takes_the_place_of_the_first(account: LiveAccount, per
     assert [primary for _, _, primary in emails(account, person)] == [False, False, False, True]
 
 
+LOOK_UPS = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off"
+RETURNS = pytest.mark.parametrize("returning", ["", " RETURNING value"], ids=["at the end", "at once"])
+
+
+def loop_over(key: int, *rows: str) -> str:
+    """Rows of a VALUES list with the person in front, for each of which the person is looked up."""
+    return ", ".join(f"({', '.join(filter(None, (f'{key}::bigint', row)))})" for row in rows)
+
+
+@RETURNS
+def test_each_element_that_a_loop_finds_by_its_other_columns_is_changed(
+    account: LiveAccount, person: int, returning: str
+) -> None:
+    account.run(LOOK_UPS)
+    values = loop_over(person, "'work', 'first'", "'again', 'second'")
+    account.run(
+        f"UPDATE person_emails SET label = wanted.new FROM (VALUES {values}) wanted (person, old, new) "
+        f"WHERE person_id = wanted.person AND label = wanted.old{returning}"
+    )
+    assert [label for _, label, _ in emails(account, person)] == ["first", "home", "second"]
+
+
+@RETURNS
+def test_an_element_that_a_loop_finds_again_is_changed_once(
+    account: LiveAccount, person: int, returning: str
+) -> None:
+    account.run(LOOK_UPS)
+    account.run(
+        f"UPDATE person_emails SET value = 'new-' || value FROM (VALUES {loop_over(person, '', '', '')}) "
+        f"wanted (person) WHERE person_id = wanted.person{returning}"
+    )
+    assert [value for value, _, _ in emails(account, person)] == [
+        "new-a@example.org",
+        "new-b@example.org",
+        "new-a@example.org",
+    ]
+
+
+def test_elements_that_are_copied_in_a_loop_come_from_those_before(account: LiveAccount, person: int) -> None:
+    account.run(LOOK_UPS)
+    values = loop_over(person, "'x'", "'y'")
+    account.run(
+        "INSERT INTO person_emails (person_id, value, label) SELECT old.person_id, old.value, wanted.new "
+        f"FROM (VALUES {values}) wanted (person, new) JOIN person_emails old ON old.person_id = wanted.person"
+    )
+    copied = [label for _, label, _ in emails(account, person)][3:]
+    assert copied == ["x", "x", "x", "y", "y", "y"]
+
+
+@RETURNS
+def test_every_element_that_has_a_like_is_deleted(account: LiveAccount, person: int, returning: str) -> None:
+    account.run(LOOK_UPS)
+    account.run(
+        "DELETE FROM person_emails USING (SELECT person_id AS person, value AS address, label AS kind FROM "
+        f"person_emails) other WHERE person_id = {person} AND other.person = person_id "
+        f"AND other.address = value AND other.kind <> label{returning}"
+    )
+    assert [value for value, _, _ in emails(account, person)] == ["b@example.org"]
+
+
+def test_an_insert_does_not_find_what_a_function_has_it_send(account: LiveAccount) -> None:
+    """A volatile function that reads Pipedrive sees the rows before it, the INSERT itself does not."""
+    account.run(
+        f"""CREATE FUNCTION {account.name}.looks(word text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM id FROM filters; RETURN word; END $$"""
+    )
+    account.run(LOOK_UPS)
+    key = account.value("INSERT INTO deals (title) VALUES ('one activity') RETURNING id")
+    account.run(f"INSERT INTO activities (subject, deal_id) VALUES ('copied', {key})")
+    account.simulator.reset()
+    account.run(
+        "INSERT INTO activities (subject, deal_id) SELECT looks(old.subject), old.deal_id "
+        f"FROM (VALUES {loop_over(key, '', '', '')}) wanted (deal) "
+        "JOIN activities old ON old.deal_id = wanted.deal"
+    )
+    assert len(bodies(account)) == 3
+
+
 def test_an_element_of_a_person_that_is_not_there(account: LiveAccount) -> None:
     words = refused(account, "INSERT INTO person_emails (person_id, value) VALUES (999999, 'x@example.org')")
     assert "not found (404)" in words

@@ -145,14 +145,28 @@ def test_writes_of_one_path_go_out_together_where_that_costs_less(count: int, se
 def test_changes_of_a_row_that_wait_add_up() -> None:
     made, here, table = transaction(), Account(), ("here", "deals")
     changes = [
-        RowChange(table, "1", {"title": "a", "value": 1}),
-        RowChange(table, "1", {"title": "b"}),
-        RowChange(table, "2", {"title": "c"}),
-        RowChange(table, "2", None),
-        RowChange(("there", "deals"), "1", {"title": "d"}),
+        RowChange(table, "1", {"title": "a", "value": 1}, "1"),
+        RowChange(table, "1", {"title": "b"}, "1"),
+        RowChange(table, "2", {"title": "c"}, "2"),
+        RowChange(table, "2", None, None),
+        RowChange(("there", "deals"), "1", {"title": "d"}, "1"),
     ]
     for change in changes:
         made.waiting.add(here.write("x", change=change))
     assert made.waiting.changes(table) == {"1": {"title": "b", "value": 1}, "2": None}
     assert made.is_waiting(table, "2")
     assert not made.is_waiting(table, "3")
+    assert made.waiting.changes(table, 1) == {"1": {"title": "a", "value": 1}}
+
+
+def test_a_row_whose_key_changes_is_the_same_row() -> None:
+    made, here, table = transaction(), Account(), ("here", "person_emails")
+    for change in (
+        RowChange(table, "1:a", {"value": "b"}, "1:b"),
+        RowChange(table, "1:b", {"value": "c", "label": "x"}, "1:c"),
+        RowChange(table, "1:d", {"value": "b"}, "1:b"),
+    ):
+        made.waiting.add(here.write("x", change=change))
+    assert made.waiting.changes(table) == {"1:a": {"value": "c", "label": "x"}, "1:d": {"value": "b"}}
+    made.waiting.add(here.write("x", change=RowChange(table, "1:c", None, None)))
+    assert made.waiting.changes(table) == {"1:a": None, "1:d": {"value": "b"}}
