@@ -41,14 +41,15 @@ def removed(table: Table, elements: Elements, old: Row) -> list[dict[str, Any]]:
 
 
 def place_of(table: Table, elements: Elements, row: Row) -> int | None:
-    """Where the element of *row* stands: it has the row's key, and its other values where several have that.
+    """Where the element stands that was just written as *row*: of those with its key the one that is most
+    like it, and the last where several are. Pipedrive fills in what a new one lacks.
 
     None when there is no such element.
     """
-    inner = _inner(table)
-    by_key = [n for n, e in enumerate(elements) if _alike(inner, e, row, set(table.key))]
-    exact = [n for n in by_key if _alike(inner, elements[n], row, set(row))]
-    return next(iter((*exact, *by_key)), None)
+    places = _places(table, elements, row)
+    given = {name: value for name, value in row.items() if value is not None}
+    found = _most_alike(table, elements, places, given) or places
+    return found[-1] if found else None
 
 
 def element_of(table: Table, row: Row, only: Iterable[str] | None = None) -> dict[str, Any]:
@@ -88,11 +89,34 @@ def _canonical(codec: Codec, raw: Any) -> Any:
     return None if loaded is None else codec.parse(loaded)
 
 
+def _places(table: Table, elements: Elements, row: Row) -> list[int]:
+    """The places of the elements that have the key of *row*."""
+    inner = _inner(table)
+    return [n for n, element in enumerate(elements) if _alike(inner, element, row, set(table.key))]
+
+
+def _most_alike(table: Table, elements: Elements, places: list[int], row: Row) -> list[int]:
+    """Those of *places* with the values of *row*; where there are none, those that differ only in flags,
+    which a change of another element clears."""
+    inner = _inner(table)
+    flags = {column.name for column in inner if column.single}
+    exact = [n for n in places if _alike(inner, elements[n], row, set(row))]
+    return exact or [n for n in places if _alike(inner, elements[n], row, set(row) - flags)]
+
+
 def _sure_place(table: Table, elements: Elements, old: Row) -> int:
-    place = place_of(table, elements, old)
-    if place is None:
+    """The place of the element that was read as *old*. Raises WriteError where it cannot be told."""
+    places = _places(table, elements, old)
+    alike = _most_alike(table, elements, places, old)
+    if not places:
         raise WriteError(f"this element of {table.name} no longer exists")
-    return place
+    if not alike and len(places) > 1:
+        raise WriteError(
+            f"this element of {table.name} cannot be told from others",
+            detail="Several have its key, and none has the values that were read.",
+            hint="They were changed meanwhile. Try again.",
+        )
+    return (alike or places)[0]
 
 
 def _alone(table: Table, array: list[dict[str, Any]], place: int) -> list[dict[str, Any]]:

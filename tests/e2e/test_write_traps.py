@@ -583,6 +583,43 @@ def test_every_one_of_several_elements_that_are_the_same_is_written(
     assert [label for _, label, _ in emails(account, person)] == ["work", "home"]
 
 
+def test_an_element_that_lost_its_flag_to_another_is_found(account: LiveAccount) -> None:
+    """The second row was read as the primary one, which the first row's change has ended."""
+    key = account.value("INSERT INTO persons (name) VALUES ('Array') RETURNING id")
+    account.run(
+        'INSERT INTO person_emails (person_id, value, label, "primary") VALUES '
+        f"({key}, 'a@example.org', 'home', false), ({key}, 'a@example.org', 'work', true)"
+    )
+    account.run(
+        f"UPDATE person_emails SET \"primary\" = label = 'home', label = label || '+' WHERE person_id = {key}"
+    )
+    assert [label for _, label, _ in emails(account, key)] == ["home+", "work+"]
+
+
+def test_an_element_that_cannot_be_told_from_others_is_not_changed(account: LiveAccount, person: int) -> None:
+    """Somebody else changes both, after they were read and before they are read to be written."""
+    wanted = f"person_id = {person} AND label = 'work'"
+    (record,) = [p for p in account.simulator.account["persons"] if p["id"] == person]
+    changed = [{**email, "label": f"{email['label']}!"} for email in record["emails"]]
+    rule = {
+        "match": f"/persons/{person}$",
+        "method": "GET",
+        "action": "change",
+        "skip": 1,
+        "body": [{"method": "PATCH", "path": f"persons/{person}", "body": {"emails": changed}}],
+    }
+    account.simulator.faults([rule])
+    with pytest.raises(psycopg.Error, match="cannot be told from others"):
+        account.run(f"UPDATE person_emails SET label = 'mine' WHERE {wanted}")
+    account.simulator.faults([])
+    assert [label for _, label, _ in emails(account, person)] == ["work!", "home!", "again!"]
+
+
+def test_a_new_element_is_returned_as_it_is(account: LiveAccount, person: int) -> None:
+    sql = f"INSERT INTO person_emails (person_id, value, label) VALUES ({person}, 'a@example.org', 'new')"
+    assert account.rows(f'{sql} RETURNING label, "primary"') == [("new", False)]
+
+
 def test_a_second_primary_takes_the_place_of_the_first(account: LiveAccount, person: int) -> None:
     account.run(
         f"UPDATE person_emails SET \"primary\" = true WHERE person_id = {person} AND value = 'b@example.org'"
@@ -632,12 +669,16 @@ def test_an_element_that_a_loop_finds_again_is_changed_once(
     ]
 
 
-def test_elements_that_are_copied_in_a_loop_come_from_those_before(account: LiveAccount, person: int) -> None:
+@RETURNS
+def test_elements_that_are_copied_in_a_loop_come_from_those_before(
+    account: LiveAccount, person: int, returning: str
+) -> None:
     account.run(LOOK_UPS)
     values = loop_over(person, "'x'", "'y'")
     account.run(
         "INSERT INTO person_emails (person_id, value, label) SELECT old.person_id, old.value, wanted.new "
         f"FROM (VALUES {values}) wanted (person, new) JOIN person_emails old ON old.person_id = wanted.person"
+        f"{returning}"
     )
     copied = [label for _, label, _ in emails(account, person)][3:]
     assert copied == ["x", "x", "x", "y", "y", "y"]
