@@ -29,7 +29,7 @@ from pipedrive_fdw.custom_fields.kinds import (
     UNTIL,
 )
 from pipedrive_fdw.errors import WriteError, closest, did_you_mean, sentences
-from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.codec import UNREADABLE, dumped, same
 from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.values.shapes import Place, check, prepared
 
@@ -145,7 +145,7 @@ class _Change:
                 hint="Set it in the same statement.",
             )
         try:
-            return CODECS[column.type].dump(value)
+            return dumped(next(one.type for one in CREATABLE[self.kind] if one.name == part), value)
         except (ValueError, AttributeError, TypeError) as error:
             raise WriteError(f"column {column.name} cannot be sent", detail=sentences(str(error))) from None
 

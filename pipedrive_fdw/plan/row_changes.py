@@ -20,7 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.errors import WriteError, quoted, sentences
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.values.codec import CODECS, UNREADABLE, same
+from pipedrive_fdw.values.codec import UNREADABLE, dumped, same
 from pipedrive_fdw.values.numbertext import whole_number
 from pipedrive_fdw.values.times import utc_text
 
@@ -235,10 +235,10 @@ def sent(table: Table, column: Column, value: Any) -> Any:
         if column.sent == "utc":
             return utc_text(value)
         if column.sent == "list":
-            return [CODECS[column.type].dump(value)]
+            return [dumped(column.type, value)]
         if column.sent == "single":
-            return _single(CODECS[column.type].dump(value))
-        return CODECS[column.type].dump(value)
+            return _single(dumped(column.type, value))
+        return dumped(column.type, value)
     except (ValueError, TypeError, AttributeError) as error:
         raise WriteError(
             f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))

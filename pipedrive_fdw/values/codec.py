@@ -187,7 +187,7 @@ def _near(value: Any) -> Any:
 
 def _dump_timestamptz(value: dt.datetime | Far) -> str:
     near: dt.datetime = _near(value)
-    return near.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{near.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def _dump_date(value: dt.date | Far) -> str:
@@ -251,6 +251,8 @@ def _parse_array(parse: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
     def array(value: Any) -> list[Any]:
         if isinstance(value, str):
             value = parse_array_literal(value)
+        if not isinstance(value, list):
+            raise ValueError(f"{quoted(str(value))} is not an array")
         return [None if v is None else parse(v) for v in value]
 
     return array
@@ -299,6 +301,17 @@ def _array_of(codec: Codec, quote: bool) -> Codec:
         _list_of(codec.dump),
         lambda values: ",".join(codec.text(v) for v in values),
     )
+
+
+def dumped(type_name: str, value: Any) -> Any:
+    """The JSON of a canonical *value* for a field of the type *type_name*.
+
+    The column that it was given to may be declared as another type, so it must be a value of this one, too.
+    """
+    codec = CODECS[type_name]
+    if type_name != "jsonb" and not isinstance(value, (list, Far)):
+        value = codec.parse(value)
+    return codec.dump(value)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -380,9 +393,15 @@ def _sized(codec: Codec, base: str, sizes: list[int]) -> Codec:
         return codec._replace(load=load, passes="False" if single else _IS_NUMBER)
     if base in ("character", "bpchar", "character varying", "varchar"):
         length = sizes[0] if sizes else 1 if base == "character" else 0
-        fits = _text_of(length, padded="var" not in base)
-        return codec._replace(load=fits, passes="False") if length else codec
+        padded = "var" not in base
+        codec = codec._replace(parse=_parse_padded) if padded else codec
+        return codec._replace(load=_text_of(length, padded), passes="False") if length else codec
     return codec
+
+
+def _parse_padded(value: Any) -> str:
+    """The text of a ``char(n)``; PostgreSQL adds spaces, which mean nothing."""
+    return _parse_text(value).rstrip(" ")
 
 
 def _text_of(length: int, padded: bool) -> Callable[[Any], str]:

@@ -156,6 +156,8 @@ def date_text(value: Any) -> str | None:
 
 def parse_date(value: Any) -> dt.date | Far:
     if isinstance(value, dt.datetime):
+        if value.timetz() != dt.time(tzinfo=UTC):
+            raise ValueError(f"{quoted(str(value))} is not a date, which is its midnight in UTC")
         return value.date()
     if isinstance(value, dt.date):
         return value
@@ -170,7 +172,7 @@ def parse_date(value: Any) -> dt.date | Far:
 
 def utc_text(value: dt.datetime) -> str:
     """A time as some operations of version 1 take it: 2026-01-31 23:59:59, in UTC."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat(sep=" ")
 
 
 # ---- points in time

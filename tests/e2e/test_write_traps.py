@@ -459,6 +459,56 @@ def test_a_column_that_is_declared_as_another_type(account: LiveAccount) -> None
         account.run("DROP FOREIGN TABLE odd")
 
 
+@pytest.mark.parametrize(
+    ("column", "given", "arrives"),
+    [
+        ("value text", "'12.50'", {"value": 12.5}),
+        ("value text", "'twelve'", "'twelve' is not a number"),
+        ("label_ids text", "'{1,2}'", {"label_ids": [1, 2]}),
+        ("label_ids text", "'12'", "'12' is not an array"),
+        ("label_ids numeric", "12", "'12' is not an array"),
+        ("expected_close_date timestamptz", "'2031-05-01 00:00Z'", {"expected_close_date": "2031-05-01"}),
+        ("expected_close_date timestamptz", "'2031-05-01'", "is not a date, which is its midnight in UTC"),
+        ("expected_close_date text", "'2031-06-01'", {"expected_close_date": "2031-06-01"}),
+        ("close_time date", "'2031-05-01'", "is not ISO with an offset"),
+        ("title char(30)", "'short'", {"title": "short"}),
+        ("title bpchar", "'short '", {"title": "short"}),
+        ("is_archived bigint", "1", {"is_archived": True}),
+        ("is_archived bigint", "2", "2 is not a boolean"),
+    ],
+)
+def test_a_value_of_another_type_arrives_as_what_it_means(
+    account: LiveAccount, column: str, given: str, arrives: Any
+) -> None:
+    name, _ = column.split(" ")
+    account.run("SET TimeZone = 'Asia/Tokyo'")
+    account.run(
+        f"CREATE FOREIGN TABLE odd (id bigint, {column}) SERVER {account.name} OPTIONS (table 'deals', "
+        "odd_values 'null')"
+    )
+    sql = f"INSERT INTO odd ({name}) VALUES ({given})"
+    sql = sql if name == "title" else f"UPDATE odd SET {name} = {given} WHERE id = 9"
+    try:
+        account.simulator.reset()
+        if isinstance(arrives, str):
+            assert arrives in refused(account, sql)
+        else:
+            account.run(sql)
+            assert bodies(account) == [arrives]
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
+        account.run("UPDATE deals SET is_archived = false WHERE id = 9 AND is_archived")
+
+
+def test_years_have_four_digits(account: LiveAccount) -> None:
+    account.run(
+        "INSERT INTO deals (title, status, won_time, archive_time) "
+        "VALUES ('early', 'won', '0999-01-01 10:00Z', '0099-01-01 10:00Z')"
+    )
+    (body,) = bodies(account)
+    assert (body["won_time"], body["archive_time"]) == ("0999-01-01T10:00:00Z", "0099-01-01 10:00:00")
+
+
 # ---- operations that want more than the change
 
 
