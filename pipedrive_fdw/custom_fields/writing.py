@@ -237,6 +237,7 @@ class _Change:
                     hint=f"Set {self.name()} too, or set all of them to NULL.",
                 )
             return {self.field: None}
+        self._check_complete()
         for part in (CURRENCY, UNTIL):
             needed = part in [one.name for one in CREATABLE[self.kind]]
             if needed and self.value(part) is None and not (self.flat and part == CURRENCY):
@@ -251,6 +252,18 @@ class _Change:
         if self.flat:
             return {self.field: main, **{f"{self.field}_{name}": one for name, one in values.items()}}
         return {self.field: {"value": main, **values}}
+
+    def _check_complete(self) -> None:
+        """Raises WriteError where a part would be lost because the foreign table has no column for it."""
+        lacking = [one.name for one in CREATABLE[self.kind] if one.name not in self.columns]
+        if lacking and self.was_set and not self.flat:
+            raise WriteError(
+                f"column {self.name()} cannot be changed without its part {lacking[0]}",
+                detail="Pipedrive sets parts to NULL that are not sent, and the foreign table has no column "
+                "for this one. Nothing was sent for this row.",
+                hint=f"ALTER FOREIGN TABLE … ADD COLUMN … OPTIONS (field '{self.field}', type '{self.kind}', "
+                f"part '{lacking[0]}').",
+            )
 
     def _emptied(self, part: str) -> bool:
         """True if v1 needs null for a part, which has a key of its own there."""

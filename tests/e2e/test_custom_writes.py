@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.e2e.test_custom_fields import field_of
@@ -310,3 +311,39 @@ def test_insert_update_clear_returning_and_where(
     assert account.rows(f"SELECT id::text FROM {table} WHERE {where} AND {field.base} IS NULL") == [(ident,)]
     account.run(f"UPDATE {table} SET {nulls} WHERE {where}")
     assert field.writes() == []
+
+
+def test_a_part_without_a_column_is_not_lost(server: Server) -> None:
+    """Parts that are not sent become NULL, and a table by hand need not have columns for all."""
+    with LiveAccount(server, deals=10, tables=("deals",)) as account:
+        keys = {f["field_type"]: f["field_code"] for f in account.simulator.records("deal_fields")}
+        columns = ", ".join(
+            f"{name} {sql_type} OPTIONS (field '{keys[kind]}', type '{kind}'{part})"
+            for name, sql_type, kind, part in (
+                ("t", "time", "time", ""),
+                ("r", "time", "timerange", ""),
+                ("u", "time", "timerange", ", part 'until'"),
+                ("m", "numeric", "monetary", ""),
+            )
+        )
+        account.run(
+            f"CREATE FOREIGN TABLE few (id bigint, title text, {columns}) SERVER {account.name} "
+            "OPTIONS (table 'deals')"
+        )
+        zone = "'10:00', deal_{0}_timezone = 'Asia/Tokyo'"
+        account.run(
+            f"UPDATE deals SET deal_time = {zone.format('time')}, deal_timerange = {zone.format('timerange')}, "
+            "deal_timerange_until = '11:00', deal_monetary = 5, deal_monetary_currency = 'USD' "
+            "WHERE id = 3"
+        )
+        before = account.simulator.records("deals")
+        parts = {"t": "timezone", "r": "timezone", "m": "currency"}
+        for column, given in (("t", "'12:00'"), ("r", "'9:00'"), ("m", "6")):
+            with pytest.raises(
+                psycopg.Error, match=f"{column} cannot be changed without its part {parts[column]}"
+            ):
+                account.run(f"UPDATE few SET {column} = {given} WHERE id = 3")
+        assert account.simulator.records("deals") == before
+        account.run("UPDATE few SET title = 'free', t = NULL WHERE id = 3")
+        account.run("UPDATE few SET t = '12:00' WHERE id = 3")
+        assert account.value("SELECT deal_time::text FROM deals WHERE id = 3") == "12:00:00"
