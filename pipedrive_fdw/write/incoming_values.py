@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from pipedrive_fdw.custom_fields.columns import CustomColumn
+from pipedrive_fdw.custom_fields.kinds import ID, LINKS
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.table.binding import Binding, BoundColumn
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
@@ -157,13 +158,19 @@ class IncomingValues:
             raise WriteError(f"{row_id!r} identifies no row of {table.name}")
         return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts)}
 
-    def changes(self, before: Values, values: Values) -> dict[Any, Any]:
-        """The canonical values that *values* change in the row *before*, by BoundColumn.key."""
-        changed = {}
+    def changes(self, before: Values, values: Values, custom: Values) -> dict[Any, Any]:
+        """The canonical values that *values* change in the row *before*, by BoundColumn.key. *custom* are the
+        custom fields that are sent, by key: a link has two columns, whichever was set."""
+        changed: dict[Any, Any] = {}
         for bound in self._columns:
             old, new = (self.parsed(bound.name, bound.codec, v.get(bound.name)) for v in (before, values))
             if not same(old, new):
                 changed[bound.key] = new
+        for column in self._custom:
+            if column.kind in LINKS and column.field in custom:
+                number = custom[column.field]
+                changed[(column.field, ID)] = number
+                changed[(column.field, "")] = None if number is None else {"value": number}
         return changed
 
     def unread(self, before: Values) -> list[BoundColumn]:

@@ -121,7 +121,7 @@ class Writer:
             row_change = RowChange(
                 self._bound.identity,
                 self._identity(scanned),
-                self._incoming.changes(before, values),
+                self._incoming.changes(before, values, custom.get("custom_fields", custom)),
                 self._identity(base),
             )
             for change in updates(self._table, old, changed, custom):

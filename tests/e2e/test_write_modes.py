@@ -275,6 +275,27 @@ def test_a_transaction_finds_a_row_by_what_its_earlier_statements_have_set(waiti
         waiting.run("UPDATE deals SET title = 'as before' WHERE id = 2")
 
 
+def test_a_link_that_waits_is_shown_by_both_of_its_columns(waiting: LiveAccount) -> None:
+    """Set by one column and cleared by the other: otherwise the second statement would find no difference."""
+    (key,) = [
+        f["field_code"]
+        for f in waiting.simulator.records("deal_fields")
+        if f["is_custom_field"] and f["field_type"] == "user"
+    ]
+    waiting.run("BEGIN")
+    waiting.run("UPDATE deals SET deal_user_id = 2 WHERE id = 2")
+    assert waiting.rows("UPDATE deals SET deal_user = NULL WHERE id = 2 RETURNING id") == [(2,)]
+    waiting.run("UPDATE deals SET deal_user = '3' WHERE id = 2")
+    waiting.run("UPDATE deals SET title = deal_user_id || deal_user::text WHERE id = 2")
+    waiting.run("COMMIT")
+    assert [body for _, _, body in sent(waiting)] == [
+        {"custom_fields": {key: 2}},
+        {"custom_fields": {key: None}},
+        {"custom_fields": {key: 3}},
+        {"title": '3{"value": 3}'},
+    ]
+
+
 def test_a_row_that_waits_to_be_deleted_is_not_changed_again(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'last' WHERE id = 4")
