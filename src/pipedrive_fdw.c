@@ -1758,10 +1758,17 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 static void
 tell(int level, const char *step)
 {
-	const char *report = asked_in_transaction ? ask_module(level, step, "") : "";
+	MemoryContext before = CurrentMemoryContext;
+	const char *report;
 
+	if (!asked_in_transaction)
+		return;
+	/* Of a savepoint that is released, PostgreSQL keeps memory that is used until the transaction ends */
+	MemoryContextSwitchTo(AllocSetContextCreate(before, "step of a transaction", ALLOCSET_SMALL_SIZES));
+	report = ask_module(level, step, "");
 	if (*report)
 		ereport(WARNING, (errmsg_internal("%s", report)));
+	MemoryContextDelete(MemoryContextSwitchTo(before));
 }
 
 static void

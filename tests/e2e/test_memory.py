@@ -106,6 +106,26 @@ def test_scans_that_are_left_early_leave_memory_where_it_was(account: LiveAccoun
     assert growth(account, cursor, 100, 20) < 5 * MEBIBYTE
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "BEGIN NULL; EXCEPTION WHEN OTHERS THEN NULL; END",
+        "BEGIN PERFORM 1 / 0; EXCEPTION WHEN OTHERS THEN NULL; END",
+    ],
+    ids=["released", "rolled back"],
+)
+def test_savepoints_of_a_transaction_leave_memory_where_it_was(account: LiveAccount, block: str) -> None:
+    """A loop that catches errors sets one for each row, and some drivers for each statement."""
+    account.run("BEGIN")
+    account.rows("SELECT count(*) FROM stages")
+    blocks = f"DO $$ BEGIN FOR i IN 1..{{n}} LOOP {block}; END LOOP; END $$"
+    account.run(blocks.format(n=50))
+    before = resident(account)
+    account.run(blocks.format(n=5_000))
+    assert resident(account) - before < 5 * MEBIBYTE
+    account.run("COMMIT")
+
+
 PAGES, LIMIT = 40, 500
 
 
