@@ -838,7 +838,7 @@ json_sort_key(PlannedScan *scan, PathKey *key)
 
 	if (OidIsValid(class->ec_collation)
 		&& (class->ec_collation != DEFAULT_COLLATION_OID || root->parent_root
-			|| bms_membership(root->all_baserels) != BMS_SINGLETON || parse->groupClause
+			|| !bms_equal(root->all_baserels, scan->rel->relids) || parse->groupClause
 			|| parse->groupingSets || parse->distinctClause || parse->windowClause || parse->setOperations
 			|| parse->hasAggs || parse->limitOption == LIMIT_OPTION_WITH_TIES))
 		return NULL;

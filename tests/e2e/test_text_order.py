@@ -86,3 +86,12 @@ def test_another_collation_is_sorted_here(account: LiveAccount) -> None:
 )
 def test_equal_values_are_met_together(account: LiveAccount, sql: str, rows: list[object]) -> None:
     assert sorted(account.rows(sql), key=str) == sorted(rows, key=str)
+
+
+def test_two_scans_are_merged_in_postgresql_s_order(account: LiveAccount) -> None:
+    both, last = (
+        "SELECT name FROM products UNION ALL SELECT name FROM products",
+        "name DESC NULLS LAST LIMIT 8",
+    )
+    wanted = account.rows(f"SELECT name FROM ({both} OFFSET 0) s ORDER BY {last}")
+    assert account.rows(f"{both} ORDER BY {last}") == wanted
