@@ -173,10 +173,13 @@ def bind_custom(table: Table, name: str, codec: Codec, options: Mapping[str, str
 
 def has_values(binding: Binding, wanted: Mapping[str, Sequence[Any]]) -> Callable[[Row], bool]:
     """A function that is true for rows with one of the canonical values *wanted* in each of these columns.
-    Columns that the row does not have are not compared."""
-    tests = [
-        (number, bound.codec.parse, wanted[bound.column.name])
-        for number, bound in enumerate(binding.columns)
-        if bound.custom is None and bound.column.name in wanted
-    ]
-    return lambda row: all(row[n] is not None and parse(row[n]) in values for n, parse, values in tests)
+    Columns that the row does not have are not compared; of several that show one, any may have the value."""
+    tests = []
+    for name, values in wanted.items():
+        shown = enumerate(binding.columns)
+        places = [(n, b.codec.parse) for n, b in shown if b.custom is None and b.column.name == name]
+        if places:
+            tests.append((places, values))
+    return lambda row: all(
+        any(row[n] is not None and parse(row[n]) in values for n, parse in places) for places, values in tests
+    )

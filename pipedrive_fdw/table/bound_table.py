@@ -16,15 +16,24 @@ from pipedrive_fdw.plan.calls import Settings
 from pipedrive_fdw.plan.predicates import Predicates, normalise
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.session.counts import Counts
-from pipedrive_fdw.table.binding import ColumnDefinition, bind, has_values, table_named
+from pipedrive_fdw.table.binding import BoundColumn, ColumnDefinition, bind, has_values, table_named
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import RowMaker
 from pipedrive_fdw.table.scan_request import ScanRequest, SortKey
 from pipedrive_fdw.table.sorting import Sorting
 from pipedrive_fdw.values.codec import CODECS, bare_type
 
-# Types of PostgreSQL that compare in another way than the codec that serves them.
+# Types of PostgreSQL that compare in another way than the codec that serves them, and codecs of types that
+# round where they are declared with a precision.
 _OTHER_COMPARISON = ("character", "bpchar", "real", "float4")
+_ROUNDING = ("numeric", "timestamptz")
+
+
+def _compares_alike(bound: BoundColumn, definition: ColumnDefinition) -> bool:
+    """True if the values of the column compare as those that Pipedrive has."""
+    rounds = bound.codec.name in _ROUNDING and "(" in definition.type_name
+    kind = bare_type(definition.base_type_name)
+    return bound.codec.name == bound.column.type and kind not in _OTHER_COMPARISON and not rounds
 
 
 class BoundTable:
@@ -54,12 +63,13 @@ class BoundTable:
         self.binding = bind(self.table, columns)
         self.maker = RowMaker(self.binding).forgiving(self.binding.names)
         self.names = {b.name: b.column.name for b in self.binding.columns}
-        # A column whose declared type compares otherwise than the catalogue's is checked by PostgreSQL alone
-        self.comparable = {
-            b.column.name: b.codec
-            for b in self.binding.columns
-            if b.codec.name == b.column.type
-            and bare_type(columns[b.name].base_type_name) not in _OTHER_COMPARISON
+        # A column whose declared type compares otherwise than the catalogue's is checked by PostgreSQL alone.
+        # Conditions know it by a name that no column has, since another one may show the same field.
+        alike = {b.name for b in self.binding.columns if _compares_alike(b, columns[b.name])}
+        self.comparable = {b.column.name: b.codec for b in self.binding.columns if b.name in alike}
+        self._compared_as = {
+            name: shown if name in alike else f"{shown}::{columns[name].type_name}"
+            for name, shown in self.names.items()
         }
         self.never_null = frozenset(c.name for c in self.table.columns if c.not_null)
         self.sorting = Sorting(self.table, self.comparable, self.never_null, options.push_text_sort)
@@ -110,7 +120,9 @@ class BoundTable:
 
     def predicates(self, request: ScanRequest) -> Predicates:
         """The conditions of *request* on the catalogue's columns, with typed values."""
-        conditions = [c._replace(column=self.names.get(c.column, c.column)) for c in request.conditions]
+        conditions = [
+            c._replace(column=self._compared_as.get(c.column, c.column)) for c in request.conditions
+        ]
         zone = setting("TimeZone") or "UTC"
         return normalise(
             conditions, codecs=self.comparable, never_null=self.never_null, zone=zone, key=self._joined_key
@@ -121,8 +133,8 @@ class BoundTable:
         return frozenset(self.names.get(name, name) for name in request.compared)
 
     def sort_keys(self, keys: Iterable[SortKey]) -> list[SortKey]:
-        """*keys* by the catalogue's names."""
-        return [key._replace(column=self.names[key.column]) for key in keys]
+        """*keys* by the catalogue's names, those of columns that it can sort by."""
+        return [key._replace(column=self._compared_as[key.column]) for key in keys]
 
     def row_filter(self, request: ScanRequest) -> Callable[[Row], bool]:
         """A function that is true for rows with the values that *request* asks the API for."""
