@@ -1,0 +1,71 @@
+"""Records that a scan meets twice are one row, and entries that say the same are as many as there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live import LiveAccount
+from tools.engine import Server
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[LiveAccount]:
+    options = {"max_tokens_per_query": 10**9, "page_size": 5}
+    tables = ["deals", "persons", "organizations", "person_emails", "deal_changes", "deal_fields"]
+    with LiveAccount(
+        server, deals=40, tables=tables, options=options, burst=100_000, budget=10**9
+    ) as account:
+        yield account
+
+
+@pytest.fixture
+def account(shared: LiveAccount) -> Iterator[LiveAccount]:
+    shared.begin_anew()
+    yield shared
+    shared.simulator.faults([])
+
+
+def keys(account: LiveAccount, sql: str) -> list[Any]:
+    return [key for (key,) in account.rows(sql)]
+
+
+@pytest.mark.parametrize("tail", ["", " LIMIT 1000"])
+@pytest.mark.parametrize("table", ["persons", "organizations", "deals"])
+def test_a_record_that_moves_to_the_end_of_a_sorted_list(account: LiveAccount, table: str, tail: str) -> None:
+    sql = (
+        f"SELECT id FROM {table} WHERE update_time > '2000-01-01' AND owner_id > 0 ORDER BY update_time{tail}"
+    )
+    before = keys(account, sql)
+    change = {
+        "method": "PATCH",
+        "path": f"{table}/{before[1]}",
+        "body": {"update_time": "2027-01-01T00:00:00Z"},
+    }
+    account.simulator.faults(
+        [{"match": f"^/api/v2/{table}$", "action": "change", "skip": 1, "times": 1, "body": [change]}]
+    )
+    assert sorted(keys(account, sql)) == sorted(before)
+
+
+def answers(path: str, record: Any) -> dict[str, Any]:
+    body = json.dumps({"success": True, "data": record})
+    return {"match": path, "action": "status", "status": 200, "body": body}
+
+
+def test_look_ups_that_find_one_record(account: LiveAccount) -> None:
+    """As those of merged records might, and of keys in which case does not count."""
+    account.simulator.faults([answers("^/api/v2/persons/[234]$", {"id": 3, "name": "x"})])
+    assert account.rows("SELECT id, name FROM persons WHERE id IN (2, 3, 4)") == [(3, "x")]
+    assert account.rows("SELECT id, name FROM persons WHERE id IN (2, 4)") == []
+    mails = [{"value": "a@x.example"}, {"value": "b@x.example"}]
+    account.simulator.faults([answers("^/api/v2/persons/[234]$", {"id": 3, "emails": mails})])
+    assert account.value("SELECT count(*) FROM person_emails WHERE person_id IN (2, 3, 4)") == 2
+    field = {"field_code": "title", "field_name": "Title", "field_type": "varchar"}
+    account.simulator.faults([answers("^/api/v2/dealFields/", field)])
+    assert keys(account, "SELECT field_code FROM deal_fields WHERE field_code IN ('title', 'TITLE')") == [
+        "title"
+    ]
