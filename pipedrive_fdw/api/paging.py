@@ -151,7 +151,8 @@ def pages(
     expect: Expect | None = None,
 ) -> Iterator[Page]:
     """Page after page, each asked for when the one before it has been used. *expect* is told of it before.
-    If a page begins with the last record of the page before, as it was, that is left out.
+    If a page begins with the last record of the page before, as it was, that is left out, unless the list has
+    nothing that tells records apart.
 
     A list by offset that changes meanwhile may need a request that was sent before: it goes to *again*,
     which must not answer from memory. *rank* is given where PostgreSQL was promised an order.
@@ -174,7 +175,8 @@ def pages(
             asked.add(current)
             if expect is not None:
                 expect(current)
-        fresh = page[1:] if last is not None and page[:1] == [last] else page
+        repeats = bool(listing.key) and last is not None and page[:1] == [last]
+        fresh = page[1:] if repeats else page
         last = page[-1] if page else last
         yield fresh
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipedrive_fdw.catalog.common import parent, ref
 from pipedrive_fdw.catalog.model import OFFSET, Column, Listing, Parent, Table
 
@@ -23,7 +25,8 @@ def _history(
         name=name,
         doc=f"{doc}; a query must name the {table[:-1]}.",
         columns=(parent_column, *columns),
-        listings=(listing,),
+        # Entries have no ids of their own. Two of a changelog that say the same are two.
+        listings=(replace(listing, key=""),),
         key=(),
         parent=Parent(table, parent_column.name, guarded=True),
         needs=needs,
@@ -75,7 +78,7 @@ def _flow(what: str, column: str, table: str) -> Table:
             Column("timestamp", "timestamptz", "When."),
             Column("data", "jsonb", "The change, or the note, activity, … itself."),
         ),
-        # An entry has no key of its own: ids of notes, activities and changes stand side by side.
+        # Its entries are notes, activities and changes, whose ids stand side by side.
         Listing(
             f"/{table}/{{{column}}}/flow",
             tokens=40,
@@ -83,7 +86,6 @@ def _flow(what: str, column: str, table: str) -> Table:
             paging=OFFSET,
             params={"all_changes": "1"},
             null_is_empty=True,
-            key="",
         ),
         _RECENTS,
     )

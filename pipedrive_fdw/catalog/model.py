@@ -172,7 +172,8 @@ class Listing(Operation):
     repeats   the parameter of several values that the OpenAPI file has repeated, once for each, and others
               write as a comma list: what is refused in this form is asked for in that
     null_is_empty  ``data: null`` is this operation's way to say that there is no row
-    key       dotted path of what tells the records of the list apart; '' when that is the whole record
+    key       dotted path of what tells the records of the list apart; '' when that is the whole record, or in
+              a list by cursor nothing
     share     the part of the table's rows that it has, a guess for a table of several lists
     labels    it can be asked for option labels (include_option_labels)
     include   it takes include_fields; ``custom``: it takes custom_fields

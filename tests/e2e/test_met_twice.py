@@ -69,3 +69,13 @@ def test_look_ups_that_find_one_record(account: LiveAccount) -> None:
     assert keys(account, "SELECT field_code FROM deal_fields WHERE field_code IN ('title', 'TITLE')") == [
         "title"
     ]
+
+
+def test_changes_that_say_the_same_are_all_rows(account: LiveAccount) -> None:
+    changes = account.simulator.account["deal_changes"]
+    with account.simulator.account.lock:
+        change = next(iter(changes))
+        for number in range(12):
+            changes.put({**change, "id": 90_000 + number, "_deal_id": 7})
+        wanted = len(changes.where("_deal_id", 7))
+    assert account.value("SELECT count(*) FROM deal_changes WHERE deal_id = 7") == wanted
