@@ -31,6 +31,10 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # The fraction of a whole number, and what stands before it in an id: a name that ends in id, or a list.
 _FRACTION = re.compile(rb"\.0+(?=[\s,}\]])")
 _OF_ID, _OF_ID_BYTES = re.compile(rb'(?:id"\s*:|[\[,])\s*-?[0-9]{1,15}\Z'), 32
+# An id with an exponent, also the first of a list of ids; what begins with letters is found fastest.
+_EXPONENTS = [
+    re.compile(before + rb"\s*-?[0-9]{1,15}(?:\.[0-9]+)?[eE]") for before in (rb'id"\s*:', rb'data"\s*:\s*\[')
+]
 # Bytes of memory that orjson takes for one of a document, at the most, and for one of any size.
 _ROOM, _LEAST_ROOM = 32, 2**20
 # Digits that every float has.
@@ -58,7 +62,8 @@ def parse_json(body: bytes) -> Any:
     """JSON *body* → Python, which ``to_json`` can write again.
 
     JSON may escape half of a UTF-16 surrogate pair (``\\ud800``), which no text of PostgreSQL can hold; it
-    becomes a question mark. In a document that writes ids with a fraction (7.0), whole numbers are int.
+    becomes a question mark. In a document that writes ids with a fraction or an exponent (7.0, 7e0), whole
+    numbers are int.
     Raises ValueError for anything that is not one JSON document, and for one of more values or levels than
     a page of the API has.
     """
@@ -79,7 +84,7 @@ def _bounded(body: bytes, read: Callable[[], Any]) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    fractions = _has_ids_with_fraction(body)
+    fractions = _has_odd_ids(body)
     if not fractions and not any(map(_loses_digits, _long_numbers(body))):
         try:
             return orjson.loads(body)
@@ -100,9 +105,12 @@ def make_room(size: int) -> None:
         raise MemoryError from error
 
 
-def _has_ids_with_fraction(body: bytes) -> bool:
+def _has_odd_ids(body: bytes) -> bool:
+    """True if *body* writes ids with a fraction or an exponent."""
     starts = (found.start() for found in _FRACTION.finditer(body))
-    return any(_OF_ID.search(body[max(start - _OF_ID_BYTES, 0) : start]) for start in starts)
+    return any(_OF_ID.search(body[max(start - _OF_ID_BYTES, 0) : start]) for start in starts) or any(
+        exponent.search(body) for exponent in _EXPONENTS
+    )
 
 
 def _long_numbers(body: bytes) -> Iterator[str]:

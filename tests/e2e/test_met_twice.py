@@ -71,6 +71,27 @@ def test_look_ups_that_find_one_record(account: LiveAccount) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", ["{}", "{}.0", "{}e0", "{}0E-1", '"{}"'])
+def test_ids_of_a_batch_however_they_are_written(account: LiveAccount, form: str) -> None:
+    def deal(number: int) -> str:
+        return f'{{"id": {form.format(number)}, "title": "n{number}", "status": "open"}}'
+
+    def whole(records: list[str]) -> str:
+        return f'{{"success": true, "data": [{", ".join(records)}], "additional_data": null}}'
+
+    numbers = range(1, 13)
+    bodies = {
+        "^/api/v2/deals$": whole([deal(number) for number in numbers]),
+        "^/api/v2/deals/archived$": whole([]),
+        **{f"^/api/v2/deals/{n}$": f'{{"success": true, "data": {deal(n)}}}' for n in numbers},
+    }
+    account.simulator.faults(
+        [{"match": path, "action": "status", "status": 200, "body": body} for path, body in bodies.items()]
+    )
+    found = account.rows(f"SELECT id, title FROM deals WHERE id IN ({', '.join(map(str, numbers))})")
+    assert sorted(found) == [(number, f"n{number}") for number in numbers]
+
+
 def test_changes_that_say_the_same_are_all_rows(account: LiveAccount) -> None:
     changes = account.simulator.account["deal_changes"]
     with account.simulator.account.lock:
