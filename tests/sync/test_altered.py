@@ -374,7 +374,8 @@ def test_what_the_owner_calls_equal_is_copied_when_it_changes(copied: Copied, ki
     """As a and A under some collations and types."""
     copied.mirror(["stages", "deals", "persons", "person_emails"])
     copied.run(
-        "CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', "
+        "deterministic = false);"
         "CREATE EXTENSION citext SCHEMA public;"
         f"ALTER TABLE crm.stages ALTER name TYPE {kind}; ALTER TABLE crm.deals ALTER title TYPE {kind};"
         f"ALTER TABLE crm.person_emails ALTER label TYPE {kind}"
@@ -391,9 +392,7 @@ def test_what_the_owner_calls_equal_is_copied_when_it_changes(copied: Copied, ki
         )
         copied.sync()
         shown = "SELECT s.name, d.title, e.label FROM crm.stages s, crm.deals d, crm.person_emails e "
-        assert copied.rows(f"{shown} WHERE s.id = 1 AND d.id = 5 AND e.person_id = 2") == [
-            (word, word, word)
-        ]
+        assert copied.rows(f"{shown} WHERE s.id = 1 AND d.id = 5 AND e.person_id = 2") == [(word, word, word)]
     copied.sync(more=", reconcile => true")
     assert copied.value("SELECT sum(written) + sum(deleted) FROM pipedrive.sync_status") == 0
 

@@ -110,9 +110,7 @@ def test_what_changes_a_copy_waits_for_the_run_that_works_on_it(copied: Copied, 
         done.result()
     copied.sync()
     table = "new" if "replace" in call else "deal_products"
-    assert copied.value(f"SELECT count(*) FROM crm.{table}") == len(
-        copied.simulator.records("deal_products")
-    )
+    assert copied.value(f"SELECT count(*) FROM crm.{table}") == len(copied.simulator.records("deal_products"))
     if "history" in call:
         number = "SELECT count(*) FROM {}deal_products"
         assert copied.value(number.format("crm_history.")) == copied.value(number.format("crm."))

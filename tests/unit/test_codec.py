@@ -148,8 +148,11 @@ def test_a_number_keeps_all_its_digits_wherever_it_stands(text: str, expected: A
         (b"[1.0, 2.0\n]", [1, 2]),
         (b'{"value":1.0,"ids":[]}', {"value": 1.0, "ids": []}),
         (b'{"id":1e300,"x":[1.0]}', {"id": 1e300, "x": [1]}),
-        (b'{"id":7e0}', {"id": 7}),
-        (b'{"deal_id": -70E-1, "value": 2.5e1, "tax": 1.5e0}', {"deal_id": -7, "value": 25, "tax": 1.5}),
+        (b'{"data":{"id":7e0}}', {"data": {"id": 7}}),
+        (
+            b'{"data":[{"id": 70E-1, "deal_id": -70E-1, "value": 2.5e1, "tax": 1.5e0}]}',
+            {"data": [{"id": 7, "deal_id": -7, "value": 25, "tax": 1.5}]},
+        ),
         (b'{"data": [4e0, 5.0e+0], "name": "1e0"}', {"data": [4, 5], "name": "1e0"}),
         (b'{"value": 1e0}', {"value": 1.0}),
     ],
