@@ -333,8 +333,8 @@ def test_a_part_without_a_column_is_not_lost(server: Server) -> None:
         zone = "'10:00', deal_{0}_timezone = 'Asia/Tokyo'"
         account.run(
             f"UPDATE deals SET deal_time = {zone.format('time')}, "
-            f"deal_timerange = {zone.format('timerange')}, deal_timerange_until = '11:00', deal_monetary = 5, deal_monetary_currency = 'USD' "
-            "WHERE id = 3"
+            f"deal_timerange = {zone.format('timerange')}, deal_timerange_until = '11:00', "
+            "deal_monetary = 5, deal_monetary_currency = 'USD' WHERE id = 3"
         )
         before = account.simulator.records("deals")
         parts = {"t": "timezone", "r": "timezone", "m": "currency"}
