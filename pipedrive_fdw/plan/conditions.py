@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipedrive_fdw.values.codec import bare_type, parse_array_literal
+from pipedrive_fdw.values.array_literals import parse_array_literal
+from pipedrive_fdw.values.codec import bare_type
 
 Tree = Any
 

@@ -23,6 +23,7 @@ from binascii import a2b_hex
 from typing import Any, Callable, NamedTuple
 
 from pipedrive_fdw.errors import quoted
+from pipedrive_fdw.values.array_literals import list_of, load_array, parse_array
 from pipedrive_fdw.values.jsontext import check_exact, clean, doubles, parse_exact, to_json
 from pipedrive_fdw.values.numerics import (
     binary_of,
@@ -208,67 +209,11 @@ def _dump_interval(value: dt.timedelta) -> str:
     return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}"
 
 
-# ---- arrays
-
-
-def _quote_item(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]:
-    def item(value: Any) -> str:
-        loaded = None if value is None else load(value)
-        if loaded is None:
-            return "NULL"
-        return _quote_item(loaded) if quote else str(loaded)
-
-    def array(value: Any) -> str:
-        if isinstance(value, str):  # v1's comma lists
-            value = [part for part in value.split(",") if part]
-        if not isinstance(value, list):
-            value = [value]
-        return "{" + ",".join([item(v) for v in value]) + "}"
-
-    return array
-
-
-def parse_array_literal(text: str) -> list[str | None]:
-    """A PostgreSQL array literal → its elements as text, whatever its bounds and dimensions."""
-    text = re.sub(r"^[0-9:\[\]+-]+=", "", text)
-    if not (text.startswith("{") and text.endswith("}")):
-        raise ValueError(f"{text!r} is not an array")
-    items: list[str | None] = []
-    for found in re.finditer(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', text[1:-1], re.S):
-        quoted, bare = found.groups()
-        if quoted is not None:
-            items.append(re.sub(r"\\(.)", r"\1", quoted, flags=re.S))
-        else:
-            items.append(None if bare.upper() == "NULL" else bare)
-    return items
-
-
-def _parse_array(parse: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    def array(value: Any) -> list[Any]:
-        if isinstance(value, str):
-            value = parse_array_literal(value)
-        if not isinstance(value, list):
-            raise ValueError(f"{quoted(str(value))} is not an array")
-        return [None if v is None else parse(v) for v in value]
-
-    return array
+# ---- all codecs
 
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _list_of(one: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    def dump(values: Any) -> list[Any]:
-        if any(v is None or isinstance(v, list) for v in values):
-            raise ValueError("an array of the API is a plain list without NULL")
-        return [one(v) for v in values]
-
-    return dump
 
 
 def _bool_text(value: bool) -> str:
@@ -296,9 +241,9 @@ _SCALARS = (
 def _array_of(codec: Codec, quote: bool) -> Codec:
     return Codec(
         codec.name + "[]",
-        _load_array(codec.load, quote),
-        _parse_array(codec.parse),
-        _list_of(codec.dump),
+        load_array(codec.load, quote),
+        parse_array(codec.parse),
+        list_of(codec.dump),
         lambda values: ",".join(codec.text(v) for v in values),
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipedrive_fdw.values.codec import CODECS, codec_for, parse_array_literal
+from pipedrive_fdw.values.array_literals import parse_array_literal
+from pipedrive_fdw.values.codec import CODECS, codec_for
 from pipedrive_fdw.values.jsontext import parse_json, to_json
 
 UTC = dt.timezone.utc
