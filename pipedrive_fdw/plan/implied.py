@@ -251,3 +251,10 @@ def session_midnights(day: dt.datetime, zone: str) -> tuple[dt.datetime, dt.date
     """The earliest and the latest moment that the local time *day* in *zone* can mean."""
     offsets = _offsets(day, zone)
     return (day - max(offsets)).replace(tzinfo=UTC), (day - min(offsets)).replace(tzinfo=UTC)
+
+
+def session_days(moment: dt.datetime, zone: str) -> tuple[dt.date, dt.date]:
+    """The earliest and the latest day that the *moment* can be in *zone*."""
+    time = moment.astimezone(UTC).replace(tzinfo=None)
+    offsets = _offsets(time, zone)
+    return (time + min(offsets)).date(), (time + max(offsets)).date()

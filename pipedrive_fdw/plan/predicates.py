@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pipedrive_fdw.catalog.common import ROW_ID
 from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, shown
-from pipedrive_fdw.plan.implied import UTC, implied_span, session_midnights
+from pipedrive_fdw.plan.implied import UTC, implied_span, session_days, session_midnights
 from pipedrive_fdw.values.codec import Codec, codec_for
 from pipedrive_fdw.values.times import Far
 
@@ -366,8 +366,7 @@ def _bound(condition: Condition, codec: Codec, zone: str) -> tuple[str, Any] | N
             if upper:
                 return "<=", value.date()
             return operator if value.time() == dt.time() else ">", value.date()
-        slack = dt.timedelta(days=1) if upper else -dt.timedelta(days=1)
-        return _safely(lambda: ("<=" if upper else ">=", (value + slack).astimezone(UTC).date()))
+        return _safely(lambda: ("<=" if upper else ">=", session_days(value, zone)[1 if upper else 0]))
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import psycopg
 import pytest
@@ -346,6 +347,24 @@ def test_a_zone_may_be_far_from_utc(account: LiveAccount, zone: str) -> None:
                     for table in ("deals", "copy_of_deals")
                 )
                 assert got == wanted, where
+
+
+@pytest.mark.parametrize("zone", FAR_ZONES)
+def test_a_day_may_begin_far_from_utc(account: LiveAccount, zone: str) -> None:
+    with account.session() as session:
+        session.execute(f"SET TimeZone = '{zone}'")  # type: ignore[arg-type]
+        days = session.execute(
+            "SELECT DISTINCT due_date::text, (due_date::timestamptz AT TIME ZONE 'UTC')::text "
+            "FROM copy_of_activities WHERE due_date IS NOT NULL ORDER BY 1 LIMIT 4"
+        ).fetchall()
+        for (day, begin), operator, hours in product(days, ("<", "<=", ">=", ">"), (-1, 0, 1)):
+            time = f"timestamptz '{begin}+00' + interval '{hours} hours'"
+            where = f"due_date = '{day}' AND due_date {operator} {time}"
+            got, wanted = (
+                session.execute(f"SELECT id FROM {table} WHERE {where} ORDER BY id").fetchall()  # type: ignore[arg-type]  # noqa: S608
+                for table in ("activities", "copy_of_activities")
+            )
+            assert got == wanted, where
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
