@@ -59,7 +59,8 @@ def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable
 
     None for a record in which one of them is empty: where it stands in a list is the API's choice. Texts
     compare regardless of case, which is as good as any where several lists become one. *refuse* raises the
-    error of a column that cannot show the value of a record, or lets it be shown as NULL.
+    error of a column that cannot show the value of a record, or lets it be shown as NULL. The key raises
+    ProtocolError for a record without what every one has.
     """
     readers = []
     for one in order:
@@ -76,6 +77,12 @@ def sort_key(order: tuple[Order, ...], table: Table, refuse: Refuse) -> Callable
             except ValueError as reason:
                 refuse(one.column, record, reason)
                 return None
+            if loaded is None and column.not_null:
+                raise ProtocolError(
+                    f"a record of {table.name} has no {one.column}",
+                    detail="So its place among the others is not known.",
+                    hint="Try again.",
+                )
             if loaded is None:
                 return None
             value = codec.parse(loaded)

@@ -30,7 +30,8 @@ class Keys:
         if len(self._order) > _MOST_KEYS:
             self.__init__()  # type: ignore[misc]
         for value in values:
-            if value is not None and value not in self._places:
+            # What is neither is no key, and cannot be shown where one is wanted
+            if isinstance(value, (int, str)) and value not in self._places:
                 self._places[value] = len(self._order)
                 self._order.append(value)
 

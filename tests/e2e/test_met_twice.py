@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.live import LiveAccount
@@ -100,3 +101,28 @@ def test_changes_that_say_the_same_are_all_rows(account: LiveAccount) -> None:
             changes.put({**change, "id": 90_000 + number, "_deal_id": 7})
         wanted = len(changes.where("_deal_id", 7))
     assert account.value("SELECT count(*) FROM deal_changes WHERE deal_id = 7") == wanted
+
+
+def listed(path: str, records: list[Any]) -> dict[str, Any]:
+    body = json.dumps({"success": True, "data": records, "additional_data": {"next_cursor": None}})
+    return {"match": path, "action": "status", "status": 200, "body": body}
+
+
+@pytest.mark.parametrize("order", ["id", "id DESC", "id LIMIT 2"])
+def test_a_record_without_its_id_is_not_left_out_of_an_order(account: LiveAccount, order: str) -> None:
+    records = [{"id": 1, "name": "a"}, {"id": None, "name": "b"}, {"id": 3, "name": "c"}]
+    records = records[::-1] if "DESC" in order else records
+    account.simulator.faults([listed("^/api/v2/persons$", records)])
+    with pytest.raises(psycopg.Error, match="a record of persons has no id"):
+        account.rows(f"SELECT name FROM persons ORDER BY {order}")
+
+
+@pytest.mark.parametrize("odd", [{"value": 3}, [3]])
+def test_a_key_that_is_none_is_an_error_where_it_is_used(account: LiveAccount, odd: Any) -> None:
+    account.simulator.faults(
+        [listed("^/api/v2/persons$", [{"id": 1, "org_id": odd}, {"id": 2, "org_id": 4}])]
+    )
+    joined = "SELECT p.id, o.id FROM persons p JOIN organizations o ON o.id = p."
+    assert account.rows(f"{joined}id ORDER BY 1") == [(1, 1), (2, 2)]
+    with pytest.raises(psycopg.Error, match="column org_id of persons cannot show a value"):
+        account.rows(f"{joined}org_id")
