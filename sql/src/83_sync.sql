@@ -654,6 +654,7 @@ DECLARE
     definitions bigint;
     fields record;
     foreign_history regclass;
+    heir regclass;
 BEGIN
     PERFORM FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy FOR UPDATE SKIP LOCKED;
     IF NOT FOUND AND EXISTS (SELECT FROM pipedrive_internal.turns t WHERE t.copy = sync_step.copy) THEN
@@ -691,6 +692,15 @@ BEGIN
     END IF;
     PERFORM pipedrive_internal.require_all_rows(c.copy, c.history)
        FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
+    SELECT min(i.inhrelid) INTO heir
+      FROM pg_inherits i JOIN pg_class k ON k.oid = i.inhparent
+     WHERE i.inhparent = "copy" AND k.relkind = 'r';
+    IF heir IS NOT NULL THEN
+        RAISE EXCEPTION 'pipedrive copy: % inherits from %', heir, "copy"
+              USING DETAIL = 'Its rows are also rows of the copy, and a run would delete those that Pipedrive lacks.',
+                    HINT = format('ALTER TABLE %s NO INHERIT %s;', heir, "copy"),
+                    ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     copied := pipedrive_internal.sync_known(sync_step.copy);
     UPDATE pipedrive_internal.copies c
        SET filled = false, attempted = NULL, compared = NULL, watermark = NULL, synced = NULL

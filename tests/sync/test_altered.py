@@ -397,6 +397,24 @@ def test_what_the_owner_calls_equal_is_copied_when_it_changes(copied: Copied, ki
     assert copied.value("SELECT sum(written) + sum(deleted) FROM pipedrive.sync_status") == 0
 
 
+def test_rows_of_a_table_that_inherits_from_a_copy_are_not_deleted(copied: Copied) -> None:
+    """They are rows of the copy as well, and Pipedrive has no such records."""
+    copied.mirror(["stages", "deals", "user_settings"])
+    copied.sync()
+    for table in ("deals", "user_settings"):
+        copied.run(f"CREATE TABLE crm.own () INHERITS (crm.{table})")
+        copied.run(f"INSERT INTO crm.own SELECT * FROM crm.{table} LIMIT 1")
+        with pytest.raises(psycopg.Error) as caught:
+            copied.sync(more=", reconcile => true")
+        told = f"crm.{table}: pipedrive copy: crm.own inherits from crm.{table}"
+        assert caught.value.diag.message_detail == told
+        assert copied.value("SELECT count(*) FROM crm.own") == 1
+        copied.run(f"ALTER TABLE crm.own NO INHERIT crm.{table}")
+        copied.sync()
+        copied.run("DROP TABLE crm.own")
+    assert copied.different() == {}
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_of_two_columns_that_show_the_same_the_first_is_copied(copied: Copied, when: str) -> None:
     """The column of the copy got the name of the other one, and then no run could read the table."""
