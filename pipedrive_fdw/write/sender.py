@@ -151,6 +151,12 @@ class Sender:
             requests.close()
         found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
         found += [{}] * (len(changes) - len(found))
+        if not all(names_record(self.table, change, record) for change, record in zip(changes, found)):
+            raise OutcomeUnknownError(
+                "the answer does not show the records that were created",
+                detail=f"POST {path} was to create {len(changes)}.",
+                hint="Look for them in Pipedrive (newest first) before sending them again.",
+            )
         return [key_of(self.table, change, record) for change, record in zip(changes, found)]
 
     def _delete_together(
@@ -160,7 +166,13 @@ class Sender:
         ids = [str(change.key[change.op.placeholders[-1]]) for change in changes]
         answer = requests.send(bulk, path, params=((bulk.ids, ",".join(ids)),)).answer()
         found = dig(answer.data, bulk.answer.split("."))
-        gone = set(map(str, found)) if isinstance(found, list) else set()
+        if not isinstance(found, list):
+            raise OutcomeUnknownError(
+                f"the answer does not show which rows of {self.table.name} were deleted",
+                detail=f"To be deleted were: {', '.join(ids)}.",
+                hint="Look at them in Pipedrive before sending it again.",
+            )
+        gone = set(map(str, found))
         left = [key for key in ids if key not in gone]
         if left:
             raise WriteError(

@@ -442,6 +442,31 @@ def test_a_row_that_was_not_deleted_with_the_others_is_named(waiting: LiveAccoun
     assert ", ".join(map(str, keys[1:])) in str(caught.value.diag.message_detail)
 
 
+@pytest.mark.parametrize(
+    ("method", "sql", "words"),
+    [
+        (
+            "POST",
+            "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+            "SELECT 5, 1, i, 1 FROM generate_series(1, 30) i",
+            "does not show the records that were created",
+        ),
+        ("DELETE", "DELETE FROM deal_products WHERE deal_id = 5", "does not show which rows"),
+    ],
+)
+def test_an_answer_for_several_rows_that_shows_none_leaves_open_what_was_done(
+    account: LiveAccount, method: str, sql: str, words: str
+) -> None:
+    account.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        "SELECT 5, 1, i, 1 FROM generate_series(1, 20) i"
+    )
+    rule = {"match": "/deals/5/products", "method": method, "action": "null_data"}
+    account.simulator.faults([rule])
+    with pytest.raises(psycopg.errors.TransactionResolutionUnknown, match=words):
+        account.run(sql)
+
+
 def test_what_a_bulk_request_wrote_is_named_when_a_later_one_fails(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run(
