@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Callable
 
+from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.options import with_session
 from pipedrive_fdw.postgres.channel import depth, server
 from pipedrive_fdw.postgres.settings import setting
@@ -37,6 +38,13 @@ class Dispatcher:
 
         Columns that the API's answer does not show are those of *base*, as are all where nothing is sent yet.
         """
+        row = write.row_change
+        if not self.waits and row is not None and TRANSACTION.is_waiting(row.table, row.row):
+            raise WriteError(
+                f"a change of this row of {self._bound.table.name} waits for COMMIT",
+                detail="It was made through another foreign table. Nothing was sent for this row.",
+                hint="Give both the same write_mode, or COMMIT first.",
+            )
         if self.waits or command.deferred:
             pending = TRANSACTION.waiting if self.waits else command.pending
             pending.add(self._pending(command, write, requests))

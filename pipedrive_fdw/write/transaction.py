@@ -5,7 +5,7 @@ The C part calls the methods at each COMMIT, ROLLBACK and savepoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -60,9 +60,9 @@ class Transaction:
             )
         )
 
-    def is_waiting(self, table: tuple[str, ...], row_id: str) -> bool:
-        """True if a change of this row of *table* waits for COMMIT."""
-        return row_id in self.waiting.changes(table)
+    def is_waiting(self, table: tuple[str, ...], row: Hashable) -> bool:
+        """True if a change of the *row* of *table*, by its identity, waits for COMMIT."""
+        return row in self.waiting.changes(table)
 
     def statement_report(self) -> str:
         """The sentence that names the rows that the present statement has written, '' for none."""

@@ -126,6 +126,21 @@ def test_a_record_that_waits_for_its_deletion_is_gone_in_both(account: LiveAccou
     assert [method for method, _, _ in sent(account)] == ["DELETE"]
 
 
+def test_a_row_that_waits_is_not_changed_at_once_through_another_table(account: LiveAccount) -> None:
+    """Otherwise COMMIT would send the older change after the newer one."""
+    second_table(account, options=", write_mode 'commit'")
+    key = open_deal(account)
+    account.run("BEGIN")
+    account.run(f"UPDATE again SET title = 'first' WHERE id = {key}")
+    account.run("SAVEPOINT before")
+    with pytest.raises(psycopg.Error, match="a change of this row of deals waits for COMMIT"):
+        account.run(f"UPDATE deals SET title = 'second' WHERE id = {key}")
+    account.run("ROLLBACK TO before")
+    account.run(f"UPDATE deals SET title = 'another' WHERE id = {key} + 1 AND NOT is_archived")
+    account.run("COMMIT")
+    assert [body["title"] for _, _, body in sent(account)] == ["another", "first"]
+
+
 # ---- frozen rows
 
 
