@@ -1709,9 +1709,16 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	if (written)
 	{
 		int			nest = read_array_nulls();
+		HeapTuple	tuple = palloc0(sizeof(HeapTupleData));
 
-		ExecStoreHeapTupleDatum(FunctionCall2(&write->populate, row, CStringGetTextDatum(answer)), slot);
+		row = FunctionCall2(&write->populate, row, CStringGetTextDatum(answer));
 		AtEOXact_GUC(true, nest);
+		/* With a tuple, RETURNING gives system columns, too */
+		tuple->t_data = DatumGetHeapTupleHeader(row);
+		tuple->t_len = HeapTupleHeaderGetDatumLength(tuple->t_data);
+		ItemPointerSetInvalid(&tuple->t_self);
+		memset(&tuple->t_data->t_choice, 0, sizeof(HeapTupleFields));
+		ExecForceStoreHeapTuple(tuple, slot, false);
 	}
 	MemoryContextSwitchTo(before);
 	return written ? slot : NULL;

@@ -89,6 +89,18 @@ def test_an_insert_returns_whether_the_record_is_archived(account: LiveAccount, 
     assert account.value(f"{sql} RETURNING is_archived") is False
 
 
+def test_returning_gives_system_columns(account: LiveAccount) -> None:
+    """An object-relational mapper may take xmin for the version of a row."""
+    columns = "title, xmin::text, cmin::text, ctid::text, tableoid::regclass::text"
+    for sql in (
+        "INSERT INTO deals (title) VALUES ('x')",
+        "UPDATE deals SET title = 'x' WHERE id = 3",
+        "UPDATE deals SET title = 'x' WHERE id = 3",
+        "DELETE FROM deals WHERE id = 3",
+    ):
+        assert account.rows(f"{sql} RETURNING {columns}") == [("x", "0", "0", "(4294967295,0)", "deals")]
+
+
 def test_an_explicit_null_is_not_sent_by_an_insert(account: LiveAccount) -> None:
     account.run("INSERT INTO deals (title, value, label_ids, won_time) VALUES ('x', NULL, NULL, NULL)")
     assert sent(account) == [("POST", "/api/v2/deals", {"title": "x"})]
