@@ -13,8 +13,10 @@ def _quote_item(value: str) -> str:
 
 
 def load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]:
-    """``Codec.load`` of an array, by that of its elements; *quote* those that are texts. A value that is no list
-    is the only element, a text is one of version 1's comma lists."""
+    """``Codec.load`` of an array, by that of its elements; *quote* those that are texts.
+
+    A value that is no list is the only element; a text is one of version 1's comma lists.
+    """
 
     def item(value: Any) -> str:
         loaded = None if value is None else load(value)
@@ -33,8 +35,10 @@ def load_array(load: Callable[[Any], Any], quote: bool) -> Callable[[Any], str]:
 
 
 def parse_array_literal(text: str) -> list[str | None]:
-    """A PostgreSQL array literal → its elements as text, whatever its bounds and dimensions. Raises ValueError for
-    what is none."""
+    """A PostgreSQL array literal → its elements as text, whatever its bounds and dimensions.
+
+    Raises ValueError for what is none.
+    """
     text = re.sub(r"^[0-9:\[\]+-]+=", "", text)
     if not (text.startswith("{") and text.endswith("}")):
         raise ValueError(f"{text!r} is not an array")
