@@ -29,7 +29,8 @@ def setting(name: str) -> str | None:
     server = _server()
     # missing_ok, so that nothing can be raised
     value: bytes | None = None if server is None else server.GetConfigOption(name.encode(), True, False)
-    return None if value is None else value.decode()
+    # What another database has given a role may be of another encoding
+    return None if value is None else value.decode("utf-8", "replace")
 
 
 def statement_start() -> int | None:

@@ -44,6 +44,18 @@ def test_a_role_whose_name_another_database_has_given(
     latin.execute('DROP ROLE "jörg"')
 
 
+def test_a_setting_that_another_database_has_given_a_role(
+    account: LiveAccount, latin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    latin.execute("ALTER ROLE CURRENT_USER SET pipedrive.cache_ttl = 'fünf'")
+    account.connect()
+    latin.execute("ALTER ROLE CURRENT_USER RESET ALL")
+    with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="setting pipedrive.cache_ttl cannot be"):
+        account.rows("SELECT count(*) FROM deals")
+    account.run("SET pipedrive.cache_ttl = 5")
+    assert account.value("SELECT count(*) FROM deals") == 20
+
+
 @pytest.mark.parametrize("end", ["ROLLBACK", "ROLLBACK TO a_savepoint; COMMIT"])
 def test_a_warning_with_a_character_that_the_client_cannot_get(account: LiveAccount, end: str) -> None:
     """An error instead would meet a transaction that is already being aborted."""
