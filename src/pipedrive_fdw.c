@@ -1040,30 +1040,27 @@ may_be_empty(PlanState *node, void *arg)
 		|| planstate_tree_walker(node, may_be_empty, arg);
 }
 
-/* Has each row of the outer side of the scan's loop its turn? */
+/* Has each row of the outer side of the scan's loop its turn, and may be read before it? */
 static bool
 ends(RunningScan *scan)
 {
-	return scan->loop && (scan->of_loop.reads == READS_ALL
-						  || (scan->of_loop.reads == READS_MORE && !may_be_empty(scan->of_loop.top, NULL)));
+	CmdType		command = scan->node->ss.ps.state->es_plannedstmt->commandType;
+
+	/* Rows to be changed are read as they are written */
+	return scan->loop && (command == CMD_SELECT || command == CMD_INSERT)
+		&& (scan->of_loop.reads == READS_ALL
+			|| (scan->of_loop.reads == READS_MORE && !may_be_empty(scan->of_loop.top, NULL)));
 }
 
-/* Have the loop that looks rows up by the scan read ahead, if it will end. */
+/* Have the loop that looks rows up by the scan read ahead. */
 static RowsAhead *
 begin_ahead(RunningScan *scan)
 {
 	EState	   *state = scan->node->ss.ps.state;
-	CmdType		command = state->es_plannedstmt->commandType;
-	MemoryContext before;
-	PlanState  *outer;
-	RowsAhead  *ahead;
+	MemoryContext before = MemoryContextSwitchTo(state->es_query_cxt);
+	PlanState  *outer = outerPlanState(scan->loop);
+	RowsAhead  *ahead = palloc0(sizeof(RowsAhead));
 
-	/* Rows to be changed are read as they are written */
-	if ((command != CMD_SELECT && command != CMD_INSERT) || !ends(scan))
-		return NULL;
-	before = MemoryContextSwitchTo(state->es_query_cxt);
-	outer = outerPlanState(scan->loop);
-	ahead = palloc0(sizeof(RowsAhead));
 	ahead->slot = ExecInitExtraTupleSlot(state, ExecGetResultType(outer), ExecGetResultSlotOps(outer, NULL));
 	MemoryContextSwitchTo(before);
 	ahead->loop = scan->loop;
@@ -1173,13 +1170,14 @@ static char *
 json_values_ahead(ForeignScanState *node)
 {
 	RunningScan *scan = node->fdw_state;
-	RowsAhead  *ahead = scan->ahead = scan->ahead ? scan->ahead : begin_ahead(scan);
+	RowsAhead  *ahead;
 	MemoryContext before;
 	ExprContext *context;
 	List	   *values = NIL;
 
-	if (ahead == NULL || !ends(scan))
+	if (!ends(scan))
 		return "null";
+	ahead = scan->ahead = scan->ahead ? scan->ahead : begin_ahead(scan);
 	before = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
 	context = ahead->loop->js.ps.ps_ExprContext;
 	while (list_length(ahead->rows) < scan->keys_ahead && !ahead->ended)
