@@ -45,6 +45,8 @@ class Dispatcher:
                 detail="It was made through another foreign table. Nothing was sent for this row.",
                 hint="Give both the same write_mode, or COMMIT first.",
             )
+        if self.waits:
+            self._check_arrays(write)
         if self.waits or command.deferred:
             pending = TRANSACTION.waiting if self.waits else command.pending
             pending.add(self._pending(command, write, requests))
@@ -68,6 +70,22 @@ class Dispatcher:
             expanded=expanded,
         )
 
+    def _check_arrays(self, write: RowWrite) -> None:
+        """Raises WriteError where *write* sets an array whole of which elements wait for COMMIT: it would
+        undo what they change."""
+        change, account = write.change, self._bound.identity[:-1]
+        arrays = {
+            (account, change.path, name) for name, value in change.body.items() if isinstance(value, list)
+        }
+        for other in TRANSACTION.waiting.writes if arrays else ():
+            if other.array in arrays:
+                raise WriteError(
+                    f"this row of {self._bound.table.name} cannot be changed before COMMIT",
+                    detail=f"Changes of single elements wait for it, through {other.table}. Nothing was "
+                    "sent for this row.",
+                    hint="COMMIT first, or change elements alone.",
+                )
+
     def _written_key(
         self, command: Command, write: RowWrite, record: Mapping[str, Any], requests: RequestScope
     ) -> str:
@@ -82,7 +100,7 @@ class Dispatcher:
         return key
 
     def _pending(self, command: Command, write: RowWrite, requests: RequestScope) -> PendingWrite:
-        table = self._bound.table
+        table, op = self._bound.table, write.change.op
 
         def allowed_requests() -> RequestScope:
             allowed = self._allowed_requests()
@@ -111,6 +129,7 @@ class Dispatcher:
             bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
             server=server(),
+            array=(self._bound.identity[:-1], write.change.path, op.array) if op.array else None,
             parallel=self._parallel(write, requests, allowed_requests, begin),
         )
 

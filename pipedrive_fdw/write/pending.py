@@ -102,6 +102,7 @@ class PendingWrite:
     bulk     its part in a request for several writes, None where there is no such request
     parallel its part in several that are sent side by side, None where they go one after the other
     change   the row that it changes, None for a new one
+    array    tells the array of which it writes an element, None where it writes none
     """
 
     table: str
@@ -115,6 +116,7 @@ class PendingWrite:
     change: RowChange | None = None
     parallel: ParallelPart | None = None
     server: str = ""
+    array: Hashable | None = None
 
 
 @dataclass

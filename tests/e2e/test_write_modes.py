@@ -352,6 +352,21 @@ def test_elements_with_the_same_key_wait_each_for_itself(waiting: LiveAccount) -
     assert [e["label"] for e in person["emails"]] == ["first", "second"]
 
 
+def test_an_array_is_not_set_whole_while_elements_of_it_wait(waiting: LiveAccount) -> None:
+    """The statement does not see what waits through another table, and would undo it at COMMIT."""
+    waiting.run("BEGIN")
+    waiting.run("INSERT INTO person_emails (person_id, value) VALUES (1, 'new@example.org')")
+    waiting.run("SAVEPOINT before")
+    sql = 'UPDATE persons SET emails = emails || \'[{"value": "x@example.org"}]\' WHERE id ='
+    with pytest.raises(psycopg.Error, match="cannot be changed before COMMIT"):
+        waiting.run(f"{sql} 1")
+    waiting.run("ROLLBACK TO before")
+    waiting.run(f"{sql} 2; UPDATE persons SET name = 'Other' WHERE id = 1")
+    waiting.run("COMMIT")
+    found = {p["id"]: [e["value"] for e in p["emails"]] for p in waiting.simulator.records("persons")}
+    assert (found[1][-1], found[2][-1]) == ("new@example.org", "x@example.org")
+
+
 def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'waits' WHERE id IN (1, 2, 3, 4)")
