@@ -146,6 +146,17 @@ def test_a_condition_goes_to_version_1(account: LiveAccount, sql: str, query: di
     assert {n: v for n, v in request["query"].items() if n != "limit"} == query
 
 
+@pytest.mark.parametrize(
+    "table", ["deals", "persons", "organizations", "products", "organization_persons", "leads"]
+)
+def test_an_owner_is_what_version_1_calls_a_user(account: LiveAccount, table: str) -> None:
+    sql = f"SELECT id FROM {table} WHERE owner_id {{}}= 3 ORDER BY id"
+    whole = account.rows(sql.format("+ 0 "))
+    assert whole and account.rows(sql.format("")) == whole
+    name = "owner_id" if table == "leads" else "user_id"
+    assert all(r["query"].get(name) == "3" and r["status"] == 200 for r in account.asked(sql.format("")))
+
+
 def test_fields_that_only_the_examples_show_are_columns(account: LiveAccount) -> None:
     deals = {d["id"]: d["archive_time"] for d in account.simulator.records("deals") if d["is_archived"]}
     assert None not in deals.values()

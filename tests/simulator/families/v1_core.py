@@ -240,9 +240,9 @@ def _chosen(call: Call, table: str) -> list[Record]:
         rows = [
             r for r in rows if r["owner_id"] == call.user
         ]  # the caller's own, unless everyone's (0) are asked
-    for name in ("user_id", "stage_id", "pipeline_id"):
+    for name, field in (("user_id", "owner_id"), ("stage_id", "stage_id"), ("pipeline_id", "pipeline_id")):
         if query.get(name, "0") != "0":
-            rows = [r for r in rows if str(r[_v2_name(table, name)]) == query[name]]
+            rows = [r for r in rows if str(r[field]) == query[name]]
     if "type" in query:
         rows = [r for r in rows if r["type"] in query["type"].split(",")]
     if "done" in query:
