@@ -701,6 +701,25 @@ BEGIN
                     HINT = format('ALTER TABLE %s NO INHERIT %s;', heir, "copy"),
                     ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    IF declared.parent IS NOT NULL THEN
+        SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key
+          FROM pipedrive_internal.known_copies k
+          JOIN pipedrive_internal.copies p ON p.copy = k.copy
+         WHERE k.table_name = declared.parent AND k.server = source.server AND k.schema = source.schema
+           AND k.owner = source.owner;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema', "copy", declared.parent
+                  USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
+                                      "copy"),
+                        ERRCODE = 'undefined_table';
+        ELSIF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = parent_copy AND a.attname = parent_key
+                             AND NOT a.attisdropped) THEN
+            RAISE EXCEPTION 'pipedrive copy: % cannot be updated without the column % of %', "copy",
+                            quote_ident(parent_key), parent_copy
+                  USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
+        END IF;
+        PERFORM pipedrive_internal.require_all_rows(parent_copy);
+    END IF;
     copied := pipedrive_internal.sync_known(sync_step.copy);
     UPDATE pipedrive_internal.copies c
        SET filled = false, attempted = NULL, compared = NULL, watermark = NULL, synced = NULL
@@ -764,25 +783,6 @@ BEGIN
                     HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
     END IF;
     children := pipedrive_internal.sync_children(copied.copy, declared.children);
-    IF declared.parent IS NOT NULL THEN
-        SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key
-          FROM pipedrive_internal.known_copies k
-          JOIN pipedrive_internal.copies p ON p.copy = k.copy
-         WHERE k.table_name = declared.parent AND k.server = source.server AND k.schema = source.schema
-           AND k.owner = source.owner;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema', copied.copy, declared.parent
-                  USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
-                                      copied.copy),
-                        ERRCODE = 'undefined_table';
-        ELSIF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = parent_copy AND a.attname = parent_key
-                             AND NOT a.attisdropped) THEN
-            RAISE EXCEPTION 'pipedrive copy: % cannot be updated without the column % of %', copied.copy,
-                            quote_ident(parent_key), parent_copy
-                  USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
-        END IF;
-        PERFORM pipedrive_internal.require_all_rows(parent_copy);
-    END IF;
     IF action = 'changes' THEN
         counts := pipedrive_internal.sync_changes(copied, children, run, declared.newest_first);
     ELSIF action = 'whole' THEN
@@ -817,7 +817,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    UPDATE pipedrive_internal.copies c SET error = message || coalesce(' ' || nullif(detail, ''), '')
+    UPDATE pipedrive_internal.copies c
+       SET error = message || coalesce(' ' || nullif(detail, ''), ''),
+           -- Meanwhile nobody tells it of a parent that it is not beside: it is compared when it is there again.
+           compared = CASE WHEN state <> '42P01' THEN c.compared END
      WHERE c.copy = sync_failed.copy
        -- Else the policy forbids it
        AND (c.history IS NULL OR pipedrive_internal.keeps(c.history));

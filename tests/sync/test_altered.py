@@ -397,6 +397,21 @@ def test_what_the_owner_calls_equal_is_copied_when_it_changes(copied: Copied, ki
     assert copied.value("SELECT sum(written) + sum(deleted) FROM pipedrive.sync_status") == 0
 
 
+def test_what_a_copy_missed_elsewhere_is_read_when_it_is_back(copied: Copied) -> None:
+    copied.mirror(["deals", "deal_products"])
+    copied.sync()
+    copied.run("CREATE SCHEMA elsewhere; ALTER TABLE crm.deal_products SET SCHEMA elsewhere")
+    (product, *_) = copied.simulator.records("deal_products")
+    later = {"method": "PATCH", "path": f"deal_products/{product['id']}", "body": {"comments": "later"}}
+    copied.simulator.change([later])
+    change(copied, product["deal_id"], "changed")
+    with pytest.raises(psycopg.Error, match="1 of the tables could not be updated"):
+        copied.sync()
+    copied.run("ALTER TABLE elsewhere.deal_products SET SCHEMA crm")
+    copied.sync()
+    assert copied.different() == {}
+
+
 def test_rows_of_a_table_that_inherits_from_a_copy_are_not_deleted(copied: Copied) -> None:
     """They are rows of the copy as well, and Pipedrive has no such records."""
     copied.mirror(["stages", "deals", "user_settings"])
