@@ -36,9 +36,6 @@ class RowImages:
         self._unsent: list[_Image] = []
         self._sent: deque[_Image] = deque(maxlen=_MOST)
 
-    def __len__(self) -> int:
-        return len(self._sent)
-
     def changed(self, old: Hashable, before: Row, new: Hashable | None) -> None:
         """Notes a row that is changed, or deleted where *new* is None; it counts from ``sent`` on."""
         self._unsent.append(_Image(old, before, new))
