@@ -59,9 +59,10 @@ def answered(
     *server* and *mapping* are the options of both, *read_only* tells whether the transaction is. *text*
     is a JSON object: with ``catalogue`` it asks for the texts of COMMENTs, with ``copies`` for how copies
     of the named table, or of all (null), are kept, with ``fields`` for the keys of the custom fields that
-    the records of the named table may have, with ``passed_over`` for the parents of the named table whose
-    rows the statement did not get since it asked last, with ``usage`` for what the session has spent,
-    with ``forget`` it removes what is kept of the account, otherwise it is a request as for ``send``.
+    the records of the named table may have, with ``passed_over`` for what of the named table the statement
+    was refused since it asked last (the parents of its rows, or its records if it has no parent), with
+    ``usage`` for what the session has spent, with ``forget`` it removes what is kept of the account,
+    otherwise it is a request as for ``send``.
     Raises WriteError for a text of another form.
     """
     options = read_options({**server, **mapping}, (SERVER, MAPPING))

@@ -79,6 +79,8 @@ class Answers:
                 continue
             if isinstance(answer, (NotFoundError, AccessError)) and not self._is_whole(answer):
                 refused = refused or answer
+                if isinstance(answer, AccessError):
+                    self._pass_over(call)
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
@@ -130,9 +132,10 @@ class Answers:
             raise explained(refused, self.table)
 
     def _pass_over(self, call: Call) -> None:
-        if self.table.parent is not None:
-            key = str(call.echo[self.table.parent.column])
-            self.requests.session.passed_over.current()[self.table.name].add(key)
+        """Notes the parent, or the record of a table without one, that *call* asked for."""
+        column = self.table.key[0] if self.table.parent is None else self.table.parent.column
+        if column in call.echo:
+            self.requests.session.passed_over.current()[self.table.name].add(str(call.echo[column]))
 
     def _is_whole(self, error: ApiError) -> bool:
         """True if a refusal is that of the table, whichever record it was asked about."""

@@ -497,8 +497,8 @@ AS $function$
       FROM pipedrive_internal.known_copies k WHERE k.copy = sync_passed_over.copy;
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_passed_over(regclass) IS
-    'The parents whose rows could not be read since it was called last: Pipedrive refused them, or told that there is '
-    'no such parent.';
+    'The parents whose rows, or the records of a table without one, that could not be read since it was called last: '
+    'Pipedrive refused them, or told that there is no such parent.';
 
 CREATE FUNCTION pipedrive_internal.sync_witnesses(
     "copy" regclass, hanging name, parent_copy regclass, parent_key name, parents text[])

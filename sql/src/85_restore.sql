@@ -139,6 +139,10 @@ BEGIN
             RAISE EXCEPTION 'pipedrive copy: the record is not gone'
                   USING DETAIL = 'It was missing from the list, and is found by its id. Call restore again.',
                         ERRCODE = 'object_not_in_prerequisite_state';
+        ELSIF gone && pipedrive_internal.sync_passed_over(copied.copy) THEN
+            RAISE EXCEPTION 'pipedrive copy: nobody knows whether the record is gone or hidden'
+                  USING DETAIL = 'Pipedrive refuses to show it: the user of the credential may not be allowed to see it.',
+                        ERRCODE = 'insufficient_privilege';
         END IF;
         EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
                        'RETURNING %3$I::text', copied.source, columns, key_column) INTO new_id USING given;

@@ -282,6 +282,23 @@ def test_a_record_that_leaves_the_archive_while_the_lists_are_read_is_not_made_a
     assert row is None or (row["action"], row["problem"]) == ("update", None)
 
 
+def test_a_record_that_pipedrive_refuses_to_show_is_not_made_again(copied: Copied) -> None:
+    """The lists leave out what the credential's user may no longer see."""
+    copied.mirror(["users", "persons"], ", history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    copied.simulator.change(
+        [{"method": "DELETE", "path": "persons/2"}, {"method": "DELETE", "path": "persons/3"}]
+    )
+    copied.simulator.reset()
+    copied.simulator.faults([{"match": "/persons/2$", "action": "status", "status": 403}])
+    hidden, gone = restored(copied, "persons", moment, ", dry_run => false")
+    assert (hidden["id"], hidden["new_id"], hidden["action"]) == ("2", None, "insert")
+    assert hidden["problem"].startswith("pipedrive copy: nobody knows whether the record is gone or hidden")
+    assert (gone["id"], gone["problem"]) == ("3", None)
+    assert [r["method"] for r in copied.simulator.requests()].count("POST") == 1
+
+
 @pytest.mark.parametrize("owner", ["FOREIGN TABLE pipedrive.deals", "SERVER pipedrive"])
 def test_a_record_that_may_be_archived_is_not_made_again(copied: Copied, owner: str) -> None:
     """Where archived records are not shown, one of them cannot be told from one that is gone."""
