@@ -295,6 +295,24 @@ CREATE VIEW pipedrive_internal.known_references (source_table, source_column, ta
 COMMENT ON VIEW pipedrive_internal.known_references IS
     'References between Pipedrive''s tables; without a source_table, those of custom fields by type and part.';
 
+CREATE VIEW pipedrive_internal.foreign_keys AS
+WITH columns AS (
+    SELECT t.server, t.schema, t.relation, t.source AS source_table, c.name AS column_name,
+           CASE WHEN c.field IS NULL THEN c.source ELSE c.kind || c.part END AS source_column,
+           c.field IS NOT NULL AS custom
+      FROM pipedrive_internal.foreign_tables t
+      JOIN pipedrive_internal.columns c ON c.relation = t.relation
+)
+SELECT c.relation, c.column_name, target.relation AS referenced, target.column_name AS referenced_column
+  FROM columns c
+  JOIN pipedrive_internal.known_references known
+       ON known.source_column = c.source_column
+      AND CASE WHEN c.custom THEN known.source_table IS NULL ELSE known.source_table = c.source_table END
+  JOIN columns target
+       ON target.server = c.server AND target.schema = c.schema AND NOT target.custom
+      AND target.source_table = known.target_table AND target.source_column = known.target_column;
+COMMENT ON VIEW pipedrive_internal.foreign_keys IS 'What refers to what among the foreign tables of a schema.';
+
 CREATE FUNCTION pipedrive.foreign_keys(
     OUT table_schema name, OUT table_name name, OUT column_name name,
     OUT referenced_schema name, OUT referenced_table name, OUT referenced_column name)
@@ -302,22 +320,11 @@ RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    WITH columns AS (
-        SELECT t.server, t.schema, t.name AS table_name, t.source AS source_table, c.name AS column_name,
-               CASE WHEN c.field IS NULL THEN c.source ELSE c.kind || c.part END AS source_column,
-               c.field IS NOT NULL AS custom
-          FROM pipedrive_internal.foreign_tables t
-          JOIN pipedrive_internal.columns c ON c.relation = t.relation
-    )
-    SELECT n.nspname, c.table_name, c.column_name, n.nspname, target.table_name, target.column_name
-      FROM columns c
-      JOIN pg_namespace n ON n.oid = c.schema
-      JOIN pipedrive_internal.known_references known
-           ON known.source_column = c.source_column
-          AND CASE WHEN c.custom THEN known.source_table IS NULL ELSE known.source_table = c.source_table END
-      JOIN columns target
-           ON target.server = c.server AND target.schema = c.schema AND NOT target.custom
-          AND target.source_table = known.target_table AND target.source_column = known.target_column;
+    SELECT n.nspname, c.relname, k.column_name, n.nspname, r.relname, k.referenced_column
+      FROM pipedrive_internal.foreign_keys k
+      JOIN pg_class c ON c.oid = k.relation
+      JOIN pg_class r ON r.oid = k.referenced
+      JOIN pg_namespace n ON n.oid = c.relnamespace;
 $function$;
 COMMENT ON FUNCTION pipedrive.foreign_keys() IS
     'What refers to what among the foreign tables of this wrapper, custom fields included; foreign tables '

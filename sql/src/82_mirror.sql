@@ -200,10 +200,8 @@ BEGIN
          WHERE a.attrelid = made AND a.attnum > 0 AND a.attndims = 0 AND a.atttypid <> 'jsonb'::regtype
            AND a.attname IS DISTINCT FROM key[1]
            AND (columns ->> 'update_time' = a.attname OR columns ->> 'add_time' = a.attname
-                OR a.attname IN (SELECT f.column_name FROM pipedrive.foreign_keys() f
-                                   JOIN pipedrive.foreign_tables() t ON t.table_schema = f.table_schema
-                                                                  AND t.table_name = f.table_name
-                                  WHERE t.relation = make_copy.source))
+                OR a.attname IN (SELECT k.column_name FROM pipedrive_internal.foreign_keys k
+                                  WHERE k.relation = make_copy.source))
          ORDER BY a.attnum
     LOOP
         EXECUTE format('CREATE INDEX ON %s (%I)', made, known.attname);

@@ -266,7 +266,10 @@ DECLARE
     times text;
     plain text := '^[A-Za-z0-9_.-]+$';
     database text := current_database();
-    command text := 'psql -X -q -p ' || current_setting('port') || ' -d %s -U %s -c ''CALL pipedrive.sync()''';
+    command text := 'psql -X -q -p ' || current_setting('port') || ' -d %s -U %s -c %s';
+    -- Somebody may have given the schema another name.
+    call text := (SELECT format('CALL %s.sync()', e.extnamespace::regnamespace)
+                    FROM pg_extension e WHERE e.extname = 'pipedrive_fdw');
     for_cron text[];
     for_systemd text[];
 BEGIN
@@ -292,10 +295,9 @@ BEGIN
                      ELSE format('''%s''', regexp_replace(regexp_replace(w.word, '([\\''])', '\\\1', 'g'),
                                                           '([%$])', '\1\1', 'g')) END ORDER BY w.place)
       INTO for_cron, for_systemd
-      FROM unnest(ARRAY[database, current_user]) WITH ORDINALITY AS w (word, place);
+      FROM unnest(ARRAY[database, current_user, call]) WITH ORDINALITY AS w (word, place);
     RETURN NEXT '-- With pg_cron:';
-    RETURN NEXT format('SELECT cron.schedule(%L, %L, %L);', 'pipedrive ' || current_database(), times,
-                       'CALL pipedrive.sync()');
+    RETURN NEXT format('SELECT cron.schedule(%L, %L, %L);', 'pipedrive ' || current_database(), times, call);
     RETURN NEXT '# Or a line of crontab:';
     RETURN NEXT format('%s %s', times, format(command, VARIADIC for_cron));
     RETURN NEXT '# Or a timer of systemd, pipedrive-sync.timer:';

@@ -19,12 +19,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
     WITH own AS (
-        SELECT t.server, t.schema, n.nspname, t.name, t.source
-          FROM pipedrive_internal.foreign_tables t
-          JOIN pg_namespace n ON n.oid = t.schema
-         WHERE t.relation = copied.source
+        SELECT t.server, t.schema, t.source FROM pipedrive_internal.foreign_tables t WHERE t.relation = copied.source
     ), targets AS (
-        SELECT c.copy, t.name, t.source, key.source_name AS key_column, key.identity AS key_identity
+        SELECT c.copy, t.relation, t.source, key.source_name AS key_column, key.identity AS key_identity
           FROM own
           JOIN pipedrive_internal.foreign_tables t ON t.server = own.server AND t.schema = own.schema
           JOIN pipedrive_internal.copies c ON c.source = t.relation
@@ -34,10 +31,10 @@ AS $function$
          WHERE c.copy = copied.copy OR EXISTS (SELECT FROM pipedrive_internal.restored r WHERE r.copy = c.copy)
     ), plain AS (
         SELECT s.name, s.identity, targets.copy AS target
-          FROM own
-          JOIN pipedrive.foreign_keys() f ON f.table_schema = own.nspname AND f.table_name = own.name
-          JOIN targets ON targets.name = f.referenced_table AND targets.key_column = f.referenced_column
+          FROM pipedrive_internal.foreign_keys f
+          JOIN targets ON targets.relation = f.referenced AND targets.key_column = f.referenced_column
           JOIN pipedrive_internal.copied_columns(copied) s ON s.source_name = f.column_name
+         WHERE f.relation = copied.source
     )
     SELECT p.name, NULL, p.target FROM plain p
     UNION ALL

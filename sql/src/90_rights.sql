@@ -41,6 +41,7 @@ GRANT SELECT ON
     pipedrive_internal.foreign_tables,
     pipedrive_internal.columns,
     pipedrive_internal.known_references,
+    pipedrive_internal.foreign_keys,
     pipedrive_internal.known_labels,
     pipedrive_internal.source_columns,
     pipedrive_internal.known_copies
