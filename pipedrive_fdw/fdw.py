@@ -18,6 +18,7 @@ from pipedrive_fdw.extension.dropped_mappings import DROPPED
 from pipedrive_fdw.foreign_table import ForeignTable, foreign_table, writer_of
 from pipedrive_fdw.monitoring.usage_log import USAGE_LOG
 from pipedrive_fdw.options import (
+    FDW,
     IMPORT,
     MAPPING,
     SERVER,
@@ -47,7 +48,12 @@ _tables: dict[int, ForeignTable] = {}
 _rows: dict[int, RowBatches] = {}
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
-_PLACES = {"pg_foreign_server": SERVER, "pg_user_mapping": MAPPING, "pg_foreign_table": TABLE}
+_PLACES = {
+    "pg_foreign_data_wrapper": FDW,
+    "pg_foreign_server": SERVER,
+    "pg_user_mapping": MAPPING,
+    "pg_foreign_table": TABLE,
+}
 _VERBS = {"INSERT": 1 << 3, "UPDATE": 1 << 2, "DELETE": 1 << 4}  # CmdType, the same from 13 on
 
 

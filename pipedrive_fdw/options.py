@@ -22,7 +22,7 @@ from pipedrive_fdw.errors import (
 from pipedrive_fdw.masking import read_secret
 from pipedrive_fdw.option_values import api_address, boolean, choice, domain, number, path, text
 
-SERVER, MAPPING, TABLE, IMPORT = "server", "user mapping", "table", "import"
+FDW, SERVER, MAPPING, TABLE, IMPORT = "foreign data wrapper", "server", "user mapping", "table", "import"
 
 
 class Option(NamedTuple):
@@ -253,14 +253,14 @@ def table_options(merged: Mapping[str, str], own: Mapping[str, str]) -> Options:
 
 
 def check_given(place: str, given: Mapping[str, str], role: str, reads_files: bool) -> None:
-    """Checks the options that *role* gives at *place* (SERVER, MAPPING, TABLE, '' for elsewhere) before they
-    are kept.
+    """Checks the options that *role* gives at *place* (FDW, SERVER, MAPPING, TABLE, '' for a column) before
+    they are kept.
 
     *reads_files*: the role has the rights of pg_read_server_files. Raises OptionError for an unknown name,
     one that does not belong there, and a value that cannot be read, RightError for a secrets_file without
     those rights.
     """
-    if place not in (SERVER, MAPPING, TABLE):
+    if not place:
         return
     if place == SERVER and given.get(_WRAPPER, WRAPPER) != WRAPPER:
         raise OptionError(
@@ -321,7 +321,7 @@ def _refused(name: str, where: tuple[str, ...]) -> OptionError:
     valid = sorted(o.name for o in OPTIONS if set(o.where) & set(where))
     return OptionError(
         f'there is no option "{name}" for {place}',
-        hint=sentences(did_you_mean(name, valid), f"Valid options: {', '.join(valid)}"),
+        hint=sentences(did_you_mean(name, valid), f"Valid options: {', '.join(valid) or 'none'}"),
     )
 
 

@@ -94,6 +94,7 @@ def run(session: psycopg.Connection[Any], sql: str) -> list[Any]:
         "ALTER SERVER account OPTIONS (ADD {} '/t0p-secret')",
         "CREATE FOREIGN TABLE t (id bigint) SERVER account OPTIONS (table 'deals', {} '/t0p-secret')",
         "ALTER FOREIGN TABLE stages OPTIONS (ADD {} '/t0p-secret')",
+        "ALTER FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (ADD {} '/t0p-secret')",
         "IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals) FROM SERVER account INTO public "
         "OPTIONS ({} '/t0p-secret')",
     ],
@@ -122,6 +123,10 @@ def test_a_secret_outside_of_the_user_mapping_is_refused(
             "base_url is no option of a user mapping",
         ),
         ("ALTER SERVER account OPTIONS (ADD rows '5')", "rows is no option of a server"),
+        (
+            "ALTER FOREIGN DATA WRAPPER pipedrive_fdw OPTIONS (ADD updatable 'false')",
+            "updatable is no option of a foreign data wrapper",
+        ),
     ],
 )
 def test_an_option_where_it_does_not_belong_is_refused(
