@@ -147,10 +147,18 @@ class PipedriveFdw(ForeignDataWrapper):
         return without_raising(tables, [])
 
 
+def _type_name(name: str) -> str:
+    """The type of that *name*, whatever the search_path and the temporary tables of the session are."""
+    is_keyword = name.startswith(("bigint", "boolean"))
+    return name if is_keyword else f"pg_catalog.{name}"
+
+
 def _definition(table: ImportedTable) -> TableDefinition:
     columns = [
         ColumnDefinition(
-            c.name, type_name=f"{c.type} NOT NULL" if c.not_null else c.type, options=dict(c.options)
+            c.name,
+            type_name=_type_name(c.type) + (" NOT NULL" if c.not_null else ""),
+            options=dict(c.options),
         )
         for c in table.columns
     ]

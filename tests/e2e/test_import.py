@@ -141,3 +141,24 @@ def test_what_pipedrive_says_is_one_sentence_after_the_other(account: LiveAccoun
         "GET /api/v1/users gave status 403: Scope and URL mismatch. Please check developers.pipedrive.com "
         "for more information about Pipedrive API. code SCOPE_MISMATCH."
     )
+
+
+def test_tables_of_the_session_may_have_the_names_of_types(account: LiveAccount) -> None:
+    """A table is also a type, and one that is temporary is found before those of PostgreSQL."""
+    kinds = (
+        "SELECT relname, attname, atttypid, attnotnull FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+        "WHERE attnum > 0 AND relkind = 'f' AND relnamespace = 'again'::regnamespace ORDER BY 1, attnum"
+    )
+    imports(account)
+    wanted = account.rows(kinds)
+    account.run("DROP SCHEMA again CASCADE; CREATE SCHEMA again")
+    names = {name for (name,) in account.rows("SELECT DISTINCT type FROM pipedrive_internal.columns")}
+    made = sorted({name.removesuffix("[]") for name in names} | {"timestamptz", "time", "int8", "bool"})
+    for name in made:
+        account.run(f'CREATE TEMP TABLE "{name}" (trap int)')
+    try:
+        imports(account)
+        assert account.rows(kinds) == wanted
+    finally:
+        for name in made:
+            account.run(f'DROP TABLE pg_temp."{name}"')
