@@ -7,7 +7,8 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,63 +30,96 @@ def until(done: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def subscribed(
+    copied: Copied, published: str, dumped: tuple[str, ...], file: Path
+) -> Iterator[psycopg.Connection[Any]]:
+    """A session on a database that subscribes to what is *published*, with the schema that pg_dump made of
+    what the options *dumped* say."""
+    server, far = copied.server, f"{copied.database.database}_far"
+    copied.run(f"CREATE PUBLICATION copy {published}")
+    copied.rows("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')")
+    copied.run(f"CREATE DATABASE {far}")
+    tool(server, "pg_dump", *dumped, f"--file={file}", "--schema-only", copied.database.dsn)
+    tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(file), server.dsn_of(far))
+    password = connection_parameters(server)["password"]
+    link = psycopg.conninfo.make_conninfo(copied.database.dsn, password=password, passfile=None)
+    with psycopg.connect(server.dsn_of(far), autocommit=True) as subscriber:
+        create = "CREATE SUBSCRIPTION copy CONNECTION '{}' PUBLICATION copy WITH (create_slot = false)"
+        subscriber.execute(create.format(link))  # type: ignore[arg-type]
+        try:
+            yield subscriber
+        finally:
+            # Without its slot: older minor releases of PostgreSQL drop that by a connection to the server
+            # while they hold a lock for which it may wait, and then all later connections wait too.
+            subscriber.execute("ALTER SUBSCRIPTION copy DISABLE")
+            subscriber.execute("ALTER SUBSCRIPTION copy SET (slot_name = NONE)")
+            subscriber.execute("DROP SUBSCRIPTION copy")
+    until(lambda: copied.rows("SELECT FROM pg_replication_slots WHERE slot_name = 'copy' AND NOT active"))
+    copied.rows("SELECT pg_drop_replication_slot('copy')")
+    copied.run(f"DROP DATABASE {far}")
+
+
+def equal(copied: Copied, subscriber: psycopg.Connection[Any], tables: Iterable[str]) -> bool:
+    """Whether the subscriber has the rows of *tables*, and no others."""
+    return all(
+        Counter(row for (row,) in subscriber.execute(f"SELECT t::text FROM {table} t"))  # type: ignore[arg-type]
+        == Counter(row for (row,) in copied.rows(f"SELECT t::text FROM {table} t"))
+        for table in tables
+    )
+
+
 def test_a_logical_subscriber_equals_the_copy(server: Server, tmp_path: Path) -> None:
-    tables = ("deals", "persons", "person_emails", "stages")
+    names = ("deals", "persons", "person_emails", "stages")
+    tables = [f"crm.{name}" for name in names]
     with Copied(server, deals=20) as copied:
-        copied.mirror(tables)
+        copied.mirror(names)
         copied.sync()
-        published = ", ".join(f"crm.{table}" for table in tables)
-        copied.run(f"CREATE PUBLICATION copy FOR TABLE {published}")
-        copied.rows("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')")
-        far = f"{copied.database.database}_far"
-        copied.run(f"CREATE DATABASE {far}")
-        file = tmp_path / "schema.sql"
-        tool(server, "pg_dump", "--schema=crm", f"--file={file}", "--schema-only", copied.database.dsn)
-        tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(file), server.dsn_of(far))
-        password = connection_parameters(server)["password"]
-        link = psycopg.conninfo.make_conninfo(copied.database.dsn, password=password, passfile=None)
-        with psycopg.connect(server.dsn_of(far), autocommit=True) as subscriber:
-            create = "CREATE SUBSCRIPTION copy CONNECTION '{}' PUBLICATION copy WITH (create_slot = false)"
-            subscriber.execute(create.format(link))  # type: ignore[arg-type]
-            try:
+        published = f"FOR TABLE {', '.join(tables)}"
+        with subscribed(copied, published, ("--schema=crm",), tmp_path / "schema.sql") as subscriber:
+            until(lambda: equal(copied, subscriber, tables))
+            changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
+            emails = {"emails": [], "update_time": "2026-09-01T12:00:00Z"}
+            copied.simulator.change(
+                [
+                    {"method": "PATCH", "path": "deals/5", "body": changed},
+                    {"method": "DELETE", "path": "deals/6"},
+                    {"method": "PATCH", "path": "persons/3", "body": emails},
+                ]
+            )
+            copied.sync(more=", reconcile => true")
+            assert copied.different() == {}
+            until(lambda: equal(copied, subscriber, tables))
+            assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
 
-                def follows() -> bool:
-                    """Whether the subscriber has all that the copy has."""
-                    there = {
-                        table: Counter(
-                            row
-                            for (row,) in subscriber.execute(f"SELECT t::text FROM crm.{table} t")  # type: ignore[arg-type]
-                        )
-                        for table in tables
-                    }
-                    return there == {
-                        table: Counter(row for (row,) in copied.rows(f"SELECT t::text FROM crm.{table} t"))
-                        for table in tables
-                    }
 
-                until(follows)
-                changed = {"title": "changed", "update_time": "2026-09-01T12:00:00Z"}
-                emails = {"emails": [], "update_time": "2026-09-01T12:00:00Z"}
-                copied.simulator.change(
-                    [
-                        {"method": "PATCH", "path": "deals/5", "body": changed},
-                        {"method": "DELETE", "path": "deals/6"},
-                        {"method": "PATCH", "path": "persons/3", "body": emails},
-                    ]
+def test_a_subscriber_to_all_tables_has_each_version_once_and_goes_on(server: Server, tmp_path: Path) -> None:
+    """As a server is moved to a new version of PostgreSQL: what the history has comes by its own table."""
+    tables = ("crm.deals", "crm.stages", "crm_history.deals", "crm_history.stages")
+    change = "UPDATE pipedrive.deals SET title = '{}' WHERE id IN (5, 6)"
+    with Copied(server, deals=20) as copied:
+        copied.mirror(["deals", "stages"], ", history => true")
+        copied.sync()
+        with subscribed(copied, "FOR ALL TABLES", (), tmp_path / "schema.sql") as subscriber:
+            until(
+                lambda: (
+                    subscriber.execute(
+                        "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel"
+                    ).fetchone()
+                    == (True,)
                 )
-                copied.sync(more=", reconcile => true")
-                assert copied.different() == {}
-                until(follows)
-                assert copied.value("SELECT title FROM crm.deals WHERE id = 5") == "changed"
-            finally:
-                # Without its slot: older minor releases of PostgreSQL drop that by a connection to the server
-                # while they hold a lock for which it may wait, and then all later connections wait too.
-                subscriber.execute("ALTER SUBSCRIPTION copy DISABLE")
-                subscriber.execute("ALTER SUBSCRIPTION copy SET (slot_name = NONE)")
-                subscriber.execute("DROP SUBSCRIPTION copy")
-        until(lambda: copied.rows("SELECT FROM pg_replication_slots WHERE slot_name = 'copy' AND NOT active"))
-        copied.rows("SELECT pg_drop_replication_slot('copy')")
-        copied.run(f"DROP DATABASE {far}")
+            )
+            copied.run(change.format("before"))
+            copied.sync()
+            copied.run("TRUNCATE crm.stages")
+            copied.sync()
+            until(lambda: equal(copied, subscriber, tables))
+            subscriber.execute("ALTER SUBSCRIPTION copy DISABLE")
+            copied.run(change.format("after"))
+            subscriber.execute("CALL pipedrive.sync()")
+            now = "pipedrive.as_of('crm.deals', now())"
+            shown = subscriber.execute(f"SELECT o ->> 'title' FROM {now} o WHERE o ->> 'id' IN ('5', '6')")
+            assert shown.fetchall() == [("after",), ("after",)]
 
 
 def test_a_schedule_is_made_of_single_lines(server: Server) -> None:
