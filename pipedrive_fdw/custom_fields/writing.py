@@ -198,9 +198,10 @@ class _Change:
             return int(one)
         return option_id(self.name(), one, options)
 
-    def _link(self) -> int | None:
+    def _link(self) -> Any:
         """The id, from x_id or from x (a bare id or an object); where both were given they must agree."""
-        key, record = self.value(ID), self.value("")
+        key = self.sent(ID) if ID in self.changed else None
+        record = self.value("")
         named = self._id_of(record)
         if {"", ID} <= self.changed and key != named:
             raise WriteError(
@@ -208,8 +209,7 @@ class _Change:
                 detail=f"{self.name(ID)} is {key}, but {self.name()} names {named}.",
                 hint=f"Set one of them; {self.name(ID)} is enough.",
             )
-        found = key if ID in self.changed else named
-        return None if found is None else int(found)
+        return key if ID in self.changed else named
 
     def _id_of(self, record: Any) -> int | None:
         found = record.get("value", record.get("id")) if isinstance(record, dict) else record

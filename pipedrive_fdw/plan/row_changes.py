@@ -18,11 +18,9 @@ import orjson
 from urllib3.filepost import encode_multipart_formdata
 
 from pipedrive_fdw.catalog.model import Column, Table, Write
-from pipedrive_fdw.errors import WriteError, quoted, sentences
+from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
 from pipedrive_fdw.values.codec import UNREADABLE, dumped, same
-from pipedrive_fdw.values.numbertext import whole_number
-from pipedrive_fdw.values.times import utc_text
 
 Row = Mapping[str, Any]
 FILE = "file"
@@ -226,30 +224,22 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             hint="Set it in the same statement.",
         )
     try:
+        given = dumped("bigint" if column.sent == "number" else column.type, value)
         if column.sent == "flag":
-            return 1 if value else 0
-        if column.sent == "number":
-            return _number(value)
+            return int(given)
         if column.sent == "text":
-            return str(value)
+            return str(given)
         if column.sent == "utc":
-            return utc_text(value)
+            return given.rstrip("Z").replace("T", " ")
         if column.sent == "list":
-            return [dumped(column.type, value)]
+            return [given]
         if column.sent == "single":
-            return _single(dumped(column.type, value))
-        return dumped(column.type, value)
+            return _single(given)
+        return given
     except (ValueError, TypeError, AttributeError) as error:
         raise WriteError(
             f"column {column.name} of {table.name} cannot be sent", detail=sentences(str(error))
         ) from None
-
-
-def _number(text: str) -> int:
-    number = whole_number(text)
-    if number is None:
-        raise ValueError(f"{quoted(text)} is not a whole number")
-    return number
 
 
 def _single(values: list[Any]) -> Any:

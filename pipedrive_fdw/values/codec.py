@@ -221,10 +221,16 @@ def _bool_text(value: bool) -> str:
 
 
 _BIGINT, _IS_BIGINT = whole_number(64, "bigint")
+
+
+def _dump_bigint(value: Any) -> int | None:
+    return _BIGINT(parse_whole(value))
+
+
 _IS_DOCUMENT = "v.__class__ is dict or v.__class__ is list"
 _IS_NUMBER = "v.__class__ is float or v.__class__ is int"
 _SCALARS = (
-    Codec("bigint", _BIGINT, parse_whole, parse_whole, str, _IS_BIGINT),
+    Codec("bigint", _BIGINT, parse_whole, _dump_bigint, str, _IS_BIGINT),
     Codec("numeric", numeric_text, parse_numeric, dump_numeric, str, _IS_NUMBER),
     Codec("boolean", _load_boolean, _parse_boolean, _parse_boolean, _bool_text, "v is True or v is False"),
     Codec("text", _load_text, _parse_text, _parse_text, _same, "v.__class__ is str and '\\0' not in v"),

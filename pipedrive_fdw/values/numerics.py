@@ -13,6 +13,8 @@ from typing import Any, Callable
 
 from pipedrive_fdw.errors import quoted
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
+
 
 def whole_number(bits: int, name: str) -> tuple[Callable[[Any], int | None], str]:
     """Load and passes of a type of whole numbers of *bits*."""
@@ -24,7 +26,7 @@ def whole_number(bits: int, name: str) -> tuple[Callable[[Any], int | None], str
             text = value.strip()
             if not text:
                 return None
-            number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,40}", text) else None
+            number = int(text) if _WHOLE.fullmatch(text) else None
         if not isinstance(number, (int, float, Decimal)):
             raise ValueError(f"{quoted(str(value))} is not an integer")
         if not low <= number <= high:
@@ -37,12 +39,11 @@ def whole_number(bits: int, name: str) -> tuple[Callable[[Any], int | None], str
 
 
 def parse_whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal, float)):
-        raise ValueError(f"{quoted(str(value))} is not an integer")
-    number = int(value)
-    if number != (Decimal(value) if isinstance(value, str) else value):
-        raise ValueError(f"{quoted(str(value))} is not an integer")
-    return number
+    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) else value
+    known = isinstance(number, (int, Decimal, float)) and not isinstance(number, bool)
+    if known and math.isfinite(number) and number == int(number):
+        return int(number)
+    raise ValueError(f"{quoted(str(value))} is not an integer")
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")

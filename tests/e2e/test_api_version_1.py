@@ -46,6 +46,29 @@ def test_a_follower_is_named_by_a_number_that_is_read_first(account: LiveAccount
     assert account.rows(f"SELECT user_id FROM deal_followers WHERE deal_id = {deal}") == [(5,)]
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("'NaN'", "NaN cannot be sent as JSON"),
+        ("1e400", "too large to be sent"),
+        ("12345678901234567.89", "more digits than can be sent without loss"),
+    ],
+)
+def test_a_number_that_is_sent_as_text_is_checked_like_any(
+    account: LiveAccount, value: str, words: str
+) -> None:
+    for sql in (
+        f"INSERT INTO deals (title, value) VALUES ('x', {value})",
+        f"UPDATE deals SET value = {value} WHERE id = (SELECT min(id) FROM deals WHERE NOT is_archived)",
+    ):
+        account.simulator.reset()
+        with pytest.raises(psycopg.Error, match=words):
+            account.run(sql)
+        assert [r for r in account.requests() if r["method"] != "GET"] == []
+    (made,) = sent(account, "INSERT INTO deals (title, value) VALUES ('x', 12.50)")
+    assert made[2] == {"title": "x", "value": "12.5"}
+
+
 @pytest.mark.parametrize("what", ["deal", "person", "organization", "product", "user"])
 def test_null_is_an_empty_list_of_followers(account: LiveAccount, what: str) -> None:
     account.simulator.faults([{"match": "/followers$", "action": "null_data"}])

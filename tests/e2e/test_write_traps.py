@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.e2e.test_custom_fields import field_of
 from tests.e2e.test_writes import cancelled_after, sent
 from tests.live import LiveAccount
 from tools.engine import Server
@@ -100,7 +101,7 @@ def test_digits_that_a_double_has_arrive(account: LiveAccount) -> None:
         ("activities", "duration = '1 mon'", "days, hours and minutes"),
         ("activities", "due_time = '10:30:00.5'", "fraction of a second"),
         ("activities", "person_id = 3", "set it through participants"),
-        ("products", "category = '1_0'", "'1_0' is not a whole number"),
+        ("products", "category = '1_0'", "'1_0' is not an integer"),
         ("persons", """emails = '[{"value": "a@b.c", "n": 0.12345678901234567890}]'""", "more digits"),
     ],
 )
@@ -498,6 +499,76 @@ def test_a_value_of_another_type_arrives_as_what_it_means(
     finally:
         account.run("DROP FOREIGN TABLE odd")
         account.run("UPDATE deals SET is_archived = false WHERE id = 9 AND is_archived")
+
+
+@pytest.mark.parametrize(
+    ("table", "declared", "given", "arrives"),
+    [
+        ("notes", "content text, deal_id bigint, pinned_to_deal_flag text", "'c', 1, 'false'", 0),
+        ("notes", "content text, deal_id bigint, pinned_to_deal_flag text", "'c', 1, 't'", 1),
+        ("notes", "content text, pinned_to_deal_flag text", "'c', 'x'", "'x' is not a boolean"),
+        ("notes", "content text, pinned_to_deal_flag bigint", "'c', 2", "2 is not a boolean"),
+        ("notes", "content text, add_time text", "'c', '2031-05-01'", "is not ISO with an offset"),
+        (
+            "notes",
+            "content text, deal_id bigint, add_time text",
+            "'c', 1, '2031-05-01 10:00+02'",
+            "2031-05-01 08:00:00",
+        ),
+        ("products", "name text, category bigint", "'p', 1", 1),
+        ("products", "name text, category numeric", "'p', 1.5", "'1.5' is not an integer"),
+        ("deals", "title text, visible_to float8", "'d', 'Infinity'", "'Infinity' is not an integer"),
+        ("deals", "title text, visible_to float8", "'d', 'NaN'", "'NaN' is not an integer"),
+        ("deals", "title text, owner_id numeric", "'d', 1e30", "is beyond the numbers of bigint"),
+        ("deals", "title text, owner_id text", "'d', 'x'", "'x' is not an integer"),
+    ],
+)
+def test_a_value_of_another_type_arrives_also_in_a_form_of_its_own(
+    account: LiveAccount, table: str, declared: str, given: str, arrives: Any
+) -> None:
+    names = ", ".join(one.split(" ")[0] for one in declared.split(", "))
+    account.run(
+        f"CREATE FOREIGN TABLE odd (id bigint, {declared}) SERVER {account.name} OPTIONS (table '{table}')"
+    )
+    sql = f"INSERT INTO odd ({names}) VALUES ({given})"
+    try:
+        account.simulator.reset()
+        if isinstance(arrives, str) and "is " in arrives:
+            assert arrives in refused(account, sql)
+        else:
+            account.run(sql)
+            assert [*bodies(account)[0].values()][-1] == arrives
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "arrives"),
+    [
+        ("numeric", "2.0", 2),
+        ("text", "'3'", 3),
+        ("numeric", "2.5", "'2.5' is not an integer"),
+        ("text", "'two'", "'two' is not an integer"),
+        ("float8", "'Infinity'", "'Infinity' is not an integer"),
+    ],
+)
+def test_the_id_of_a_link_is_a_whole_number_whatever_its_column(
+    account: LiveAccount, declared: str, given: str, arrives: Any
+) -> None:
+    key = field_of(account, "deal", "user")["field_code"]
+    account.run(
+        f"CREATE FOREIGN TABLE odd (id bigint, link {declared} "
+        f"OPTIONS (field '{key}', type 'user', part 'id')) SERVER {account.name} OPTIONS (table 'deals')"
+    )
+    try:
+        sql = f"UPDATE odd SET link = {given} WHERE id = 9"
+        if isinstance(arrives, str):
+            assert arrives in refused(account, sql)
+        else:
+            account.run(sql)
+            assert bodies(account) == [{"custom_fields": {key: arrives}}]
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
 
 
 def test_years_have_four_digits(account: LiveAccount) -> None:
