@@ -224,20 +224,21 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_read(pipedrive_internal.copies, text) IS
     'Reads rows of the foreign table into the temporary table pipedrive_fresh; their number.';
 
-CREATE FUNCTION pipedrive_internal.sync_children("copy" regclass, tables text[])
+CREATE FUNCTION pipedrive_internal.sync_beside("copy" regclass, tables text[])
 RETURNS regclass[]
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT coalesce(array_agg(child.copy), '{}')
+    SELECT coalesce(array_agg(other.copy ORDER BY other.copy), '{}')
       FROM pipedrive_internal.known_copies mine
-      JOIN pipedrive_internal.known_copies child
-           ON child.table_name = ANY (tables) AND child.server = mine.server AND child.schema = mine.schema
-          AND child.owner = mine.owner
-     WHERE mine.copy = sync_children.copy;
+      JOIN pipedrive_internal.known_copies other
+           ON other.table_name = ANY (tables) AND other.server = mine.server AND other.schema = mine.schema
+          AND other.owner = mine.owner
+     WHERE mine.copy = sync_beside.copy;
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_children(regclass, text[]) IS
-    'The copies of these tables, whose rows are read again when a row of this one changes.';
+COMMENT ON FUNCTION pipedrive_internal.sync_beside(regclass, text[]) IS
+    'The copies of these tables beside a copy: those of its parent, or those whose rows are read again when one of its '
+    'rows changes.';
 
 CREATE FUNCTION pipedrive_internal.sync_store(copied pipedrive_internal.copies, children regclass[], within text)
 RETURNS bigint[]
@@ -426,7 +427,20 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_done(pipedrive_internal.pending[]) IS
     'Removes keys of parents that were seen before their rows were read, unless they were told again since.';
 
-CREATE FUNCTION pipedrive_internal.sync_orphans(copied pipedrive_internal.copies, children regclass[])
+CREATE FUNCTION pipedrive_internal.sync_keys(parents regclass[], parent_key name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT string_agg(format('SELECT %I AS key FROM %s', c.columns ->> parent_key, c.copy), ' UNION ALL ')
+      FROM pipedrive_internal.copies c
+     WHERE c.copy = ANY (parents);
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.sync_keys(regclass[], name) IS
+    'A query of the keys in these copies of a parent; NULL without one. There are several where several foreign tables '
+    'show the same table of Pipedrive, or parts of it.';
+
+CREATE FUNCTION pipedrive_internal.sync_orphans(children regclass[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -435,7 +449,9 @@ DECLARE
     child record;
 BEGIN
     FOR child IN
-        SELECT c.copy, s.name
+        SELECT c.copy, s.name,
+               pipedrive_internal.sync_keys(pipedrive_internal.sync_beside(k.copy, ARRAY[d.parent]), d.parent_key)
+               AS parents
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy,
                pipedrive_internal.declared_copies(ARRAY[k.server], k.table_name) d,
@@ -444,12 +460,12 @@ BEGIN
     LOOP
         EXECUTE format('INSERT INTO pipedrive_internal.pending (copy, key) SELECT %1$L::regclass, c.key '
                        'FROM (SELECT DISTINCT %2$I::text FROM %1$s WHERE %2$I IS NOT NULL) AS c (key) '
-                       'WHERE NOT EXISTS (SELECT FROM %3$s p WHERE p.%4$I::text = c.key) ON CONFLICT DO NOTHING',
-                       child.copy, child.name, copied.copy, copied.key[1]);
+                       'WHERE NOT EXISTS (SELECT FROM (%3$s) p WHERE p.key::text = c.key) ON CONFLICT DO NOTHING',
+                       child.copy, child.name, child.parents);
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_orphans(pipedrive_internal.copies, regclass[]) IS
+COMMENT ON FUNCTION pipedrive_internal.sync_orphans(regclass[]) IS
     'Notes for the children the keys of parents that their rows name and that the copy does not have: a copy that was '
     'emptied, or made again, does not know that they are gone.';
 
@@ -479,7 +495,7 @@ BEGIN
      WHERE c.copy = copied.copy;
     counts := CASE WHEN copied.key = '{}' THEN pipedrive_internal.sync_replace(copied, parent, 'true')
                    ELSE pipedrive_internal.sync_store(copied, children, 'true') END;
-    PERFORM pipedrive_internal.sync_orphans(copied, children);
+    PERFORM pipedrive_internal.sync_orphans(children);
     PERFORM pipedrive_internal.sync_done(seen);
     RETURN number || counts;
 END
@@ -501,7 +517,7 @@ COMMENT ON FUNCTION pipedrive_internal.sync_passed_over(regclass) IS
     'Pipedrive refused them, or told that there is no such parent.';
 
 CREATE FUNCTION pipedrive_internal.sync_witnesses(
-    "copy" regclass, hanging name, parent_copy regclass, parent_key name, parents text[])
+    "copy" regclass, hanging name, keys text, parents text[])
 RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -511,21 +527,21 @@ DECLARE
 BEGIN
     -- At random, so that the next run asks others
     EXECUTE format(
-        'SELECT ARRAY(SELECT p.key FROM (SELECT %1$I::text AS key FROM %2$s) p '
-        'LEFT JOIN (SELECT DISTINCT %3$I::text AS key FROM %4$s) has_rows ON has_rows.key = p.key '
+        'SELECT ARRAY(SELECT p.key FROM (SELECT DISTINCT key::text FROM (%1$s) a) p '
+        'LEFT JOIN (SELECT DISTINCT %2$I::text AS key FROM %3$s) has_rows ON has_rows.key = p.key '
         'WHERE p.key <> ALL ($1) AND NOT EXISTS (SELECT FROM pipedrive_internal.pending refused '
         'WHERE refused.copy = $2 AND refused.key = p.key AND refused.tried IS NOT NULL) '
         'ORDER BY has_rows.key IS NULL, random() LIMIT 3)',
-        parent_key, parent_copy, hanging, "copy") INTO found USING parents, "copy";
+        keys, hanging, "copy") INTO found USING parents, "copy";
     RETURN found;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_witnesses(regclass, name, regclass, name, text[]) IS
+COMMENT ON FUNCTION pipedrive_internal.sync_witnesses(regclass, name, text, text[]) IS
     'A few parents other than these, which tell whether a copy can be read at all: first those that have rows in it.';
 
 CREATE FUNCTION pipedrive_internal.sync_parents(
-    copied pipedrive_internal.copies, children regclass[], run timestamptz, parent_copy regclass, parent_key name,
-    parent_column name, step integer)
+    copied pipedrive_internal.copies, children regclass[], run timestamptz, keys text, parent_column name,
+    step integer)
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -545,8 +561,8 @@ DECLARE
     number bigint;
     counts bigint[];
 BEGIN
-    EXECUTE format('SELECT coalesce(array_agg(%1$I::text), ''{}'') FROM %2$s WHERE %1$I = ANY (%3$L)',
-                   parent_key, parent_copy, parents) INTO living;
+    EXECUTE format('SELECT coalesce(array_agg(DISTINCT key::text), ''{}'') FROM (%s) p WHERE key = ANY (%L)', keys,
+                   parents) INTO living;
     SELECT s.name INTO asked FROM pipedrive_internal.source_columns s
      WHERE s.relation = copied.source AND s.identity = parent_column;
     BEGIN
@@ -557,7 +573,7 @@ BEGIN
         silent := pipedrive_internal.sync_passed_over(copied.copy);
         -- When each of these parents refuses, others tell whether the whole table is refused.
         witnesses := CASE WHEN living <@ silent THEN pipedrive_internal.sync_witnesses(
-                              copied.copy, hanging, parent_copy, parent_key, parents) ELSE '{}' END;
+                              copied.copy, hanging, keys, parents) ELSE '{}' END;
         IF witnesses = '{}' THEN
             RAISE;
         END IF;
@@ -582,7 +598,7 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_parents(
-    pipedrive_internal.copies, regclass[], timestamptz, regclass, name, name, integer) IS
+    pipedrive_internal.copies, regclass[], timestamptz, text, name, integer) IS
     'Reads the rows of some pending parents and makes the copy equal to them; rows of parents that are gone go, too. '
     'Those of a parent that exists but is refused stay until the next run has tried it once more. If all of these are '
     'refused, and a few others as well, it is an error.';
@@ -642,14 +658,15 @@ DECLARE
     copied pipedrive_internal.copies;
     source record;
     declared record;
-    parent_copy regclass;
-    parent_key name;
+    parent record;
+    parents regclass[];
+    keys text;
     children regclass[];
     counts bigint[] := '{0,0,0}';
     action text;
     left_over bigint;
     price bigint;
-    parents bigint;
+    number bigint;
     missing text;
     definitions bigint;
     fields record;
@@ -702,23 +719,27 @@ BEGIN
                     ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF declared.parent IS NOT NULL THEN
-        SELECT p.copy, p.columns ->> declared.parent_key INTO parent_copy, parent_key
-          FROM pipedrive_internal.known_copies k
-          JOIN pipedrive_internal.copies p ON p.copy = k.copy
-         WHERE k.table_name = declared.parent AND k.server = source.server AND k.schema = source.schema
-           AND k.owner = source.owner;
-        IF NOT FOUND THEN
+        parents := pipedrive_internal.sync_beside("copy", ARRAY[declared.parent]);
+        keys := pipedrive_internal.sync_keys(parents, declared.parent_key);
+        IF keys IS NULL THEN
             RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema', "copy", declared.parent
                   USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
                                       "copy"),
                         ERRCODE = 'undefined_table';
-        ELSIF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = parent_copy AND a.attname = parent_key
-                             AND NOT a.attisdropped) THEN
-            RAISE EXCEPTION 'pipedrive copy: % cannot be updated without the column % of %', "copy",
-                            quote_ident(parent_key), parent_copy
-                  USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
         END IF;
-        PERFORM pipedrive_internal.require_all_rows(parent_copy);
+        FOR parent IN
+            SELECT c.copy, c.columns ->> declared.parent_key AS key
+              FROM pipedrive_internal.copies c
+             WHERE c.copy = ANY (parents)
+        LOOP
+            IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = parent.copy AND a.attname = parent.key
+                              AND NOT a.attisdropped) THEN
+                RAISE EXCEPTION 'pipedrive copy: % cannot be updated without the column % of %', "copy",
+                                quote_ident(parent.key), parent.copy
+                      USING HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
+            END IF;
+            PERFORM pipedrive_internal.require_all_rows(parent.copy);
+        END LOOP;
     END IF;
     copied := pipedrive_internal.sync_known(sync_step.copy);
     UPDATE pipedrive_internal.copies c
@@ -741,9 +762,9 @@ BEGIN
     IF most IS NOT NULL THEN
         SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
           FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run AND pipedrive_internal.is_own(l.copy);
-        SELECT least(count(*), declared.step) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+        SELECT least(count(*), declared.step) INTO number FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
         SELECT p.tokens INTO price
-          FROM pipedrive_internal.sync_price(copied, declared.lists, action, parents, definitions) p;
+          FROM pipedrive_internal.sync_price(copied, declared.lists, action, number, definitions) p;
         IF price > most THEN
             UPDATE pipedrive_internal.copies c
                SET error = format('Its next step costs %s tokens, and max_tokens_per_run is %s.', price, most)
@@ -782,20 +803,20 @@ BEGIN
               USING DETAIL = format('%s or %s does not have this column.', copied.copy, copied.source),
                     HINT = 'Add the column again, or give it its former name.', ERRCODE = 'undefined_column';
     END IF;
-    children := pipedrive_internal.sync_children(copied.copy, declared.children);
+    children := pipedrive_internal.sync_beside(copied.copy, declared.children);
     IF action = 'changes' THEN
         counts := pipedrive_internal.sync_changes(copied, children, run, declared.newest_first);
     ELSIF action = 'whole' THEN
         counts := pipedrive_internal.sync_whole(copied, children, run, copied.columns ->> declared.parent_column);
     ELSIF action = 'list' THEN
         EXECUTE format('INSERT INTO pipedrive_internal.pending (copy, key) '
-                       'SELECT %1$L::regclass, %2$I::text FROM %3$s UNION SELECT %1$L::regclass, %4$I::text FROM %1$s '
+                       'SELECT %1$L::regclass, key::text FROM (%2$s) p UNION SELECT %1$L::regclass, %3$I::text FROM %1$s '
                        'ON CONFLICT DO NOTHING',
-                       copied.copy, parent_key, parent_copy, copied.columns ->> declared.parent_column);
+                       copied.copy, keys, copied.columns ->> declared.parent_column);
         UPDATE pipedrive_internal.copies c SET compared = run WHERE c.copy = copied.copy;
     ELSE
-        counts := pipedrive_internal.sync_parents(copied, children, run, parent_copy, parent_key,
-                                                  declared.parent_column, declared.step);
+        counts := pipedrive_internal.sync_parents(copied, children, run, keys, declared.parent_column,
+                                                  declared.step);
     END IF;
     UPDATE pipedrive_internal.copies c
        SET filled = pipedrive_internal.has_rows(c.copy)
@@ -990,21 +1011,18 @@ DECLARE
     known record;
     run timestamptz := clock_timestamp();
     copied pipedrive_internal.copies;
+    parent pipedrive_internal.copies;
     parents bigint;
+    rows bigint;
 BEGIN
     FOR known IN
-        SELECT k.copy, d.how, d.walked, d.lists, d.definitions, parent.copy AS parent,
-               CASE WHEN loaded.compared IS NULL THEN loaded.source END AS parent_to_load
+        SELECT k.copy, d.how, d.walked, d.lists, d.definitions, d.parent
           FROM pipedrive_internal.known_copies k
           JOIN pipedrive_internal.copies c ON c.copy = k.copy
           JOIN pipedrive_internal.declared_copies(ARRAY(
                SELECT o.server FROM pipedrive_internal.known_copies o
                 WHERE has_server_privilege(o.server, 'USAGE'))) d
            ON d.server = k.server AND d.table_name = k.table_name
-          LEFT JOIN pipedrive_internal.known_copies parent
-               ON parent.table_name = d.parent AND parent.server = k.server AND parent.schema = k.schema
-              AND parent.owner = k.owner
-          LEFT JOIN pipedrive_internal.copies loaded ON loaded.copy = parent.copy
          WHERE pg_get_userbyid(k.owner) = current_user
            AND (reconcile OR c.every IS NULL
                 OR pipedrive_internal.is_due((pipedrive_internal.sync_known(c.copy)).synced, c.every))
@@ -1015,10 +1033,20 @@ BEGIN
         LOOP
             step := pipedrive_internal.sync_action(copied, known.how, known.walked, run, reconcile);
             EXIT WHEN step IS NULL;
-            IF step = 'list' AND known.parent_to_load IS NOT NULL THEN
-                parents := pipedrive_internal.expected_rows(known.parent_to_load);
-            ELSIF step = 'list' AND known.parent IS NOT NULL THEN
-                EXECUTE format('SELECT count(*) FROM %s', known.parent) INTO parents;
+            IF step = 'list' THEN
+                parents := 0;
+                FOR parent IN
+                    SELECT p.*
+                      FROM unnest(pipedrive_internal.sync_beside(known.copy, ARRAY[known.parent])) AS b (copy),
+                           pipedrive_internal.sync_known(b.copy) p
+                LOOP
+                    IF parent.compared IS NULL THEN
+                        rows := pipedrive_internal.expected_rows(parent.source);
+                    ELSE
+                        EXECUTE format('SELECT count(*) FROM %s', parent.copy) INTO rows;
+                    END IF;
+                    parents := parents + rows;
+                END LOOP;
             ELSE
                 SELECT count(*) INTO parents FROM pipedrive_internal.pending p WHERE p.copy = known.copy;
             END IF;

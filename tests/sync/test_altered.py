@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import psycopg
@@ -470,3 +471,30 @@ def test_what_hung_on_records_that_went_while_their_copy_was_lost_goes(copied: C
     copied.mirror(tables)
     copied.sync()
     assert copied.different() == {}
+
+
+def test_what_hangs_on_records_of_several_foreign_tables_is_kept(copied: Copied) -> None:
+    """Two foreign tables may show the deals, or each a part of them."""
+    columns = copied.value(
+        "SELECT string_agg(format('%I %s', name, type), ', ' ORDER BY position) "
+        "FROM pipedrive_internal.columns WHERE relation = 'pipedrive.deals'::regclass AND field IS NULL"
+    )
+    copied.run(
+        f"CREATE FOREIGN TABLE pipedrive.archived_deals ({columns}) SERVER pipedrive "
+        "OPTIONS (\"table\" 'deals', archived 'only');"
+        "ALTER FOREIGN TABLE pipedrive.deals OPTIONS (ADD archived 'exclude')"
+    )
+    archived = {"method": "PATCH", "path": "deals/1", "body": {"is_archived": True}}
+    copied.simulator.change([archived])
+    copied.mirror(["archived_deals", "deals", "deal_products"])
+    planned = "SELECT sum(requests) FROM pipedrive.sync_plan(reconcile => true) WHERE step = 'list'"
+    copied.sync()
+    assert (1,) in copied.rows("SELECT id FROM crm.archived_deals")
+    assert copied.value("SELECT count(*) FROM crm.deal_products WHERE deal_id = 1") > 0
+    assert copied.differences("deal_products") == (Counter(), Counter())
+    assert copied.value(planned) == 1  # for up to a hundred deals
+    copied.simulator.reset()
+    copied.sync("crm.archived_deals", ", reconcile => true")
+    copied.sync("crm.deal_products")
+    # The deals of the other copy are not taken for gone
+    assert [r["path"] for r in copied.simulator.requests() if "products" in r["path"]] == []
