@@ -264,6 +264,21 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.declared_copies(oid[], text) IS
     'How copies of all of Pipedrive''s tables, or of one, are kept, as the catalogue says; no request is sent.';
 
+CREATE FUNCTION pipedrive_internal.archived_of(source regclass)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT o.option_value
+      FROM pipedrive_internal.foreign_tables t
+      JOIN pipedrive_internal.servers s ON s.server = t.server,
+           pg_options_to_table(coalesce(t.options, '{}') || coalesce(s.options, '{}') || '{archived=include}')
+           WITH ORDINALITY AS o (option_name, option_value, place)
+     WHERE t.relation = archived_of.source AND o.option_name = 'archived' ORDER BY o.place LIMIT 1;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.archived_of(regclass) IS
+    'The option archived of a foreign table, or of its server: whether it shows archived records.';
+
 CREATE VIEW pipedrive_internal.source_columns AS
 SELECT DISTINCT ON (c.relation, i.identity) c.relation, c.position, c.name, c.type, c.field, c.kind, i.identity
   FROM pipedrive_internal.columns c,

@@ -974,8 +974,11 @@ BEGIN
     IF copied.compared IS NULL AND action = 'whole' THEN
         expected := pipedrive_internal.expected_rows(copied.source);
     END IF;
-    FOR list IN SELECT * FROM jsonb_to_recordset(lists) AS l (tokens bigint, page bigint, holds jsonb, changes boolean,
-                                                               keys bigint)
+    FOR list IN
+        SELECT l.*, count(*) OVER () AS number
+          FROM jsonb_to_recordset(lists) AS l (tokens bigint, page bigint, holds jsonb, changes boolean, keys bigint)
+         WHERE (l.holds ->> 'is_archived' = CASE pipedrive_internal.archived_of(copied.source)
+                                            WHEN 'exclude' THEN 'true' WHEN 'only' THEN 'false' END) IS NOT TRUE
     LOOP
         IF action IN ('begin', 'list') THEN
             pages := 0;
@@ -984,7 +987,7 @@ BEGIN
         ELSIF action = 'changes' AND list.changes THEN
             pages := 1;
         ELSIF expected IS NOT NULL THEN
-            pages := ceil(expected::numeric / jsonb_array_length(lists) / list.page);
+            pages := ceil(expected::numeric / list.number / list.page);
         ELSE
             SELECT string_agg(format('%I = %L', s.name, h.value), ' AND ') INTO condition
               FROM jsonb_each_text(list.holds) h

@@ -113,15 +113,9 @@ BEGIN
     SELECT string_agg(quote_ident(k.name), ', ') INTO columns FROM jsonb_object_keys(given) AS k (name);
     SELECT s.source_name INTO key_column FROM pipedrive_internal.copied_columns(copied) s WHERE s.name = copied.key[1];
     IF is_gone THEN
-        IF EXISTS (SELECT FROM pipedrive_internal.foreign_tables t
-                     JOIN pipedrive_internal.servers s ON s.server = t.server
-                     JOIN pipedrive_internal.source_columns c
-                          ON c.relation = t.relation AND c.identity = 'is_archived',
-                          LATERAL (SELECT o.option_value
-                                     FROM pg_options_to_table(coalesce(t.options, '{}') || coalesce(s.options, '{}'))
-                                          WITH ORDINALITY AS o (option_name, option_value, place)
-                                    WHERE o.option_name = 'archived' ORDER BY o.place LIMIT 1) archived
-                    WHERE t.relation = copied.source AND archived.option_value <> 'include') THEN
+        IF pipedrive_internal.archived_of(copied.source) <> 'include'
+           AND EXISTS (SELECT FROM pipedrive_internal.source_columns c
+                        WHERE c.relation = copied.source AND c.identity = 'is_archived') THEN
             RAISE EXCEPTION 'pipedrive copy: nobody knows whether the record is gone or archived'
                   USING DETAIL = format('%s shows only some records, by its option archived or that of its server. Set '
                                         'it to ''include'', and call restore again.', copied.source),

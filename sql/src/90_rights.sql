@@ -90,6 +90,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.note_reading(),
     pipedrive_internal.moment(),
     pipedrive_internal.declared_copies(oid[], text),
+    pipedrive_internal.archived_of(regclass),
     pipedrive_internal.copied_columns(pipedrive_internal.copies),
     pipedrive_internal.check_wanted(name, name, name[], name[], name[]),
     pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval),

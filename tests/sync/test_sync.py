@@ -273,12 +273,14 @@ def test_the_plan_of_a_first_load_counts_the_children(copied: Copied) -> None:
     assert copied.sync() == pytest.approx(planned, rel=0.1)
 
 
-@pytest.mark.parametrize("fields", ["true", "false"])
-def test_the_plan_names_what_each_table_will_cost(copied: Copied, fields: str) -> None:
+@pytest.mark.parametrize(
+    "option", ["custom_fields 'true'", "custom_fields 'false'", "archived 'exclude'", "archived 'only'"]
+)
+def test_the_plan_names_what_each_table_will_cost(copied: Copied, option: str) -> None:
     """The definitions of custom fields included, where they are read."""
-    copied.mirror(["deals", "persons", "projects", "notes", "deal_products", "stages"])
+    copied.mirror(["deals", "persons", "projects", "leads", "notes", "deal_products", "stages"])
     copied.sync()
-    copied.run(f"ALTER SERVER pipedrive OPTIONS (ADD custom_fields '{fields}')")
+    copied.run(f"ALTER SERVER pipedrive OPTIONS (ADD {option})")
     try:
         plan = copied.rows(
             'SELECT "table"::text, sum(requests), sum(tokens) '
@@ -286,7 +288,7 @@ def test_the_plan_names_what_each_table_will_cost(copied: Copied, fields: str) -
         )
         copied.sync(more=", reconcile => true")
     finally:
-        copied.run("ALTER SERVER pipedrive OPTIONS (DROP custom_fields)")
+        copied.run(f"ALTER SERVER pipedrive OPTIONS (DROP {option.split()[0]})")
     assert plan == copied.rows(
         "SELECT copy::text, sum(requests), sum(tokens) FROM pipedrive_internal.sync_log "
         "WHERE run = (SELECT max(run) FROM pipedrive_internal.sync_log) GROUP BY 1 ORDER BY 1"
