@@ -199,6 +199,10 @@ CREATE FUNCTION pipedrive_internal.sync_read(copied pipedrive_internal.copies, c
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- The owner may have made a time a timestamp, a date or a text: it must not depend on the session that runs.
+SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
 AS $function$
 DECLARE
     number bigint;

@@ -163,6 +163,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 -- What others have read may be older than what is restored.
 SET pipedrive.cache_ttl = '0'
+-- A run has written times as these say.
+SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
 AS $function$
 DECLARE
     history regclass;

@@ -498,3 +498,27 @@ def test_what_hangs_on_records_of_several_foreign_tables_is_kept(copied: Copied)
     copied.sync("crm.deal_products")
     # The deals of the other copy are not taken for gone
     assert [r["path"] for r in copied.simulator.requests() if "products" in r["path"]] == []
+
+
+def test_times_of_another_type_do_not_depend_on_the_session(copied: Copied) -> None:
+    copied.mirror(["deals"], ", history => true")
+    copied.run(
+        "ALTER TABLE crm.deals ALTER add_time TYPE timestamp, ALTER stage_change_time TYPE text;"
+        "ALTER TABLE crm_history.deals ALTER add_time TYPE timestamp, ALTER stage_change_time TYPE text"
+    )
+    shown = "SELECT id, add_time::text, stage_change_time FROM crm.deals ORDER BY id"
+    meant = (
+        "SELECT id, (add_time AT TIME ZONE 'UTC')::text, "
+        "to_char(stage_change_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00') "
+        "FROM pipedrive.deals ORDER BY id"
+    )
+    copied.run("SET timezone = 'Asia/Kolkata'; SET datestyle = 'German'")
+    copied.sync()
+    change(copied, 5, "changed")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()::text")
+    assert copied.rows(f"SELECT * FROM pipedrive.restore('crm.deals', '{moment}')") == []
+    copied.run("SET timezone = 'UTC'; SET datestyle = 'ISO'")
+    assert copied.rows(shown) == copied.rows(meant)
+    copied.sync(more=", reconcile => true")
+    assert copied.value("SELECT count(*) - count(DISTINCT id) FROM crm_history.deals") == 1
