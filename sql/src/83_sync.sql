@@ -769,6 +769,10 @@ BEGIN
         SELECT least(count(*), declared.step) INTO number FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
         SELECT p.tokens INTO price
           FROM pipedrive_internal.sync_price(copied, declared.lists, action, number, definitions) p;
+        IF price > left_over THEN
+            -- A first load that is not begun has not failed.
+            UPDATE pipedrive_internal.copies c SET attempted = nullif(c.attempted, run) WHERE c.copy = sync_step.copy;
+        END IF;
         IF price > most THEN
             UPDATE pipedrive_internal.copies c
                SET error = format('Its next step costs %s tokens, and max_tokens_per_run is %s.', price, most)

@@ -375,6 +375,18 @@ def test_a_run_keeps_to_its_tokens_and_the_next_one_goes_on(copied: Copied) -> N
     assert copied.different() == {}
 
 
+@pytest.mark.parametrize("tokens", [10, 40])
+def test_a_first_load_that_a_run_had_no_tokens_for_still_reads_one_list(copied: Copied, tokens: int) -> None:
+    """10: the load costs more than a run may spend; 40: more than the stages have left of it."""
+    copied.mirror(["stages", "deals"])
+    assert copied.sync(more=f", max_tokens_per_run => {tokens}") == 5
+    at_once = len(copied.simulator.requests())
+    assert copied.sync("crm.deals") == 40
+    lists = [r["path"] for r in copied.simulator.requests()[at_once:]]
+    assert sorted(lists) == ["/api/v2/dealFields", "/api/v2/deals", "/api/v2/deals/archived"]
+    assert copied.different() == {}
+
+
 def test_two_runs_at_once_do_not_meet(copied: Copied) -> None:
     copied.mirror(["stages", "deals"])
     with psycopg.connect(copied.database.dsn) as other:
