@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, terminal: Terminal) -> int:
-    if given.dsn:
+    if given.dsn is not None:
         return _tour(given.dsn, terminal)
     checkout = _PACKAGE.parent
     if not (checkout / "tools" / "engine" / "demo.py").exists():
@@ -78,7 +78,11 @@ def _psql(dsn: str, script: str) -> int:
     command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", "-"]
     try:
         done = subprocess.run(  # noqa: S603 - psql and its arguments, no shell
-            command, input=script, text=True, check=False, env={**os.environ, "PAGER": ""}
+            command,
+            input=script,
+            encoding="utf-8",
+            check=False,
+            env={**os.environ, "PAGER": "", "PGCLIENTENCODING": "UTF8"},
         )
     except FileNotFoundError:
         raise ConnectError(

@@ -34,9 +34,9 @@ def psql(server: Server) -> Psql:
     return found
 
 
-def demo(server: Server, dsn: str) -> subprocess.CompletedProcess[str]:
+def demo(server: Server, dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{server.psql_path.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **server.env, "PATH": path}
+    environment = {**os.environ, **server.env, "PATH": path, **environment}
     command = [sys.executable, "-m", "pipedrive_fdw", "demo", "--dsn", dsn]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)  # noqa: S603
 
@@ -53,6 +53,19 @@ def test_the_tour_runs_on_a_database_with_the_tables(
     failed = demo(server, server.dsn_of("postgres"))
     assert failed.returncode == 1
     assert "The tour ends here" in failed.stderr
+
+
+def test_it_runs_in_a_locale_that_has_not_all_characters(
+    server: Server, simulator: Simulator, psql: Psql
+) -> None:
+    psql.query(f"SELECT pipedrive.connect(base_url => '{simulator.url}', api_token => '{TOKEN}')")
+    done = demo(
+        server, psql.dsn,
+        PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="", LC_ALL="POSIX",
+        PGCLIENTENCODING="LATIN1",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "█" in done.stdout.partition("8/8")[2]
 
 
 @pytest.mark.parametrize("names", ["OPTIONS (custom_field_names 'key')", "OPTIONS (custom_fields 'false')"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +157,13 @@ def test_a_log_tells_of_dead_processes_that_nobody_killed(tmp_path: Path) -> Non
     ]
     log.write_text("\n".join([*others, *died]))
     assert server.crashes_in(log) == died
+
+
+def test_what_a_locale_cannot_show_does_not_end_a_command(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "tools.engine", "status"],
+        env={**os.environ, "PIPEDRIVE_FDW_CACHE": str(tmp_path / "größe"), "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{tmp_path}/gr??e/" in done.stdout

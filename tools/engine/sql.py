@@ -41,7 +41,7 @@ class Psql:
             command,
             input=sql,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             env=self._environment(clean_environment()),
             cwd="/",
         )
