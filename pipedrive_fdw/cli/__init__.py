@@ -17,6 +17,7 @@ from pipedrive_fdw.cli import authorize, check, demo, tables
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import PipedriveError
 
+_PROGRAM = "python -m pipedrive_fdw"
 _WORDS = "Pipedrive as PostgreSQL tables: commands for setting up an account."
 
 
@@ -44,22 +45,25 @@ def main(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
     except KeyboardInterrupt:
         terminal.say("\ninterrupted")
         return 130
-    except BrokenPipeError:  # the reader has seen enough, as in `… | head`
+    except OSError as error:  # of stdout, which must not be written again when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as in `… | head`
+            terminal.say(f"error: {error.strerror}")
         return 1
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pipedrive_fdw",
+        prog=_PROGRAM,
+        usage="%(prog)s [-h] [--version] COMMAND ...",
         description=_WORDS,
         epilog="python -m pipedrive_fdw COMMAND --help says more about each.",
         formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"pipedrive_fdw {__version__}")
     parser.set_defaults(run=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...")
+    commands = parser.add_subparsers(prog=_PROGRAM, title="commands", metavar="COMMAND ...")
     for command in _COMMANDS:
         name = command.__name__.rpartition(".")[2]
         sub = commands.add_parser(

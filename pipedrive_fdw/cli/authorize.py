@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import http.server
 import os
 import secrets
@@ -36,6 +37,7 @@ The app's secret is not taken as an argument, since every user of this machine c
 --secrets-file they go into a file instead, and the statement names the file."""
 _REDIRECT = "http://localhost:8400/callback"
 _TIMEOUTS = (10.0, 60.0)
+_DAY = 86_400.0
 _PAGE = (
     "<!doctype html><meta charset=utf-8><title>pipedrive_fdw</title><p>{}. You can close this window "
     "and go back to the terminal."
@@ -58,10 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         default=300.0,
         help="how long to wait for the browser (300)",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= _DAY:
+        raise ValueError
+    return seconds
 
 
 def run(given: argparse.Namespace, terminal: Terminal) -> int:
@@ -226,6 +235,12 @@ def _literal(value: str) -> str:
 def _check_new(file: str | None) -> None:
     if file and Path(file).exists():
         raise OptionError(f"the file {file} is there already", hint="Remove it, or name another.")
+    folder = Path(file or "").absolute().parent
+    if file and not os.access(folder, os.W_OK | os.X_OK):
+        words = os.strerror(errno.EACCES if folder.is_dir() else errno.ENOENT)
+        raise OptionError(
+            f"the file {file} cannot be made: {words}", hint="Make its folder, or name another one."
+        )
 
 
 def _write(file: str, values: dict[str, str]) -> str:

@@ -70,6 +70,7 @@ class Session:
 def test_no_command_lists_the_commands() -> None:
     session = Session()
     assert (session.code, session.given) == (2, "")
+    assert "usage: python -m pipedrive_fdw [-h] [--version] COMMAND ...\n" in session.said
     assert re.findall(r"^    (\w+)  ", session.said, re.MULTILINE) == ["check", "authorize", "tables", "demo"]
 
 
@@ -354,7 +355,13 @@ def test_the_tour_has_its_queries_and_changes_nothing() -> None:
     assert [file.name[:2] for file in examples()] == ["01", "02", "03", "04", "05", "06", "08", "09"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["check", "--api-token", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["nonsense"], ["check", "--api-token", "x"],
+        *(["authorize", "--timeout", time] for time in ("nan", "inf", "0", "soon")),
+    ],
+)  # fmt: skip
 def test_a_wrong_command_line_ends_with_two(arguments: list[str]) -> None:
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pipedrive_fdw", *arguments], capture_output=True, text=True, timeout=60
@@ -368,3 +375,27 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
         shell=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
+def test_a_disk_that_is_full_is_a_plain_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "pipedrive_fdw", "tables"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_the_place_of_the_secrets_is_looked_at_before_the_consent(tmp_path: Path) -> None:
+    file = tmp_path / "none" / "secrets"
+    session = Session("authorize", "--client-id", "x", "--secrets-file", str(file))
+    assert session.code == 1
+    assert f"the file {file} cannot be made: No such file or directory" in session.said
+    assert "Open this address" not in session.said
+
+
+def test_an_empty_dsn_is_none_of_the_made_up_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    session = Session("demo", "--dsn", "")
+    assert (session.code, "there is no psql" in session.said) == (1, True)
