@@ -169,6 +169,13 @@ BEGIN
               USING DETAIL = format('Schema %I contains the tables, and the views have the same names.', schema),
                     HINT = 'Name another schema, for example target => ''bi''. It is created if it does not exist.',
                     ERRCODE = 'invalid_parameter_value';
+    ELSIF cache_ttl NOT BETWEEN 0 AND 604800 OR max_tokens_per_query NOT BETWEEN 0 AND 1000000000 THEN
+        -- PostgreSQL would take it, and every query of the role would fail.
+        RAISE EXCEPTION 'pipedrive option: %', CASE WHEN cache_ttl NOT BETWEEN 0 AND 604800
+                        THEN 'cache_ttl cannot be ' || cache_ttl
+                        ELSE 'max_tokens_per_query cannot be ' || max_tokens_per_query END
+              USING HINT = 'cache_ttl: 0 to 604800 seconds. max_tokens_per_query: 0 to 1000000000 tokens.',
+                    ERRCODE = 'invalid_parameter_value';
     ELSIF role IS NOT NULL AND to_regrole(quote_ident(role)) IS NULL THEN
         RAISE EXCEPTION 'pipedrive option: there is no role "%"', role
               USING HINT = format('CREATE ROLE %I LOGIN; then call reporting again.', role),

@@ -194,6 +194,9 @@ def test_the_views_over_what_mirror_keeps(quiet: Extended) -> None:
         ("'pipedrive', target => 'pipedrive'", "the views need a schema of their own", "22023"),
         ("'pipedrive', role => 'nobody there'", 'there is no role "nobody there"', "42704"),
         ("'pipedrive', target => 'taken'", "taken.notes already exists", "42P07"),
+        ("'pipedrive', role => 'nobody', cache_ttl => -1", "cache_ttl cannot be -1", "22023"),
+        ("'pipedrive', role => 'nobody', cache_ttl => 604801", "cache_ttl cannot be 604801", "22023"),
+        ("'pipedrive', role => 'nobody', max_tokens_per_query => -5", "max_tokens_per_query cannot", "22023"),
     ],
 )
 def test_what_cannot_be_made_says_why(quiet: Extended, call: str, words: str, sqlstate: str) -> None:
