@@ -360,7 +360,8 @@ def check_server(options: Options) -> None:
     if not options.company_domain and not options.base_url and not uses_oauth(options):
         raise OptionError(
             "the server names no Pipedrive account",
-            hint="ALTER SERVER … OPTIONS (ADD company_domain 'acme') for https://acme.pipedrive.com.",
+            hint="Give company_domain: 'acme' stands for https://acme.pipedrive.com. If there is a server: "
+            "ALTER SERVER … OPTIONS (ADD company_domain 'acme').",
         )
 
 

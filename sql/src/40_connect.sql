@@ -23,6 +23,15 @@ DECLARE
     advice text;
     tables bigint;
 BEGIN
+    PERFORM pipedrive_internal.require('connect', 'server, schema', num_nulls(server, schema));
+    server_options := coalesce(server_options, '{}');
+    mapping_options := coalesce(mapping_options, '{}');
+    IF jsonb_typeof(server_options) <> 'object' OR jsonb_typeof(mapping_options) <> 'object' THEN
+        RAISE EXCEPTION 'pipedrive option: % must be a jsonb object',
+                        CASE jsonb_typeof(server_options) WHEN 'object' THEN 'mapping_options'
+                                                          ELSE 'server_options' END
+              USING HINT = 'Like server_options => ''{"page_size": 100}''.', ERRCODE = 'invalid_parameter_value';
+    END IF;
     SELECT string_agg(format('%I %L', key, value), ', ' ORDER BY key) INTO for_server
       FROM jsonb_each_text(jsonb_strip_nulls(server_options) || jsonb_strip_nulls(jsonb_build_object(
                'company_domain', company_domain,

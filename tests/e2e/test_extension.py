@@ -421,6 +421,33 @@ def test_connect_without_an_address_says_what_is_missing(extended: Extended) -> 
     assert extended.value("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'other'") == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("server => NULL", "connect needs server, schema"),
+        ("schema => NULL", "connect needs server, schema"),
+        ("server_options => '[]'", "server_options must be a jsonb object"),
+        ("server_options => 'null'", "server_options must be a jsonb object"),
+        ("mapping_options => '\"x\"'", "mapping_options must be a jsonb object"),
+    ],
+)
+def test_connect_names_the_argument_that_it_cannot_use(extended: Extended, given: str, words: str) -> None:
+    others = "".join(f", {name} => 'other'" for name in ("server", "schema") if name not in given.split()[0])
+    with pytest.raises(psycopg.Error, match=words):
+        extended.run(f"SELECT pipedrive.connect(company_domain => 'acme', api_token => 'x', {given}{others})")
+
+
+def test_connect_takes_options_that_are_null_for_none(extended: Extended) -> None:
+    try:
+        extended.run(
+            f"SELECT pipedrive.connect(base_url => '{extended.simulator.url}', api_token => $${TOKEN}$$, "
+            "server => 'other', schema => 'other', server_options => NULL, mapping_options => NULL)"
+        )
+        assert extended.value("SELECT count(*) FROM other.stages") > 0
+    finally:
+        extended.run("DROP SERVER IF EXISTS other CASCADE; DROP SCHEMA IF EXISTS other")
+
+
 def test_nobody_else_may_call_a_function_until_granted(extended: Extended) -> None:
     extended.run("DROP ROLE IF EXISTS caller; CREATE ROLE caller; GRANT USAGE ON SCHEMA pipedrive TO caller")
     open_to_all = extended.rows(
