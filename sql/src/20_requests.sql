@@ -20,7 +20,7 @@ BEGIN
                     ERRCODE = 'undefined_object';
     ELSIF cardinality(servers) > 1 THEN
         RAISE EXCEPTION 'pipedrive option: there are several servers of Pipedrive: %', array_to_string(names, ', ')
-              USING HINT = format('Name one in the last argument: server => %L', names[1]),
+              USING HINT = format('Name one in the argument server: server => %L', names[1]),
                     ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN servers[1];
