@@ -14,7 +14,7 @@ from pipedrive_fdw.catalog.describe import priced, prices, pushed_operators, sor
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.catalog.operations import scopes
 from pipedrive_fdw.custom_fields.kinds import CHOICES, CREATABLE
-from pipedrive_fdw.options import OPTIONS, SESSION
+from pipedrive_fdw.options import OPTIONS, SESSION, Option
 from pipedrive_fdw.values.shapes import form
 from tests.docs.coverage import coverage_page
 from tests.docs.dashboards import dashboard_files
@@ -106,14 +106,29 @@ def pushdown_part() -> str:
 
 def options_part() -> str:
     """Every option."""
-    head = ("option", "belongs to", "default", "meaning")
+    head = ("option", "belongs to", "values", "default", "meaning")
     rows = []
     for option in OPTIONS:
         where = [
             w + (" and session" if option.name in SESSION and w == "table" else "") for w in option.where
         ]
-        rows.append((_code(option.name), ", ".join(where), _default(option.default), option.doc))
+        rows.append(
+            (_code(option.name), ", ".join(where), _values(option), _default(option.default), option.doc)
+        )
     return _grid(head, rows)
+
+
+def _values(option: Option) -> str:
+    """What it takes, as the error for anything else says it; empty where that is a text of some kind."""
+    try:
+        option.read("?")
+    except ValueError as error:
+        number = re.fullmatch(r"use a (?:whole )?number from (.*)", str(error))
+        listed = (
+            re.findall(r"'(\w+)'", str(error)) if str(error).startswith(("use one of", "use 'true'")) else ()
+        )
+        return number[1] if number else ", ".join(_code(value) for value in listed)
+    return ""
 
 
 def errors_part() -> str:
