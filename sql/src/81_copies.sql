@@ -75,6 +75,7 @@ CREATE TABLE pipedrive_internal.copies (
     watermark timestamptz,
     unfinished boolean NOT NULL DEFAULT false,
     filled boolean NOT NULL DEFAULT false,
+    from_dump boolean NOT NULL DEFAULT false,
     synced timestamptz CHECK (isfinite(synced)),
     error text
 );
@@ -92,6 +93,26 @@ COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
 COMMENT ON COLUMN pipedrive_internal.copies.filled IS 'The copy had rows when the last step ended.';
+COMMENT ON COLUMN pipedrive_internal.copies.from_dump IS
+    'A dump has brought it, and no run has begun since: what is written into the copy has its versions in the dump.';
+
+-- A dump that is restored in two steps loads rows when the triggers of the history are there. All others enter a copy
+-- first, and its history later.
+CREATE FUNCTION pipedrive_internal.note_dump()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    NEW.from_dump := NEW.history IS NOT NULL;
+    RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.note_dump() IS 'Notes of a copy that its history came with it.';
+
+CREATE TRIGGER note_dump BEFORE INSERT ON pipedrive_internal.copies
+    FOR EACH ROW EXECUTE FUNCTION pipedrive_internal.note_dump();
+ALTER TABLE pipedrive_internal.copies ENABLE ALWAYS TRIGGER note_dump;
 
 -- Every role could take an advisory lock instead, and DROP TABLE of the copy would wait for a row of the other tables.
 CREATE TABLE pipedrive_internal.turns (

@@ -745,6 +745,7 @@ BEGIN
             PERFORM pipedrive_internal.require_all_rows(parent.copy);
         END LOOP;
     END IF;
+    UPDATE pipedrive_internal.copies c SET from_dump = false WHERE c.copy = sync_step.copy AND c.from_dump;
     copied := pipedrive_internal.sync_known(sync_step.copy);
     UPDATE pipedrive_internal.copies c
        SET filled = false, attempted = NULL, compared = NULL, watermark = NULL, synced = NULL

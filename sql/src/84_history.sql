@@ -62,14 +62,15 @@ BEGIN
     IF EXISTS (SELECT FROM pg_stat_subscription s WHERE s.pid = pg_backend_pid()) THEN
         RETURN NULL;
     END IF;
-    SELECT c.history, c.key INTO history, key FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID;
-    IF NOT FOUND THEN
+    SELECT c.history, c.key INTO history, key
+      FROM pipedrive_internal.copies c WHERE c.copy = TG_RELID AND NOT c.from_dump;
+    IF NOT FOUND AND NOT pipedrive_internal.keeps(TG_RELID) THEN
         RAISE EXCEPTION 'pipedrive copy: the history of %.% cannot be written by %', quote_ident(TG_TABLE_SCHEMA),
                         quote_ident(TG_TABLE_NAME), quote_ident(current_user)
               USING DETAIL = 'Only the owner of a copy with a history can change it.',
                     ERRCODE = 'insufficient_privilege';
     ELSIF history IS NULL THEN
-        RETURN NULL;  -- it was dropped
+        RETURN NULL;  -- it was dropped, or comes with a dump
     END IF;
     SELECT string_agg(quote_ident(k), ', '),
            format('ROW(%s) IS NOT DISTINCT FROM ROW(%s)', string_agg(format('h.%I', k), ', '),
