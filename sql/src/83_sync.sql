@@ -726,7 +726,8 @@ BEGIN
         parents := pipedrive_internal.sync_beside("copy", ARRAY[declared.parent]);
         keys := pipedrive_internal.sync_keys(parents, declared.parent_key);
         IF keys IS NULL THEN
-            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema', "copy", declared.parent
+            RAISE EXCEPTION 'pipedrive copy: % needs a copy of % in the same schema, of the same owner', "copy",
+                            declared.parent
                   USING HINT = format('SELECT pipedrive.mirror(...) creates it again. Or stop copying: DROP TABLE %s;',
                                       "copy"),
                         ERRCODE = 'undefined_table';

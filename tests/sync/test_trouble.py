@@ -527,7 +527,8 @@ def test_a_parent_whose_copy_was_dropped_is_named(copied: Copied) -> None:
     told = fails(copied, "CALL pipedrive.sync(reconcile => true)")
     assert (
         told.message_detail
-        == "crm.deal_products: pipedrive copy: crm.deal_products needs a copy of deals in the same schema"
+        == "crm.deal_products: pipedrive copy: crm.deal_products needs a copy of deals in the same schema, "
+        "of the same owner"
     )
     copied.mirror(["deals"])
     copied.sync(more=", reconcile => true")
