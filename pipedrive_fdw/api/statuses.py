@@ -132,7 +132,7 @@ def _limit_error(response: Response, detail: str) -> ApiError:
             429,
         )
     if daily:
-        left = int(retry_after(response.headers))
+        left = int(retry_after(response.headers) or 0)
         when = (
             f" It resets in {left // 3600} h {left % 3600 // 60} min." if left else " It resets at midnight."
         )
