@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipedrive_fdw.api.offset import Rank
-from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.api.waiting import ordered_map
 from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
@@ -14,7 +13,7 @@ from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Held, Prefetch, list_pages
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
 from pipedrive_fdw.session.request_scope import RequestScope
-from pipedrive_fdw.table.records import Record
+from pipedrive_fdw.table.records import Record, found_record
 
 # Records with the echo of the call that gave them.
 Batch = tuple[list[Record], Mapping[str, Any]]
@@ -84,7 +83,7 @@ class Answers:
                 continue
             if isinstance(answer, PipedriveError):
                 raise explained(answer, self.table)
-            yield [record_of(answer, f"GET /api/v{get.version}{call.path}")], call.echo
+            yield [found_record(answer, self.table, get, call.where)], call.echo
         if refused is not None and not self._can_be_read(get, isinstance(refused, NotFoundError)):
             raise explained(refused, self.table)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.api.waiting import Pending, Ready, ordered_map
 from pipedrive_fdw.catalog.model import Download, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError
@@ -14,7 +13,7 @@ from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Prefetch
 from pipedrive_fdw.session.refusals import explained, is_final
 from pipedrive_fdw.session.request_scope import Body, RequestScope
-from pipedrive_fdw.table.records import Record, column_value, dig
+from pipedrive_fdw.table.records import Record, column_value, dig, found_record
 from pipedrive_fdw.values.codec import bytea_text
 
 # What a storage answers for a file that it does not have or does not show.
@@ -88,7 +87,7 @@ class Extender:
                 if isinstance(answer, ApiError):
                     answer = self._nothing(answer)
                 else:
-                    answer = record_of(answer, call.where)
+                    answer = found_record(answer, self._table, get, call.where)
                     self._answered = True
                     self._known[call.path] = answer
             yield {**record, **{n: answer.get(n) for n in self._names}}

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from pipedrive_fdw.catalog.model import Column
+from pipedrive_fdw.api.paging import record_of
+from pipedrive_fdw.catalog.model import Column, Get, Table
 from pipedrive_fdw.custom_fields.field import KEY
+from pipedrive_fdw.errors import ProtocolError
 
 Record = Mapping[str, Any]
 # The values of a foreign table's columns in their order, as PostgreSQL's input functions read them. A list or
@@ -98,6 +100,22 @@ def column_value(column: Column, record: Record, echo: Mapping[str, Any]) -> Any
     if column.echo or (column.held and column.name in echo):
         return echo.get(column.name)
     return None if column.source == "-" else READERS[column.reader](record, column.path)
+
+
+def found_record(answer: Mapping[str, Any], table: Table, get: Get, where: str, wanted: Any = None) -> Record:
+    """The record in the *answer* of *get*. Raises ProtocolError for anything but one record with its key, and
+    for one with another key than the one that is *wanted*, if it is given."""
+    record: Record = record_of(answer, where)
+    key = table.column(get.placeholders[-1])
+    found = None if key is None else dig(record, key.path)
+    if found is None or (wanted is not None and str(found).lower() != str(wanted).lower()):
+        what = "a record without its key" if found is None else "another record"
+        raise ProtocolError(
+            f"{where} returned {what}",
+            detail="It is not known what the record that was requested holds.",
+            hint="Try again.",
+        )
+    return record
 
 
 def joined(*keys: Any) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.catalog.model import Get, Table
 from pipedrive_fdw.errors import AccessError, NotFoundError, PipedriveError, WriteError
 from pipedrive_fdw.plan.calls import Settings, get_call
@@ -18,7 +17,7 @@ from pipedrive_fdw.plan.row_changes import checked_parent, thawing
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.refusals import explained_write
 from pipedrive_fdw.session.request_scope import RequestScope
-from pipedrive_fdw.table.records import column_value
+from pipedrive_fdw.table.records import column_value, found_record
 from pipedrive_fdw.write.transaction import TRANSACTION
 
 
@@ -65,8 +64,7 @@ class Parents:
             ) from None
         except AccessError:
             return {}  # the write itself may be allowed, and says so if it is not
-        found: Mapping[str, Any] = record_of(answer, call.where)
-        return found
+        return found_record(answer, table, get, call.where)
 
     def explained(self, error: PipedriveError, verb: str, row: Mapping[str, Any]) -> PipedriveError:
         """The *error* of the *verb* of *row*, with a hint where an archived parent may be its cause."""

@@ -10,7 +10,6 @@ from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.api.paging import record_of
 from pipedrive_fdw.catalog.model import NONE, Bulk, Table, Write
 from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError
 from pipedrive_fdw.plan import arrays
@@ -20,7 +19,7 @@ from pipedrive_fdw.plan.row_changes import Change, encoded
 from pipedrive_fdw.session.list_pages import list_pages
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.session.sent_request import Noted, SentRequest
-from pipedrive_fdw.table.records import dig
+from pipedrive_fdw.table.records import dig, found_record
 from pipedrive_fdw.write.parents import Parents
 from pipedrive_fdw.write.pending import BulkPart, RowChange
 from pipedrive_fdw.write.returning import key_of, names_record, other_key
@@ -225,7 +224,8 @@ class Sender:
         if table.get is not None:
             # With the parts that are given only when they are asked for: the array may be one of them
             call = get_call(table, table.get, {n: row[n] for n in table.get.placeholders}, Settings())
-            return record_of(requests.ask(call), f"GET {call.path}")
+            wanted = row[table.get.placeholders[-1]]
+            return found_record(requests.ask(call), table, table.get, call.where, wanted)
         listing, key = table.listings[0], table.column(op.placeholders[-1])
         path = fill(listing.path, {name: row[name] for name in listing.placeholders})
         wanted = None if key is None else str(row[key.name])
