@@ -25,7 +25,7 @@ from pipedrive_fdw import __version__
 from pipedrive_fdw.api.client import Signed
 from pipedrive_fdw.api.limits import company_key
 from pipedrive_fdw.api.retry import Failure, next_wait
-from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, unusable
+from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, try_lock, unusable
 from pipedrive_fdw.api.statuses import reason, status_error
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.errors import (
@@ -283,7 +283,9 @@ class AccessTokens:
 
     def renewable(self, refused: Signed) -> bool:
         """After a 401: whether the request may be sent once more, signed anew."""
-        self._refused = refused.headers["authorization"].partition(" ")[2]
+        token = refused.headers["authorization"].partition(" ")[2]
+        if token == self._kept.access_token:  # a late refusal of the one before says nothing of it
+            self._refused = token
         return True
 
     def _holds(self, kept: Kept) -> bool:
@@ -367,7 +369,7 @@ class AccessTokens:
                     patience = time.monotonic() + self._patience
                     _until(
                         lambda: (
-                            _locks(descriptor)
+                            try_lock(descriptor)
                             or self._holds(self._stored(descriptor))
                             or time.monotonic() > patience
                         ),
@@ -388,11 +390,3 @@ def _until(done: Callable[[], bool], exchange: Exchange) -> None:
         if done():
             return
         time.sleep(_SLICE_SECONDS)
-
-
-def _locks(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

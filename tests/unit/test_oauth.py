@@ -161,6 +161,16 @@ def test_what_a_401_refuses_is_renewed_once(tmp_path: Path) -> None:
     assert signed(one) == "Bearer access-2"
 
 
+def test_a_late_refusal_of_the_token_before_does_not_hide_that_of_this_one(tmp_path: Path) -> None:
+    one = tokens(tmp_path, Endpoint(granted(1), granted(2), granted(3)), Clock())
+    first = one.sign(Exchange())
+    assert one.renewable(first)
+    second = one.sign(Exchange())
+    assert one.renewable(second)
+    assert one.renewable(first)  # by a thread whose request took long
+    assert signed(one) == "Bearer access-3"
+
+
 def test_a_rotated_refresh_token_goes_first_and_the_given_one_is_the_fallback(tmp_path: Path) -> None:
     clock = Clock()
     endpoint = Endpoint(granted(1, refresh_token="second-refresh"), REFUSED, granted(2))
