@@ -57,6 +57,7 @@
 #include "parser/parsetree.h"
 #include "storage/ipc.h"
 #include "storage/predicate.h"
+#include "storage/procsignal.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -265,6 +266,9 @@ pipedrive_fdw_interrupted(void)
 	if (poll(&client, 1, 0) > 0 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR)))
 		ClientConnectionLost = InterruptPending = true;
 #endif
+	/* DROP DATABASE, also of another one, waits until each backend has closed its files, which raises nothing */
+	if (ProcSignalBarrierPending && INTERRUPTS_CAN_BE_PROCESSED())
+		ProcessProcSignalBarrier();
 #if PG_VERSION_NUM >= 170000
 	if (TransactionTimeoutPending)
 		return true;

@@ -215,6 +215,33 @@ def test_a_transaction_timeout_ends_a_wait_at_once(account: LiveAccount, name: s
     assert account.rows("SELECT id FROM persons WHERE id = 2") == [(2,)]
 
 
+@pytest.mark.parametrize("name", ["a slow answer", "an UPDATE", "the burst limit"])
+def test_a_wait_does_not_keep_others_from_dropping_a_database(account: LiveAccount, name: str) -> None:
+    """From PostgreSQL 15 on that waits until every backend of the server has closed its files."""
+    with account.session() as session, account.session() as other:
+        session.execute("SELECT id FROM notes WHERE id = 2")
+        other.execute("CREATE DATABASE of_others")
+        other.execute("SET statement_timeout = '20s'")
+        account.simulator.reset()
+
+        def drop() -> None:
+            while not any(r["method"] == (WAITS[name].method or "GET") for r in account.requests()):
+                time.sleep(0.01)
+            with contextlib.suppress(psycopg.errors.QueryCanceled):
+                other.execute("DROP DATABASE of_others")
+            other.execute("SELECT pg_cancel_backend(%s)", [session.info.backend_pid])
+
+        with waiting(account, name) as sql:
+            dropping = threading.Thread(target=drop)
+            dropping.start()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                session.execute(sql)  # type: ignore[call-overload]
+            dropping.join()
+        left = other.execute("SELECT count(*) FROM pg_database WHERE datname = 'of_others'").fetchone()
+        other.execute("DROP DATABASE IF EXISTS of_others")
+        assert left == (0,)
+
+
 def test_a_fan_out_whose_answers_come_at_once_is_cancelled(server: Server) -> None:
     """Nothing was waited for, and so nobody looked, until there were rows enough for a batch."""
     options = {"max_tokens_per_query": 10**9}
