@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT array_agg(a.attname ORDER BY a.attnum)
       FROM pg_attribute a
-     WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE a.attrelid = "copy" AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
        AND a.attname <> ALL ('{valid_from,valid_to,seen_by}')
        AND (history IS NULL
             OR EXISTS (SELECT FROM pg_attribute h
@@ -15,7 +15,7 @@ AS $function$
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.history_columns(regclass, regclass) IS
     'The columns of a copy that its history has as well; without one, those that it would have. The owner may have added '
-    'columns to the copy with the names of the history''s own.';
+    'columns to the copy with the names of the history''s own. A trigger does not see the value of a virtual column.';
 
 CREATE FUNCTION pipedrive_internal.next_moment(history regclass)
 RETURNS timestamptz
