@@ -89,6 +89,9 @@ BEGIN
             SELECT concat_ws(' AND ', same, string_agg(format('h.%1$I = o.%1$I', a.attname), ' AND ')) INTO same
               FROM pg_attribute a
              WHERE a.attrelid = TG_RELID AND a.attnotnull
+               -- One that is NOT VALID lets the rows that were there be NULL
+               AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = TG_RELID AND c.contype = 'n'
+                                                             AND NOT c.convalidated AND c.conkey = ARRAY[a.attnum])
                AND a.attname = ANY (pipedrive_internal.history_columns(TG_RELID, history));
         END IF;
         EXECUTE format('UPDATE %s h SET valid_to = $1 FROM %s o WHERE h.valid_to IS NULL AND %s', history,

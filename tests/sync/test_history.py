@@ -527,6 +527,21 @@ def test_many_rows_without_a_key_are_not_compared_each_with_each(copied: Copied)
     ) == [(30002, 30000, 1)]
 
 
+def test_a_not_null_that_is_not_valid_keeps_no_version_open(copied: Copied) -> None:
+    """Rows that were there before may be NULL, and a table without a key compares such columns."""
+    if copied.server.engine.major < 18:
+        pytest.skip("NOT NULL can be NOT VALID from PostgreSQL 18 on")
+    copied.mirror(["persons", "person_emails"], ", history => true")
+    copied.run("INSERT INTO crm.person_emails (person_id, row_id, value) VALUES (1, 1, 'a'), (1, 2, NULL)")
+    copied.run("ALTER TABLE crm.person_emails ADD CONSTRAINT later NOT NULL value NOT VALID")
+    copied.run("DELETE FROM crm.person_emails")
+    assert as_of(copied, "crm.person_emails", copied.value("SELECT clock_timestamp()")) == Counter()
+    assert copied.rows("SELECT row_id, valid_to IS NULL FROM crm_history.person_emails ORDER BY row_id") == [
+        ("1", False),
+        ("2", False),
+    ]
+
+
 @pytest.mark.parametrize("moment", ["-infinity", "2020-01-01 00:00:00+00"])
 def test_a_moment_before_the_history_began_is_refused(copied: Copied, moment: str) -> None:
     """No rows would say that there was nothing, and that all is as it was."""
