@@ -39,6 +39,12 @@ class CustomColumn(NamedTuple):
         return {**found, "part": self.part} if self.part else found
 
     @property
+    def field_type(self) -> str:
+        """The SQL type of the part; of a choice that of the column, which says what shows the option."""
+        types = {part.name: part.type for part in parts_of(self.kind)}
+        return self.type if self.kind in CHOICES else types[self.part]
+
+    @property
     def labelled(self) -> bool:
         """True if it shows the labels of options, and not their ids."""
         return self.kind in CHOICES and self.type in ("text", "text[]")

@@ -145,7 +145,7 @@ class _Change:
                 hint="Set it in the same statement.",
             )
         try:
-            return dumped(next(one.type for one in CREATABLE[self.kind] if one.name == part), value)
+            return dumped(column.field_type, value)
         except (ValueError, AttributeError, TypeError) as error:
             raise WriteError(f"column {column.name} cannot be sent", detail=sentences(str(error))) from None
 

@@ -14,6 +14,7 @@ from pipedrive_fdw.custom_fields.columns import CustomColumn
 from pipedrive_fdw.custom_fields.kinds import ID, LINKS
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.table.binding import Binding, BoundColumn
+from pipedrive_fdw.table.records import joined
 from pipedrive_fdw.values.codec import CODECS, UNREADABLE, Codec, same
 from pipedrive_fdw.values.jsontext import as_it_is, doubles, parse_row, to_json
 from pipedrive_fdw.values.shapes import Place, prepared
@@ -157,6 +158,11 @@ class IncomingValues:
         if len(parts) != len(table.key):
             raise WriteError(f"{row_id!r} identifies no row of {table.name}")
         return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts)}
+
+    def row_ids(self, row: Mapping[str, Any]) -> dict[str, str | None]:
+        """The values of columns that join the key, by column, of the canonical *row*."""
+        row_id = joined(*(row.get(name) for name in self._table.key))
+        return {b.name: row_id for b in self._columns if b.column.source == "@"}
 
     def changes(self, before: Values, values: Values, custom: Values) -> dict[Any, Any]:
         """The canonical values that *values* change in the row *before*, by BoundColumn.key. *custom* are the

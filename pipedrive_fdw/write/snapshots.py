@@ -6,10 +6,13 @@ from collections.abc import Hashable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Callable
 
+from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.read.order import row_key
+from pipedrive_fdw.table.binding import BoundColumn
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.values.codec import dumped
 from pipedrive_fdw.write.commands import Commands
 from pipedrive_fdw.write.row_images import Waiting, read_ahead, seen_by
 from pipedrive_fdw.write.transaction import TRANSACTION
@@ -76,13 +79,25 @@ class Snapshots:
 
     def _as_rows(self, changes: Changes) -> Waiting:
         """*changes* with the values as a scan of this foreign table gives them."""
-        columns = {b.key: b for b in self._bound.binding.columns}
+        columns = self._bound.binding.columns
 
-        def loaded(change: Mapping[Any, Any]) -> dict[str, Any]:
-            bound = [(columns[key], value) for key, value in change.items() if key in columns]
-            return {b.name: None if v is None else b.codec.load(b.codec.dump(v)) for b, v in bound}
+        def shown(change: Mapping[Any, Any]) -> dict[str, Any]:
+            return {b.name: self._shown(b, change[b.key]) for b in columns if b.key in change}
 
-        return {row: None if change is None else loaded(change) for row, change in changes.items()}
+        return {row: None if change is None else shown(change) for row, change in changes.items()}
+
+    def _shown(self, bound: BoundColumn, value: Any) -> Any:
+        """*value* of a waiting change as a scan gives it. Raises WriteError where the column, which may be
+        declared otherwise than the one that was written, cannot show it."""
+        kind = bound.column.type if bound.custom is None else bound.custom.field_type
+        try:
+            return None if value is None else bound.codec.load(dumped(kind, value))
+        except ValueError as reason:
+            raise WriteError(
+                f"column {bound.name} of {self._bound.table.name} cannot be read before COMMIT",
+                detail=sentences(str(reason), "A change through another foreign table waits for COMMIT"),
+                hint="COMMIT first, or make both changes through one foreign table.",
+            ) from None
 
     def _is_frozen(self, row: Row) -> bool:
         """True if Pipedrive does not let the row change. Such rows come first, before anything is sent."""

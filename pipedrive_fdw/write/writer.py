@@ -113,7 +113,14 @@ class Writer:
             scanned = self._incoming.input_values(before)
             if not changed and not custom:
                 return scanned
-            base: Values = {**self._incoming.input_values(values), **self._unchanged(scanned, changed)}
+            renamed = any(name in changed for name in self._table.key)
+            row_ids = self._incoming.row_ids({**old, **changed}) if renamed else {}
+            values = {**values, **row_ids}
+            base: Values = {
+                **self._incoming.input_values(values),
+                **self._unchanged(scanned, changed),
+                **row_ids,
+            }
             if command.has_written(self._table, old):
                 return base
             self._parents.check(old, requests)

@@ -4,6 +4,7 @@ begins anew, also inside one statement of the client."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -112,6 +113,49 @@ def test_a_record_is_changed_through_two_foreign_tables(both_modes: LiveAccount,
     both_modes.run("COMMIT")
     now = record(both_modes, key)
     assert (now["title"], now["value"]) == ("one two", 12)
+
+
+def test_a_waiting_value_is_shown_by_columns_of_other_types(account: LiveAccount) -> None:
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD write_mode 'commit')")
+    account.connect()
+    key = open_deal(account)
+    second_table(
+        account,
+        columns="id bigint, name text OPTIONS (column 'title'), title text, value text, "
+        "expected_close_date timestamptz, label_ids text[], visible_to float8",
+    )
+    account.run("BEGIN")
+    account.run(
+        "UPDATE deals SET title = 'one', value = 12.70, expected_close_date = '2031-05-01', "
+        f"label_ids = '{{1,2}}', visible_to = 3 WHERE id = {key}"
+    )
+    assert account.rows(f"UPDATE again SET title = title WHERE id = {key} RETURNING title, name") == [
+        ("one", "one")
+    ]
+    shown = account.rows(
+        f"UPDATE again SET value = value || '5', name = name || '!' WHERE id = {key} RETURNING name, "
+        "value, expected_close_date AT TIME ZONE 'UTC' = '2031-05-01', label_ids, visible_to"
+    )
+    assert shown == [("one!", "12.75", True, ["1", "2"], 3)]
+    assert account.rows(f"UPDATE deals SET title = title || '?' WHERE id = {key} RETURNING title, value") == [
+        ("one!?", Decimal("12.75"))
+    ]
+    account.run("COMMIT")
+    now = record(account, key)
+    assert (now["title"], now["value"], now["label_ids"]) == ("one!?", 12.75, [1, 2])
+
+
+def test_a_waiting_value_that_a_column_cannot_show_is_an_error(account: LiveAccount) -> None:
+    account.run(f"ALTER SERVER {account.name} OPTIONS (ADD write_mode 'commit')")
+    account.connect()
+    key = open_deal(account)
+    second_table(account, columns="id bigint, value bigint")
+    account.run("BEGIN")
+    account.run(f"UPDATE deals SET value = 12.7 WHERE id = {key}")
+    with pytest.raises(psycopg.Error, match="column value of deals cannot be read before COMMIT"):
+        account.run(f"UPDATE again SET value = 1 WHERE id = {key}")
+    account.run("ROLLBACK")
+    assert sent(account) == []
 
 
 def test_a_record_that_waits_for_its_deletion_is_gone_in_both(account: LiveAccount) -> None:

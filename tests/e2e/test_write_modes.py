@@ -337,6 +337,18 @@ def test_an_element_whose_key_changes_waits_on_as_the_same(waiting: LiveAccount)
     assert waiting.rows("SELECT value FROM person_emails WHERE person_id = 1") == []
 
 
+def test_an_element_whose_key_changes_is_found_by_its_new_row_id(waiting: LiveAccount) -> None:
+    waiting.run("BEGIN")
+    shown = waiting.rows("UPDATE person_emails SET value = 'b' WHERE person_id = 1 RETURNING row_id")
+    assert shown == [("1:b",)]
+    assert waiting.rows("UPDATE person_emails SET label = 'x' WHERE row_id = '1:a' RETURNING row_id") == []
+    later = waiting.rows("UPDATE person_emails SET label = 'later' WHERE row_id = '1:b' RETURNING row_id")
+    assert later == [("1:b",)]
+    waiting.run("COMMIT")
+    (person,) = [p for p in waiting.simulator.records("persons") if p["id"] == 1]
+    assert [(e["value"], e["label"]) for e in person["emails"]] == [("b", "later")]
+
+
 def test_elements_with_the_same_key_wait_each_for_itself(waiting: LiveAccount) -> None:
     waiting.run("INSERT INTO persons (name) VALUES ('Twice')")
     key = max(p["id"] for p in waiting.simulator.records("persons"))
