@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import closing
 from typing import Any, Callable
 
 from pipedrive_fdw.errors import WriteError
 from pipedrive_fdw.options import with_session
+from pipedrive_fdw.plan.row_changes import Change
 from pipedrive_fdw.postgres.channel import depth, server
 from pipedrive_fdw.postgres.settings import setting
 from pipedrive_fdw.read.table_reader import TableReader
@@ -71,20 +72,31 @@ class Dispatcher:
         )
 
     def _check_arrays(self, write: RowWrite) -> None:
-        """Raises WriteError where *write* sets an array whole of which elements wait for COMMIT: it would
-        undo what they change."""
-        change, account = write.change, self._bound.identity[:-1]
-        arrays = {
-            (account, change.path, name) for name, value in change.body.items() if isinstance(value, list)
-        }
-        for other in TRANSACTION.waiting.writes if arrays else ():
-            if other.array in arrays:
+        """Raises WriteError where *write* sets an array whole of which elements wait for COMMIT, and would
+        undo what they change, or writes an element that was read of an array that waits whole."""
+        whole, element = self._whole_arrays(write.change), self._array(write.change)
+        for other in TRANSACTION.waiting.writes if whole or element else ():
+            undoes = other.array is not None and other.array in whole
+            if undoes or (write.old is not None and element in other.whole_arrays):
+                what, alone = (
+                    ("Changes of single elements wait", "elements")
+                    if undoes
+                    else ("The array waits as a whole", "the array")
+                )
                 raise WriteError(
                     f"this row of {self._bound.table.name} cannot be changed before COMMIT",
-                    detail=f"Changes of single elements wait for it, through {other.table}. Nothing was "
-                    "sent for this row.",
-                    hint="COMMIT first, or change elements alone.",
+                    detail=f"{what} for it, through {other.table}. Nothing was sent for this row.",
+                    hint=f"COMMIT first, or change {alone} alone.",
                 )
+
+    def _array(self, change: Change) -> Hashable | None:
+        """Tells the array of which *change* writes an element, None where it writes none."""
+        return (self._bound.identity[:-1], change.path, change.op.array) if change.op.array else None
+
+    def _whole_arrays(self, change: Change) -> frozenset[Hashable]:
+        """Tells the arrays that *change* sets whole."""
+        lists = (name for name, value in change.body.items() if isinstance(value, list))
+        return frozenset((self._bound.identity[:-1], change.path, name) for name in lists)
 
     def _written_key(
         self, command: Command, write: RowWrite, record: Mapping[str, Any], requests: RequestScope
@@ -100,7 +112,7 @@ class Dispatcher:
         return key
 
     def _pending(self, command: Command, write: RowWrite, requests: RequestScope) -> PendingWrite:
-        table, op = self._bound.table, write.change.op
+        table = self._bound.table
 
         def allowed_requests() -> RequestScope:
             allowed = self._allowed_requests()
@@ -129,7 +141,8 @@ class Dispatcher:
             bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
             server=server(),
-            array=(self._bound.identity[:-1], write.change.path, op.array) if op.array else None,
+            array=self._array(write.change),
+            whole_arrays=self._whole_arrays(write.change),
             parallel=self._parallel(write, requests, allowed_requests, begin),
         )
 

@@ -103,6 +103,7 @@ class PendingWrite:
     parallel its part in several that are sent side by side, None where they go one after the other
     change   the row that it changes, None for a new one
     array    tells the array of which it writes an element, None where it writes none
+    whole_arrays  tells the arrays that it sets whole
     """
 
     table: str
@@ -117,6 +118,7 @@ class PendingWrite:
     parallel: ParallelPart | None = None
     server: str = ""
     array: Hashable | None = None
+    whole_arrays: frozenset[Hashable] = frozenset()
 
 
 @dataclass

@@ -379,6 +379,25 @@ def test_an_array_is_not_set_whole_while_elements_of_it_wait(waiting: LiveAccoun
     assert (found[1][-1], found[2][-1]) == ("new@example.org", "x@example.org")
 
 
+def test_an_element_is_not_changed_while_its_array_waits_whole(waiting: LiveAccount) -> None:
+    """The statement sees the elements as they were, and COMMIT would not find them any more."""
+    waiting.run("BEGIN")
+    waiting.run('UPDATE persons SET emails = \'[{"value": "only@example.org"}]\' WHERE id = 1')
+    for sql in (
+        "UPDATE person_emails SET label = 'x' WHERE person_id = 1",
+        "DELETE FROM person_emails WHERE person_id = 1",
+    ):
+        waiting.run("SAVEPOINT before")
+        with pytest.raises(psycopg.Error, match="cannot be changed before COMMIT"):
+            waiting.run(sql)
+        waiting.run("ROLLBACK TO before")
+    waiting.run("INSERT INTO person_emails (person_id, value) VALUES (1, 'second@example.org')")
+    waiting.run("UPDATE person_emails SET label = 'x' WHERE person_id = 2")
+    waiting.run("COMMIT")
+    (person,) = [p for p in waiting.simulator.records("persons") if p["id"] == 1]
+    assert [e["value"] for e in person["emails"]] == ["only@example.org", "second@example.org"]
+
+
 def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'waits' WHERE id IN (1, 2, 3, 4)")
