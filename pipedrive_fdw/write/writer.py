@@ -122,7 +122,7 @@ class Writer:
                 **row_ids,
             }
             if command.has_written(self._table, old):
-                return base
+                return base if command.deferred or self._dispatcher.waits else self._reread(old, base)
             self._parents.check(old, requests)
             old = self._completed(old, before, "update")
             row_change = RowChange(
@@ -202,6 +202,12 @@ class Writer:
         if unread:
             old = {**old, **self._fresh(old, unread)}
         return old
+
+    def _reread(self, old: Values, base: Values) -> Values:
+        """The row *old*, whose record was written through another row, as Pipedrive has it now; *base* where
+        it is gone."""
+        found = self._reader.find({name: old[name] for name in self._table.key})
+        return base if found is None else {b.name: v for b, v in zip(self._bound.binding.columns, found)}
 
     def _fresh(self, old: Values, columns: Collection[BoundColumn]) -> dict[str, Any]:
         """The canonical values of *columns* of the row *old*, read now. Raises WriteError when it is gone."""

@@ -397,6 +397,21 @@ def test_a_record_that_two_rows_show_is_written_once_by_each_command(account: Li
     assert [body["type"] for body in bodies(account)] == ["parent", "related"]
 
 
+def test_each_row_of_a_record_is_returned_as_it_is_seen_after_the_write(account: LiveAccount) -> None:
+    key = account.value("SELECT min(id) FROM organization_relationships")
+    account.run(f"UPDATE organization_relationships SET type = 'parent' WHERE id = {key}")
+    seen = "org_id, type, calculated_type, calculated_related_org_id, related_organization_name"
+    for kind in ("related", "parent"):
+        account.simulator.reset()
+        returned = account.rows(
+            f"UPDATE organization_relationships SET type = '{kind}' WHERE id = {key} RETURNING {seen}"
+        )
+        written = bodies(account)
+        again = account.rows(f"SELECT {seen} FROM organization_relationships WHERE id = {key}")
+        assert sorted(returned) == sorted(again)
+        assert (len(returned), len(written)) == (2, 1)
+
+
 def test_a_prepared_update_compares_with_what_it_scans(account: LiveAccount) -> None:
     account.run("PREPARE change (text, bigint) AS UPDATE deals SET title = $1 WHERE id = $2")
     for number in range(12):
