@@ -46,8 +46,7 @@ class Dispatcher:
                 detail="It was made through another foreign table. Nothing was sent for this row.",
                 hint="Give both the same write_mode, or COMMIT first.",
             )
-        if self.waits:
-            self._check_arrays(write)
+        self._check_arrays(write)
         if self.waits or command.deferred:
             pending = TRANSACTION.waiting if self.waits else command.pending
             pending.add(self._pending(command, write, requests))
@@ -72,12 +71,13 @@ class Dispatcher:
         )
 
     def _check_arrays(self, write: RowWrite) -> None:
-        """Raises WriteError where *write* sets an array whole of which elements wait for COMMIT, and would
-        undo what they change, or writes an element that was read of an array that waits whole."""
+        """Raises WriteError where *write* sets an array whole of which elements wait for COMMIT, or writes an
+        element of an array that waits whole: one would undo the other, or not find the element any more."""
         whole, element = self._whole_arrays(write.change), self._array(write.change)
         for other in TRANSACTION.waiting.writes if whole or element else ():
             undoes = other.array is not None and other.array in whole
-            if undoes or (write.old is not None and element in other.whole_arrays):
+            is_next = self.waits and write.old is None  # COMMIT adds a new element to the array that waits
+            if undoes or (element in other.whole_arrays and not is_next):
                 what, alone = (
                     ("Changes of single elements wait", "elements")
                     if undoes

@@ -398,6 +398,36 @@ def test_an_element_is_not_changed_while_its_array_waits_whole(waiting: LiveAcco
     assert [e["value"] for e in person["emails"]] == ["only@example.org", "second@example.org"]
 
 
+@pytest.mark.parametrize(
+    ("waits", "first", "then"),
+    [
+        (
+            "persons",
+            'UPDATE persons SET emails = emails || \'[{"value": "x@example.org"}]\' WHERE id = 1',
+            "INSERT INTO person_emails (person_id, value) VALUES (1, 'lost@example.org')",
+        ),
+        (
+            "person_emails",
+            "UPDATE person_emails SET label = 'later' WHERE person_id = 1",
+            "UPDATE persons SET emails = '[]' WHERE id = 1",
+        ),
+    ],
+)
+def test_an_array_of_which_a_change_waits_is_not_changed_at_once(
+    account: LiveAccount, waits: str, first: str, then: str
+) -> None:
+    account.run(f"ALTER FOREIGN TABLE {waits} OPTIONS (ADD write_mode 'commit')")
+    account.run("BEGIN")
+    account.run(first)
+    account.run("SAVEPOINT before")
+    with pytest.raises(psycopg.Error, match="cannot be changed before COMMIT"):
+        account.run(then)
+    account.run("ROLLBACK TO before")
+    assert sent(account) == []
+    account.run("COMMIT")
+    assert len(sent(account)) == 1
+
+
 def test_a_cancelled_commit_says_what_was_sent(waiting: LiveAccount) -> None:
     waiting.run("BEGIN")
     waiting.run("UPDATE deals SET title = 'waits' WHERE id IN (1, 2, 3, 4)")
