@@ -59,7 +59,7 @@ BEGIN
         END IF;
     END LOOP;
     DROP TABLE pg_temp.pipedrive_wanted;
-    RETURN format('%s %s in schema %I', made, CASE made WHEN 1 THEN 'table' ELSE 'tables' END, target);
+    RETURN format('%s new %s in schema %I', made, CASE made WHEN 1 THEN 'table' ELSE 'tables' END, target);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.mirror(name, name, name[], name[], boolean, name[]) IS

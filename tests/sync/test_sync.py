@@ -52,7 +52,7 @@ def test_every_table_is_copied_with_its_names_types_and_order(copied: Copied) ->
         for (name,) in copied.rows("SELECT table_name FROM pipedrive.foreign_tables()")
         if copying_of(TABLES[name]).how != "never" and not copying_of(TABLES[name]).named
     }
-    assert copied.mirror() == f"{len(tables)} tables in schema crm"
+    assert copied.mirror() == f"{len(tables)} new tables in schema crm"
     assert set(copied.tables()) == tables
     columns = (
         "SELECT table_name, column_name, data_type FROM information_schema.columns "

@@ -95,7 +95,7 @@ def test_what_cannot_be_copied_is_refused(copied: Copied, arguments: str, words:
 def test_mirror_again_adds_what_is_missing(copied: Copied) -> None:
     copied.mirror(["deals"])
     copied.sync()
-    assert copied.mirror(["deals", "deal_products", "stages"]) == "2 tables in schema crm"
+    assert copied.mirror(["deals", "deal_products", "stages"]) == "2 new tables in schema crm"
     copied.sync()
     assert copied.different() == {}
 
@@ -628,7 +628,7 @@ def test_a_copy_whose_foreign_table_was_dropped_is_named_and_goes_on_with_the_ne
             {"method": "DELETE", "path": "deals/7"},
         ]
     )
-    assert copied.mirror(["deals"]) == "0 tables in schema crm"
+    assert copied.mirror(["deals"]) == "0 new tables in schema crm"
     copied.sync()
     assert copied.rows("SELECT id, title FROM crm.deals WHERE id IN (5, 7)") == [(5, "silent")]
     assert copied.different() == {}
@@ -640,7 +640,7 @@ def test_a_run_without_a_copy_says_so(copied: Copied) -> None:
     copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
     copied.sync()
     assert told == ["pipedrive copy: postgres keeps no copy"]
-    assert copied.mirror(["stages"]) == "1 table in schema crm"
+    assert copied.mirror(["stages"]) == "1 new table in schema crm"
     copied.run("SELECT pipedrive.set_sync('crm.stages', every => '1 day')")
     copied.sync()
     told.clear()

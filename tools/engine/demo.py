@@ -81,7 +81,7 @@ class Price:
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.requests} requests to Pipedrive, {self.tokens} API tokens, {self.seconds:.2f} s"
+        return f"{self.requests} requests, {self.tokens} API tokens, {self.seconds:.2f} s"
 
 
 def _run(psql: Psql, sql: str) -> tuple[str, Price]:
