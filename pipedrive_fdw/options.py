@@ -119,7 +119,7 @@ class Options:
         "label",
     )
     custom_field_options: str = _option(
-        "whether enum and set fields show the labels of options or their ids",
+        "whether columns of enum and set fields are made for labels of options or for ids",
         _STI,
         choice("label", "id"),
         "label",

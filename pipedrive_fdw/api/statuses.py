@@ -87,10 +87,12 @@ def status_error(request: Request, response: Response) -> PipedriveError:
     if status == 429:
         return _limit_error(response, detail)
     if status in (402, 403, 410, 415):
-        return AccessError(f"access refused ({status})", detail, status=status)
+        return AccessError(f"the API refuses the request (status {status})", detail, status=status)
     if status == 404 and isinstance(payload, dict):
         hint = "" if why else "Check company_domain and base_url."
-        return NotFoundError("not found (404)", detail, hint, status, payload.get("success") is False)
+        return NotFoundError(
+            "the API has nothing there (status 404)", detail, hint, status, payload.get("success") is False
+        )
     if 300 <= status < 400:
         return ProtocolError(
             "the API answered with a redirect, which is not followed with a credential",
@@ -128,7 +130,7 @@ def _limit_error(response: Response, detail: str) -> ApiError:
         return DailyLimitError(
             "too many requests, or the day's API tokens are used up",
             sentences(detail, "Pipedrive does not say which it is, so nothing was sent again"),
-            "Try again in some seconds; SELECT * FROM api_usage shows the tokens that were last reported.",
+            "Try again in some seconds; the table api_usage shows the tokens that were last reported.",
             429,
         )
     if daily:

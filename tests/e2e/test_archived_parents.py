@@ -122,7 +122,7 @@ def test_a_deal_that_may_not_be_looked_at_is_left_to_the_write(account: LiveAcco
 def test_a_deal_that_is_archived_meanwhile_is_explained(account: LiveAccount) -> None:
     rule = {"match": "/deals/11/products", "method": "POST", "action": "status", "status": 403, "times": 1}
     account.simulator.faults([rule])
-    with pytest.raises(psycopg.Error, match=r"access refused \(403\)") as caught:
+    with pytest.raises(psycopg.Error, match=r"the API refuses the request \(status 403\)") as caught:
         account.run(PRODUCT.format(11))
     assert "First UPDATE deals SET is_archived = false WHERE id = 11." in str(caught.value.diag.message_hint)
 

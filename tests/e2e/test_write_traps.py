@@ -851,7 +851,7 @@ def test_an_insert_does_not_find_what_a_function_has_it_send(account: LiveAccoun
 
 def test_an_element_of_a_person_that_is_not_there(account: LiveAccount) -> None:
     words = refused(account, "INSERT INTO person_emails (person_id, value) VALUES (999999, 'x@example.org')")
-    assert "not found (404)" in words
+    assert "the API has nothing there (status 404)" in words
 
 
 # ---- answers that show another record, or none
