@@ -210,7 +210,8 @@ BEGIN
                            setting.value);
         END LOOP;
     END IF;
-    RETURN format('%s views in schema %I', cardinality(relations), target);
+    RETURN format('%s %s in schema %I', cardinality(relations),
+                  CASE cardinality(relations) WHEN 1 THEN 'view' ELSE 'views' END, target);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.reporting(name, name, name, integer, integer, text) IS
