@@ -116,7 +116,7 @@ def send(options: Options, request: Values, *, read_only: bool = False) -> Any:
     query, body = _exact(request, "query"), _exact(request, "body")
     bodies, many = _bodies(method, version, path, body)
     op = Operation(path, price(version, method, path), version, method)
-    params, want = _parameters(query), str(request.get("want"))
+    params, want = _parameters(method, query), str(request.get("want"))
     if method != "GET" and want == "pages":
         want = ""
     encoding = str(request.get("encoding", "json"))
@@ -243,21 +243,33 @@ def _bodies(method: str, version: int, path: str, body: Any) -> tuple[list[Any],
     return [body], False
 
 
-def _parameters(query: Any) -> Params:
-    """A jsonb object as query parameters: null is left out, an array is a comma list."""
+def _parameters(method: str, query: Any) -> Params:
+    """A jsonb object as query parameters: null is left out, but of a DELETE; an array is a comma list."""
     if query is None:
         return ()
     if not isinstance(query, dict):
         raise WriteError("query must be a jsonb object", hint="""Like '{"status": "open"}'.""")
     for name, value in query.items():
-        if isinstance(value, list) and (not value or None in value):
-            # Without ids, DELETE of the products of a deal deletes up to 100 of them
+        fault = _unsaid(method, value)
+        if fault:
             raise WriteError(
-                f"the parameter {name} is a list {'with NULL in it' if value else 'without a value'}",
+                f"the parameter {name} is {fault}",
                 detail="Pipedrive might read it as if it were not given. Nothing was sent.",
                 hint=f"Give {name} at least one value and no NULL, or leave it out.",
             )
     return tuple((name, _text(value)) for name, value in query.items() if value is not None)
+
+
+def _unsaid(method: str, value: Any) -> str:
+    """What is wrong with a parameter that Pipedrive might read as if it were not given.
+
+    Without ids, DELETE of the products of a deal deletes up to 100 of them.
+    """
+    if isinstance(value, list) and (not value or None in value):
+        return f"a list {'with NULL in it' if value else 'without a value'}"
+    if method == "DELETE" and value in (None, "", [""]):
+        return "NULL" if value is None else "empty"
+    return ""
 
 
 def _text(value: Any) -> str:

@@ -152,6 +152,22 @@ def test_a_list_of_no_products_does_not_mean_all(account: LiveAccount, ids: str)
     assert account.rows(products) == before
 
 
+@pytest.mark.parametrize(
+    "ids", ["(SELECT string_agg(id::text, ',') FROM deal_products WHERE id = -1)", "''", "'[\"\"]'::jsonb"]
+)
+def test_a_deletion_of_nothing_is_not_one_of_all(account: LiveAccount, ids: str) -> None:
+    deal = account.value(
+        "SELECT min(deal_id) FROM deal_products p JOIN deals d ON d.id = p.deal_id WHERE NOT d.is_archived"
+    )
+    products = f"SELECT id FROM deal_products WHERE deal_id = {deal} ORDER BY id"
+    before = account.rows(products)
+    with pytest.raises(psycopg.Error, match="the parameter ids is") as caught:
+        call(account, f"request('DELETE', '/v2/deals/{deal}/products', jsonb_build_object('ids', {ids}))")
+    assert "ids" in (caught.value.diag.message_hint or "")
+    assert [r for r in account.requests() if r["method"] != "GET"] == []
+    assert account.rows(products) == before != []
+
+
 def test_filters_go_at_once_and_say_what_they_can_be_made_of(account: LiveAccount) -> None:
     call(account, "delete_filters('{5,7}')")
     assert account.rows("SELECT id FROM filters WHERE id IN (5, 7)") == []
