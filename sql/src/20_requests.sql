@@ -101,7 +101,7 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.require(text, text, integer) IS
     'Refuses a call without its required arguments: missing is how many of them are NULL.';
 
-CREATE FUNCTION pipedrive_internal.await_conversion(server name, path text)
+CREATE FUNCTION pipedrive_internal.await_conversion(server name, path text, begun jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -111,14 +111,15 @@ DECLARE
     pause double precision := 0.1;
 BEGIN
     LOOP
-        answer := pipedrive_internal.send(server, 'GET', path);
+        answer := CASE WHEN begun ->> 'conversion_id' IS NULL THEN begun
+                       ELSE pipedrive_internal.send(server, 'GET', path) END;
         IF answer ->> 'status' = 'completed' THEN
             RETURN answer;
         ELSIF answer ->> 'status' IN ('failed', 'rejected') THEN
             RAISE EXCEPTION 'pipedrive write: Pipedrive reports that the conversion %',
                             CASE answer ->> 'status' WHEN 'failed' THEN 'has failed' ELSE 'was rejected' END
                   USING DETAIL = answer::text, ERRCODE = 'fdw_error';
-        ELSIF answer ->> 'status' IS NULL THEN
+        ELSIF answer ->> 'status' IS NULL OR begun ->> 'conversion_id' IS NULL THEN
             RAISE EXCEPTION 'pipedrive protocol: Pipedrive does not tell how far the conversion is'
                   USING DETAIL = coalesce(answer::text, 'Its answer is NULL.'),
                         HINT = 'Look whether the record was converted before you call this again.',
@@ -129,5 +130,5 @@ BEGIN
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.await_conversion(name, text) IS
-    'Waits for the conversion of a lead or a deal, and returns its last state.';
+COMMENT ON FUNCTION pipedrive_internal.await_conversion(name, text, jsonb) IS
+    'Waits for the conversion of a lead or a deal that has begun, and returns its last state.';

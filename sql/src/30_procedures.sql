@@ -114,7 +114,7 @@ BEGIN
                                      body => jsonb_strip_nulls(jsonb_build_object(
                                          'stage_id', stage_id, 'pipeline_id', pipeline_id)));
     RETURN pipedrive_internal.await_conversion(
-        server, format('/v2/leads/%s/convert/status/%s', lead_id, begun ->> 'conversion_id'));
+        server, format('/v2/leads/%s/convert/status/%s', lead_id, begun ->> 'conversion_id'), begun);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.convert_lead(uuid, bigint, bigint, name) IS
@@ -131,7 +131,7 @@ BEGIN
     PERFORM pipedrive_internal.require('convert_deal', 'deal_id', num_nulls(deal_id));
     begun := pipedrive_internal.send(server, 'POST', format('/v2/deals/%s/convert/lead', deal_id));
     RETURN pipedrive_internal.await_conversion(
-        server, format('/v2/deals/%s/convert/status/%s', deal_id, begun ->> 'conversion_id'));
+        server, format('/v2/deals/%s/convert/status/%s', deal_id, begun ->> 'conversion_id'), begun);
 END
 $function$;
 COMMENT ON FUNCTION pipedrive.convert_deal(bigint, name) IS

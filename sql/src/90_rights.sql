@@ -71,7 +71,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.send(name, text, text, jsonb, jsonb, text, text),
     pipedrive_internal.file_part(bytea, text),
     pipedrive_internal.require(text, text, integer),
-    pipedrive_internal.await_conversion(name, text),
+    pipedrive_internal.await_conversion(name, text, jsonb),
     pipedrive_internal.free_name(name, name[]),
     pipedrive_internal.compare_fields(regclass, boolean),
     pipedrive_internal.comment_on_tables(oid[]),

@@ -256,6 +256,19 @@ def test_conversions_are_waited_for(extended: Extended) -> None:
     assert extended.value(f"SELECT count(*) FROM pipedrive.leads WHERE id = '{back['lead_id']}'") == 1
 
 
+@pytest.mark.parametrize("data", [None, {}, [], {"conversion_id": None}])
+def test_a_conversion_that_has_no_id_was_sent(extended: Extended, data: Any) -> None:
+    lead = extended.value("SELECT id FROM pipedrive.leads WHERE NOT is_archived LIMIT 1")
+    body = {"success": True, "data": data}
+    extended.simulator.faults([{"match": "/convert/", "action": "status", "status": 200, "body": body}])
+    for call in (f"convert_lead('{lead}')", "convert_deal(1)"):
+        with pytest.raises(psycopg.Error, match="does not tell how far the conversion is") as caught:
+            extended.run(f"SELECT pipedrive.{call}")
+        assert caught.value.sqlstate == "08P01"
+        assert "Look whether the record was converted" in (caught.value.diag.message_hint or "")
+    extended.simulator.faults([])
+
+
 @pytest.mark.parametrize("data", [None, {}, [], {"status": None}])
 def test_a_conversion_of_which_nothing_is_told_is_not_waited_for_for_ever(
     extended: Extended, data: Any
