@@ -117,6 +117,8 @@ DECLARE
     columns text;
 BEGIN
     PERFORM pipedrive_internal.require_all_rows("copy");
+    -- There are triggers where a history was dropped, or where a dump has brought the copy and not what is known of it.
+    PERFORM pipedrive_internal.end_history("copy", NULL);
     EXECUTE format('CREATE TRIGGER history_of_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
                    'FOR EACH STATEMENT EXECUTE FUNCTION pipedrive_internal.keep_versions()', "copy");
     EXECUTE format('CREATE TRIGGER history_of_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
@@ -144,11 +146,15 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    "trigger" name;
 BEGIN
-    EXECUTE format('DROP TRIGGER history_of_insert ON %s', "copy");
-    EXECUTE format('DROP TRIGGER history_of_update ON %s', "copy");
-    EXECUTE format('DROP TRIGGER history_of_delete ON %s', "copy");
-    EXECUTE format('DROP TRIGGER history_of_truncate ON %s', "copy");
+    FOR "trigger" IN
+        SELECT t.tgname FROM pg_trigger t
+         WHERE t.tgrelid = "copy" AND t.tgfoid = 'pipedrive_internal.keep_versions()'::regprocedure
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', "trigger", "copy");
+    END LOOP;
     IF history IS NOT NULL THEN
         PERFORM pipedrive_internal.end_versions(history);
     END IF;
@@ -173,8 +179,6 @@ BEGIN
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = make_history.copy;
     IF copied.history IS NOT NULL THEN
         RETURN;
-    ELSIF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = "copy" AND t.tgname = 'history_of_insert') THEN
-        PERFORM pipedrive_internal.end_history("copy", NULL);
     END IF;
     SELECT n.nspname || '_history' AS schema, k.relname AS name INTO place
       FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "copy";

@@ -95,3 +95,33 @@ def test_a_dump_is_restored_in_two_steps(server: Server, copied: Copied, tmp_pat
     )
     present = f"SELECT o ->> 'id' FROM pipedrive.as_of('{target}.stages', clock_timestamp()) o"
     assert sorted(copied.rows(present)) == sorted(copied.rows(f"SELECT id::text FROM {target}.stages"))
+
+
+def test_a_copy_that_was_restored_without_what_is_known_of_it_has_a_history_again(
+    server: Server, copied: Copied, tmp_path: Path
+) -> None:
+    """A dump of its schemas has the triggers of the history."""
+    copied.mirror(["stages"], ", history => true")
+    copied.sync()
+    copied.run("ALTER TRIGGER history_of_delete ON crm.stages RENAME TO mine")
+    copied.run("DROP TRIGGER history_of_truncate ON crm.stages")
+    file = str(tmp_path / "dump")
+    tool(server, "pg_dump", "--schema=crm", "--schema=crm_history", f"--file={file}", copied.database.dsn)
+    copied.run("DROP SCHEMA crm, crm_history CASCADE")
+    tool(server, "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", file, copied.database.dsn)
+    copied.run(
+        "SELECT pipedrive.mirror('pipedrive', target => 'again', tables => '{stages}', history => true);"
+        "SELECT pipedrive.replace_copy('again.stages', 'crm.stages');"
+        "UPDATE pipedrive.stages SET name = 'Changed' WHERE id = 1"
+    )
+    copied.sync()
+    shown = "SELECT r.* FROM pipedrive.as_of('crm.stages', clock_timestamp()) o, "
+    shown += "jsonb_populate_record(NULL::crm.stages, o) r ORDER BY id"
+    assert copied.rows(shown) == copied.rows("SELECT * FROM crm.stages ORDER BY id")
+    assert copied.value("SELECT name FROM crm.stages WHERE id = 1") == "Changed"
+    triggers = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'crm.stages'::regclass AND NOT tgisinternal"
+    assert sorted(copied.rows(triggers)) == [
+        (f"history_of_{what}",) for what in ("delete", "insert", "truncate", "update")
+    ]
+    copied.run("TRUNCATE crm.stages")
+    assert copied.rows(shown) == []
