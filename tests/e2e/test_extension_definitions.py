@@ -658,3 +658,35 @@ def test_two_values_for_one_field_are_an_error(twice: Extended, sql: str, names:
         f"pipedrive write: columns {names} of deals are the same field of Pipedrive\nSet one"
     )
     assert [verb for verb, _, _ in twice.sent() if verb != "GET"] == []
+
+
+def test_a_server_that_was_made_without_the_event_trigger_says_what_it_lacks(stages: Extended) -> None:
+    """Administrators disable event triggers, and PostgreSQL 17 has a setting for it."""
+    stages.run("ALTER EVENT TRIGGER pipedrive_servers DISABLE")
+    try:
+        stages.run(
+            'CREATE SERVER "o\'dd" FOREIGN DATA WRAPPER pipedrive_fdw '
+            f"OPTIONS (base_url '{stages.simulator.url}');"
+            f'CREATE USER MAPPING FOR CURRENT_USER SERVER "o\'dd" OPTIONS (api_token $${TOKEN}$$);'
+            "SET check_function_bodies = off;"
+            "CREATE FOREIGN TABLE made.odd (id bigint, name text) SERVER \"o'dd\" OPTIONS (table 'stages')"
+        )
+        for command in (
+            "SELECT name FROM made.odd",
+            "UPDATE made.odd SET name = 'x'",
+            'IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals) FROM SERVER "o\'dd" INTO made',
+        ):
+            message, hint = refusal(stages, command).split("\n")
+            assert message == "pipedrive option: the server o'dd lacks the option wrapper"
+        shown = "SELECT is_insertable_into FROM information_schema.tables WHERE table_name = 'odd'"
+        assert stages.value(shown) == "NO"
+        stages.run(hint)
+        assert stages.value(shown) == "YES"
+        assert stages.rows("SELECT id, name FROM made.odd ORDER BY id") == stages.rows(
+            "SELECT id, name FROM made.stages ORDER BY id"
+        )
+    finally:
+        stages.run(
+            "RESET check_function_bodies; ALTER EVENT TRIGGER pipedrive_servers ENABLE ALWAYS; "
+            'DROP SERVER IF EXISTS "o\'dd" CASCADE'
+        )
