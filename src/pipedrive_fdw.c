@@ -605,29 +605,22 @@ has_columns(Oid relation)
 	return false;
 }
 
-/* Multicorn needs to be told the class.  The event trigger that does it may have been disabled. */
+/* Does Multicorn know the class?  The event trigger that tells it may have been disabled. */
 static bool
-has_wrapper(ForeignServer *server)
+has_wrapper(Oid id, int level)
 {
+	ForeignServer *server = GetForeignServer(id);
 	ListCell   *cell;
 
 	foreach(cell, server->options)
 		if (strcmp(((DefElem *) lfirst(cell))->defname, "wrapper") == 0)
 			return true;
+	ereport(level, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+					errmsg("pipedrive option: the server %s lacks the option wrapper", server->servername),
+					errdetail("The event trigger pipedrive_servers, which gives it, was disabled."),
+					errhint("ALTER SERVER %s OPTIONS (ADD wrapper 'pipedrive_fdw.PipedriveFdw');",
+							quote_identifier(server->servername))));
 	return false;
-}
-
-static void
-require_wrapper(Oid id)
-{
-	ForeignServer *server = GetForeignServer(id);
-
-	if (!has_wrapper(server))
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("pipedrive option: the server %s lacks the option wrapper", server->servername),
-						errdetail("The event trigger pipedrive_servers, which gives it, was disabled."),
-						errhint("ALTER SERVER %s OPTIONS (ADD wrapper 'pipedrive_fdw.PipedriveFdw');",
-								quote_identifier(server->servername))));
 }
 
 /*
@@ -644,7 +637,7 @@ ask_table(Oid relation, Oid user, const char *kind, const char *members)
 						errmsg("pipedrive option: %s must have a column", get_rel_name(relation)),
 						errhint("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (...) makes a table with all its "
 								"columns.")));
-	require_wrapper(GetForeignServerIdByRelId(relation));
+	(void) has_wrapper(GetForeignServerIdByRelId(relation), ERROR);
 	plain->reltarget = makeNode(PathTarget);
 	ask(kind, relation, user, members);
 	multicorn.GetForeignRelSize(makeNode(PlannerInfo), plain, relation);
@@ -1771,7 +1764,7 @@ pipedrive_is_updatable(Relation relation)
 {
 	Oid			id = RelationGetRelid(relation);
 
-	return has_columns(id) && has_wrapper(GetForeignServer(GetForeignServerIdByRelId(id)))
+	return has_columns(id) && has_wrapper(GetForeignServerIdByRelId(id), DEBUG1)
 		? atoi(ask_table(id, InvalidOid, "updatable", "")) : 0;
 }
 
@@ -1781,7 +1774,7 @@ pipedrive_import(ImportForeignSchemaStmt *statement, Oid server)
 {
 	List	   *commands;
 
-	require_wrapper(server);
+	(void) has_wrapper(server, ERROR);
 	ask("import", InvalidOid, InvalidOid, json_caller(InvalidOid, server, NULL));
 	commands = multicorn.ImportForeignSchema(statement, server);
 	answered(ERROR);
