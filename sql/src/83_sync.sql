@@ -818,6 +818,9 @@ BEGIN
         counts := pipedrive_internal.sync_changes(copied, children, run, declared.newest_first);
     ELSIF action = 'whole' THEN
         counts := pipedrive_internal.sync_whole(copied, children, run, copied.columns ->> declared.parent_column);
+        IF copied.history IS NOT NULL AND copied.key <> '{}' THEN
+            PERFORM pipedrive_internal.compare_versions(copied);
+        END IF;
     ELSIF action = 'list' THEN
         EXECUTE format('INSERT INTO pipedrive_internal.pending (copy, key) '
                        'SELECT %1$L::regclass, key::text FROM (%2$s) p UNION SELECT %1$L::regclass, %3$I::text FROM %1$s '

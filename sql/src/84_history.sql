@@ -108,6 +108,28 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.keep_versions() IS
     'Ends the versions of rows that a statement changed or deleted in a copy, and begins those that it made.';
 
+CREATE FUNCTION pipedrive_internal.compare_versions(copied pipedrive_internal.copies)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    same text := (SELECT string_agg(format('h.%1$I = c.%1$I', k), ' AND ') FROM unnest(copied.key) k);
+    columns text := (SELECT string_agg(quote_ident(k), ', ')
+                       FROM unnest(pipedrive_internal.history_columns(copied.copy, copied.history)) k);
+    moment timestamptz := pipedrive_internal.next_moment(copied.history);
+BEGIN
+    EXECUTE format('UPDATE %s h SET valid_to = $1 WHERE h.valid_to IS NULL AND NOT EXISTS (SELECT FROM %s c WHERE %s)',
+                   copied.history, copied.copy, same) USING moment;
+    EXECUTE format('INSERT INTO %1$s (%2$s, valid_from) SELECT %2$s, $1 FROM %3$s c '
+                   'WHERE NOT EXISTS (SELECT FROM %1$s h WHERE h.valid_to IS NULL AND %4$s)',
+                   copied.history, columns, copied.copy, same) USING moment;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.compare_versions(pipedrive_internal.copies) IS
+    'Ends the versions of rows that a copy has no more, and begins those of rows that have none: no trigger sees what '
+    'goes and comes with a partition.';
+
 CREATE FUNCTION pipedrive_internal.begin_history("copy" regclass, history regclass)
 RETURNS void
 LANGUAGE plpgsql

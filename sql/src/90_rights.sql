@@ -131,6 +131,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.next_moment(regclass),
     pipedrive_internal.end_versions(regclass),
     pipedrive_internal.keep_versions(),
+    pipedrive_internal.compare_versions(pipedrive_internal.copies),
     pipedrive_internal.make_history(regclass),
     pipedrive_internal.begin_history(regclass, regclass),
     pipedrive_internal.end_history(regclass, regclass),

@@ -177,6 +177,33 @@ def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_tim
     assert as_of(copied, "crm.parts", now) == present(copied, "crm.parts") == rows
 
 
+def test_a_comparison_notes_what_went_and_came_with_a_partition(copied: Copied) -> None:
+    """Also of records that Pipedrive has deleted meanwhile, and of rows that a partition brings."""
+    copied.mirror(["deals"], ", history => true")
+    copied.run(
+        "CREATE TABLE crm.parts (LIKE crm.deals, PRIMARY KEY (id)) PARTITION BY HASH (id);"
+        "CREATE TABLE crm.part_0 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE crm.part_1 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "SELECT pipedrive.replace_copy('crm.deals', 'crm.parts')"
+    )
+    copied.sync()
+    ids = [key for (key,) in copied.rows("SELECT id FROM crm.part_0")]
+    copied.run("DELETE FROM crm.part_0")
+    for key in ids:
+        copied.simulator.change([{"method": "DELETE", "path": f"deals/{key}"}])
+    copied.sync(more=", reconcile => true")
+    now = copied.value("SELECT clock_timestamp()")
+    assert as_of(copied, "crm.parts", now) == present(copied, "crm.parts") != {}
+    copied.run("ALTER TABLE crm.parts DETACH PARTITION crm.part_1")
+    with pytest.raises(psycopg.Error, match="no partition of relation"):
+        copied.sync()
+    copied.run("ALTER TABLE crm.parts ATTACH PARTITION crm.part_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1)")
+    copied.sync(more=", reconcile => true")
+    now = copied.value("SELECT clock_timestamp()")
+    assert as_of(copied, "crm.parts", now) == present(copied, "crm.parts") != {}
+    assert copied.value("SELECT count(*) FROM crm_history.deals WHERE valid_to <= valid_from") == 0
+
+
 def test_a_history_that_was_dropped_is_no_trouble(copied: Copied) -> None:
     copied.mirror(["stages"], ", history => true")
     copied.sync()
