@@ -20,7 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 from pipedrive_fdw.catalog.model import Column, Table, Write
 from pipedrive_fdw.errors import WriteError, sentences
 from pipedrive_fdw.plan.calls import fill
-from pipedrive_fdw.values.codec import UNREADABLE, dumped, same
+from pipedrive_fdw.values.codec import CODECS, UNREADABLE, dumped, same
 
 Row = Mapping[str, Any]
 FILE = "file"
@@ -214,7 +214,8 @@ def _kept_for_good(table: Table) -> tuple[tuple[str, Any], ...]:
 
 
 def sent(table: Table, column: Column, value: Any) -> Any:
-    """A canonical value as the API wants it (Column.sent). Raises WriteError where it cannot be sent."""
+    """A canonical value as the API wants it (Column.sent), the bytes of a bytea. Raises WriteError where it
+    cannot be sent."""
     if value is None:
         return None
     if value is UNREADABLE:
@@ -224,6 +225,8 @@ def sent(table: Table, column: Column, value: Any) -> Any:
             hint="Set it in the same statement.",
         )
     try:
+        if column.type == "bytea":
+            return CODECS["bytea"].parse(value)
         given = dumped("bigint" if column.sent == "number" else column.type, value)
         if column.sent == "flag":
             return int(given)
@@ -310,9 +313,9 @@ def _change(table: Table, op: Write, row: Row, body: Row, custom: Mapping[str, A
             continue
         where = column.body or name
         if column.type == "bytea":
-            content, part = value, where
+            content, part = sent(table, column, value), where
         elif where == f"{FILE}.name":
-            file_name = _file_name(table, column, value)
+            file_name = _file_name(table, column, sent(table, column, value))
         else:
             _put(properties, where.split("."), sent(table, column, value))
     properties.update(custom)

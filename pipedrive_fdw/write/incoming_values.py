@@ -29,6 +29,8 @@ class IncomingValues:
 
     def __init__(self, binding: Binding) -> None:
         self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
+        parent = binding.table.parent
+        self._keys = frozenset((*binding.table.key, *(() if parent is None else (parent.column,))))
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
@@ -57,7 +59,8 @@ class IncomingValues:
         *before* is the row that is changed; it may be *values* itself. Where several columns show one field,
         the column that differs from *before* counts. Members that a jsonb value has in *before* are accepted
         as they are. NULL for a list becomes an empty list. The columns *hidden*, which the scan could not
-        show, become UNREADABLE. Raises WriteError for a value that the API does not take.
+        show, become UNREADABLE. Keys are values of the catalogue's types, whatever those of their columns.
+        Raises WriteError for a value that the API does not take.
         """
         base: dict[str, Any] = {}
         custom: dict[str, Any] = {}
@@ -69,6 +72,8 @@ class IncomingValues:
             value = UNREADABLE if is_hidden else self.parsed(bound.name, bound.codec, values[bound.name])
             if isinstance(value, Far) or bound.codec.name == "jsonb":
                 self._check(bound, value, values, before or {})
+            elif name in self._keys and value is not None and not is_hidden:
+                value = self.parsed(bound.name, CODECS[bound.column.type], value)
             (base if bound.custom is None else custom)[name] = value
         for names in self._of_one_field:
             several = [b for b in self._columns if b.name in names]
@@ -147,17 +152,20 @@ class IncomingValues:
         """The same as a mapping by the foreign table's columns."""
         return {b.name: v for b, v in zip(self._columns, self.row(values))}
 
-    def keys(self, row_id: str) -> dict[str, Any]:
-        """The canonical values of the key columns in *row_id*. The last of several may contain colons.
+    def keys(self, row_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The canonical values of the key columns that the canonical *row* lacks, from its *row_id*. The last
+        of several may contain colons.
 
         Raises WriteError for a text that has not the form of a row id.
         """
         table = self._table
+        if all(name in row for name in table.key):
+            return {}
         parts = row_id.split(":", len(table.key) - 1)
         types = {c.name: c.type for c in table.columns}
         if len(parts) != len(table.key):
             raise WriteError(f"{row_id!r} identifies no row of {table.name}")
-        return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts)}
+        return {n: self.parsed(n, CODECS[types[n]], p) for n, p in zip(table.key, parts) if n not in row}
 
     def row_ids(self, row: Mapping[str, Any]) -> dict[str, str | None]:
         """The values of columns that join the key, by column, of the canonical *row*."""

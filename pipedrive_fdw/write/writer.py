@@ -100,7 +100,7 @@ class Writer:
             row_id = self._row_id(before)
             hidden, kept = command.hidden.get(row_id, ()), command.kept(self._table, row_id, values)
             old, old_custom = self._incoming.canonical(before, before, hidden)
-            old = {**self._incoming.keys(row_id), **old}
+            old = {**old, **self._incoming.keys(row_id, old)}
             new, new_custom = self._incoming.canonical(values, before, kept)
             # What the scan did not give is NULL in both rows
             unread = [b for b in self._incoming.unread(before) if b.name in command.columns]
@@ -141,7 +141,7 @@ class Writer:
         with self._requests() as requests:
             row_id = self._row_id(before)
             read = self._incoming.canonical(before, before, command.hidden.get(row_id, ()))[0]
-            old = self._completed({**self._incoming.keys(row_id), **read}, before, "delete")
+            old = self._completed({**read, **self._incoming.keys(row_id, read)}, before, "delete")
             change = deletion(self._table, old)
             if not command.has_written(self._table, old):
                 self._parents.check(old, requests)

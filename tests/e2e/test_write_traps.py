@@ -530,6 +530,8 @@ def test_a_value_of_another_type_arrives_as_what_it_means(
             "'c', 1, '2031-05-01 10:00+02'",
             "2031-05-01 08:00:00",
         ),
+        ("files", "file_name bigint, content bytea", "1, ''", "'1' is not text"),
+        ("files", "file_name text, content text", "'a', 'abc'", "a bytea is read in its hex form"),
         ("products", "name text, category bigint", "'p', 1", 1),
         ("products", "name text, category numeric", "'p', 1.5", "'1.5' is not an integer"),
         ("deals", "title text, visible_to float8", "'d', 'Infinity'", "'Infinity' is not an integer"),
@@ -553,6 +555,38 @@ def test_a_value_of_another_type_arrives_also_in_a_form_of_its_own(
         else:
             account.run(sql)
             assert [*bodies(account)[0].values()][-1] == arrives
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "arrives"),
+    [
+        ("numeric", "1.0", "1"),
+        ("numeric(10,2)", "1", "1"),
+        ("text", "'01'", "1"),
+        ("text", "' 1 '", "1"),
+        ("text", "'x'", "'x' is not an integer"),
+        ("numeric", "1.5", "'1.5' is not an integer"),
+    ],
+)
+def test_a_key_is_the_same_whatever_the_type_of_its_column(
+    account: LiveAccount, declared: str, given: str, arrives: str
+) -> None:
+    account.run(
+        f"CREATE FOREIGN TABLE odd (person_id {declared}, value text) SERVER {account.name} "
+        "OPTIONS (table 'person_emails')"
+    )
+    sql = f"INSERT INTO odd VALUES ({given}, 'odd@example.org')"
+    try:
+        account.simulator.reset()
+        if " " in arrives:
+            assert arrives in refused(account, sql)
+        else:
+            account.run(sql)
+            account.run("UPDATE odd SET value = 'even' WHERE value = 'odd@example.org'")
+            account.run("DELETE FROM odd WHERE value = 'even'")
+            assert [path for _, path, _ in sent(account)] == [f"/api/v2/persons/{arrives}"] * 3
     finally:
         account.run("DROP FOREIGN TABLE odd")
 
