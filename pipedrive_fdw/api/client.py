@@ -17,7 +17,7 @@ from pipedrive_fdw import __version__
 from pipedrive_fdw.addresses import ANY_COMPANY, check_written_segment
 from pipedrive_fdw.api.limits import Limits, Turn
 from pipedrive_fdw.api.retry import Failure, next_wait
-from pipedrive_fdw.api.statuses import html_error, reason, status_error, unknown
+from pipedrive_fdw.api.statuses import first_byte, no_json_error, reason, status_error, unknown
 from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
 from pipedrive_fdw.errors import (
     ApiError,
@@ -327,8 +327,7 @@ def _outcome(request: Request, response: Response) -> Any:
 def _may_be_damaged(body: bytes) -> bool:
     """True for an unreadable *body* that may be whole next time: it begins as JSON does, or is empty, as some
     answers were seen to be. What is something else, a file or a page of HTML, comes again as it is."""
-    start = body[:_START].lstrip()
-    return start[:1] == b"{" or start in (b"", b"null")
+    return first_byte(body) in (b"{", b"") or body.strip() == b"null"
 
 
 def _is_search(request: Request) -> bool:
@@ -343,8 +342,8 @@ def _envelope(request: Request, response: Response) -> Mapping[str, Any]:
     try:
         payload = parse_json(response.body)
     except ValueError:
-        if response.body[:_START].lstrip()[:1] == b"<":
-            raise html_error(where, response) from None
+        if first_byte(response.body) == b"<":
+            raise no_json_error(where, response) from None
         start = beginning(response.body, _START).strip()
         raise ProtocolError(
             "an answer is not complete JSON",

@@ -24,6 +24,7 @@ from pipedrive_fdw.values.jsontext import parse_json, to_json
 
 # How much is shown of what the API says.
 _REASON = 500
+_BEGINNING = 80
 _DONE = {"POST": "created", "DELETE": "deleted"}
 
 
@@ -41,7 +42,22 @@ def unknown(request: Request, error: PipedriveError) -> PipedriveError:
     )
 
 
-def html_error(where: str, response: Response) -> ProtocolError:
+def first_byte(body: bytes) -> bytes:
+    """What *body* begins with, behind a byte order mark and white space."""
+    return body[:_REASON].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+
+
+def no_json_error(where: str, response: Response) -> ProtocolError:
+    """The error of an answer that is not Pipedrive's own: a page of HTML, or anything else."""
+    if first_byte(response.body) != b"<":
+        start = beginning(response.body, _BEGINNING).strip()
+        return ProtocolError(
+            "the answer is not JSON",
+            detail=f"{where} gave status {response.status} and {len(response.body)} bytes, "
+            f"beginning {start!r}",
+            hint="Something between here and Pipedrive seems to have answered. Check company_domain and "
+            "base_url; try again in some minutes.",
+        )
     return ProtocolError(
         "the answer is an HTML page instead of JSON",
         detail=f"{where} gave status {response.status} and {len(response.body)} bytes of HTML",
@@ -76,12 +92,9 @@ def status_error(request: Request, response: Response) -> PipedriveError:
         payload = None
     why = reason(payload)
     detail = f"{where}: {why}" if why else where
-    if (
-        not isinstance(payload, dict)
-        and status in (403, 404)
-        and response.body[:_REASON].lstrip()[:1] == b"<"
-    ):
-        return html_error(f"{request.method} {path}", response)
+    if not isinstance(payload, dict) and status in (403, 404, 410):
+        # What is said of the record or the table is Pipedrive's to say
+        return no_json_error(f"{request.method} {path}", response)
     if status == 401:
         return _auth_error("authorization" in request.headers, detail)
     if status == 429:
