@@ -348,12 +348,13 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     """The ConnectError for *error*, by its kind alone: its text may be the server's."""
     inner = _innermost(error)
     arrived, lasting = _current.begun, False
+    timed_out = late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT)
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what, hint = "has no valid certificate", "Check company_domain and base_url."
         lasting = True
-    elif isinstance(error, requests.ConnectTimeout):
+    elif isinstance(error, requests.ConnectTimeout) or (timed_out and not arrived):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
-    elif late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT):
+    elif timed_out:
         what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     elif isinstance(inner, _NoAddress):
         what, hint = "has no address", "Check company_domain and the network's DNS."

@@ -241,6 +241,23 @@ def test_what_surely_did_not_arrive_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "timeouts", "option"),
+    [("https", (0.2, 30.0), "connect_timeout"), ("http", (30.0, 0.2), "read_timeout")],
+)
+def test_the_timeout_that_ended_the_wait_is_named(
+    scheme: str, timeouts: tuple[float, float], option: str
+) -> None:
+    """TLS is agreed upon within the first."""
+    with socket.socket() as listener, sender(*timeouts) as transport:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        with pytest.raises(ConnectError) as caught:
+            transport.send(Request("POST", f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"), Exchange())
+    assert f"raise the server's {option}" in caught.value.hint
+    assert caught.value.arrived is (scheme == "http")
+
+
+@pytest.mark.parametrize(
     "sent", [b"", b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
 )
 def test_what_breaks_before_tls_is_agreed_upon_did_not_arrive(sent: bytes) -> None:
