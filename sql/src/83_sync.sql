@@ -205,17 +205,24 @@ SET intervalstyle = 'postgres'
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    kept record;
     number bigint;
 BEGIN
     IF to_regclass('pg_temp.pipedrive_fresh') IS NOT NULL THEN
         DROP TABLE pg_temp.pipedrive_fresh;
     END IF;
-    EXECUTE format('CREATE TEMP TABLE pipedrive_fresh ON COMMIT DROP AS SELECT %s FROM %s %s',
-                   -- The owner may have given a column another type: without its length, since a cast to one would
-                   -- cut what is too long, where storing it is an error. The watermark needs the time as it is.
-                   (SELECT string_agg(format(CASE s.identity WHEN 'update_time' THEN '%I AS %I' ELSE '%1$I::%3$s AS %2$I'
-                                             END, s.source_name, s.name, format_type(s.type, -1)), ', ')
-                      FROM pipedrive_internal.copied_columns(copied) s), copied.source, condition);
+    -- The owner may have given a column another type: values are cast to it without its length, which would cut what
+    -- is too long, and stored with it, which is an error then. The watermark needs the time as it is.
+    SELECT string_agg(format('%s.%I AS %I', o.side, CASE o.side WHEN 'f' THEN s.source_name ELSE s.name END, s.name), ', ')
+           AS columns,
+           string_agg(format(CASE o.side WHEN 'f' THEN '%I' ELSE '%I::%s' END, s.source_name, format_type(s.type, -1)), ', ')
+           AS values
+      INTO kept
+      FROM pipedrive_internal.copied_columns(copied) s,
+           LATERAL (SELECT CASE s.identity WHEN 'update_time' THEN 'f' ELSE 'c' END) AS o (side);
+    EXECUTE format('CREATE TEMP TABLE pipedrive_fresh ON COMMIT DROP AS SELECT %s FROM %s c, %s f WITH NO DATA',
+                   kept.columns, copied.copy, copied.source);
+    EXECUTE format('INSERT INTO pg_temp.pipedrive_fresh SELECT %s FROM %s %s', kept.values, copied.source, condition);
     GET DIAGNOSTICS number = ROW_COUNT;
     PERFORM pipedrive_internal.note_reading();
     IF number > 1000 AND copied.key <> '{}' THEN
