@@ -206,6 +206,7 @@ SET timezone = 'UTC'
 AS $function$
 DECLARE
     kept record;
+    others text;
     number bigint;
 BEGIN
     IF to_regclass('pg_temp.pipedrive_fresh') IS NOT NULL THEN
@@ -222,8 +223,25 @@ BEGIN
            LATERAL (SELECT CASE s.identity WHEN 'update_time' THEN 'f' ELSE 'c' END) AS o (side);
     EXECUTE format('CREATE TEMP TABLE pipedrive_fresh ON COMMIT DROP AS SELECT %s FROM %s c, %s f WITH NO DATA',
                    kept.columns, copied.copy, copied.source);
-    EXECUTE format('INSERT INTO pg_temp.pipedrive_fresh SELECT %s FROM %s %s', kept.values, copied.source, condition);
-    GET DIAGNOSTICS number = ROW_COUNT;
+    BEGIN
+        EXECUTE format('INSERT INTO pg_temp.pipedrive_fresh SELECT %s FROM %s %s', kept.values, copied.source, condition);
+        GET DIAGNOSTICS number = ROW_COUNT;
+    EXCEPTION WHEN data_exception THEN
+        -- A value that does not fit: PostgreSQL does not name its column.
+        SELECT string_agg(format('%I is %s, and %s in %s', s.name, format_type(a.atttypid, a.atttypmod), c.type,
+                                 copied.source), '; ')
+          INTO others
+          FROM pipedrive_internal.copied_columns(copied) s
+          JOIN pipedrive_internal.source_columns c ON c.relation = copied.source AND c.identity = s.identity
+          JOIN pg_attribute a ON a.attrelid = copied.copy AND a.attname = s.name
+         WHERE format_type(a.atttypid, a.atttypmod) <> c.type;
+        IF others IS NULL OR SQLERRM LIKE 'pipedrive %' THEN
+            RAISE;
+        END IF;
+        RAISE EXCEPTION '% (%)', SQLERRM, others
+              USING HINT = 'Give the column of the copy, and of its history, a type that holds the values.',
+                    ERRCODE = SQLSTATE;
+    END;
     PERFORM pipedrive_internal.note_reading();
     IF number > 1000 AND copied.key <> '{}' THEN
         EXECUTE format('ANALYZE pg_temp.pipedrive_fresh (%s)',

@@ -537,3 +537,32 @@ def test_rows_that_the_owner_keeps_shorter_are_not_written_again(copied: Copied)
         shown.format("round(price, 1)", "pipedrive")
     )
     assert copied.rows(shown.format("price", "crm_history")) == copied.rows(shown.format("price", "crm"))
+
+
+def test_a_field_that_gets_another_type_is_named(copied: Copied) -> None:
+    """The copy keeps the type that its column has until the owner changes it."""
+    copied.mirror(["deals"], ", history => true")
+    copied.sync()
+    (code,) = (
+        f["field_code"] for f in copied.simulator.records("deal_fields") if f["field_name"] == "Deal double"
+    )
+    copied.simulator.change(
+        [
+            {"method": "PATCH", "path": f"deal_fields/{code}", "body": {"field_type": "varchar"}},
+            *(
+                {"method": "PATCH", "path": f"deals/{deal['id']}", "body": {"custom_fields": {code: "XL"}}}
+                for deal in copied.simulator.records("deals")
+            ),
+        ]
+    )
+    with pytest.raises(psycopg.Error, match="1 of the tables could not be updated") as caught:
+        copied.sync(more=", reconcile => true")
+    assert caught.value.diag.message_detail == (
+        'crm.deals: invalid input syntax for type numeric: "XL" '
+        "(deal_double is numeric, and text in pipedrive.deals)"
+    )
+    copied.run("ALTER TABLE crm.deals ALTER deal_double TYPE text")
+    copied.run("ALTER TABLE crm_history.deals ALTER deal_double TYPE text")
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+    assert copied.rows("SELECT DISTINCT deal_double FROM crm.deals") == [("XL",)]
