@@ -197,8 +197,11 @@ RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    -- No index is used for a condition on the time of the clock itself.
+    last timestamptz := clock_timestamp() - interval '30 days';
 BEGIN
-    DELETE FROM pipedrive_internal.sync_log l WHERE l.run < clock_timestamp() - interval '30 days';
+    DELETE FROM pipedrive_internal.sync_log l WHERE l.run < last;
     RETURN NULL;
 END
 $function$;

@@ -580,3 +580,26 @@ def test_the_planner_knows_a_partitioned_copy(copied: Copied) -> None:
     copied.simulator.change([{"method": "POST", "path": "deals", "body": {**record, "id": n}} for n in new])
     copied.sync(more=", reconcile => true")
     assert known_to_the_planner(copied, "one") == copied.value("SELECT count(*) FROM crm.one")
+
+
+def test_a_step_does_not_read_the_whole_log(copied: Copied) -> None:
+    copied.mirror(["stages"])
+    copied.run(
+        "INSERT INTO pipedrive_internal.sync_log (copy, run, step) SELECT 'crm.stages', moment, 'whole' "
+        "FROM generate_series(now() - interval '29 days', now(), '2 minutes') AS moment;"
+        "ANALYZE pipedrive_internal.sync_log"
+    )
+    before = copied.value("SELECT count(*) FROM pipedrive_internal.sync_log")
+    read = (
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables "
+        "WHERE relid = 'pipedrive_internal.sync_log'::regclass"
+    )
+    old = "now() - interval '31 days'"
+    with copied.database.connection.transaction():
+        begun = copied.value(read)
+        copied.run(
+            "INSERT INTO pipedrive_internal.sync_log (copy, run, step) "
+            f"VALUES ('crm.stages', {old}, 'whole'), ('crm.stages', now(), 'whole')"
+        )
+        assert copied.value(read) - begun < 10
+    assert copied.value("SELECT count(*) FROM pipedrive_internal.sync_log") == before + 1
