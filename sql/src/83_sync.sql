@@ -1121,8 +1121,8 @@ SELECT c.copy AS "table", c.synced AS last_success, clock_timestamp() - c.synced
        (SELECT array_agg(v.value::name) FROM jsonb_each_text(c.columns) v
          WHERE c.source IS NOT NULL
            AND (v.key = ANY (c.fields_gone)
-                OR NOT EXISTS (SELECT FROM pipedrive_internal.source_columns s
-                                WHERE s.relation = c.source AND s.identity = v.key))
+                OR v.key <> ALL (ARRAY(SELECT s.identity FROM pipedrive_internal.source_columns s
+                                        WHERE s.relation = c.source)))
            AND EXISTS (SELECT FROM pg_attribute a
                         WHERE a.attrelid = c.copy AND a.attname = v.value AND NOT a.attisdropped)) AS columns_gone
   FROM pipedrive_internal.copies c

@@ -582,6 +582,14 @@ def test_the_planner_knows_a_partitioned_copy(copied: Copied) -> None:
     assert known_to_the_planner(copied, "one") == copied.value("SELECT count(*) FROM crm.one")
 
 
+def test_the_status_is_not_worth_a_compilation(copied: Copied) -> None:
+    """Where all tables are copied, JIT took seconds for a query of milliseconds."""
+    copied.mirror()
+    (plan,) = copied.value("EXPLAIN (FORMAT JSON) SELECT * FROM pipedrive.sync_status")
+    limit = copied.value("SELECT boot_val::float FROM pg_settings WHERE name = 'jit_above_cost'")
+    assert 0 < plan["Plan"]["Total Cost"] < limit
+
+
 def test_a_step_does_not_read_the_whole_log(copied: Copied) -> None:
     copied.mirror(["stages"])
     copied.run(
