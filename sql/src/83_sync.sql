@@ -793,7 +793,8 @@ BEGIN
     IF most IS NOT NULL THEN
         SELECT most - coalesce(sum(l.tokens), 0) INTO left_over
           FROM pipedrive_internal.sync_log l WHERE l.run = sync_step.run AND pipedrive_internal.is_own(l.copy);
-        SELECT least(count(*), declared.step) INTO number FROM pipedrive_internal.pending p WHERE p.copy = copied.copy;
+        SELECT count(*) INTO number
+          FROM (SELECT FROM pipedrive_internal.pending p WHERE p.copy = copied.copy LIMIT declared.step) p;
         SELECT p.tokens INTO price
           FROM pipedrive_internal.sync_price(copied, declared.lists, action, number, definitions) p;
         IF price > left_over THEN

@@ -611,3 +611,29 @@ def test_a_step_does_not_read_the_whole_log(copied: Copied) -> None:
         )
         assert copied.value(read) - begun < 10
     assert copied.value("SELECT count(*) FROM pipedrive_internal.sync_log") == before + 1
+
+
+def test_a_price_counts_no_more_parents_than_a_step_reads(copied: Copied) -> None:
+    """Else each step of a run with a budget takes longer, the more parents there are."""
+    copied.mirror(["deals", "deal_followers"])
+    copied.sync()
+    copied.run(
+        "INSERT INTO pipedrive_internal.pending (copy, key) "
+        "SELECT 'crm.deal_followers', n::text FROM generate_series(1000, 20000) n;"
+        "ANALYZE pipedrive_internal.pending"
+    )
+    read = (
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables "
+        "WHERE relid = 'pipedrive_internal.pending'::regclass"
+    )
+    step = (
+        "SELECT pipedrive_internal.sync_step('crm.deal_followers', '{}', false, {}, "
+        "pipedrive_internal.sync_usage('crm.deal_followers'))"
+    )
+    run = copied.value("SELECT clock_timestamp()::text")
+    with copied.database.connection.transaction():
+        begun = copied.value(read)
+        copied.run(step.format(run, 1_000_000))
+        # To remove those whose rows were read, the step looks at all once
+        assert copied.value(read) - begun < 25_000
+    assert copied.value("SELECT count(*) FROM pipedrive_internal.pending") == 19_001 - 100
