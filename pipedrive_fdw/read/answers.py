@@ -8,7 +8,7 @@ from typing import Any
 from pipedrive_fdw.api.offset import Rank
 from pipedrive_fdw.api.waiting import ordered_map
 from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
-from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError
+from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError, ProtocolError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Held, Prefetch, list_pages
 from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
@@ -65,8 +65,11 @@ class Answers:
         """(call, envelope or the ApiError of its status) in the order of *calls*."""
 
         width, interrupts = self.prefetch.width, self.requests.session.interrupts
-        for call, result in ordered_map(self.requests.start, calls, width, interrupts):
-            yield call, self.requests.finish(call, result)
+        try:
+            for call, result in ordered_map(self.requests.start, calls, width, interrupts):
+                yield call, self.requests.finish(call, result)
+        except ProtocolError as error:
+            raise explained(error, self.table) from None
 
     def gets(self, get: Get, calls: Iterable[Call]) -> Iterator[Batch]:
         """The records of *calls*. One that is refused is passed over, as lists leave out what the token's

@@ -7,7 +7,14 @@ import re
 
 from pipedrive_fdw.catalog import is_old
 from pipedrive_fdw.catalog.model import Table
-from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError, sentences
+from pipedrive_fdw.errors import (
+    AccessError,
+    ApiError,
+    NotFoundError,
+    PipedriveError,
+    ProtocolError,
+    sentences,
+)
 
 # How a 404 tells an operation that is not there from a record that is not.
 _NO_OPERATION = re.compile(
@@ -58,6 +65,8 @@ def explained(error: PipedriveError, table: Table) -> PipedriveError:
         error.sqlstate = AccessError.sqlstate
         others = "" if error.status == 402 and not table.needs else "Other tables are not affected"
         error.hint = sentences(f"{table.name}: {_wanted(error, table)}", others)
+    elif isinstance(error, ProtocolError) and table.removed:
+        error.hint = sentences(error.hint, f"{table.name}: {table.needs}")
     return error
 
 

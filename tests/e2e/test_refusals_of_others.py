@@ -25,7 +25,7 @@ BODIES = {
 
 @pytest.fixture(scope="module")
 def account(server: Server) -> Iterator[LiveAccount]:
-    tables = ["deals", "deal_followers", "persons", "filters"]
+    tables = ["deals", "deal_followers", "persons", "filters", "subscriptions"]
     with LiveAccount(server, deals=20, tables=tables, options={"read_timeout": 5}) as live:
         yield live
 
@@ -52,6 +52,19 @@ def test_no_row_is_missing_where_somebody_else_refuses(
     assert caught.value.diag.message_primary == f"pipedrive protocol: the answer is {what}"
     assert f"gave status {status} and " in str(caught.value.diag.message_detail)
     assert caught.value.diag.message_hint
+
+
+@pytest.mark.parametrize("body", [" ", "Gone"])
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_removed_table_names_what_took_its_place_whoever_refuses(
+    account: LiveAccount, status: int, body: str
+) -> None:
+    account.simulator.faults(
+        [{"match": "/subscriptions", "action": "status", "status": status, "body": body}]
+    )
+    with pytest.raises(psycopg.Error) as caught:
+        account.rows("SELECT * FROM subscriptions WHERE id = 1")
+    assert "deal_installments" in str(caught.value.diag.message_hint)
 
 
 def test_an_own_refusal_of_one_parent_is_no_row(account: LiveAccount) -> None:
