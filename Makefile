@@ -51,7 +51,7 @@ lint: $(READY) ## what ruff says
 types: $(READY) ## what mypy says
 	$(BIN)/mypy
 unit: $(READY) ## tests without PostgreSQL
-	$(PYTEST) -q tests/unit
+	$(PYTEST) -q --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit
 e2e: $(READY) ## tests in a real PostgreSQL
 	$(PYTEST) tests/e2e
 fuzz: $(READY) ## 20,000 spoilt answers of the API, and 2,000 statements on such in PostgreSQL: half an hour
