@@ -159,8 +159,8 @@ def test_a_transaction_that_began_before_the_last_run_gives_no_moment_two_versio
     assert as_of(copied, "crm.new", now) == present(copied, "crm.new")
 
 
-def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_time(copied: Copied) -> None:
-    """No trigger of the copy sees what is done to its partitions."""
+def mirror_in_partitions(copied: Copied) -> None:
+    """The copy of deals with a history is crm.parts, of the partitions crm.part_0 and crm.part_1."""
     copied.mirror(["deals"], ", history => true")
     copied.run(
         "CREATE TABLE crm.parts (LIKE crm.deals, PRIMARY KEY (id)) PARTITION BY HASH (id);"
@@ -169,6 +169,11 @@ def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_tim
         "SELECT pipedrive.replace_copy('crm.deals', 'crm.parts')"
     )
     copied.sync()
+
+
+def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_time(copied: Copied) -> None:
+    """No trigger of the copy sees what is done to its partitions."""
+    mirror_in_partitions(copied)
     rows = present(copied, "crm.parts")
     copied.run("TRUNCATE crm.part_0")
     assert 0 < copied.value("SELECT count(*) FROM crm.parts") < len(rows)
@@ -179,14 +184,7 @@ def test_rows_that_went_with_a_partition_and_came_back_have_one_version_at_a_tim
 
 def test_a_comparison_notes_what_went_and_came_with_a_partition(copied: Copied) -> None:
     """Also of records that Pipedrive has deleted meanwhile, and of rows that a partition brings."""
-    copied.mirror(["deals"], ", history => true")
-    copied.run(
-        "CREATE TABLE crm.parts (LIKE crm.deals, PRIMARY KEY (id)) PARTITION BY HASH (id);"
-        "CREATE TABLE crm.part_0 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
-        "CREATE TABLE crm.part_1 PARTITION OF crm.parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
-        "SELECT pipedrive.replace_copy('crm.deals', 'crm.parts')"
-    )
-    copied.sync()
+    mirror_in_partitions(copied)
     ids = [key for (key,) in copied.rows("SELECT id FROM crm.part_0")]
     copied.run("DELETE FROM crm.part_0")
     for key in ids:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,15 @@ def _layer(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@lru_cache(None)
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
 def _imports(source: str, package: str) -> set[str]:
     """What a module of *package* ('' for the root) imports of the product: 'api.client', or 'api'."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if isinstance(node, ast.ImportFrom):
             parts = (node.module or "").split(".") if node.module else []
             if node.level == 1 and package:
@@ -107,7 +113,7 @@ def test_modules_and_classes_can_be_read_in_one_sitting() -> None:
         source = path.read_text()
         if len(source.splitlines()) > MOST_LINES:
             large.append(path.name)
-        for node in ast.walk(ast.parse(source)):
+        for node in _nodes(source):
             if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno >= MOST_CLASS_LINES:
                 large.append(f"{path.name}: {node.name}")
     assert large == []
@@ -152,7 +158,7 @@ def test_only_the_glue_imports_multicorn() -> None:
     users = {
         path.name
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in _nodes(path.read_text())
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "multicorn")
         or (isinstance(node, ast.Import) and any(n.name.split(".")[0] == "multicorn" for n in node.names))
     }
@@ -165,7 +171,7 @@ _PURE = {"urllib3.filepost"}
 
 def _foreign(path: Path) -> set[str]:
     """The first names of the modules that *path* imports from elsewhere, but for pure ones."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    nodes = _nodes(path.read_text())
     names = {n.name for node in nodes if isinstance(node, ast.Import) for n in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     return {name.split(".")[0] for name in names - _PURE}
