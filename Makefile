@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The engine needs nothing but a Python, so a demo does not wait for the developer's tools.
 ENGINE = $(PYTHON) -m tools.engine
+CHECKED := $(VENV)/.checked
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 SOURCES := pipedrive_fdw tests tools examples setup.py
@@ -40,17 +41,17 @@ simulator-url: ## the address of the made-up company's API
 
 test: $(READY) ## every test, a worker per core; PG_CONFIG=/path/to/pg_config for an installed server with Multicorn
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-check: $(READY) ## lint, types and unit tests: no PostgreSQL, under 30 s
+check: $(CHECKED) ## lint, types and unit tests: no PostgreSQL, under 30 s
 	@$(MAKE) --no-print-directory lint types unit
-fmt: $(READY) ## format the sources, and fix what can be fixed
+fmt: $(CHECKED) ## format the sources, and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
-lint: $(READY) ## what ruff says
+lint: $(CHECKED) ## what ruff says
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-types: $(READY) ## what mypy says
+types: $(CHECKED) ## what mypy says
 	$(BIN)/mypy
-unit: $(READY) ## tests without PostgreSQL
+unit: $(CHECKED) ## tests without PostgreSQL
 	$(PYTEST) -q --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit
 e2e: $(READY) ## tests in a real PostgreSQL
 	$(PYTEST) tests/e2e
@@ -117,8 +118,12 @@ $(VENV)/.audit: $(READY)
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[audit]'
 	@touch $@
 
-$(READY): setup.py $(VENV)/.made
-	@echo "installing the package and its tools into $(VENV)" >&2
+$(CHECKED): setup.py $(VENV)/.made
+	@echo "installing the package and its checks into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[check]'
+	@touch $@
+$(READY): $(CHECKED)
+	@echo "installing the other tools into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

