@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,8 @@ _SOON = 1e-3
 _PATIENCE = 0.5
 # A byte of a file has a number of eight bytes, with a sign.
 _PLACE_BYTES = 7
+# One thread of this process at a time tries to lock a file. The others are woken, and need not try again.
+_TURNS: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Waiter(Protocol):
@@ -107,11 +110,13 @@ def removed(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path, waiter: Waiter) -> Iterator[int]:
-    descriptor = _lock(path, waiter)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    """A descriptor of the file at *path*, which no other thread or process locks meanwhile."""
+    with _TURNS[path]:
+        descriptor = _lock(path, waiter)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def _lock(path: Path, waiter: Waiter) -> int:

@@ -11,12 +11,15 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 import pytest
 
+from pipedrive_fdw.api import state
 from pipedrive_fdw.api.limits import LEAST_BUDGET, REPORT_SECONDS, WINDOW_SECONDS, Day, Limits, Window
+from pipedrive_fdw.api.state import try_lock
 from pipedrive_fdw.errors import Cancelled, StateError
 
 NOON = 20_000 * 86_400 + 43_200.0
@@ -219,6 +222,23 @@ def test_a_lock_that_another_holds_is_not_waited_for_by_who_has_given_up(tmp_pat
     finally:
         os.close(holder)
     assert limits.take().wait == 0.0
+
+
+def test_threads_of_a_process_take_turns_without_trying_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def noted(descriptor: int) -> bool:
+        tries.append(try_lock(descriptor))
+        return tries[-1]
+
+    monkeypatch.setattr(state, "try_lock", noted)
+    limits = Limits(tmp_path, "a", "company")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: limits.learn({}, tokens=2), range(200)))
+    assert limits.day().today == 400
+    assert tries == [True] * 200
 
 
 def test_a_lock_is_taken_from_a_holder_that_was_stopped(tmp_path: Path) -> None:
