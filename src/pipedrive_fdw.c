@@ -1013,14 +1013,13 @@ pipedrive_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relation, ForeignPath
 	/* That of a function is only what PostgreSQL guesses */
 	bool		limited = root->limit_tuples > 0 && IsA(parse->limitCount, Const)
 		&& (parse->limitOffset == NULL || IsA(parse->limitOffset, Const))
-		&& parse->limitOption != LIMIT_OPTION_WITH_TIES && rel->baserestrictinfo == NIL
-		&& bms_membership(root->all_baserels) == BMS_SINGLETON
+		&& parse->limitOption != LIMIT_OPTION_WITH_TIES && bms_membership(root->all_baserels) == BMS_SINGLETON
 		&& ordered == list_length(root->query_pathkeys);
 	char	   *text;
 
 	clauses = extract_actual_clauses(clauses, false);
 	scan->parameters = NIL;
-	text = psprintf("{%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"limit\":%.0f,\"conditions\":%s}",
+	text = psprintf("{%s,\"order\":%s,\"ordered\":%d,\"sorts\":%s,\"most\":%.0f,\"conditions\":%s}",
 					scan->needs, scan->order, ordered, JSON_BOOL(root->query_pathkeys == root->sort_pathkeys),
 					limited ? root->limit_tuples : 0.0, json_expressions(scan, clauses));
 	return make_foreignscan(tlist, clauses, rel->relid, scan->parameters,

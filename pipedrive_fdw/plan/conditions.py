@@ -64,6 +64,11 @@ def read_conditions(trees: Iterable[Tree], parameters: Sequence[Any] | None) -> 
     return [condition for tree in trees for condition in _implied_by(tree, parameters)]
 
 
+def are_simple(trees: Iterable[Tree]) -> bool:
+    """True if read_conditions() tells all that *trees* say."""
+    return all(_read(tree, None) is not None for tree in trees)
+
+
 def read_join_conditions(trees: Iterable[Tree]) -> list[Condition]:
     """Those of *trees* by whose values of another table rows can be looked up. An OR is none: each of its
     sides would cost a look-up for each row of the other table."""

@@ -298,7 +298,7 @@ class ScanPlan(NamedTuple):
     where     (column, value) that a record must have, besides what PostgreSQL rechecks
     pushed, rechecked  the quals as text
     extended  columns that cost a request for each row
-    limit, offset  rows to give and to pass over, where PostgreSQL leaves that to the scan
+    limit     the number of rows to give, where PostgreSQL leaves that to the scan
     row_requests  requests for what the rows show beyond their records, such as extended columns
     """
 
@@ -311,7 +311,6 @@ class ScanPlan(NamedTuple):
     rechecked: tuple[str, ...] = ()
     extended: tuple[str, ...] = ()
     limit: int | None = None
-    offset: int = 0
     row_requests: tuple[RowRequests, ...] = ()
 
     @property

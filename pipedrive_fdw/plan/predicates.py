@@ -85,6 +85,7 @@ class Predicates:
     not_null    columns that cannot be NULL in a row that is kept
     impossible  no row can be kept
     texts       every condition as SQL-like text, in order, with its column and operator, for EXPLAIN
+    only_equal  *equal* says all that the conditions say
     """
 
     equal: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Predicates:
     not_null: frozenset[str] = frozenset()
     impossible: bool = False
     texts: tuple[tuple[str, str, str], ...] = ()
+    only_equal: bool = False
 
     def allows(self, column: str, value: Any) -> bool:
         """True if a row whose *column* is *value* (not NULL) can be kept."""
@@ -129,55 +131,61 @@ class _Collector:
         self.not_null: set[str] = set()
         self.texts: dict[tuple[str, str, str], None] = {}  # in order, each once
         self.impossible = False
+        self.only_equal = True
 
     def add(self, condition: Condition) -> None:
+        self.only_equal = self._is_told(condition) and self.only_equal
+
+    def _is_told(self, condition: Condition) -> bool:
+        """Adds what *condition* says; True if that is all in the values of its column."""
         column, operator = condition.column, condition.operator
         codec = self.codecs.get(column)
         self.texts[column, operator, shown(condition)] = None
-        if codec is None:
-            return
+        if codec is None or operator in ("IS NOT TRUE", "IS NOT FALSE"):
+            return False
         if operator == "IS NULL":
             self.impossible = self.impossible or column in self.never_null
-            return
-        if operator in ("IS NOT TRUE", "IS NOT FALSE"):
-            return
+            return False
         if operator == "<> ALL" and not _has_elements(condition):
-            return  # an empty array keeps every row
+            return False  # an empty array keeps every row
         self.not_null.add(column)
         if operator in _TRUTHS:
-            self._add_values(column, _TRUTHS[operator])
-        elif operator == "<> ALL" or operator == "IS NOT NULL":
-            return
-        elif condition.value is None:
+            return self._add_values(column, _TRUTHS[operator])
+        if operator == "<> ALL" or operator == "IS NOT NULL":
+            return False
+        if condition.value is None:
             self.impossible = True  # a comparison with NULL keeps nothing
         elif condition.through:
             self._add_implied(condition, codec)
         elif operator in ("=", "= ANY"):
             values = _values(condition, codec, self.zone)
             if values is not None:
-                self._add_values(column, values)
                 if column == ROW_ID.name:
                     self._add_key(values)
+                return self._add_values(column, values)
         elif operator == "<>" and codec.name == "boolean":
             truth = _parsed(codec, condition)
             if isinstance(truth, bool):
-                self._add_values(column, (not truth,))
+                return self._add_values(column, (not truth,))
         elif operator in _COMPARISONS and codec.name in _ORDERED:
             bound = _bound(condition, codec, self.zone)
             if bound is not None:
                 self._add_bound(column, *bound)
+        return False
 
-    def _add_values(self, column: str, values: tuple[Any, ...]) -> None:
+    def _add_values(self, column: str, values: tuple[Any, ...]) -> bool:
+        """False where another condition on the column says enough."""
         known = self.equal.get(column)
         if known is None:
             self.equal[column] = values
         elif any(isinstance(v, RuntimeValue) for v in values):
-            return  # the known ones say enough
+            return False
         elif any(isinstance(v, RuntimeValue) for v in known):
             self.equal[column] = values
         else:
             common = set(values)
             self.equal[column] = tuple(v for v in known if v in common)
+        return True
 
     def _add_key(self, row_ids: tuple[Any, ...]) -> None:
         """What *row_ids* say of the columns that they join; the last may hold colons itself."""
@@ -236,9 +244,8 @@ class _Collector:
                 self.equal[column] = tuple(v for v in allowed if limits.holds(v))
             self.impossible = self.impossible or not self.equal[column]
         self.impossible = self.impossible or any(r.empty for r in self.ranges.values())
-        return Predicates(
-            self.equal, self.ranges, frozenset(self.not_null), self.impossible, tuple(self.texts)
-        )
+        said = (self.impossible, tuple(self.texts), self.only_equal)
+        return Predicates(self.equal, self.ranges, frozenset(self.not_null), *said)
 
 
 def normalise(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
@@ -48,6 +48,7 @@ from pipedrive_fdw.plan.sendable import (
     can_be_key,
     check_selected,
     is_reference,
+    keeps_all_rows,
     parent_slot,
     placeholder_filters,
     possible_keys,
@@ -61,6 +62,8 @@ from pipedrive_fdw.plan.stops import stop_of
 
 # Pages that the lists of a table must have together, and each of them alone, to be read from both ends.
 _MANY_PAGES, _FEW_PAGES = 10, 3
+# The smallest page of a filtered list. Should Pipedrive not filter as it says, there are not too many.
+_LEAST_PAGE = 100
 # How many single-valued calls one IN may become.
 MAX_SPLIT = 100
 
@@ -71,11 +74,12 @@ def plan_scan(
     columns: frozenset[str],
     order: Sequence[Order] = (),
     limit: int | None = None,
-    offset: int = 0,
     settings: Settings = Settings(),  # noqa: B008 - frozen
+    wanted: int | None = None,
 ) -> ScanPlan:
-    """The plan for *table*: *columns* are those named (empty when only whole rows are wanted), *order*
-    what PostgreSQL was promised, *limit* and *offset* what it leaves to the scan."""
+    """The plan for *table*: *columns* are those named (empty when only whole rows are wanted), *order* what
+    PostgreSQL was promised, *limit* what it leaves to the scan. No more rows than *wanted* are used if
+    PostgreSQL keeps each that has the values of *predicates*."""
     where: list[tuple[str, Any]] = []
     if settings.archived != "include" and table.column("is_archived"):
         archived = settings.archived == "only"
@@ -86,8 +90,7 @@ def plan_scan(
     predicates = possible_keys(table, predicates)
     if predicates.impossible:
         return ScanPlan(table, (), tuple(order), pushed=tuple(t for _, _, t in predicates.texts))
-    needed = None if limit is None else limit + offset
-    builder = _Builder(table, predicates, tuple(order), needed, settings, dict(where))
+    builder = _Builder(table, predicates, tuple(order), limit, settings, dict(where), wanted)
     best = builder.best()
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
     used = best.used | {c.name for c in table.columns if c.same_as in best.used}
@@ -102,7 +105,6 @@ def plan_scan(
         tuple(text for column, _, text in predicates.texts if column not in used),
         extended,
         limit,
-        offset,
     )
 
 
@@ -121,12 +123,10 @@ class _Builder:
         limit: int | None,
         settings: Settings,
         where: Mapping[str, Any],
+        wanted: int | None,
     ) -> None:
-        self.table = table
-        self.predicates = predicates
-        self.order = order
-        self.limit = limit
-        self.settings = settings
+        self.table, self.predicates, self.settings = table, predicates, settings
+        self.order, self.limit, self.wanted = order, limit, wanted
         self.listings = tuple(
             listing
             for listing in table.listings
@@ -272,8 +272,8 @@ class _Builder:
             rows *= min(1.0, filt.share * wanted)
         if stop is not None:
             rows = min(rows * SHARE, stop.most)
-        if self.limit is not None:
-            rows = min(rows, self.limit)
+        most = self._most(listing, filters)
+        rows = rows if most is None else min(rows, most)
         first = min(self.settings.page_size, listing.page_max)
         # A page by offset begins with the last record of the one before, for which the largest has no room
         full = listing.paging == OFFSET and 1 < first == listing.page_max
@@ -347,16 +347,21 @@ class _Builder:
         params += listing.params.items()
         params += sort_params(self.table, listing, self.order if order is None else order) or ()
         if listing.paging != NONE:
-            params.append(("limit", str(self._page(listing, len(values)))))
+            params.append(("limit", str(self._page(listing, () if walked else values))))
         params += record_params(self.table, listing, self.settings)
         path = listing.path if walked is not None else fill(listing.path, path_values)
         return Call(listing, path, tuple(params), echo)
 
-    def _page(self, listing: Listing, filters: int) -> int:
-        most = min(self.settings.page_size, listing.page_max)
-        if self.limit is None or filters or (self.order and self.order[0].nulls):
-            return most  # how many rows without a value there are is not known
-        return max(1, min(most, self.limit))
+    def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
+        full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
+        if most is None or (self.order and self.order[0].nulls):
+            return full  # how many rows without a value there are is not known
+        return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
+
+    def _most(self, listing: Listing, filters: Collection[Filter]) -> int | None:
+        """How many rows of a list are used at the most, None for all."""
+        keeps_all = self.wanted is not None and keeps_all_rows(listing, filters, self.predicates)
+        return self.wanted if keeps_all else self.limit
 
 
 # ---- parents that are walked

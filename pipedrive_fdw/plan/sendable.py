@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +79,12 @@ def selects(table: Table, filt: Filter) -> bool:
     """True if rows have the value of *filt* only because it was asked for."""
     column = table.column(filt.column)
     return column is not None and column.echo
+
+
+def keeps_all_rows(listing: Listing, filters: Collection[Filter], predicates: Predicates) -> bool:
+    """True if each row that *listing* gives under *filters* is one that *predicates* keep."""
+    exact = {f.column for f in filters if f.shape in ("eq", "in", "flag")}.union(listing.holds)
+    return predicates.only_equal and exact.issuperset(column for column, _, _ in predicates.texts)
 
 
 def check_compared(table: Table, compared: frozenset[str], predicates: Predicates) -> None:

@@ -53,8 +53,8 @@ def scan_rows(
         batches: Iterator[Sequence[Row]] = (
             maker.rows(records, echo, look or NO_LOOKUPS) for records, echo in scan.batches() if records
         )
-        if plan.limit is not None or plan.offset:
-            yield from _between(batches, plan.offset, plan.limit)
+        if plan.limit is not None:
+            yield from _first(batches, plan.limit)
             return
         if reads is Reads.MORE:
             first = next(filter(None, batches), ())
@@ -70,16 +70,13 @@ def scan_rows(
         requests.close()
 
 
-def _between(batches: Iterable[Sequence[Row]], offset: int, limit: int | None) -> Iterator[Sequence[Row]]:
-    """The rows of *batches* after *offset* others, *limit* at the most, None for all."""
+def _first(batches: Iterable[Sequence[Row]], limit: int) -> Iterator[Sequence[Row]]:
+    """The rows of *batches*, *limit* at the most."""
     for rows in batches:
-        taken = rows[offset : None if limit is None else offset + limit]
-        offset = max(offset - len(rows), 0)
-        yield taken
-        if limit is not None:
-            limit -= len(taken)
-            if not limit:
-                return
+        yield rows[:limit]
+        limit -= len(rows)
+        if limit <= 0:
+            return
 
 
 class _Scan:

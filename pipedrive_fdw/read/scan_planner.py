@@ -44,7 +44,13 @@ class ScanPlanner:
         settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))
         plan = plan_scan(
-            bound.table, predicates, columns=shown, order=order, limit=request.limit, settings=settings
+            bound.table,
+            predicates,
+            columns=shown,
+            order=order,
+            limit=request.limit,
+            settings=settings,
+            wanted=request.wanted,
         )
         return self._completed(plan, request, predicates)
 

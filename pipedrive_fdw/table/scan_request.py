@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, read_conditions
+from pipedrive_fdw.plan.conditions import Condition, RuntimeValue, are_simple, read_conditions
 
 
 class Reads(Enum):
@@ -37,6 +37,7 @@ class ScanRequest(NamedTuple):
     order       the order in which the rows must come; while the query is planned, the order it would like
     unsorted    the key by which PostgreSQL sorts what comes in that order, None where it needs not
     limit       the number of rows that the query reads at most, None for all
+    wanted      the same where it holds only if PostgreSQL keeps each row that has the values of conditions
     reads       the part of the rows that the executor will take
     """
 
@@ -49,6 +50,7 @@ class ScanRequest(NamedTuple):
     order: tuple[SortKey, ...] = ()
     unsorted: SortKey | None = None
     limit: int | None = None
+    wanted: int | None = None
     reads: Reads = Reads.SOME
 
     @property
@@ -58,7 +60,7 @@ class ScanRequest(NamedTuple):
 
     def unconditional(self) -> ScanRequest:
         """The same request for all rows of the table."""
-        return self._replace(conditions=(), limit=None)
+        return self._replace(conditions=(), limit=None, wanted=None)
 
 
 def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> ScanRequest:
@@ -68,16 +70,19 @@ def read_request(plan: Mapping[str, Any], parameters: Sequence[Any] | None) -> S
     """
     order = tuple(SortKey(k["column"], k["descending"], k["nulls_first"]) for k in plan["order"])
     ordered = plan.get("ordered", len(order))
+    conditions = plan["conditions"]
+    most = int(plan.get("most", 0)) or None
     return ScanRequest(
         columns=frozenset(plan["columns"]),
         compared=frozenset(plan["compared"]),
         whole=plan["whole"],
         target=plan["target"],
         all=plan["all"],
-        conditions=tuple(read_conditions(plan["conditions"], parameters)),
+        conditions=tuple(read_conditions(conditions, parameters)),
         order=order[:ordered],
         unsorted=next(iter(order[ordered:]), None) if plan.get("sorts") else None,
-        limit=int(plan.get("limit", 0)) or None,
+        limit=int(plan.get("limit", 0)) or (None if conditions else most),
+        wanted=most if are_simple(conditions) else None,
     )
 
 

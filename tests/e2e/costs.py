@@ -196,7 +196,22 @@ COSTS = (
         3,
         ("/v2/deals/5", "/v2/deals/6", "/v2/deals/7"),
     ),
-    Cost("SELECT * FROM deals WHERE owner_id = 3 LIMIT 5", 10, ("/v2/deals?owner_id=3",)),
+    Cost("SELECT * FROM deals WHERE owner_id = 3 LIMIT 5", 10, ("/v2/deals?owner_id=3&limit=100",)),
+    Cost("SELECT * FROM deals WHERE NOT is_archived LIMIT 5", 10, ("/v2/deals?limit=5",)),
+    Cost(
+        "SELECT * FROM deals WHERE owner_id = 3 AND status IN ('open', 'won') AND NOT is_archived LIMIT 5",
+        10,
+        ("/v2/deals?owner_id=3&status=open,won&limit=100",),
+    ),
+    Cost("SELECT * FROM deals WHERE owner_id = 3 LIMIT 105", 10, ("/v2/deals?owner_id=3&limit=105",)),
+    Cost(
+        "SELECT * FROM deals WHERE owner_id = 3 AND (status = 'open' OR status = 'won' AND value > 0) "
+        "LIMIT 5",
+        10,
+        ("/v2/deals?owner_id=3&status=open,won",),
+    ),
+    # PostgreSQL may drop rows of these
+    Cost("SELECT * FROM deals WHERE owner_id = 3 AND value > 0 LIMIT 5", 10, ("/v2/deals?owner_id=3",)),
     Cost(
         "SELECT * FROM deals WHERE update_time IS NOT NULL ORDER BY update_time DESC LIMIT 10",
         30,
@@ -227,8 +242,8 @@ COSTS = (
         "SELECT * FROM deals WHERE pipeline_id = 1 ORDER BY id LIMIT 3",
         30,
         (
-            "/v2/deals/archived?pipeline_id=1&sort_by=id&sort_direction=asc",
-            "/v2/deals?pipeline_id=1&sort_by=id&sort_direction=asc",
+            "/v2/deals/archived?pipeline_id=1&sort_by=id&sort_direction=asc&limit=100",
+            "/v2/deals?pipeline_id=1&sort_by=id&sort_direction=asc&limit=100",
         ),
     ),
     Cost(

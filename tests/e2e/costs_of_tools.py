@@ -218,7 +218,7 @@ DJANGO = (
     Cost(  # exists()
         'SELECT 1 AS "a" FROM "persons" WHERE "persons"."owner_id" = 2 LIMIT 1',
         10,
-        ("/v2/persons?owner_id=2",),
+        ("/v2/persons?owner_id=2&limit=100",),
     ),
     Cost(  # update_time__year
         'SELECT COUNT(*) AS "__count" FROM "persons" WHERE "persons"."update_time" BETWEEN '

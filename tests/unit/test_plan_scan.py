@@ -162,3 +162,27 @@ def test_batches_look_for_the_missing_among_the_archived() -> None:
     (step,) = plan("deals", ("id", "= ANY", list(range(1, 21)))).steps
     assert isinstance(step, Batches)
     assert [listing.path for listing in step.others] == ["/deals/archived"]
+
+
+@pytest.mark.parametrize(
+    ("quals", "limit"),
+    [
+        ([], "10"),
+        ([("is_archived", "IS FALSE")], "10"),
+        ([("stage_id", "=", 7)], "100"),
+        ([("stage_id", "=", 7), ("is_archived", "=", False, "boolean")], "100"),
+        ([("stage_id", "=", 7), ("title", "=", "x")], "500"),
+        ([("stage_id", "=", 7), ("stage_id", "<>", 8)], "500"),
+        ([("stage_id", "=", 7), ("value", "IS NOT NULL")], "500"),
+        ([("update_time", ">=", "2024-01-02 10:00:00+00")], "500"),
+        ([("filter_id", "=", 4), ("stage_id", "=", 7)], "500"),  # which is not sent together
+    ],
+)
+def test_a_page_is_small_where_few_rows_are_wanted_and_none_is_dropped(
+    quals: list[tuple[Any, ...]], limit: str
+) -> None:
+    settings = Settings(TABLES)
+    scan = plan_scan(TABLES["deals"], predicates(*quals), frozenset(), settings=settings, wanted=10)
+    step = scan.steps[0]
+    assert isinstance(step, Lists)
+    assert dict(step.calls[0].params)["limit"] == limit

@@ -11,6 +11,7 @@ from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.plan.conditions import (
     Condition,
     RuntimeValue,
+    are_simple,
     read_conditions,
     read_join_conditions,
 )
@@ -200,3 +201,14 @@ def test_an_or_says_what_each_of_its_sides_says(tree: Any, known: dict[str, Any]
     assert {c.column: c.value for c in found} == known
     assert all(c.operator == "= ANY" for c in found)
     assert read_join_conditions([tree]) == []
+
+
+def test_what_is_told_of_conditions_may_be_less_than_they_say() -> None:
+    one = {"operator": "=", "arguments": [{"column": "id"}, {"type": "bigint", "value": "1"}]}
+    other = {"operator": "=", "arguments": [{"column": "title"}, {"type": "text", "value": "x"}]}
+    assert are_simple([])
+    assert are_simple([one, other, {"column": "is_archived"}])
+    assert not are_simple([one, None])
+    assert not are_simple(
+        [{"operator": "OR", "arguments": [one, {"operator": "AND", "arguments": [one, other]}]}]
+    )
