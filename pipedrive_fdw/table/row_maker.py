@@ -139,6 +139,9 @@ def _expression(column: Column, table: Table, member: Member) -> str:
     """The source of the column's JSON value."""
     if column.echo:
         return f"echo.get({column.name!r})"
+    beside = {c.name for c in table.columns if c.extended}
+    if column.source == "*" and beside:  # a file beside its own column, or what only some requests ask for
+        return f"{{k: v for k, v in outer.items() if k not in {beside!r}}}"
     if column.source in _WHOLE:
         return _WHOLE[column.source]
     if column.source == "@":

@@ -11,7 +11,16 @@ import pytest
 from tests.live import LiveAccount
 from tools.engine import Server
 
-TABLES = ["files", "deal_files", "product_images", "person_pictures", "deals", "persons", "products"]
+TABLES = [
+    "files",
+    "deal_files",
+    "product_images",
+    "person_pictures",
+    "filters",
+    "deals",
+    "persons",
+    "products",
+]
 FIVE_MEGABYTES = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(163_840))
 
 
@@ -178,6 +187,40 @@ def test_an_image_is_not_asked_for_at_an_unsafe_address(account: LiveAccount, ad
     ):
         account.rows("SELECT content FROM product_images WHERE product_id = 3")
     assert downloads(account) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("files", "content"),
+        ("deal_files", "content"),
+        ("person_pictures", "content"),
+        ("filters", "conditions"),
+    ],
+)
+def test_attrs_is_the_same_whether_a_query_reads_them_or_not(
+    account: LiveAccount, table: str, column: str
+) -> None:
+    alone = account.rows(f"SELECT id, attrs FROM {table} ORDER BY id")
+    assert len(alone) > 1
+    whole = f"SELECT id, attrs FROM (SELECT * FROM {table} OFFSET 0) t WHERE {column} IS NOT NULL ORDER BY id"
+    assert account.rows(whole) == alone
+    assert account.rows(f"SELECT id, attrs FROM {table} WHERE id = {alone[0][0]}") == alone[:1]
+
+
+def test_a_row_of_files_can_be_written_back_as_it_was_read(account: LiveAccount) -> None:
+    account.run("CREATE TEMPORARY TABLE read AS SELECT * FROM files WHERE id = 3")
+    columns = [
+        name
+        for (name,) in account.rows(
+            "SELECT attname FROM pg_attribute WHERE attnum > 0 AND "
+            "attrelid = 'read'::regclass AND attname <> 'id'"
+        )
+    ]
+    account.simulator.reset()
+    changes = ", ".join(f"{name} = read.{name}" for name in columns)
+    account.run(f"UPDATE files SET {changes} FROM read WHERE read.id = files.id")
+    assert {request["method"] for request in account.requests()} == {"GET"}
 
 
 def test_files_are_kept_in_the_cache_of_all_sessions(account: LiveAccount) -> None:
