@@ -69,7 +69,7 @@ def implied_span(
     for name, *arguments in through:
         local.append(_keeps_zone(name, arguments, local[-1]))
     try:
-        span = _first_span(through[-1], operator, value)
+        span = _as_compared(_first_span(through[-1], operator, value), value, local[-1], session_zone)
         for call, has_zone, gives_zone in zip(reversed(through), reversed(local[:-1]), reversed(local[1:])):
             span = _undone(call, span, session_zone, has_zone, gives_zone)
             if span is None:
@@ -99,6 +99,17 @@ def _first_span(call: tuple[str, ...], operator: str, value: Any) -> Span | None
     else:
         return None
     return _within(operator, time, time)
+
+
+def _as_compared(span: Span | None, value: Any, zoned: bool, session_zone: str) -> Span | None:
+    """*span* of *value* as times with a zone if *zoned*, else as local ones.
+
+    PostgreSQL compares a time that has a zone with one that has none in the session's zone.
+    """
+    has_zone = isinstance(value, dt.datetime) and value.tzinfo is not None
+    if span is None or not isinstance(value, dt.date) or has_zone == zoned:
+        return span
+    return _to_utc(span, session_zone) if zoned else _from_utc(span, session_zone)
 
 
 def _year(value: float) -> tuple[dt.datetime, dt.datetime]:

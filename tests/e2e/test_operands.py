@@ -328,10 +328,18 @@ NEAR_A_TIME = (
     "{0} + interval '3 days' >= timestamptz '{1}' + interval '3 days'",
     "{0} - interval '3 days' >= timestamptz '{1}' - interval '3 days'",
     "date_trunc('month', {0}) = date_trunc('month', timestamptz '{1}')",
+    # A time with a zone and one without
+    "date_trunc('hour', {0}) >= date_trunc('hour', timestamp '{1}')",
+    "date_trunc('hour', {0}) <= timestamp '{1}'",
+    "date_trunc('day', {0}, '{2}') IN (date '{1}', date '{1}' + 1)",
+    "{0} AT TIME ZONE '{2}' >= timestamptz '{1}'",
+    "date_trunc('minute', {0} AT TIME ZONE '{2}') <= timestamptz '{1}'",
+    "{0}::timestamp BETWEEN timestamptz '{1}' AND timestamptz '{1}' + interval '1 day'",
+    "{0}::date <= timestamptz '{1}'",
 )
 
 
-@pytest.mark.parametrize("zone", FAR_ZONES)
+@pytest.mark.parametrize("zone", [*FAR_ZONES, "Pacific/Kiritimati", "America/Caracas"])
 def test_a_zone_may_be_far_from_utc(account: LiveAccount, zone: str) -> None:
     with account.session() as session:
         session.execute(f"SET TimeZone = '{zone}'")  # type: ignore[arg-type]
