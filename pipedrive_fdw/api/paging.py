@@ -87,15 +87,25 @@ def _promises_more(payload: Mapping[str, Any]) -> bool:
     return bool(said.get("more_items_in_collection", following) or _cursor(payload))
 
 
+def _is_cut(payload: Mapping[str, Any], count: int) -> bool:
+    """Whether an answer ends at its limit. A page that is not full says more in the API's own examples,
+    where nothing follows."""
+    return _promises_more(payload) and count >= int(_said(payload).get("limit") or 0)
+
+
 def next_params(
     payload: Mapping[str, Any], listing: Listing, params: Params, count: int, where: str
 ) -> Params | None:
     """Parameters of the page after this one, None after the last."""
-    if listing.paging == NONE:
-        return None
     if listing.paging == OFFSET:
         return _following(_said(payload), listing, params, count, where)
     cursor = _cursor(payload)
+    if cursor and listing.paging == NONE or not cursor and _is_cut(payload, count):
+        raise ProtocolError(
+            f"{where} returned a part of its list, and no way to the rest",
+            detail="The answer says that there are more records. The operation has no parameter for them.",
+            hint="Nothing of the answer was used. If it stays so, report it: the operation has got pages.",
+        )
     if not cursor:
         return None
     if ("cursor", str(cursor)) in params:

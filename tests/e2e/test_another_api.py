@@ -115,6 +115,38 @@ def test_a_list_that_says_more_and_repeats_itself_is_an_error(server: Server) ->
     assert "repeats its page" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("more", "whole_list"),
+    [
+        ({"next_cursor": "x"}, False),
+        ({"more_items_in_collection": True}, False),
+        ({"pagination": {"start": 0, "limit": 3, "more_items_in_collection": True}}, False),
+        ({"pagination": {"start": 0, "limit": 100, "more_items_in_collection": True}}, True),
+        ({"pagination": {"start": 0, "limit": 3, "more_items_in_collection": False, "next_start": 3}}, True),
+        ({"next_cursor": None}, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [("boards", "/v2/boards"), ("organization_relationships", "/v1/organizationRelationships")],
+)
+def test_a_part_of_a_list_without_pages_is_an_error(
+    server: Server, table: str, path: str, more: Record, whole_list: bool
+) -> None:
+    answers = {
+        path: whole(records(1, 3, rel_owner_org_id=7, rel_linked_org_id=8), additional_data=more),
+        "/v2/organizations": whole(records(7, 7)),
+    }
+    with account_of(server, answers, tables=[table]) as account:
+        if whole_list:
+            assert ids(account, f"SELECT id FROM {table}") == [1, 2, 3]  # noqa: S608 - a test's
+            return
+        with pytest.raises(psycopg.Error, match=f"GET /api{path} returned a part of its list") as error:
+            account.rows(f"SELECT id FROM {table}")  # noqa: S608 - a test's
+        assert error.value.sqlstate == "08P01"
+
+
 def test_a_record_added_while_the_list_is_read_moves_no_row_into_it_twice(server: Server) -> None:
     rows = records(1, 4)
 
