@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
-from pipedrive_fdw.values.jsontext import to_json
+from pipedrive_fdw.values.jsontext import comparable
 from pipedrive_fdw.values.key_set import KeySet
 
 # What a record compares by in the order that PostgreSQL was promised; None for one that does not say.
@@ -39,14 +39,14 @@ class Reader:
         found = record
         for part in self._path:
             found = found.get(part) if isinstance(found, dict) else None
-        return found if isinstance(found, (int, float, str)) else to_json(record)
+        return found if isinstance(found, (int, float, str)) else comparable(record)
 
     def _mark(self, record: Any) -> Any:
         if self._marks is self._keys:
             return self._key(record)
         if self._fields and isinstance(record, dict):
-            return to_json([self._key(record), *(record.get(name) for name in self._fields)])
-        return to_json(record)
+            return comparable([self._key(record), *(record.get(name) for name in self._fields)])
+        return comparable(record)
 
     def joins(self, page: Sequence[Any], start: int) -> bool:
         """True if *page*, which begins at *start*, leaves out no record that was not read yet."""

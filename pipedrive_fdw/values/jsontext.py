@@ -208,6 +208,11 @@ def json_bytes(value: Any) -> bytes:
     return text
 
 
+def comparable(value: Any) -> str:
+    """JSON text that is the same for the same *value*, in whatever order its keys came."""
+    return orjson.dumps(value, default=_exactly, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def as_it_is(text: str) -> Any:
     """JSON *text* as a value that ``to_json`` writes as it is."""
     return orjson.Fragment(text)

@@ -116,6 +116,38 @@ def test_a_list_that_says_more_and_repeats_itself_is_an_error(server: Server) ->
 
 
 @pytest.mark.parametrize(
+    ("table", "path", "rows"),
+    [
+        ("deal_flow", "/v1/deals/7/flow", [{"object": "note", "data": {"id": n, "x": 1}} for n in range(7)]),
+        ("notes", "/v1/notes", records(1, 7, deal_id=7, content="x")),
+        (
+            "deal_mail_messages",
+            "/v1/deals/7/mailMessages",
+            [{"object": "m", "data": {"id": n}} for n in range(7)],
+        ),
+    ],
+)
+def test_keys_in_another_order_make_no_other_record(
+    server: Server, table: str, path: str, rows: list[Record]
+) -> None:
+    page_of = offset_pages(rows, 3, "nested")
+
+    def answer(query: dict[str, str]) -> Mapping[str, Any]:
+        turned = len(api.requests()) % 2 == 0
+        page = page_of(query)
+        return {**page, "data": [_turned(row) if turned else row for row in page["data"]]}
+
+    with account_of(server, {path: answer}, tables=[table]) as account:
+        api: Any = account.simulator
+        assert account.value(f"SELECT count(*) FROM {table} WHERE deal_id = 7") == len(rows)  # noqa: S608
+
+
+def _turned(value: Any) -> Any:
+    """*value* with the keys of its objects the other way round."""
+    return {k: _turned(v) for k, v in reversed(value.items())} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize(
     ("more", "whole_list"),
     [
         ({"next_cursor": "x"}, False),
