@@ -53,7 +53,11 @@ BEGIN
                    pipedrive_internal.ask(known.server, jsonb_build_object('fields', known.source))));
 
     FOR change IN
-        SELECT o.name, o.field, o.field || ':' || o.part AS identity, o.type AS old_type, n.type, n.kind
+        SELECT o.name, o.field, o.field || ':' || o.part AS identity, o.type AS old_type, n.type, n.kind,
+               EXISTS (SELECT FROM pg_depend d
+                        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = o.relation
+                          AND d.refobjsubid = o.position AND d.deptype = 'n'
+                          AND d.classid <> 'pg_constraint'::regclass) AS is_used
           FROM pipedrive_internal.columns o
           LEFT JOIN pipedrive_internal.columns n ON n.relation = fresh AND n.field = o.field AND n.part = o.part
          WHERE o.relation = "table" AND o.field IS NOT NULL AND o.kind IS DISTINCT FROM n.kind
@@ -69,9 +73,16 @@ BEGIN
             CONTINUE;
         END IF;
         line := format('ALTER FOREIGN TABLE %s %sALTER COLUMN %I OPTIONS (SET type %L);', known.name,
-                       CASE WHEN change.type <> change.old_type
+                       CASE WHEN change.type <> change.old_type AND NOT change.is_used
                             THEN format('ALTER COLUMN %I TYPE %s, ', change.name, change.type) END,
                        change.name, change.kind);
+        IF change.type <> change.old_type AND change.is_used THEN
+            RAISE NOTICE 'column % of % stays %, because a view or another object uses it', quote_ident(change.name),
+                         known.name, change.old_type
+                  USING DETAIL = 'Values of Pipedrive are converted to this type.',
+                        HINT = format('For the type of the field, drop what uses the column, and then: ALTER FOREIGN TABLE '
+                                      '%s ALTER COLUMN %I TYPE %s;', known.name, change.name, change.type);
+        END IF;
         changes := changes || line;
     END LOOP;
 

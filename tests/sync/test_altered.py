@@ -566,3 +566,34 @@ def test_a_field_that_gets_another_type_is_named(copied: Copied) -> None:
     copied.sync(more=", reconcile => true")
     assert copied.different() == {}
     assert copied.rows("SELECT DISTINCT deal_double FROM crm.deals") == [("XL",)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "shown"), [("varchar", "double", 1.5, "1.5"), ("double", "int", 3, 3)]
+)
+def test_a_field_that_gets_another_type_while_a_view_shows_its_column(
+    copied: Copied, old: str, new: str, value: object, shown: object
+) -> None:
+    """PostgreSQL refuses to give the column of the foreign table another type."""
+    copied.mirror(["deals"])
+    copied.sync()
+    copied.run("SELECT pipedrive.reporting('pipedrive', target => 'bi')")
+    code, column = next(
+        (f["field_code"], f["field_name"].lower().replace(" ", "_"))
+        for f in copied.simulator.records("deal_fields")
+        if f["field_name"] == f"Deal {old}"
+    )
+    given = {"custom_fields": {code: value}, "update_time": copied.simulator.account.now()}
+    copied.simulator.change(
+        [
+            {"method": "PATCH", "path": f"deal_fields/{code}", "body": {"field_type": new}},
+            *(
+                {"method": "PATCH", "path": f"deals/{deal['id']}", "body": given}
+                for deal in copied.simulator.records("deals")
+            ),
+        ]
+    )
+    copied.sync(more=", reconcile => true")
+    assert copied.different() == {}
+    assert copied.rows(f"SELECT DISTINCT {column} FROM crm.deals") == [(shown,)]
+    assert copied.rows(f"SELECT DISTINCT {column} FROM bi.deals") == [(shown,)]
