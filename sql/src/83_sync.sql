@@ -190,10 +190,13 @@ AS $function$
            coalesce((after.used ->> 'session_tokens')::bigint - (before ->> 'session_tokens')::bigint, 0),
            state, error
       -- Where it could not be asked before, it cannot be asked now.
-      FROM (SELECT CASE WHEN before IS NOT NULL THEN pipedrive_internal.sync_usage("copy") END) AS after (used);
+      FROM (SELECT CASE WHEN before IS NOT NULL THEN pipedrive_internal.sync_usage("copy") END) AS after (used)
+     -- Who drops a copy waits for its step, and goes on when the step has failed.
+     WHERE EXISTS (SELECT FROM pipedrive_internal.copies c WHERE c.copy = sync_log_step.copy);
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_log_step(regclass, timestamptz, text, bigint[], jsonb, text, text) IS
-    'Notes what a step did: rows that were read, written and deleted, and what it cost since then.';
+    'Notes what a step did, unless its copy was dropped: rows that were read, written and deleted, and what it cost since '
+    'then.';
 
 CREATE FUNCTION pipedrive_internal.sync_read(copied pipedrive_internal.copies, condition text)
 RETURNS bigint

@@ -414,6 +414,28 @@ def test_a_copy_that_a_run_works_on_can_be_dropped(copied: Copied) -> None:
     assert copied.different() == {}
 
 
+def test_a_copy_that_is_dropped_while_it_fails_does_not_stop_the_others(copied: Copied) -> None:
+    """DROP TABLE goes on when the step has failed, before the failure is noted."""
+    lists = {"match": "/api/v2/deals$", "times": 1}
+    copied.simulator.faults(
+        [{**lists, "action": "delay", "ms": 1000}, {**lists, "action": "status", "status": 400}]
+    )
+    with copyist(copied), copied.database.connect() as other, ThreadPoolExecutor(1) as pool:
+        copied.run("SET ROLE copyist")
+        copied.mirror(["deals", "persons"])
+        run = pool.submit(copied.sync)
+        reading = "SELECT 1 FROM pg_locks WHERE relation = 'crm.deals'::regclass AND pid <> pg_backend_pid()"
+        while not other.execute(reading).fetchone():
+            assert not run.done(), run.result()
+            time.sleep(0.05)
+        other.execute("DROP TABLE crm.deals")
+        run.result()
+        assert copied.tables() == ["persons"]
+        assert copied.different() == {}
+        copied.run("RESET ROLE")
+        assert copied.value("SELECT count(*) FROM pipedrive_internal.sync_log WHERE state IS NOT NULL") == 0
+
+
 def test_a_copy_that_is_dropped_while_a_run_is_priced_is_left_out(copied: Copied) -> None:
     copied.mirror(["users", "deals"])
     copied.sync()
