@@ -1721,6 +1721,9 @@ pipedrive_write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	{
 		ExecStoreHeapTupleDatum(row, write->scanned);
 		row = add_row(&members, "old", target->ri_RelationDesc, write->scanned);
+		/* PostgreSQL moves no row out of a foreign partition, and does not check that the row stays in it */
+		if (write->operation == CMD_UPDATE && ExecPartitionCheck(target, write->scanned, estate, false))
+			(void) ExecPartitionCheck(target, slot, estate, true);
 	}
 	if (write->operation != CMD_DELETE)
 		row = add_row(&members, "new", target->ri_RelationDesc, slot);

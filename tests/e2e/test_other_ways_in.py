@@ -126,6 +126,25 @@ def test_no_row_is_moved_into_a_partition(partitioned: LiveAccount) -> None:
     assert partitioned.rows("SELECT name FROM near") == [("Near",)]
 
 
+def test_no_row_is_moved_out_of_a_partition(partitioned: LiveAccount) -> None:
+    """Pipedrive would change it, and a query of the partition to which it then belongs would miss it."""
+    for sql in (
+        "UPDATE every SET pipeline_id = 99 WHERE id = 1",
+        "UPDATE every SET pipeline_id = 99, name = 'Moved' WHERE id IN (2, 900)",
+        "UPDATE far SET pipeline_id = 99 WHERE id = 1 RETURNING id",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation, match="violates partition constraint"):
+            partitioned.run(sql)
+    assert sent(partitioned) == []
+
+
+def test_a_row_that_is_elsewhere_in_pipedrive_can_be_changed(partitioned: LiveAccount) -> None:
+    (stage,) = (s for s in partitioned.simulator.account["stages"] if s["id"] == 2)
+    stage["pipeline_id"] = 77
+    partitioned.run("UPDATE every SET name = 'Elsewhere' WHERE id = 2")
+    assert sent(partitioned) == [("PATCH", "/api/v2/stages/2", {"name": "Elsewhere"})]
+
+
 def test_the_first_rows_of_all_partitions_are_the_first_of_each(partitioned: LiveAccount) -> None:
     ids = sorted(s["id"] for s in partitioned.simulator.records("stages"))
     for order, wanted in (("id", ids[:2]), ("id DESC", [900, ids[-1]])):
