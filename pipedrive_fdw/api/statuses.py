@@ -25,7 +25,7 @@ from pipedrive_fdw.values.jsontext import parse_json, to_json
 # How much is shown of what the API says.
 _REASON = 500
 _BEGINNING = 80
-_DONE = {"POST": "created", "DELETE": "deleted"}
+_DONE = {"POST": "created or changed", "DELETE": "deleted"}
 
 
 def unknown(request: Request, error: PipedriveError) -> PipedriveError:
@@ -36,8 +36,8 @@ def unknown(request: Request, error: PipedriveError) -> PipedriveError:
     return OutcomeUnknownError(
         f"a record may or may not have been {done}: {error.message.partition(': ')[2]}",
         detail=error.detail,
-        hint="Look for the record in Pipedrive (newest first) before sending it again."
-        if done == "created"
+        hint="Look for the record in Pipedrive (a new one is among the newest) before sending it again."
+        if request.method == "POST"
         else "Look at the record in Pipedrive before sending it again.",
     )
 

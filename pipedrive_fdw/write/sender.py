@@ -103,6 +103,7 @@ class Sender:
         if write.verb == "INSERT" and not names_record(self.table, change, record):
             raise OutcomeUnknownError(
                 "the answer does not show the record that was created",
+                detail=f"{change.op.method} {change.path} was answered without its key.",
                 hint="Look for the record in Pipedrive (newest first) before sending it again.",
             )
         if other := other_key(self.table, change, record):

@@ -918,9 +918,18 @@ def test_an_answer_without_the_id_of_a_new_record_leaves_open_which_it_is(
     account: LiveAccount, returning: str
 ) -> None:
     account.simulator.faults([_second_answer("POST", {"title": "x"})])
-    with pytest.raises(psycopg.OperationalError, match="does not show the record that was created"):
+    with pytest.raises(psycopg.OperationalError, match="does not show the record that was created") as caught:
         account.run(f"INSERT INTO deals (title) SELECT 'x' FROM generate_series(1, 3){returning}")
+    assert str(caught.value.diag.message_detail).startswith(
+        "POST /deals was answered without its key. 1 row "
+    )
     assert len(sent(account)) == 2
+
+
+def test_an_archiving_without_an_answer_is_no_creation(account: LiveAccount) -> None:
+    account.simulator.faults([{"match": "/archive$", "action": "drop"}])
+    with pytest.raises(psycopg.OperationalError, match="may or may not have been created or changed: "):
+        account.run("UPDATE projects SET is_archived = true WHERE id = 1")
 
 
 def test_an_id_that_an_answer_writes_otherwise_is_the_same(account: LiveAccount) -> None:
