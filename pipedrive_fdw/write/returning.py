@@ -23,6 +23,8 @@ from pipedrive_fdw.values.jsontext import parse_json
 Values = Mapping[str, Any]
 # Longer than any key of Pipedrive.
 _SHOWN = 100
+# The key of a custom field; v1 shows its parts as <key>_currency and so on.
+_KEY = 40
 
 
 class Labels(Lookups, Protocol):
@@ -128,13 +130,19 @@ def _overlaid(before: Any, value: Any, change: Change) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     known = parse_json(before.encode()) if isinstance(before, str) else {}
-    return {**{n: v for n, v in known.items() if change.body.get(n, "") is not None}, **value}
+    return {**{n: v for n, v in known.items() if not _is_cleared(change.body, n)}, **value}
+
+
+def _is_cleared(body: Values, name: str) -> bool:
+    """True if *body*, of v1, clears the property *name*, or the custom field of which it is a part. An empty
+    text clears, too."""
+    return any(body.get(key, name) in (None, "") for key in (name, name[:_KEY]))
 
 
 def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:
     """True if the answer shows the custom field of *column*; v1 leaves out the fields that were cleared."""
     if flat:
-        return column.field in record or change.body.get(column.field, "") is None
+        return column.field in record or _is_cleared(change.body, column.field)
     if column.kind in LINKS and expanded:
         # an id alone; what was scanned has the parts, unless another id was written
         return column.field in change.body.get("custom_fields", ())

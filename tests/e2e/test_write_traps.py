@@ -926,6 +926,25 @@ def test_an_answer_without_the_id_of_a_new_record_leaves_open_which_it_is(
     assert len(sent(account)) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "cleared"),
+    [
+        ("deal_varchar = 'x'", "deal_varchar = ''"),
+        ("deal_monetary = 5, deal_monetary_currency = 'EUR'", "deal_monetary = NULL"),
+        ("deal_time = '10:30'", "deal_time = NULL"),
+    ],
+)
+def test_a_field_that_is_cleared_is_returned_as_it_is_read(
+    account: LiveAccount, given: str, cleared: str
+) -> None:
+    """Version 1 leaves the field out of its answers, with all its parts."""
+    lead = f"WHERE id = '{account.value('SELECT min(id::text) FROM leads WHERE NOT is_archived')}'"
+    shown = f"{given.split()[0]}, custom_fields"
+    account.run(f"UPDATE leads SET {given} {lead}")
+    returned = account.rows(f"UPDATE leads SET {cleared} {lead} RETURNING {shown}")
+    assert returned == account.rows(f"SELECT {shown} FROM leads {lead}")
+
+
 def test_an_archiving_without_an_answer_is_no_creation(account: LiveAccount) -> None:
     account.simulator.faults([{"match": "/archive$", "action": "drop"}])
     with pytest.raises(psycopg.OperationalError, match="may or may not have been created or changed: "):
