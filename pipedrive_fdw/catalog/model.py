@@ -322,6 +322,7 @@ class Table:
     nested    dotted path of the array in the record whose elements are the rows
     asks      properties that come through include_fields alone, besides those of its columns
     insert, update, delete  how it is written, None where Pipedrive cannot
+    function  the extension's function that changes its rows, where no statement can
     instead   column → the operation that sets it to true, apart from ``update`` (archive a project)
     frozen    (column, value): rows with this value cannot be changed, unless the same UPDATE gives the
               column another value; nor deleted, where no UPDATE can set the column
@@ -352,6 +353,7 @@ class Table:
     insert: Write | None = None
     update: Write | None = None
     delete: Write | None = None
+    function: str = ""
     custom_fields: str = ""
     needs: str = ""
     rows: int = 2_000

@@ -216,6 +216,7 @@ PROJECT_GROUPS = Table(
 PROJECT_PLAN_ITEMS = Table(
     name="project_plan_items",
     doc="Tasks and activities in the plans of projects; set_project_plan_item() moves one.",
+    function="set_project_plan_item",
     columns=(
         _PROJECT,
         Column("item_type", "text", "task or activity.", not_null=True),

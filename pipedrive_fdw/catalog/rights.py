@@ -130,11 +130,12 @@ ROLE_SETTINGS = _of_one(
     "settings",
     20,
     _ADMIN,
-)
+).with_changes(function="set_role_setting")
 
 ROLE_PIPELINES = Table(
     name="role_pipelines",
     doc="Which role sees which pipeline; set_role_pipelines() changes it.",
+    function="set_role_pipelines",
     columns=(
         parent("role_id", "roles", "The role."),
         ref("pipeline_id", "pipelines", "The pipeline.", not_null=True),

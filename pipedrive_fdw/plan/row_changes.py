@@ -47,16 +47,20 @@ def check_possible(table: Table, verb: str) -> None:
     """Raises WriteError where no row of the table takes *verb*."""
     if verb == "INSERT":
         if table.insert is None:
-            raise WriteError(f"{table.name} takes no INSERT", detail="Pipedrive has no operation for it.")
+            raise _no_operation(table, "takes no INSERT")
     elif table.update is None and table.delete is None and not table.instead:
-        more = "" if table.insert is None else " Rows can be inserted."
-        raise WriteError(
-            f"{table.name} cannot be changed", detail=f"Pipedrive has no operation for it.{more}"
-        )
+        raise _no_operation(table, "cannot be changed", "Rows can be inserted." if table.insert else "")
     elif verb == "UPDATE":
         _check_update(table)
     elif table.delete is None:
-        raise WriteError(f"{table.name} takes no DELETE", detail="Pipedrive has no operation for it.")
+        raise _no_operation(table, "takes no DELETE")
+
+
+def _no_operation(table: Table, words: str, more: str = "") -> WriteError:
+    """The error of a statement that *table* cannot take; *words* say which."""
+    if table.function:
+        return WriteError(f"{table.name} {words}", hint=f"Call pipedrive.{table.function}() instead.")
+    return WriteError(f"{table.name} {words}", detail=sentences("Pipedrive has no operation for it", more))
 
 
 def insertion(table: Table, row: Row, custom: Mapping[str, Any]) -> Change:

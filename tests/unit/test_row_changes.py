@@ -132,6 +132,21 @@ def test_a_delete_names_the_record() -> None:
         check_possible(TABLES["users"], "DELETE")
 
 
+@pytest.mark.parametrize("verb", ["INSERT", "UPDATE", "DELETE"])
+@pytest.mark.parametrize(
+    ("table", "function"),
+    [
+        ("role_settings", "set_role_setting"),
+        ("role_pipelines", "set_role_pipelines"),
+        ("project_plan_items", "set_project_plan_item"),
+    ],
+)
+def test_a_table_that_a_function_changes_names_the_function(table: str, function: str, verb: str) -> None:
+    with pytest.raises(WriteError) as caught:
+        check_possible(TABLES[table], verb)
+    assert (caught.value.detail, caught.value.hint) == ("", f"Call pipedrive.{function}() instead.")
+
+
 def test_a_value_that_the_api_wants_again_and_nobody_can_read_is_an_error() -> None:
     with pytest.raises(WriteError, match="column title of deals must be given too"):
         updates(TABLES["deals"], DEAL, {"title": UNREADABLE}, {})
