@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from pipedrive_fdw.cli import main
+
+def _run() -> int:
+    try:
+        # Loading all of it takes long enough to be interrupted
+        from pipedrive_fdw.cli import main
+
+        return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_run())

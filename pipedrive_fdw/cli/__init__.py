@@ -42,9 +42,6 @@ def main(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
     except PipedriveError as error:
         terminal.fail(error)
         return 1
-    except KeyboardInterrupt:
-        terminal.say("\ninterrupted")
-        return 130
     except OSError as error:  # of stdout, which must not be written again when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as in `… | head`

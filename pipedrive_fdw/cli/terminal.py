@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -32,9 +33,10 @@ class Terminal:
         inp: TextIO | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
-        self._in = inp or sys.stdin
+        # Python has no stream where it was closed (`<&-`)
+        self._out = out or sys.stdout or io.StringIO()
+        self._err = err or sys.stderr or io.StringIO()
+        self._in = inp or sys.stdin or io.StringIO()
         self._environment = environment
 
     def give(self, text: str) -> None:
@@ -56,8 +58,8 @@ class Terminal:
 
     def ask(self, name: str, question: str, hidden: bool = False) -> str:
         """The answer for the option *name*. Raises OptionError where nobody can be asked or nothing comes."""
-        answer = ""
-        if self._in.isatty():
+        answer, terminal = "", self._in.isatty()
+        if terminal:
             if hidden:
                 answer = getpass.getpass(f"{question} (not shown): ").strip()
             else:
@@ -66,9 +68,8 @@ class Terminal:
                 answer = self._in.readline().strip()
         if not answer:
             ways = "Set" if hidden else f"Give --{name.replace('_', '-')}, set"
-            raise OptionError(
-                f"{name} is needed", hint=f"{ways} {VARIABLE}{name.upper()}, or run this in a terminal."
-            )
+            last = "type it when asked" if terminal else "run this in a terminal"
+            raise OptionError(f"{name} is needed", hint=f"{ways} {VARIABLE}{name.upper()}, or {last}.")
         return answer
 
     def line(self) -> str:

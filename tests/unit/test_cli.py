@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import socket
 import stat
@@ -375,6 +376,49 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
         shell=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_a_stream_that_is_closed_is_no_fault(simulator: Simulator) -> None:
+    """Each command goes on as it would with an empty file there."""
+    check = f"{sys.executable} -m pipedrive_fdw check --no-tables --base-url {simulator.url}"
+    environment = {**os.environ, "PIPEDRIVE_API_TOKEN": TOKEN}
+    ended = {}
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(  # noqa: S602 - how a shell closes a stream is what is tested
+            f"{check} {closed}", shell=True, env=environment, capture_output=True, text=True, timeout=60
+        )
+        ended[closed] = (done.returncode, "burst limit   40 requests" in done.stdout, done.stderr)
+    assert ended == {
+        "<&-": (0, True, ""), ">&-": (0, False, ""), "2>&-": (0, True, ""), "<&- >&- 2>&-": (0, False, ""),
+    }  # fmt: skip
+    done = subprocess.run(  # noqa: S602
+        f"{sys.executable} -m pipedrive_fdw check <&-", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: pipedrive option: company_domain is needed",
+    )
+
+
+_INTERRUPTED = """
+import runpy, sys
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["pipedrive_fdw", "tables"]
+runpy.run_module("pipedrive_fdw", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["pipedrive_fdw.cli", "pipedrive_fdw.cli.tables", "orjson"])
+def test_an_interrupt_ends_it_also_while_it_loads(module: str) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", _INTERRUPTED.format(module=module)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
