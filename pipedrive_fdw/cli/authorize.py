@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
@@ -67,10 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= _DAY:
-        raise ValueError
-    return seconds
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) <= _DAY:
+            return seconds
+    raise argparse.ArgumentTypeError(f"it must be a number of seconds, at most {_DAY:.0f}")
 
 
 def run(given: argparse.Namespace, terminal: Terminal) -> int:

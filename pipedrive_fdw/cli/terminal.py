@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from pipedrive_fdw.errors import OptionError, PipedriveError
@@ -61,7 +62,8 @@ class Terminal:
         answer, terminal = "", self._in.isatty()
         if terminal:
             if hidden:
-                answer = getpass.getpass(f"{question} (not shown): ").strip()
+                with suppress(EOFError):  # Ctrl-D is no answer
+                    answer = getpass.getpass(f"{question} (not shown): ").strip()
             else:
                 self._err.write(f"{question}: ")
                 self._err.flush()

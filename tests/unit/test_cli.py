@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import re
 import socket
 import stat
@@ -368,6 +369,28 @@ def test_a_wrong_command_line_ends_with_two(arguments: list[str]) -> None:
         [sys.executable, "-m", "pipedrive_fdw", *arguments], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, "usage: " in done.stderr) == (2, "", True)
+    assert not re.search(r"\b_\w", done.stderr), "a name of the program's own"
+
+
+def test_the_end_of_the_input_is_no_answer() -> None:
+    """Ctrl-D, where the token is asked for: a terminal of its own, as getpass wants one."""
+    child, terminal = pty.fork()
+    if not child:
+        words = [sys.executable, "-m", "pipedrive_fdw", "check", "--company-domain", "acme"]
+        os.execv(sys.executable, words)  # noqa: S606
+    shown = b""
+    with suppress(OSError):  # what Linux says at the end
+        while not shown.endswith(b"(not shown): "):
+            shown += os.read(terminal, 1000)
+        os.write(terminal, b"\x04")
+        while more := os.read(terminal, 1000):
+            shown += more
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 1
+    assert shown.decode().split("(not shown): ")[1].split("\r\n") == [
+        "error: pipedrive option: api_token is needed",
+        "  Set PIPEDRIVE_API_TOKEN, or type it when asked.",
+        "",
+    ]
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
