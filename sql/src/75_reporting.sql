@@ -200,15 +200,23 @@ BEGIN
     END LOOP;
     IF role IS NOT NULL THEN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', target, role);
-        FOR setting IN
-            SELECT * FROM (VALUES ('pipedrive.cache_ttl', cache_ttl::text),
-                                  ('pipedrive.max_tokens_per_query', max_tokens_per_query::text),
-                                  ('statement_timeout', statement_timeout)) AS s (name, value)
-             WHERE s.value IS NOT NULL
-        LOOP
-            EXECUTE format('ALTER ROLE %I IN DATABASE %I SET %s = %L', role, current_database(), setting.name,
-                           setting.value);
-        END LOOP;
+        BEGIN
+            FOR setting IN
+                SELECT * FROM (VALUES ('pipedrive.cache_ttl', cache_ttl::text),
+                                      ('pipedrive.max_tokens_per_query', max_tokens_per_query::text),
+                                      ('statement_timeout', statement_timeout)) AS s (name, value)
+                 WHERE s.value IS NOT NULL
+            LOOP
+                EXECUTE format('ALTER ROLE %I IN DATABASE %I SET %s = %L', role, current_database(), setting.name,
+                               setting.value);
+            END LOOP;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'pipedrive option: the limits of role "%" cannot be set', role
+                  USING DETAIL = 'They are settings of the role, and you may not alter it.',
+                        HINT = 'Call reporting as a superuser, or as a role with CREATEROLE (from PostgreSQL 16 on, '
+                               'with ADMIN on the role too). Or leave role out, and grant the views yourself.',
+                        ERRCODE = 'insufficient_privilege';
+        END;
     END IF;
     RETURN format('%s %s in schema %I', cardinality(relations),
                   CASE cardinality(relations) WHEN 1 THEN 'view' ELSE 'views' END, target);

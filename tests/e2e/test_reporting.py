@@ -208,6 +208,26 @@ def test_what_cannot_be_made_says_why(quiet: Extended, call: str, words: str, sq
     assert quiet.rows("TABLE taken.notes") == [(1,)]
 
 
+def test_who_may_not_set_the_limits_of_a_role_is_told_so(quiet: Extended) -> None:
+    quiet.run(
+        "CREATE ROLE makes_views; CREATE ROLE bi_reader; GRANT USAGE ON SCHEMA pipedrive TO makes_views; "
+        "GRANT EXECUTE ON FUNCTION pipedrive.reporting TO makes_views; "
+        f"GRANT CREATE ON DATABASE {quiet.database} TO makes_views; SET SESSION AUTHORIZATION makes_views"
+    )
+    try:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            quiet.run("SELECT pipedrive.reporting(target => 'bi_of_others', role => 'bi_reader')")
+        quiet.run("SELECT pipedrive.reporting(target => 'bi_of_others')")
+    finally:
+        quiet.run(
+            "RESET SESSION AUTHORIZATION; DROP OWNED BY makes_views, bi_reader; "
+            "DROP ROLE makes_views, bi_reader"
+        )
+    diag = caught.value.diag
+    assert diag.message_primary == 'pipedrive option: the limits of role "bi_reader" cannot be set'
+    assert "CREATEROLE" in (diag.message_hint or "")
+
+
 # ---- the import
 
 
