@@ -353,9 +353,9 @@ def check_server(options: Options) -> None:
     if not secrets:
         raise CredentialError(
             "no API token is known for this user",
-            hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…'). You find the "
-            "token in Pipedrive under Personal preferences > API. For OAuth, `python -m pipedrive_fdw "
-            "authorize` makes the mapping.",
+            hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…'), or ALTER USER MAPPING … if "
+            "there is one. You find the token in Pipedrive under Personal preferences > API. For OAuth, "
+            "`python -m pipedrive_fdw authorize` makes the mapping.",
         )
     if not options.company_domain and not options.base_url and not uses_oauth(options):
         raise OptionError(

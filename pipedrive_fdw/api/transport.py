@@ -350,14 +350,17 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     arrived, lasting = _current.begun, False
     timed_out = late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT)
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
-        what, hint = "has no valid certificate", "Check company_domain and base_url."
+        what = "has no valid certificate"
+        hint = (
+            "Check company_domain and base_url, or add its issuer to the file that `python -m certifi` names."
+        )
         lasting = True
     elif isinstance(error, requests.ConnectTimeout) or (timed_out and not arrived):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
     elif timed_out:
         what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     elif isinstance(inner, _NoAddress):
-        what, hint = "has no address", "Check company_domain and the network's DNS."
+        what, hint = "has no address", "Check company_domain, base_url and the network's DNS."
     elif isinstance(inner, urllib3.exceptions.NewConnectionError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
     else:

@@ -289,10 +289,12 @@ class RowMaker:
         keys = (table.column(name) for name in table.key)
         parts = [column_value(c, outer if c.outer else record, echo) for c in keys if c is not None]
         record_key = ":".join(beginning(str(part), _SHOWN) for part in parts)
+        other = bound.custom is None and bound.codec.name != bound.column.type
+        mend = f"declare it as {bound.column.type}" if other else "correct the record in Pipedrive"
         return DataError(
             f"column {bound.name} of {table.name} cannot show a value of Pipedrive as {bound.codec.name}",
             detail=sentences(f"Record {record_key}: {beginning(str(reason), _SHOWN)}"),
-            hint="Leave the column out of the query, correct the record in Pipedrive, or have NULL shown for "
+            hint=f"Leave the column out of the query, {mend}, or have NULL shown for "
             "such values: ALTER FOREIGN TABLE … OPTIONS (ADD odd_values 'null'), or ALTER SERVER likewise. "
             "The column attrs keeps them as they came.",
         )

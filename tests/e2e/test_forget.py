@@ -242,4 +242,6 @@ def test_without_a_mapping_it_says_so(account: Extended) -> None:
         account.run("SELECT pipedrive.forget('pipedrive')")
     assert caught.value.diag.message_detail == "User postgres needs one for server pipedrive."
     hint = str(caught.value.diag.message_hint)
-    assert hint.startswith("CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…').")
+    assert hint.startswith(
+        "CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…'), or ALTER USER MAPPING … if there is one."
+    )

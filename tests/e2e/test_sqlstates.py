@@ -144,4 +144,6 @@ def test_of_a_missing_user_mapping(account: LiveAccount) -> None:
     assert error.sqlstate == "28000"
     assert error.diag.message_detail == f"User nobody_here needs one for server {account.name}."
     hint = str(error.diag.message_hint)
-    assert hint.startswith("CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…').")
+    assert hint.startswith(
+        "CREATE USER MAPPING FOR … SERVER … OPTIONS (api_token '…'), or ALTER USER MAPPING … if there is one."
+    )

@@ -133,6 +133,23 @@ def test_an_odd_value_is_an_error_only_where_it_is_wanted(column: str, reason: s
     assert caught.value.detail.startswith("Record 7: ") and reason in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "way"),
+    [
+        ("numeric", "x", "correct the record in Pipedrive"),
+        ("bigint", "x", "declare it as numeric"),
+        ("date", 5, "declare it as numeric"),
+    ],
+)
+def test_the_way_out_is_the_type_where_the_column_is_declared_as_another(
+    kind: str, value: Any, way: str
+) -> None:
+    columns = {"value": SimpleNamespace(column_name="value", type_name=kind, options={})}
+    with pytest.raises(DataError) as caught:
+        made(RowMaker(bind(TABLES["deals"], columns)), {"id": 7, "value": value})  # type: ignore[arg-type]
+    assert caught.value.hint.startswith(f"Leave the column out of the query, {way}, or ")
+
+
 def test_a_forgiving_maker_shows_null_and_its_origin_still_refuses() -> None:
     strict = RowMaker(binding("deals", number=("numeric", FIELD, "double")))
     (row,) = made(strict.forgiving(("expected_close_date", "number")), RECORD)

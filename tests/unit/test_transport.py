@@ -303,3 +303,4 @@ def test_a_certificate_for_another_name_is_refused_though_its_issuer_is_trusted(
             transport.send(Request("POST", f"https://{host}:{port}/"), Exchange())
         assert (caught.value.arrived, caught.value.lasting) == (False, True)
         assert "IP address mismatch" in caught.value.detail
+        assert "certifi" in caught.value.hint
