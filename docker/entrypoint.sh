@@ -30,6 +30,10 @@ if [ "$1" = make-cluster ]; then
     exit
 fi
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+    if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ]; then
+        echo "$PGDATA has files, but no cluster: nothing was touched; mount an empty volume or folder there" >&2
+        exit 1
+    fi
     # In a shell of its own, so that any failure ends it. A cluster that is half made is none: begin anew then.
     if ! sh "$0" make-cluster; then
         pg_ctl --pgdata "$PGDATA" --mode immediate stop > /dev/null 2>&1 || true

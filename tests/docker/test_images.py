@@ -65,6 +65,23 @@ def test_compose_takes_the_file() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("settings", [{}, {"POSTGRES_PASSWORD": PASSWORD}])
+def test_files_of_others_in_the_data_directory_are_left_alone(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """A folder that was mounted by mistake, such as the one above that of an old cluster."""
+    kept = tmp_path / "old" / "PG_VERSION"
+    kept.parent.mkdir()
+    kept.write_text("16")
+    done = subprocess.run(  # noqa: S603
+        ["sh", str(ROOT / "docker" / "entrypoint.sh"), "postgres"],  # noqa: S607
+        env={"PATH": "/usr/bin:/bin", "PGDATA": str(tmp_path), **settings},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, kept.read_text()) == (1, "16")
+    assert done.stderr.startswith(f"{tmp_path} has files, but no cluster: nothing was touched; ")
+
+
 def _wait(condition: Any, what: str, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not condition():
