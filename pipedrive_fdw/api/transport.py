@@ -231,6 +231,7 @@ class _Tracked:
                 failed = urllib3.exceptions.ConnectTimeoutError(self, f"timed out: {error}")
             except OSError as error:
                 failed = urllib3.exceptions.NewConnectionError(self, str(error))  # type: ignore[arg-type]
+                failed.__cause__ = error
             sock.close()
         raise failed
 
@@ -361,8 +362,13 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
         what, hint = "did not answer in time", "Try again, or raise the server's read_timeout."
     elif isinstance(inner, _NoAddress):
         what, hint = "has no address", "Check company_domain, base_url and the network's DNS."
-    elif isinstance(inner, urllib3.exceptions.NewConnectionError):
+    elif isinstance(inner.__cause__, ConnectionRefusedError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
+    elif isinstance(inner, urllib3.exceptions.NewConnectionError):
+        what, hint = (
+            "cannot be reached",
+            "Check this machine's network, its firewall, and SELinux if it has that.",
+        )
     else:
         what, hint = "broke off the connection", "Try again. Nothing of the answer was used."
     where = f"{request.method} {urlsplit(request.url).path}"

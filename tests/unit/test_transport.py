@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -238,6 +239,16 @@ def test_what_surely_did_not_arrive_is_told() -> None:
             transport.send(Request("POST", url), Exchange())
         assert not caught.value.arrived
         assert "abcdefgh" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lets nobody connect to an address of all")
+def test_what_the_system_does_not_let_out_is_no_refusal() -> None:
+    with sender() as transport, pytest.raises(ConnectError) as caught:
+        transport.send(Request("POST", "http://127.255.255.255:9/path"), Exchange())
+    assert caught.value.message == "pipedrive connection: 127.255.255.255:9 cannot be reached"
+    assert "Network is unreachable" in caught.value.detail
+    assert "firewall" in caught.value.hint
+    assert (caught.value.arrived, caught.value.lasting) == (False, False)
 
 
 @pytest.mark.parametrize(
