@@ -131,8 +131,8 @@ def _auth_error(oauth: bool, detail: str) -> AuthError:
     return AuthError(
         "the API token is not accepted",
         detail,
-        "Is it the token of this account? Pipedrive shows that under Personal preferences > API. ALTER USER "
-        "MAPPING … OPTIONS (SET api_token '…').",
+        "Is it the token of this account? Pipedrive shows that under Personal preferences > API. Correct it "
+        "where it is kept: ALTER USER MAPPING … OPTIONS (SET api_token '…'), or in the secrets_file.",
         401,
     )
 

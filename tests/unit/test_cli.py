@@ -141,6 +141,9 @@ def test_check_by_a_file_leaves_the_environment_s_secrets_alone(simulator: Simul
         environment={**OAUTH, "PIPEDRIVE_BASE_URL": simulator.url},
     )  # fmt: skip
     assert (session.code, "signed in by  API token" in session.given) == (0, True)
+    file.write_text("api_token = wrong\n")
+    session = Session("check", "--secrets-file", str(file), "--base-url", simulator.url)
+    assert (session.code, session.said.endswith("or in the secrets_file.\n")) == (1, True)
 
 
 @pytest.mark.parametrize(
