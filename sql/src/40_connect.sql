@@ -50,6 +50,10 @@ BEGIN
         EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER pipedrive_fdw %s', server,
                        'OPTIONS (' || for_server || ')');
         EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s)', server, for_mapping);
+        IF to_regnamespace(quote_ident(schema)) IS NULL THEN
+            EXECUTE format('CREATE SCHEMA %I', schema);
+        END IF;
+        EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive FROM SERVER %I INTO %I', server, schema);
     EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
         -- CREATE USER MAPPING takes no parameters, so the secrets are literals in it, and the CONTEXT of an error
         -- shows the statement, also when it is cancelled. The error is raised anew, without that context.
@@ -58,13 +62,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = state, MESSAGE = words,
             DETAIL = coalesce(nullif(more, ''), format(
-                'This happened while the server %I and its user mapping were being created.', server)),
-            HINT = coalesce(nullif(advice, ''), 'Nothing was created. Correct this and call pipedrive.connect again.');
+                'This happened while the server %I, its user mapping and its tables were being created.', server)),
+            HINT = concat_ws(' ', nullif(advice, ''),
+                             'Nothing was created. Correct this and call pipedrive.connect again.');
     END;
-    IF to_regnamespace(quote_ident(schema)) IS NULL THEN
-        EXECUTE format('CREATE SCHEMA %I', schema);
-    END IF;
-    EXECUTE format('IMPORT FOREIGN SCHEMA pipedrive FROM SERVER %I INTO %I', server, schema);
     SELECT count(*) INTO tables
       FROM pipedrive_internal.foreign_tables t
      WHERE t.server_name = connect.server AND t.schema = to_regnamespace(quote_ident(connect.schema));

@@ -435,6 +435,27 @@ def test_connect_without_an_address_says_what_is_missing(extended: Extended) -> 
 
 
 @pytest.mark.parametrize(
+    ("token", "schema", "words"),
+    [("wrong", "other", "the API token is not accepted"), (TOKEN, "pipedrive", '"deals" already exists')],
+)
+def test_connect_that_fails_at_the_import_says_that_it_created_nothing(
+    extended: Extended, token: str, schema: str, words: str
+) -> None:
+    """No ALTER USER MAPPING, which the hint of a wrong token names, could help."""
+    with pytest.raises(psycopg.Error, match=words) as caught:
+        extended.run(
+            f"SELECT pipedrive.connect(base_url => '{extended.simulator.url}', api_token => $${token}$$, "
+            f"server => 'other', schema => '{schema}')"
+        )
+    diag = caught.value.diag
+    assert (diag.message_hint or "").endswith(
+        "Nothing was created. Correct this and call pipedrive.connect again."
+    )
+    assert token not in f"{diag.message_detail}{diag.message_hint}{diag.context}"
+    assert extended.value("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'other'") == 0
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         ("server => NULL", "connect needs server, schema"),

@@ -215,7 +215,9 @@ def test_no_error_of_connect_holds_the_token(database: Extended) -> None:
     finally:
         database.run("DROP EVENT TRIGGER no_mapping; DROP FUNCTION public.no_mapping")
     said = caught.value.diag
-    assert said.message_hint == "ask the owner"
+    assert said.message_hint == (
+        "ask the owner Nothing was created. Correct this and call pipedrive.connect again."
+    )
     assert "a-secret" not in f"{said.message_primary}{said.message_detail}{said.message_hint}{said.context}"
     assert database.rows("SELECT 1 FROM pg_foreign_server WHERE srvname = 'refused'") == []
 
