@@ -189,6 +189,31 @@ def test_a_first_start_that_fails_leaves_nothing_behind(images: Any, tmp_path: P
 
 
 @pytest.mark.docker
+def test_a_first_start_that_is_killed_begins_anew(images: Any, tmp_path: Path) -> None:
+    """As when somebody stops it before it is done, and Docker's patience ends."""
+    script = tmp_path / "first.sql"
+    script.write_text("CREATE TABLE half (id int);\n\\! tail -f /dev/null\n")
+    tmp_path.chmod(0o755)
+    volume = images.volumes.create()
+    mounts = {volume.name: {"bind": "/var/lib/postgresql/data"}}
+    mounts[str(tmp_path)] = {"bind": "/docker-entrypoint-initdb.d", "mode": "ro"}
+    settings = {"detach": True, "environment": {"POSTGRES_PASSWORD": PASSWORD}, "volumes": mounts}
+    try:
+        killed = images.containers.run(POSTGRES, **settings)
+        _wait(lambda: b"running /docker-entrypoint-initdb.d/first.sql" in killed.logs(), "it does not begin")
+        killed.kill()
+        killed.remove(v=True)
+        script.write_text("CREATE TABLE whole (id int);")
+        again = images.containers.run(POSTGRES, **settings)
+        _wait(lambda: _healthy(images, again.id), "PostgreSQL is not healthy")
+        tables = again.exec_run(["psql", "-U", "postgres", "-At", "-c", r"\dt", "pipedrive"]).output.decode()
+        again.remove(force=True, v=True)
+        assert [line.split("|")[1] for line in tables.splitlines()] == ["whole"]
+    finally:
+        volume.remove(force=True)
+
+
+@pytest.mark.docker
 def test_compose_brings_both_up(images: Any) -> None:
     if shutil.which("docker-compose") is None:
         pytest.skip("docker-compose is not installed")
