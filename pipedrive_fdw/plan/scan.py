@@ -354,8 +354,8 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
         full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
-        if most is None or (self.order and self.order[0].nulls):
-            return full  # how many rows without a value there are is not known
+        if most is None or self.table.nested or (self.order and self.order[0].nulls):
+            return full  # how many elements records have, or how many rows have no value, is not known
         return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
 
     def _most(self, listing: Listing, filters: Collection[Filter]) -> int | None:

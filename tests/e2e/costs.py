@@ -115,6 +115,7 @@ COSTS = (
         ("/v2/persons?updated_since=2020-01-01T00:00:00Z&sort_by=update_time&sort_direction=desc",),
     ),
     Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons?limit=1",)),
+    Cost("SELECT * FROM person_phones LIMIT 10", 10, ("/v2/persons",)),  # few persons have any
     Cost("SELECT * FROM persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
     Cost(
         "SELECT * FROM persons WHERE org_id IN (5, 6)", 20, ("/v2/persons?org_id=5", "/v2/persons?org_id=6")
