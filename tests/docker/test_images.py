@@ -58,10 +58,12 @@ def test_the_last_user_is_not_root(file: Path) -> None:
     assert not any(user.split(":")[0] in ("0", "root") for user in users)
 
 
-def test_compose_takes_the_file() -> None:
+@pytest.mark.parametrize("settings", [{}, {"POSTGRES_PASSWORD": PASSWORD}])
+def test_compose_takes_the_file(settings: dict[str, str]) -> None:
+    """Also without a password, which only the first start needs: as for `down`."""
     if shutil.which("docker-compose") is None:
         pytest.skip("docker-compose is not installed")
-    done = _compose("config", "--quiet", POSTGRES_PASSWORD=PASSWORD)
+    done = _compose("config", "--quiet", **settings)
     assert (done.returncode, done.stderr) == (0, "")
 
 
