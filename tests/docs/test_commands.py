@@ -53,8 +53,11 @@ def _of(pattern: str) -> list[str]:
 
 MAKE, OWN = r"^(PG_CONFIG=\S+ )?make ", r"^python -m pipedrive_fdw"
 DUMP, DOCKER = r"^pg_(dump|restore)", r"^(POSTGRES_PASSWORD=\S+ )?docker(-compose)? "
-DBT = r"^(PG\w+=\S+ )*dbt "
-SUPERSET = r"^(python3 -m venv ~/superset$|~/superset/bin/pip |export PATH=~/superset/bin:|superset )"
+# A program that pip installs is called where the commands before have put it.
+DBT = r"^(PG\w+=\S+ )*~/dbt/bin/dbt "
+SUPERSET = (
+    r"^(python3 -m venv ~/(dbt|superset)$|~/(dbt|superset)/bin/pip |export PATH=~/superset/bin:|superset )"
+)
 ZIP = r"^python3 -m zipfile "
 
 
