@@ -120,7 +120,13 @@ def send(options: Options, request: Values, *, read_only: bool = False) -> Any:
     if method != "GET" and want == "pages":
         want = ""
     encoding = str(request.get("encoding", "json"))
-    answers = [_sent(options, op, params, encode_body(encoding, body), want) for body in bodies]
+    answers = []
+    for left, body in zip(reversed(range(len(bodies))), bodies):
+        try:
+            answers.append(_sent(options, op, params, encode_body(encoding, body), want))
+        except PipedriveError as error:
+            error.detail = sentences(error.detail, f"{left} more were not sent" if left else "")
+            raise
     return answers if many else answers[0]
 
 

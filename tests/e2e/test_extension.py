@@ -232,6 +232,21 @@ def test_no_installment_is_added_where_one_cannot_be(
     assert extended.sent() == []
 
 
+def test_what_was_not_sent_of_several_installments_is_told(extended: Extended) -> None:
+    each = '{"description": "x", "amount": 5, "billing_date": "2027-01-31"}'
+    deal = extended.value("SELECT min(deal_id) FROM pipedrive.deal_installments")
+    extended.simulator.reset()
+    extended.simulator.faults(
+        [{"match": "/installments$", "method": "POST", "action": "status", "status": 400, "skip": 1}]
+    )
+    with pytest.raises(psycopg.Error, match="refuses the request") as caught:
+        extended.run(f"SELECT pipedrive.add_deal_installments({deal}, '[{each}, {each}, {each}, {each}]')")
+    detail = str(caught.value.diag.message_detail)
+    assert f"1 row is written in Pipedrive for good: POST /v2/deals/{deal}/installments " in detail
+    assert detail.endswith(". 2 more were not sent.")
+    assert len(extended.sent()) == 2
+
+
 @pytest.mark.parametrize(
     "call", ["add_installment_subscription(1, 'EUR', {})", "update_installment_subscription(1, {})"]
 )
