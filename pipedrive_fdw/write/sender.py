@@ -10,8 +10,8 @@ from typing import Any, Callable
 
 import orjson
 
-from pipedrive_fdw.catalog.model import NONE, Bulk, Table, Write
-from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError
+from pipedrive_fdw.catalog.model import NONE, Table, Write
+from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError, sentences
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
@@ -137,19 +137,23 @@ class Sender:
         """One request for all *changes*; the keys of their records."""
         bulk = changes[0].op.bulk
         assert bulk is not None  # noqa: S101 - bulk() asked
+        ids = [str(change.key[change.op.placeholders[-1]]) for change in changes] if bulk.ids else []
+        body = None if ids else orjson.dumps({"data": [change.body for change in changes]})
+        wanted = f"To be deleted were: {', '.join(ids)}" if ids else f"To be created were {len(changes)} rows"
         requests = self._begin()
         requests.noted = noted
         try:
-            if bulk.ids:
-                return self._delete_together(bulk, path, changes, requests)
-            body = orjson.dumps({"data": [change.body for change in changes]})
-            records = requests.send(bulk, path, body).answer().data
+            params = ((bulk.ids, ",".join(ids)),) if ids else ()
+            data = requests.send(bulk, path, body, params=params).answer().data
         except PipedriveError as error:
-            verb = "DELETE" if bulk.ids else "INSERT"
-            raise self._parents.explained(error, verb, changes[0].key) from None
+            error.detail = sentences(error.detail, wanted)
+            raise self._parents.explained(error, "DELETE" if ids else "INSERT", changes[0].key) from None
         finally:
             requests.close()
-        found = [r if isinstance(r, dict) else {} for r in records] if isinstance(records, list) else []
+        if ids:
+            self._check_deleted(ids, dig(data, bulk.answer.split(".")), f"{wanted}.")
+            return [key_of(self.table, change, {}) for change in changes]
+        found = [r if isinstance(r, dict) else {} for r in data] if isinstance(data, list) else []
         found += [{}] * (len(changes) - len(found))
         if not all(names_record(self.table, change, record) for change, record in zip(changes, found)):
             raise OutcomeUnknownError(
@@ -159,17 +163,12 @@ class Sender:
             )
         return [key_of(self.table, change, record) for change, record in zip(changes, found)]
 
-    def _delete_together(
-        self, bulk: Bulk, path: str, changes: Sequence[Change], requests: RequestScope
-    ) -> list[str]:
-        """Deletes the records of *changes*; their keys. Raises WriteError where the answer lacks some."""
-        ids = [str(change.key[change.op.placeholders[-1]]) for change in changes]
-        answer = requests.send(bulk, path, params=((bulk.ids, ",".join(ids)),)).answer()
-        found = dig(answer.data, bulk.answer.split("."))
+    def _check_deleted(self, ids: Sequence[str], found: Any, wanted: str) -> None:
+        """Raises WriteError where *found*, the ids that the answer tells, lacks some of *ids*."""
         if not isinstance(found, list):
             raise OutcomeUnknownError(
                 f"the answer does not show which rows of {self.table.name} were deleted",
-                detail=f"To be deleted were: {', '.join(ids)}.",
+                detail=wanted,
                 hint="Look at them in Pipedrive before sending it again.",
             )
         gone = set(map(str, found))
@@ -180,7 +179,6 @@ class Sender:
                 detail=f"Deleted with the same request: {', '.join(k for k in ids if k in gone) or 'none'}.",
                 hint="Check whether they still exist.",
             )
-        return [key_of(self.table, change, {}) for change in changes]
 
     def _with_array(self, write: RowWrite, requests: RequestScope) -> Change:
         """The change with the whole array, read afresh, where one element is added, changed or left out."""

@@ -518,6 +518,25 @@ def test_a_row_that_was_not_deleted_with_the_others_is_named(waiting: LiveAccoun
     assert ", ".join(map(str, keys[1:])) in str(caught.value.diag.message_detail)
 
 
+def test_what_several_rows_of_one_request_were_is_told_where_its_answer_is_lost(account: LiveAccount) -> None:
+    rows = "(deal_id, product_id, item_price, quantity) SELECT 9, 1, 888, 1 FROM generate_series(1, 7)"
+    account.run(f"INSERT INTO deal_products {rows}")
+    keys = [k for (k,) in account.rows("SELECT id FROM deal_products WHERE deal_id = 9 AND item_price = 888")]
+    account.simulator.faults([{"match": "/deals/9/products", "action": "status", "after_handling": True}])
+    lost = pytest.raises(psycopg.errors.TransactionResolutionUnknown)
+    with lost as caught:
+        account.run(f"INSERT INTO deal_products {rows}")
+    assert str(caught.value.diag.message_detail).endswith(". To be created were 7 rows.")
+    account.simulator.faults(
+        [{"match": "/deals/9/products$", "method": "DELETE", "action": "status", "after_handling": True}]
+    )
+    with lost as caught:
+        account.run(f"DELETE FROM deal_products WHERE id IN ({', '.join(map(str, keys))})")
+    assert str(caught.value.diag.message_detail).endswith(
+        f". To be deleted were: {', '.join(map(str, keys))}."
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "sql", "words"),
     [
