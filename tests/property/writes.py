@@ -83,7 +83,7 @@ class Writer:
         if kind == "number":
             forms.append(lambda own: f"coalesce({own}, 0) + 1")
         if kind == "day":
-            forms.append(lambda own: f"{own} + 1")
+            forms.append(lambda own: f"{own} - 1")  # some are the last day that Pipedrive has
         if kind == "flag":
             forms.append(lambda own: f"NOT {own}")
         return forms
