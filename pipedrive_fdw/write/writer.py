@@ -119,6 +119,7 @@ class Writer:
             base: Values = {
                 **self._incoming.input_values(values),
                 **self._unchanged(scanned, changed),
+                **self._emptied(changed),
                 **row_ids,
             }
             if command.has_written(self._table, old):
@@ -189,6 +190,12 @@ class Writer:
         columns = self._bound.binding.columns
         bound = (b for b in columns if b.custom is None and b.column.name not in changed)
         return {b.name: scanned[b.name] for b in bound}
+
+    def _emptied(self, changed: Values) -> dict[str, Any]:
+        """The lists that are *changed* to empty ones, which NULL makes of them, too."""
+        columns = self._bound.binding.columns
+        empty = (b for b in columns if b.custom is None and changed.get(b.column.name) == [])
+        return {b.name: b.codec.load([]) for b in empty}
 
     def _completed(self, old: dict[str, Any], before: Values, verb: str) -> dict[str, Any]:
         """*old* with the extended columns that *verb* needs and that the scan, which gave *before*, did not

@@ -945,6 +945,12 @@ def test_a_field_that_is_cleared_is_returned_as_it_is_read(
     assert returned == account.rows(f"SELECT {shown} FROM leads {lead}")
 
 
+def test_a_list_that_null_empties_is_returned_as_it_is_read(account: LiveAccount) -> None:
+    account.run("""UPDATE activities SET attendees = '[{"email": "a@example.org"}]' WHERE id = 3""")
+    returned = account.rows("UPDATE activities SET attendees = NULL WHERE id = 3 RETURNING attendees")
+    assert returned == account.rows("SELECT attendees FROM activities WHERE id = 3") == [([],)]
+
+
 def test_an_archiving_without_an_answer_is_no_creation(account: LiveAccount) -> None:
     account.simulator.faults([{"match": "/archive$", "action": "drop"}])
     with pytest.raises(psycopg.OperationalError, match="may or may not have been created or changed: "):
