@@ -2,7 +2,8 @@
 # Makes the cluster on the first start, runs what lies in /docker-entrypoint-initdb.d, then becomes the server.
 set -eu
 
-# A first start is made in here. What an earlier one left that was killed is thrown away.
+# A first start is made in here. What an earlier one left that was killed is thrown away, unless only its files were
+# still to be moved.
 new="$PGDATA/.first-start"
 
 make_cluster() {
@@ -26,12 +27,8 @@ make_cluster() {
         fi
     done
     pg_ctl --pgdata "$new" --wait stop > /dev/null
-    # The file that says that there is a cluster comes last.
     chmod 0700 "$PGDATA"
-    mv "$new/PG_VERSION" "$new/.version"
-    mv "$new"/* "$PGDATA"
-    mv "$new/.version" "$PGDATA/PG_VERSION"
-    rmdir "$new"
+    mv "$new/PG_VERSION" "$new/.version" # says that it is done
 }
 
 if [ "$1" = make-cluster ]; then
@@ -39,17 +36,25 @@ if [ "$1" = make-cluster ]; then
     exit
 fi
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
-    rm -rf "$new"
-    if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ]; then
-        echo "$PGDATA has files, but no cluster: nothing was touched; mount an empty volume or folder there" >&2
-        exit 1
-    fi
-    # In a shell of its own, so that any failure ends it.
-    if ! sh "$0" make-cluster; then
-        pg_ctl --pgdata "$new" --mode immediate stop > /dev/null 2>&1 || true
+    if [ ! -e "$new/.version" ]; then
         rm -rf "$new"
-        exit 1
+        if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ]; then
+            echo "$PGDATA has files, but no cluster: nothing was touched; mount an empty volume or folder there" >&2
+            exit 1
+        fi
+        # In a shell of its own, so that any failure ends it.
+        if ! sh "$0" make-cluster; then
+            pg_ctl --pgdata "$new" --mode immediate stop > /dev/null 2>&1 || true
+            rm -rf "$new"
+            exit 1
+        fi
     fi
+    # The file that says that there is a cluster comes last.
+    for file in "$new"/*; do
+        [ ! -e "$file" ] || mv "$file" "$PGDATA"
+    done
+    mv "$new/.version" "$PGDATA/PG_VERSION"
+    rmdir "$new"
 fi
 unset POSTGRES_PASSWORD
 exec "$@"

@@ -84,6 +84,26 @@ def test_files_of_others_in_the_data_directory_are_left_alone(
     assert done.stderr.startswith(f"{tmp_path} has files, but no cluster: nothing was touched; ")
 
 
+def test_a_first_start_that_is_killed_while_its_files_are_moved_is_taken_up(tmp_path: Path) -> None:
+    """The cluster is whole then, half of it in its place."""
+    data, programs = tmp_path / "data", tmp_path / "bin"
+    for file in ("base/1", ".first-start/global/2", ".first-start/pg_hba.conf", ".first-start/.version"):
+        (data / file).parent.mkdir(parents=True, exist_ok=True)
+        (data / file).write_text(file)
+    programs.mkdir()
+    (programs / "postgres").write_text("#!/bin/sh\necho started\n")
+    (programs / "postgres").chmod(0o755)
+    done = subprocess.run(  # noqa: S603
+        ["sh", str(ROOT / "docker" / "entrypoint.sh"), "postgres"],  # noqa: S607
+        env={"PATH": f"{programs}:/usr/bin:/bin", "PGDATA": str(data)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "started\n", "")
+    files = sorted(str(f.relative_to(data)) for f in data.rglob("*") if f.is_file())
+    assert files == ["PG_VERSION", "base/1", "global/2", "pg_hba.conf"]
+    assert not (data / ".first-start").exists()
+
+
 def _wait(condition: Any, what: str, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not condition():
