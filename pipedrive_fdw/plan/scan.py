@@ -53,6 +53,7 @@ from pipedrive_fdw.plan.sendable import (
     placeholder_filters,
     possible_keys,
     selects,
+    shows_all,
     slices,
     time_bound,
     with_listed_ids,
@@ -126,7 +127,7 @@ class _Builder:
         wanted: int | None,
     ) -> None:
         self.table, self.predicates, self.settings = table, predicates, settings
-        self.order, self.limit, self.wanted = order, limit, wanted
+        self.order, self.limit, self.wanted, self.where = order, limit, wanted, where
         self.listings = tuple(
             listing
             for listing in table.listings
@@ -272,8 +273,7 @@ class _Builder:
             rows *= min(1.0, filt.share * wanted)
         if stop is not None:
             rows = min(rows * SHARE, stop.most)
-        most = self._most(listing, filters)
-        rows = rows if most is None else min(rows, most)
+        rows = min(rows, self._most(listing, filters) or rows)
         first = min(self.settings.page_size, listing.page_max)
         # A page by offset begins with the last record of the one before, for which the largest has no room
         full = listing.paging == OFFSET and 1 < first == listing.page_max
@@ -354,8 +354,9 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
         full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
-        if most is None or self.table.nested or (self.order and self.order[0].nulls):
-            return full  # how many elements records have, or how many rows have no value, is not known
+        nulls = self.order and self.order[0].nulls
+        if most is None or nulls or not shows_all(self.table, listing, filters, self.where):
+            return full  # how many records it takes is not known
         return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
 
     def _most(self, listing: Listing, filters: Collection[Filter]) -> int | None:

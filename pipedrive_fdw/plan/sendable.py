@@ -87,6 +87,13 @@ def keeps_all_rows(listing: Listing, filters: Collection[Filter], predicates: Pr
     return predicates.only_equal and exact.issuperset(column for column, _, _ in predicates.texts)
 
 
+def shows_all(table: Table, listing: Listing, filters: Collection[Filter], where: Collection[str]) -> bool:
+    """True if each record that *listing* gives under *filters* is one row; a row has given values in the
+    columns *where*."""
+    given = {f.column for f in filters}.union(listing.holds)
+    return not table.nested and given.issuperset((*table.present, *where))
+
+
 def check_compared(table: Table, compared: frozenset[str], predicates: Predicates) -> None:
     """Raises PlanError where a query compares a column that no record shows with what cannot be sent.
 

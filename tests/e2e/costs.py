@@ -116,6 +116,7 @@ COSTS = (
     ),
     Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons?limit=1",)),
     Cost("SELECT * FROM person_phones LIMIT 10", 10, ("/v2/persons",)),  # few persons have any
+    Cost("SELECT * FROM organization_persons LIMIT 10", 10, ("/v2/persons",)),  # nor an organization
     Cost("SELECT * FROM persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
     Cost(
         "SELECT * FROM persons WHERE org_id IN (5, 6)", 20, ("/v2/persons?org_id=5", "/v2/persons?org_id=6")
@@ -288,6 +289,11 @@ COSTS = (
     ),
     Cost("SELECT * FROM organization_persons", 20, ("/v2/persons x2",)),
     Cost("SELECT * FROM organization_persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
+    Cost(
+        "SELECT * FROM organization_persons WHERE org_id = 5 LIMIT 10",
+        10,
+        ("/v2/persons?org_id=5&limit=100",),
+    ),
     Cost("SELECT * FROM deal_persons WHERE deal_id = 5", 10, ("/v2/persons?deal_id=5",)),
     Cost("SELECT * FROM notes WHERE id IN (1, 2, 3)", 6, ("/v1/notes/1", "/v1/notes/2", "/v1/notes/3")),
     Cost(
