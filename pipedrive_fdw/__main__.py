@@ -12,7 +12,8 @@ def _run() -> int:
 
         return main(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
+        if sys.stderr:  # Python has none where it was closed
+            sys.stderr.write("\ninterrupted\n")
         return 130
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import socket
 import stat
 import subprocess
@@ -445,6 +446,12 @@ def test_an_interrupt_ends_it_also_while_it_loads(module: str) -> None:
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+
+
+def test_an_interrupt_ends_it_also_where_nobody_is_told() -> None:
+    program = shlex.quote(_INTERRUPTED.format(module="pipedrive_fdw.cli"))
+    done = subprocess.run(f"{sys.executable} -c {program} 2>&-", shell=True, timeout=60)  # noqa: S602
+    assert done.returncode == 130
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
