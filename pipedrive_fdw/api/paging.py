@@ -88,8 +88,8 @@ def _promises_more(payload: Mapping[str, Any]) -> bool:
 
 
 def _is_cut(payload: Mapping[str, Any], count: int) -> bool:
-    """Whether an answer ends at its limit. A page that is not full says more in the API's own examples,
-    where nothing follows."""
+    """True if an answer promises more and is full. In the API's own examples, one that is not full promises
+    more, too, and nothing follows."""
     return _promises_more(payload) and count >= int(_said(payload).get("limit") or 0)
 
 
