@@ -288,6 +288,8 @@ COSTS = (
         ("/v2/deals/5/followers", "/v2/deals/6/followers", "/v2/deals/7/followers"),
     ),
     Cost("SELECT * FROM organization_persons", 20, ("/v2/persons x2",)),
+    Cost("SELECT * FROM organization_persons LIMIT 10", 10, ("/v2/persons",)),  # few may be of one
+    Cost("SELECT * FROM organization_persons WHERE owner_id = 3 LIMIT 10", 10, ("/v2/persons?owner_id=3",)),
     Cost("SELECT * FROM organization_persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
     Cost(
         "SELECT * FROM organization_persons WHERE org_id = 5 LIMIT 10",

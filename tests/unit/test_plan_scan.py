@@ -186,3 +186,13 @@ def test_a_page_is_small_where_few_rows_are_wanted_and_none_is_dropped(
     step = scan.steps[0]
     assert isinstance(step, Lists)
     assert dict(step.calls[0].params)["limit"] == limit
+
+
+@pytest.mark.parametrize("table", ["organization_persons", "person_phones"])
+@pytest.mark.parametrize("quals", [[], [("owner_id", "=", 3)]])
+def test_a_page_is_full_where_records_may_be_no_rows(table: str, quals: list[tuple[Any, ...]]) -> None:
+    known = predicates(*quals, table=table)
+    scan = plan_scan(TABLES[table], known, frozenset(), limit=10, settings=Settings(TABLES), wanted=10)
+    step = scan.steps[0]
+    assert isinstance(step, Lists)
+    assert dict(step.calls[0].params)["limit"] == "500"
