@@ -183,7 +183,8 @@ def _plan(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:
-    table.estimates.note(read_request(asked["plan"], None))
+    request = read_request(asked["plan"], None)
+    table.estimates.note(request, request.limit or request.wanted)
     _tables[asked["scan"]] = table
     return ""
 

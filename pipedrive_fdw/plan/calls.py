@@ -24,18 +24,19 @@ _SHOWN = 60
 
 class Parts(NamedTuple):
     """What of a record is asked for by name: fields, labels of options, and the keys of *custom* fields, None
-    for all of them."""
+    for all of them; and how many rows each scan of the statement uses at the most, None for all."""
 
     include: tuple[str, ...] = ()
     labels: bool = False
     custom: tuple[str, ...] | None = ()
+    most: frozenset[int | None] = frozenset()
 
     def __or__(self, other: Parts) -> Parts:
         both = None
         if self.custom is not None and other.custom is not None:
             both = tuple(sorted({*self.custom, *other.custom}))
         include = tuple(dict.fromkeys((*self.include, *other.include)))
-        return Parts(include, self.labels or other.labels, both)
+        return Parts(include, self.labels or other.labels, both, self.most | other.most)
 
 
 # What the tables of a statement together ask of an operation, by ``place``.

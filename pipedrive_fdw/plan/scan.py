@@ -17,6 +17,7 @@ from typing import Any
 from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
+    Parts,
     Settings,
     counted_columns,
     fill,
@@ -26,6 +27,7 @@ from pipedrive_fdw.plan.calls import (
     list_size,
     nulls_settled,
     parents_name,
+    place,
     record_params,
     sort_params,
 )
@@ -355,8 +357,9 @@ class _Builder:
     def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
         full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
         nulls = self.order and self.order[0].nulls
-        if most is None or nulls or not shows_all(self.table, listing, filters, self.where):
-            return full  # how many records it takes is not known
+        others = len(self.settings.shared.get(place(listing), Parts()).most) > 1
+        if most is None or nulls or others or not shows_all(self.table, listing, filters, self.where):
+            return full  # how many records it takes is not known, or other scans may ask for the same
         return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
 
     def _most(self, listing: Listing, filters: Collection[Filter]) -> int | None:

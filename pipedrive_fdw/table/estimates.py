@@ -65,12 +65,12 @@ class Estimates:
         rows, width = min(found), self._width(request)
         return Estimate(max(round(rows), 1), width, max(STARTUP_COST, rows * width))
 
-    def note(self, request: ScanRequest) -> None:
+    def note(self, request: ScanRequest, *most: int | None) -> None:
         """Makes *request* known to the statement's other scans, which then send the same requests where they
-        can."""
+        can. A scan that begins uses so many rows at the *most*, None for all."""
         bound = self._bound
         if not bound.table.local:
-            STATEMENT_TABLES.note(bound.account, bound.table, bound.settings_for(request))
+            STATEMENT_TABLES.note(bound.account, bound.table, bound.settings_for(request), *most)
 
     def _width(self, request: ScanRequest) -> int:
         filled = self._bound.filled(request)

@@ -35,20 +35,22 @@ class StatementTables:
     def __init__(self, statement: Callable[[], Any] = statement) -> None:
         self._scope: StatementScope[_Accounts] = StatementScope(lambda: _Accounts(_AccountTables), statement)
 
-    def note(self, account: str, table: Table, settings: Settings) -> None:
-        """Adds *table*, which the statement reads with *settings*."""
+    def note(self, account: str, table: Table, settings: Settings, *most: int | None) -> None:
+        """Adds *table*, which the statement reads with *settings*. A scan that begins uses so many rows at
+        the *most*, None for all."""
         known = self._scope.current()[account]
         known.tables[table.name] = table
         parts = known.parts
         for op in (*table.listings, *(() if table.get is None else (table.get,))):
-            parts[place(op)] = parts.get(place(op), Parts()) | parts_of(table, op, settings)
+            asked = parts_of(table, op, settings)._replace(most=frozenset(most))
+            parts[place(op)] = parts.get(place(op), Parts()) | asked
         if table.parent is None:
             return
         # Parents that are walked are asked for hardly any part, so that all custom fields come
         count = (table.parent.count,) if settings.trust_counts and table.parent.count else ()
         for op in settings.tables[table.parent.table].listings:
-            include = count if op.include else ()
-            parts[place(op)] = parts.get(place(op), Parts()) | Parts(include, custom=None)
+            walk = Parts(count if op.include else (), custom=None, most=frozenset((None,)))
+            parts[place(op)] = parts.get(place(op), Parts()) | walk
 
     def shared(self, account: str) -> Shared:
         """The parts of records that the statement's tables ask of each operation."""

@@ -117,6 +117,18 @@ COSTS = (
     Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons?limit=1",)),
     Cost("SELECT * FROM person_phones LIMIT 10", 10, ("/v2/persons",)),  # few persons have any
     Cost("SELECT * FROM organization_persons LIMIT 10", 10, ("/v2/persons",)),  # nor an organization
+    Cost(  # one page that both read
+        "SELECT (SELECT count(*) FROM persons WHERE org_id = 5), "
+        "(SELECT name FROM persons WHERE org_id = 5 LIMIT 1)",
+        10,
+        ("/v2/persons?org_id=5",),
+    ),
+    Cost(
+        "(SELECT id FROM deals WHERE owner_id = 3 AND NOT is_archived LIMIT 2) UNION ALL "
+        "(SELECT id FROM deals WHERE owner_id = 3 AND NOT is_archived LIMIT 110)",
+        10,
+        ("/v2/deals?owner_id=3",),
+    ),
     Cost("SELECT * FROM persons WHERE org_id = 5", 10, ("/v2/persons?org_id=5",)),
     Cost(
         "SELECT * FROM persons WHERE org_id IN (5, 6)", 20, ("/v2/persons?org_id=5", "/v2/persons?org_id=6")

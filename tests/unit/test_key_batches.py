@@ -106,6 +106,18 @@ def test_tables_that_ask_the_same_operation_ask_for_the_same() -> None:
     assert planned.shared("there")[place(listing)] == Parts(("attendees",), custom=None)
 
 
+def test_a_list_of_which_scans_use_more_and_less_is_asked_for_full_pages() -> None:
+    planned, sizes = StatementTables(lambda: 1), []
+    for table, most in (("persons", 5), ("deals", None), ("persons", 5), ("persons", None)):
+        planned.note("here", TABLES[table], Settings(TABLES), most)
+        shared = Settings(TABLES, shared=planned.shared("here"))
+        persons = plan_scan(TABLES["persons"], Predicates(), frozenset(), limit=5, settings=shared)
+        (step,) = persons.steps
+        assert isinstance(step, Lists)
+        sizes.append(dict(step.calls[0].params)["limit"])
+    assert sizes == ["5", "5", "5", "500"]
+
+
 def test_columns_that_hold_keys_of_another_table_are_found() -> None:
     assert paths_to(PERSONS, TABLES["deals"]) == [("person_id",)]
     assert paths_to(DEALS, TABLES["deals"]) == [("id",)]
