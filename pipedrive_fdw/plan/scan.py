@@ -184,9 +184,9 @@ class _Builder:
             for chosen in itertools.combinations(optional, size):
                 parts = [*forced, *chosen]
                 calls = math.prod(len(slices(f, self.predicates)) for f in parts)
-                pages = max(calls, self._pages(listing, [*fixed, *parts], stop))
+                pages = max(calls, self._pages(listing, [*fixed, *parts], stop, bool(chosen)))
                 if chosen and (
-                    calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced], stop)
+                    calls > MAX_SPLIT or 2 * calls > self._pages(listing, [*fixed, *forced], stop, False)
                 ):
                     continue  # each call costs a page at least, and the values may be the frequent ones
                 if best is None or (pages * listing.tokens, pages) < best[:2]:
@@ -266,7 +266,7 @@ class _Builder:
             splits = [f for f in splits if f.alone or f.required]
         return fixed, splits, {f.column for f in fixed}
 
-    def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None = None) -> int:
+    def _pages(self, listing: Listing, filters: Sequence[Filter], stop: Stop | None, split: bool) -> int:
         if listing.paging == NONE:
             return 1
         rows = float(list_size(self.table, listing, self.settings))
@@ -275,7 +275,9 @@ class _Builder:
             rows *= min(1.0, filt.share * wanted)
         if stop is not None:
             rows = min(rows * SHARE, stop.most)
-        rows = min(rows, self._most(listing, filters) or rows)
+        # The list without what it is split by ends early under a LIMIT, too, but nobody knows when
+        most = self.limit if split else self._most(listing, filters)
+        rows = min(rows, most or rows)
         first = min(self.settings.page_size, listing.page_max)
         # A page by offset begins with the last record of the one before, for which the largest has no room
         full = listing.paging == OFFSET and 1 < first == listing.page_max
@@ -284,7 +286,7 @@ class _Builder:
     def _is_long(self, listing: Listing) -> bool:
         """True for a list by id of a table that is known to be so long that one more page matters little."""
         by_id = listing.paging == CURSOR and "id" in listing.sorts and self.table.key == ("id",)
-        pages = sum(self._pages(one, ()) for one in self.listings)
+        pages = sum(self._pages(one, (), None, False) for one in self.listings)
         return by_id and pages >= _MANY_PAGES and is_known(self.table, self.settings)
 
     # ---- children of parents that are walked

@@ -114,6 +114,11 @@ COSTS = (
         10,
         ("/v2/persons?updated_since=2020-01-01T00:00:00Z&sort_by=update_time&sort_direction=desc",),
     ),
+    Cost(  # two lists in order would be asked for a page each
+        "SELECT * FROM activities WHERE done IN (false, true) ORDER BY add_time LIMIT 1",
+        10,
+        ("/v2/activities?sort_by=add_time&sort_direction=asc",),
+    ),
     Cost("SELECT * FROM persons LIMIT 1", 10, ("/v2/persons?limit=1",)),
     Cost("SELECT * FROM person_phones LIMIT 10", 10, ("/v2/persons",)),  # few persons have any
     Cost("SELECT * FROM organization_persons LIMIT 10", 10, ("/v2/persons",)),  # nor an organization

@@ -196,3 +196,16 @@ def test_a_page_is_full_where_records_may_be_no_rows(table: str, quals: list[tup
     step = scan.steps[0]
     assert isinstance(step, Lists)
     assert dict(step.calls[0].params)["limit"] == "500"
+
+
+def test_a_small_limit_makes_no_calls_of_a_list_that_costs_less_unsplit() -> None:
+    both = predicates(("done", "= ANY", ["f", "t"], "boolean"), table="activities")
+    order = (Order("add_time"),)
+    settings = Settings(TABLES)
+    steps = [
+        plan_scan(TABLES["activities"], both, frozenset(), order, settings=settings, wanted=wanted).steps
+        for wanted in (None, 1)
+    ]
+    (step,) = steps[1]
+    assert isinstance(step, Lists)
+    assert len(step.calls) == 1 and steps[0] == steps[1]
