@@ -107,6 +107,11 @@ def place(op: Operation) -> tuple[int, str]:
     return op.version, PLACEHOLDER.sub("{}", op.path)
 
 
+def is_read_alike(op: Operation, settings: Settings) -> bool:
+    """True if the statement's scans that ask *op* use the same number of its rows, or there is only one."""
+    return len(settings.shared.get(place(op), Parts()).most) < 2
+
+
 def parts_of(table: Table, op: Any, settings: Settings) -> Parts:
     """What the columns of *settings* need of the records of *op*."""
     names: tuple[str, ...] = ()

@@ -17,17 +17,16 @@ from typing import Any
 from pipedrive_fdw.catalog.model import CURSOR, NONE, OFFSET, Column, Filter, Listing, Parent, Table
 from pipedrive_fdw.errors import PlanError
 from pipedrive_fdw.plan.calls import (
-    Parts,
     Settings,
     counted_columns,
     fill,
     filter_text,
     held_values,
     is_known,
+    is_read_alike,
     list_size,
     nulls_settled,
     parents_name,
-    place,
     record_params,
     sort_params,
 )
@@ -139,8 +138,7 @@ class _Builder:
     def best(self) -> Candidate:
         """The cheapest way. Where the table's size is known, none that may cost more than its list.
 
-        Raises PlanError when the table can be read only for parents, or by other values, that the query does
-        not name.
+        Raises PlanError if the table can be read only for parents or values that the query does not name.
         """
         lookups = LookupPaths(
             self.table, self.predicates, self.settings, self.listings, self._call
@@ -276,8 +274,7 @@ class _Builder:
         if stop is not None:
             rows = min(rows * SHARE, stop.most)
         # The list without what it is split by ends early under a LIMIT, too, but nobody knows when
-        most = self.limit if split else self._most(listing, filters)
-        rows = min(rows, most or rows)
+        rows = min(rows, (self.limit if split else self._most(listing, filters)) or rows)
         first = min(self.settings.page_size, listing.page_max)
         # A page by offset begins with the last record of the one before, for which the largest has no room
         full = listing.paging == OFFSET and 1 < first == listing.page_max
@@ -358,9 +355,8 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
         full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
-        nulls = self.order and self.order[0].nulls
-        others = len(self.settings.shared.get(place(listing), Parts()).most) > 1
-        if most is None or nulls or others or not shows_all(self.table, listing, filters, self.where):
+        alike = is_read_alike(listing, self.settings) and not (self.order and self.order[0].nulls)
+        if most is None or not alike or not shows_all(self.table, listing, filters, self.where):
             return full  # how many records it takes is not known, or other scans may ask for the same
         return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
 
