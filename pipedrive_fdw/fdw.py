@@ -183,8 +183,7 @@ def _plan(table: ForeignTable, asked: Question) -> str:
 
 
 def _begin(table: ForeignTable, asked: Question) -> str:
-    request = read_request(asked["plan"], None)
-    table.estimates.note(request, request.limit or request.wanted)
+    table.estimates.begin(read_request(asked["plan"], None))
     _tables[asked["scan"]] = table
     return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -24,19 +24,18 @@ _SHOWN = 60
 
 class Parts(NamedTuple):
     """What of a record is asked for by name: fields, labels of options, and the keys of *custom* fields, None
-    for all of them; and how many rows each scan of the statement uses at the most, None for all."""
+    for all of them."""
 
     include: tuple[str, ...] = ()
     labels: bool = False
     custom: tuple[str, ...] | None = ()
-    most: frozenset[int | None] = frozenset()
 
     def __or__(self, other: Parts) -> Parts:
         both = None
         if self.custom is not None and other.custom is not None:
             both = tuple(sorted({*self.custom, *other.custom}))
         include = tuple(dict.fromkeys((*self.include, *other.include)))
-        return Parts(include, self.labels or other.labels, both, self.most | other.most)
+        return Parts(include, self.labels or other.labels, both)
 
 
 # What the tables of a statement together ask of an operation, by ``place``.
@@ -57,6 +56,7 @@ class Settings:
     custom     the keys of the custom fields that are needed, None for all
     trust_counts  parents that are said to have no children are not asked for them
     shared     what the statement's other scans ask for: a request that is the same is sent once
+    uneven     operations, by ``place``, of which the statement's scans use different numbers of rows
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class Settings:
     custom: tuple[str, ...] | None = None
     trust_counts: bool = False
     shared: Shared = field(default_factory=dict)
+    uneven: Collection[tuple[int, str]] = ()
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:
@@ -105,11 +106,6 @@ def get_call(table: Table, get: Get, key: Mapping[str, Any], settings: Settings)
 def place(op: Operation) -> tuple[int, str]:
     """What tells operations apart, whatever a table calls the parts of their path."""
     return op.version, PLACEHOLDER.sub("{}", op.path)
-
-
-def is_read_alike(op: Operation, settings: Settings) -> bool:
-    """True if the statement's scans that ask *op* use the same number of its rows, or there is only one."""
-    return len(settings.shared.get(place(op), Parts()).most) < 2
 
 
 def parts_of(table: Table, op: Any, settings: Settings) -> Parts:

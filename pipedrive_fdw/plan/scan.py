@@ -23,10 +23,10 @@ from pipedrive_fdw.plan.calls import (
     filter_text,
     held_values,
     is_known,
-    is_read_alike,
     list_size,
     nulls_settled,
     parents_name,
+    place,
     record_params,
     sort_params,
 )
@@ -355,8 +355,8 @@ class _Builder:
 
     def _page(self, listing: Listing, filters: Collection[Filter]) -> int:
         full, most = min(self.settings.page_size, listing.page_max), self._most(listing, filters)
-        alike = is_read_alike(listing, self.settings) and not (self.order and self.order[0].nulls)
-        if most is None or not alike or not shows_all(self.table, listing, filters, self.where):
+        known = place(listing) not in self.settings.uneven and not (self.order and self.order[0].nulls)
+        if most is None or not known or not shows_all(self.table, listing, filters, self.where):
             return full  # how many records it takes is not known, or other scans may ask for the same
         return max(min(full, most), min(full, _LEAST_PAGE) if filters else 1)
 

@@ -41,7 +41,11 @@ class ScanPlanner:
         predicates = bound.predicates(request)
         check_compared(bound.table, bound.compared(request), predicates)
         order = bound.sorting.orders(bound.sort_keys(request.order), predicates)
-        settings = replace(bound.settings_for(request), shared=STATEMENT_TABLES.shared(bound.account))
+        settings = replace(
+            bound.settings_for(request),
+            shared=STATEMENT_TABLES.shared(bound.account),
+            uneven=STATEMENT_TABLES.uneven(bound.account),
+        )
         shown = bound.shown(request) if not request.only_counts else frozenset(("",))
         plan = plan_scan(
             bound.table,

@@ -65,12 +65,19 @@ class Estimates:
         rows, width = min(found), self._width(request)
         return Estimate(max(round(rows), 1), width, max(STARTUP_COST, rows * width))
 
-    def note(self, request: ScanRequest, *most: int | None) -> None:
+    def note(self, request: ScanRequest) -> None:
         """Makes *request* known to the statement's other scans, which then send the same requests where they
-        can. A scan that begins uses so many rows at the *most*, None for all."""
+        can."""
         bound = self._bound
         if not bound.table.local:
-            STATEMENT_TABLES.note(bound.account, bound.table, bound.settings_for(request), *most)
+            STATEMENT_TABLES.note(bound.account, bound.table, bound.settings_for(request))
+
+    def begin(self, request: ScanRequest) -> None:
+        """The same when the scan of *request* begins, with the number of rows that it uses."""
+        bound, most = self._bound, request.limit or request.wanted
+        self.note(request)
+        if not bound.table.local:
+            STATEMENT_TABLES.begin(bound.account, bound.table, bound.settings_for(request), most)
 
     def _width(self, request: ScanRequest) -> int:
         filled = self._bound.filled(request)

@@ -17,11 +17,12 @@ from pipedrive_fdw.postgres.statement_scope import StatementScope
 
 
 class _AccountTables:
-    """The tables of one account by name, the parts that they ask of each operation, and the columns by whose
-    values one of them can look rows up."""
+    """The tables of one account by name, the parts that they ask of each operation, how many rows of it their
+    scans use, and the columns by whose values one of them can look rows up."""
 
     def __init__(self) -> None:
         self.parts: dict[tuple[int, str], Parts] = {}
+        self.most: defaultdict[tuple[int, str], set[int | None]] = defaultdict(set)
         self.tables: dict[str, Table] = {}
         self.targets: set[Target] = set()
 
@@ -35,22 +36,33 @@ class StatementTables:
     def __init__(self, statement: Callable[[], Any] = statement) -> None:
         self._scope: StatementScope[_Accounts] = StatementScope(lambda: _Accounts(_AccountTables), statement)
 
-    def note(self, account: str, table: Table, settings: Settings, *most: int | None) -> None:
-        """Adds *table*, which the statement reads with *settings*. A scan that begins uses so many rows at
-        the *most*, None for all."""
+    def note(self, account: str, table: Table, settings: Settings) -> None:
+        """Adds *table*, which the statement reads with *settings*."""
         known = self._scope.current()[account]
         known.tables[table.name] = table
         parts = known.parts
         for op in (*table.listings, *(() if table.get is None else (table.get,))):
-            asked = parts_of(table, op, settings)._replace(most=frozenset(most))
-            parts[place(op)] = parts.get(place(op), Parts()) | asked
+            parts[place(op)] = parts.get(place(op), Parts()) | parts_of(table, op, settings)
         if table.parent is None:
             return
         # Parents that are walked are asked for hardly any part, so that all custom fields come
         count = (table.parent.count,) if settings.trust_counts and table.parent.count else ()
         for op in settings.tables[table.parent.table].listings:
-            walk = Parts(count if op.include else (), custom=None, most=frozenset((None,)))
-            parts[place(op)] = parts.get(place(op), Parts()) | walk
+            include = count if op.include else ()
+            parts[place(op)] = parts.get(place(op), Parts()) | Parts(include, custom=None)
+
+    def begin(self, account: str, table: Table, settings: Settings, most: int | None) -> None:
+        """Notes that a scan of *table*, which may walk the parents, begins and uses *most* rows, None for all."""
+        counts = self._scope.current()[account].most
+        for op in table.listings:
+            counts[place(op)].add(most)
+        for op in () if table.parent is None else settings.tables[table.parent.table].listings:
+            counts[place(op)].add(None)
+
+    def uneven(self, account: str) -> frozenset[tuple[int, str]]:
+        """The operations of which the scans that have begun use different numbers of rows."""
+        counts = self._scope.latest()[account].most
+        return frozenset(op for op, found in counts.items() if len(found) > 1)
 
     def shared(self, account: str) -> Shared:
         """The parts of records that the statement's tables ask of each operation."""

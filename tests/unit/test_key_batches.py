@@ -109,8 +109,8 @@ def test_tables_that_ask_the_same_operation_ask_for_the_same() -> None:
 def test_a_list_of_which_scans_use_more_and_less_is_asked_for_full_pages() -> None:
     planned, sizes = StatementTables(lambda: 1), []
     for table, most in (("persons", 5), ("deals", None), ("persons", 5), ("persons", None)):
-        planned.note("here", TABLES[table], Settings(TABLES), most)
-        shared = Settings(TABLES, shared=planned.shared("here"))
+        planned.begin("here", TABLES[table], Settings(TABLES), most)
+        shared = Settings(TABLES, uneven=planned.uneven("here"))
         persons = plan_scan(TABLES["persons"], Predicates(), frozenset(), limit=5, settings=shared)
         (step,) = persons.steps
         assert isinstance(step, Lists)
