@@ -52,7 +52,7 @@ class StatementTables:
             parts[place(op)] = parts.get(place(op), Parts()) | Parts(include, custom=None)
 
     def begin(self, account: str, table: Table, settings: Settings, most: int | None) -> None:
-        """Notes that a scan of *table*, which may walk the parents, begins and uses *most* rows, None for all."""
+        """Notes that a scan of *table* begins. It uses *most* rows, None for all, and may walk parents."""
         counts = self._scope.current()[account].most
         for op in table.listings:
             counts[place(op)].add(most)

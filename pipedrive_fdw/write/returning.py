@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from pipedrive_fdw.catalog.model import Column, Table
 from pipedrive_fdw.custom_fields.columns import CustomColumn
+from pipedrive_fdw.custom_fields.field import KEY
 from pipedrive_fdw.custom_fields.kinds import LINKS
 from pipedrive_fdw.custom_fields.reading import NO_LOOKUPS, Lookups
 from pipedrive_fdw.masking import beginning
@@ -23,8 +24,6 @@ from pipedrive_fdw.values.jsontext import parse_json
 Values = Mapping[str, Any]
 # Longer than any key of Pipedrive.
 _SHOWN = 100
-# The key of a custom field; v1 shows its parts as <key>_currency and so on.
-_KEY = 40
 
 
 class Labels(Lookups, Protocol):
@@ -134,9 +133,10 @@ def _overlaid(before: Any, value: Any, change: Change) -> dict[str, Any] | None:
 
 
 def _is_cleared(body: Values, name: str) -> bool:
-    """True if *body*, of v1, clears the property *name*, or the custom field of which it is a part. An empty
-    text clears, too."""
-    return any(body.get(key, name) in (None, "") for key in (name, name[:_KEY]))
+    """True if *body*, of v1, clears the property *name*, or the custom field of which it is a part, such as
+    <key>_currency. An empty text clears, too."""
+    field = KEY.match(name)
+    return any(body.get(key, name) in (None, "") for key in (name, field[0] if field else name))
 
 
 def _answers(flat: bool, change: Change, record: Values, column: CustomColumn, expanded: bool) -> bool:
