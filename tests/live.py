@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -160,6 +161,24 @@ def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
     """How many of *requests* were under way at the same time at the API."""
     moments = sorted([(r["started"], 1) for r in requests] + [(r["ended"], -1) for r in requests])
     return max(itertools.accumulate(change for _, change in moments), default=0)
+
+
+@contextlib.contextmanager
+def cancelling(session: psycopg.Connection[Any], after: float) -> Iterator[None]:
+    """Cancels what *session* runs inside, after that many seconds, and again: one that comes too early does nothing."""
+    ended = threading.Event()
+
+    def cancel() -> None:
+        while not ended.wait(after):
+            session.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def without_timeout(session: psycopg.Connection[Any]) -> None:

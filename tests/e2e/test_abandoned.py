@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.live import LiveAccount, without_timeout
+from tests.live import LiveAccount, cancelling, without_timeout
 from tools.engine import Server
 
 WALK = "SELECT count(*) FROM deal_followers"
 CLIENT = "import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True).execute(sys.argv[2])"
 SESSIONS, STATEMENTS = 5, 20
+PARENTS = 100  # of a walk: far more than one that is ended comes to
 FOLLOWERS = re.compile(r"/api/v2/deals/(\d+)/followers")
 
 
@@ -29,7 +30,7 @@ FOLLOWERS = re.compile(r"/api/v2/deals/(\d+)/followers")
 def account(server: Server) -> Iterator[LiveAccount]:
     options = {"max_tokens_per_query": 10**9, "parallel": 1}
     tables = ("deals", "deal_followers", "stages")
-    with LiveAccount(server, deals=200, tables=tables, burst=100_000, budget=10**9, options=options) as live:
+    with LiveAccount(server, deals=PARENTS * SESSIONS, tables=tables, burst=100_000, budget=10**9, options=options) as live:
         yield live
         live.simulator.configure({"latency_ms": 0})
 
@@ -69,19 +70,17 @@ def ended(account: LiveAccount, number: int) -> list[tuple[float, float]]:
 
     From when to when each of the others ran, in which no walk was under way.
     """
-    walk = f"{WALK} WHERE deal_id BETWEEN {40 * number + 1} AND {40 * number + 40}"
+    walk = f"{WALK} WHERE deal_id BETWEEN {PARENTS * number + 1} AND {PARENTS * (number + 1)}"
     quiet = []
     with account.session() as session:
         for statement in range(STATEMENTS):
             after = 0.02 + 0.01 * statement
-            timer = threading.Timer(after, session.cancel)
-            if statement % 2:
+            by_timeout = statement % 2
+            if by_timeout:
                 session.execute(f"SET statement_timeout = {int(1000 * after)}")  # type: ignore[arg-type]
-            else:
-                timer.start()
-            with pytest.raises(psycopg.errors.QueryCanceled):
-                session.execute(walk)  # type: ignore[arg-type]
-            timer.join() if timer.is_alive() else timer.cancel()
+            with contextlib.nullcontext() if by_timeout else cancelling(session, after):
+                with pytest.raises(psycopg.errors.QueryCanceled):
+                    session.execute(walk)  # type: ignore[arg-type]
             without_timeout(session)
             time.sleep(0.1)  # what was under way has come to the simulator
             begin = time.time()
@@ -103,7 +102,7 @@ def test_nothing_of_an_ended_statement_leaves_with_the_next(account: LiveAccount
         found = FOLLOWERS.fullmatch(request["path"])
         if found:
             walked += 1
-            windows = quiet[(int(found[1]) - 1) // 40]
+            windows = quiet[(int(found[1]) - 1) // PARENTS]
             late += [request for begin, end in windows if begin < request["started"] < end]
     assert walked > SESSIONS * STATEMENTS
     assert late == []
