@@ -36,11 +36,12 @@ MAX_BODY = 32 * _MEBIBYTE
 _MAX_HELD = 96 * _MEBIBYTE
 # The largest piece that is read, unpacked.
 _CHUNK = 64 * 1024
-_SHOWN, _NO_CONTENT = 300, 204
-_POOL = 32
+_SHOWN, _POOL, _NO_CONTENT = 300, 32, 204
 _HEADERS = {"accept-encoding": ", ".join(PACKINGS)}
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
+# Routers and firewalls forget an idle connection after minutes, without a word: nobody would get the request.
+_IDLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,9 @@ class Exchange:
             return False
         with self._lock:
             self._sockets.pop(sock, None)
-            if sock not in self._expired:
-                return False
-            self._expired.remove(sock)
-            return True
+            was_late = sock in self._expired
+            self._expired.discard(sock)
+            return was_late
 
     def expire(self) -> None:
         """Shuts down the connections whose time is over; whoever waits for an answer calls it at times."""
@@ -171,13 +171,14 @@ def _shut(sock: socket.socket) -> None:
 
 class _Current(threading.local):
     """The request of the present thread: its exchange, its socket, its deadline, when it was sent; *begun*
-    once a part of it may have left."""
+    once a part of it may have left; for how long its connection may have been *idle*."""
 
     exchange: Exchange | None = None
     sock: socket.socket | None = None
     until: float = 0.0
     left: float = 0.0
     begun: bool = False
+    idle: float = _IDLE_SECONDS
 
 
 _current = _Current()
@@ -210,6 +211,13 @@ class _Tracked:
     timeout: Any
     # The connection itself, while TLS is agreed upon: its first socket object is empty from then on.
     _raw: socket.socket | None = None
+    _used: float = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """False for a connection that is not to be used again."""
+        is_fresh = time.monotonic() - self._used <= _current.idle
+        return is_fresh and super().is_connected  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -250,7 +258,7 @@ class _Tracked:
         _enter(self.sock)
         _current.begun = True
         result = super().request(*args, **kwargs)  # type: ignore[misc]
-        _current.left = time.monotonic()
+        _current.left = self._used = time.monotonic()
         return result
 
 
@@ -283,8 +291,8 @@ class RequestsTransport:
     body without any bound), at the environment's proxies, and for cookies.
     """
 
-    def __init__(self, connect_timeout: float, read_timeout: float) -> None:
-        self._timeouts = (connect_timeout, read_timeout)
+    def __init__(self, connect_timeout: float, read_timeout: float, idle: float = _IDLE_SECONDS) -> None:
+        self._timeouts, self._idle = (connect_timeout, read_timeout), idle
         self._adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
@@ -292,14 +300,12 @@ class RequestsTransport:
         a way that was not asked for."""
         started = time.monotonic()
         _current.exchange, _current.sock, _current.left, _current.begun = exchange, None, started, False
-        _current.until = started + sum(self._timeouts) * _WHOLE
-        failed: Exception
+        _current.until, _current.idle = started + sum(self._timeouts) * _WHOLE, self._idle
         try:
             with self._adapter.send(_prepared(request), stream=True, timeout=self._timeouts) as answer:
                 body = _read(answer, exchange)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                seconds = time.monotonic() - started
-                return Response(answer.status_code, headers, body, seconds, _current.left)
+                return Response(answer.status_code, headers, body, time.monotonic() - started, _current.left)
         except PipedriveError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the libraries make of what came
@@ -352,9 +358,7 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     timed_out = late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT)
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what = "has no valid certificate"
-        hint = (
-            "Check company_domain and base_url, or add its issuer to the file that `python -m certifi` names."
-        )
+        hint = "Check company_domain and base_url, or add its issuer to the file of `python -m certifi`."
         lasting = True
     elif isinstance(error, requests.ConnectTimeout) or (timed_out and not arrived):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
@@ -365,10 +369,8 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     elif isinstance(inner.__cause__, ConnectionRefusedError):
         what, hint = "refuses connections", "Check company_domain, base_url and the network."
     elif isinstance(inner, urllib3.exceptions.NewConnectionError):
-        what, hint = (
-            "cannot be reached",
-            "Check this machine's network, its firewall, and SELinux if it has that.",
-        )
+        what = "cannot be reached"
+        hint = "Check this machine's network, its firewall, and SELinux if it has that."
     else:
         what, hint = "broke off the connection", "Try again. Nothing of the answer was used."
     where = f"{request.method} {urlsplit(request.url).path}"
@@ -378,11 +380,9 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
 
 def _innermost(error: Exception) -> Any:
     inner: Any = error
-    while True:
-        reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-        if not isinstance(reason, Exception):
-            return inner
+    while isinstance(reason := getattr(inner, "reason", None) or next(iter(inner.args), None), Exception):
         inner = reason
+    return inner
 
 
 def _short(error: Exception) -> str:
