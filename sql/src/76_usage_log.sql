@@ -1,8 +1,7 @@
 -- Who spends what: the lines that sessions write under the option log_usage.
 
--- It reads files of the server, which its owner may. Nobody else may execute it but by the aggregate.
-CREATE FUNCTION pipedrive_internal.usage_of(role name) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION pipedrive_internal.lines_of(file text) RETURNS SETOF jsonb
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 -- Without it a backslash in the strings below would be something else.
 SET standard_conforming_strings = on
@@ -10,12 +9,24 @@ AS $function$
     -- Lines are ASCII. Where a crash of the machine has left other bytes, and a text could not be made of them, the
     -- encoding writes these with one backslash, and a backslash of JSON with two.
     WITH lines AS MATERIALIZED (
-        SELECT replace(line, '\\', '\')::jsonb AS line
-          FROM unnest(ARRAY['usage', 'usage-older']) file (name),
-               regexp_split_to_table(
-                   encode(pg_read_binary_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 24, true), 'escape'),
+        SELECT line
+          FROM regexp_split_to_table(
+                   encode(pg_read_binary_file('pgsql_tmp_pipedrive_fdw/' || file, 0, 1 << 24, true), 'escape'),
                    '\n') line
          WHERE line LIKE '{%}' AND line !~ '(^|[^\\])(\\\\)*\\([^\\]|$)'
+    )
+    SELECT CAST(replace(line, '\\', '\') AS jsonb) FROM lines;
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.lines_of(text) IS
+    'The lines of a file that sessions write, but for those that a crash has spoiled.';
+
+-- It reads files of the server, which its owner may. Nobody else may execute it but by the aggregate.
+CREATE FUNCTION pipedrive_internal.usage_of(role name) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    WITH lines (line) AS MATERIALIZED (
+        SELECT pipedrive_internal.lines_of(file) FROM unnest(ARRAY['usage', 'usage-older']) file
     )
     SELECT jsonb_agg(l.line)
       FROM lines l

@@ -8,7 +8,7 @@ AS $function$
     SELECT jsonb_agg(line || jsonb_build_object('pid', a.pid, 'role', a.usename, 'application', a.application_name))
       FROM pg_ls_dir('pgsql_tmp_pipedrive_fdw', true, false) file (name)
       JOIN pg_stat_activity a ON file.name = 'progress-' || a.pid,
-           CAST(pg_read_file('pgsql_tmp_pipedrive_fdw/' || file.name, 0, 1 << 16, true) AS jsonb) line
+           pipedrive_internal.lines_of(file.name) line
      WHERE (pg_has_role(progress_of.role, 'pg_read_all_stats', 'USAGE')
             OR pg_has_role(progress_of.role, a.usesysid, 'USAGE'))
        AND a.datname = current_database()

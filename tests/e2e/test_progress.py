@@ -120,3 +120,17 @@ def test_files_of_sessions_that_have_ended_go(server: Server, slow: Extended) ->
         found(slow, pid)
         assert not abandoned.exists()
         assert (folder / f"progress-{pid}").exists()
+
+
+@pytest.mark.parametrize("left", [b"", b'{"since": 1, "sho', b"\0" * 200, b'{"reads": "\xff"}', b"{\0}"])
+def test_a_file_that_a_crash_has_spoiled_is_passed_over(
+    server: Server, account: Extended, left: bytes
+) -> None:
+    """Nobody could use the view while some backend had the number of the one that the file was of."""
+    pid = account.connection.info.backend_pid
+    file = server.data / "pgsql_tmp_pipedrive_fdw" / f"progress-{pid}"
+    file.write_bytes(left)
+    try:
+        assert account.rows(SHOWN) == []
+    finally:
+        file.unlink()
