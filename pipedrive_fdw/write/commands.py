@@ -14,6 +14,7 @@ from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.row_maker import Note
 from pipedrive_fdw.table.scan_request import ScanRequest
+from pipedrive_fdw.values.codec import same
 from pipedrive_fdw.write.pending import PendingWrites
 from pipedrive_fdw.write.row_images import RowImages
 
@@ -32,7 +33,7 @@ class Command:
     named     columns that the statement reads in the rows that it writes
     written   identities of the rows that were written, and how often each was
     given     identities of elements of records, and how often a scan has given each to the write
-    shared    records that several rows show and that were written
+    shared    records that several rows show → the values that were written of each
     hidden    row id → columns in which the scan showed NULL although Pipedrive has a value
     failed    the first error of its requests, with the detail that it had
     """
@@ -48,7 +49,7 @@ class Command:
         self.named: frozenset[str] = frozenset()
         self.written: Counter[Hashable] = Counter()
         self.given: Counter[Hashable] = Counter()
-        self.shared: set[str] = set()
+        self.shared: dict[str, dict[str, Any]] = {}
         self.hidden: dict[str, frozenset[str]] = {}
         self.failed: tuple[PipedriveError, str] | None = None
 
@@ -87,15 +88,28 @@ class Command:
             )
         return frozenset(empty - self.columns)
 
-    def has_written(self, table: Table, old: Mapping[str, Any]) -> bool:
-        """True if the command has already written the record that the row *old* shows, through another row of
-        the same record. The record then counts as written."""
+    def left_to_write(
+        self, table: Table, old: Mapping[str, Any], changed: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The values of *changed* that the command has not yet written through another row of the record that
+        the row *old* shows. They then count as written.
+
+        Raises WriteError where another row has given the record another value.
+        """
         if not table.shared:
-            return False
-        record = str(old.get(table.shared))
-        written = record in self.shared
-        self.shared.add(record)
-        return written
+            return changed
+        written = self.shared.setdefault(str(old.get(table.shared)), {})
+        different = [n for n, value in changed.items() if not same(written.get(n, value), value)]
+        if different:
+            raise WriteError(
+                f"rows of {table.name} show the same record",
+                detail=f"They give different values to {', '.join(different)}, and only one can be sent. "
+                "Nothing was sent for this row.",
+                hint="Change one of them.",
+            )
+        left = {name: value for name, value in changed.items() if name not in written}
+        written.update(left)
+        return left
 
 
 class Commands:

@@ -122,7 +122,8 @@ class Writer:
                 **self._emptied(changed),
                 **row_ids,
             }
-            if command.has_written(self._table, old):
+            left = command.left_to_write(self._table, old, changed)
+            if not (left or custom):
                 return base if command.deferred or self._dispatcher.waits else self._reread(old, base)
             self._parents.check(old, requests)
             old = self._completed(old, before, "update")
@@ -132,7 +133,7 @@ class Writer:
                 self._incoming.changes(before, values, custom.get("custom_fields", custom)),
                 self._identity(base),
             )
-            for change in updates(self._table, old, changed, custom):
+            for change in updates(self._table, old, left, custom):
                 write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
                 base = self._dispatcher.perform(command, write, base, requests)
             self._note(command, before, self._identity(base))
@@ -144,7 +145,7 @@ class Writer:
             read = self._incoming.canonical(before, before, command.hidden.get(row_id, ()))[0]
             old = self._completed({**read, **self._incoming.keys(row_id, read)}, before, "delete")
             change = deletion(self._table, old)
-            if not command.has_written(self._table, old):
+            if command.left_to_write(self._table, old, {self._table.shared: None}):
                 self._parents.check(old, requests)
                 row_change = RowChange(
                     self._bound.identity, self._bound.row_identity(self._incoming.row(before)), None, None

@@ -412,6 +412,43 @@ def test_each_row_of_a_record_is_returned_as_it_is_seen_after_the_write(account:
         assert (len(returned), len(written)) == (2, 1)
 
 
+@pytest.mark.parametrize("returning", ["", " RETURNING row_id"])
+def test_what_each_row_of_a_record_changes_is_written(account: LiveAccount, returning: str) -> None:
+    key = account.value("SELECT min(id) FROM organization_relationships")
+    record = "SELECT DISTINCT type, rel_owner_org_id, rel_linked_org_id FROM organization_relationships"
+    account.run(
+        "UPDATE organization_relationships SET type = 'parent', rel_owner_org_id = 2, rel_linked_org_id = 3 "
+        f"WHERE id = {key}"
+    )
+    account.simulator.reset()
+    account.run(
+        "UPDATE organization_relationships SET "
+        "type = CASE org_id WHEN 2 THEN 'related' ELSE type END, "
+        "rel_linked_org_id = CASE org_id WHEN 3 THEN 4 ELSE rel_linked_org_id END "
+        f"WHERE id = {key}{returning}"
+    )
+    assert account.rows(f"{record} WHERE id = {key}") == [("related", 2, 4)]
+    assert len(bodies(account)) == 2
+
+
+def test_rows_of_a_record_that_give_it_different_values_are_an_error(account: LiveAccount) -> None:
+    key = account.value("SELECT min(id) FROM organization_relationships")
+    account.run(
+        "UPDATE organization_relationships SET type = 'parent', rel_owner_org_id = 2, rel_linked_org_id = 3 "
+        f"WHERE id = {key}"
+    )
+    account.simulator.reset()
+    with pytest.raises(
+        psycopg.Error, match="rows of organization_relationships show the same record"
+    ) as caught:
+        account.run(f"UPDATE organization_relationships SET rel_linked_org_id = org_id + 4 WHERE id = {key}")
+    assert caught.value.diag.message_detail == (
+        "They give different values to rel_linked_org_id, and only one can be sent. "
+        "Nothing was sent for this row."
+    )
+    assert bodies(account) == []
+
+
 def test_a_prepared_update_compares_with_what_it_scans(account: LiveAccount) -> None:
     account.run("PREPARE change (text, bigint) AS UPDATE deals SET title = $1 WHERE id = $2")
     for number in range(12):
