@@ -951,8 +951,11 @@ DECLARE
     result pg_catalog.text;
 BEGIN
     COMMIT;
+    -- Others take their turns meanwhile. A snapshot older than theirs, which the level of the database or the role may
+    -- ask for, would make each step that meets them fail.
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     copies := pipedrive_internal.sync_order("table", reconcile);
-    COMMIT;
+    COMMIT AND CHAIN;
     FOREACH copied IN ARRAY copies LOOP
         LOOP
             before := NULL;
@@ -965,7 +968,7 @@ BEGIN
                 PERFORM pipedrive_internal.sync_failed(copied, run, before, state, message, detail);
                 more := false;
             END;
-            COMMIT;
+            COMMIT AND CHAIN;
             EXIT WHEN more IS NOT TRUE;
         END LOOP;
         result := pipedrive_internal.sync_result(copied, run);

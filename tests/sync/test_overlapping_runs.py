@@ -69,6 +69,33 @@ def test_a_parent_that_changes_while_its_rows_are_read_is_read_again(
     assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
 
 
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_the_isolation_level_of_the_database_is_not_that_of_a_run(copied: Copied, level: str) -> None:
+    """What one run tells another would be an error, because each had begun before the other ended."""
+    copied.mirror(["deals", "deal_products", "persons"])
+    copied.sync()
+    copied.run(f"ALTER DATABASE {copied.database.database} SET default_transaction_isolation = '{level}'")
+    copied.connect_anew()
+    product = copied.simulator.records("deal_products")[0]
+    deal = {"method": "PATCH", "path": f"deals/{product['deal_id']}"}
+    copied.simulator.change([{**deal, "body": {"title": "Once", "update_time": NOW}}])
+    copied.sync("crm.deals")
+    with a_run_that_has_read(copied, "deal_products"):
+        copied.simulator.change(
+            [
+                {**deal, "body": {"title": "Twice", "update_time": NOW}},
+                {"method": "PATCH", "path": f"deal_products/{product['id']}", "body": {"comments": "later"}},
+            ]
+        )
+        told: list[str] = []
+        copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
+        copied.sync()
+        assert told == ["pipedrive copy: crm.deal_products is skipped, because another session is updating it"]
+    copied.sync()
+    assert copied.different() == {}
+    assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
+
+
 def test_a_parent_that_is_stored_while_all_are_noted_is_read(copied: Copied) -> None:
     copied.mirror(["deals", "deal_products"])
     copied.sync("crm.deals")
