@@ -165,7 +165,8 @@ def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
 
 @contextlib.contextmanager
 def cancelling(session: psycopg.Connection[Any], after: float) -> Iterator[None]:
-    """Cancels what *session* runs inside, after that many seconds, and again: one that comes too early does nothing."""
+    """Cancels what *session* runs inside, after that many seconds, and again: one that comes too early does
+    nothing."""
     ended = threading.Event()
 
     def cancel() -> None:

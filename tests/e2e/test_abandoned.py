@@ -30,7 +30,9 @@ FOLLOWERS = re.compile(r"/api/v2/deals/(\d+)/followers")
 def account(server: Server) -> Iterator[LiveAccount]:
     options = {"max_tokens_per_query": 10**9, "parallel": 1}
     tables = ("deals", "deal_followers", "stages")
-    with LiveAccount(server, deals=PARENTS * SESSIONS, tables=tables, burst=100_000, budget=10**9, options=options) as live:
+    with LiveAccount(
+        server, deals=PARENTS * SESSIONS, tables=tables, burst=100_000, budget=10**9, options=options
+    ) as live:
         yield live
         live.simulator.configure({"latency_ms": 0})
 
@@ -78,9 +80,9 @@ def ended(account: LiveAccount, number: int) -> list[tuple[float, float]]:
             by_timeout = statement % 2
             if by_timeout:
                 session.execute(f"SET statement_timeout = {int(1000 * after)}")  # type: ignore[arg-type]
-            with contextlib.nullcontext() if by_timeout else cancelling(session, after):
-                with pytest.raises(psycopg.errors.QueryCanceled):
-                    session.execute(walk)  # type: ignore[arg-type]
+            cancels = contextlib.nullcontext() if by_timeout else cancelling(session, after)
+            with cancels, pytest.raises(psycopg.errors.QueryCanceled):
+                session.execute(walk)  # type: ignore[arg-type]
             without_timeout(session)
             time.sleep(0.1)  # what was under way has come to the simulator
             begin = time.time()

@@ -90,7 +90,9 @@ def test_the_isolation_level_of_the_database_is_not_that_of_a_run(copied: Copied
         told: list[str] = []
         copied.database.connection.add_notice_handler(lambda d: told.append(d.message_primary or ""))
         copied.sync()
-        assert told == ["pipedrive copy: crm.deal_products is skipped, because another session is updating it"]
+        assert told == [
+            "pipedrive copy: crm.deal_products is skipped, because another session is updating it"
+        ]
     copied.sync()
     assert copied.different() == {}
     assert copied.value("SELECT sum(pending_parents) FROM pipedrive.sync_status") == 0
