@@ -18,7 +18,8 @@ from pipedrive_fdw.addresses import ANY_COMPANY, check_written_segment
 from pipedrive_fdw.api.limits import Limits, Turn
 from pipedrive_fdw.api.retry import Failure, next_wait
 from pipedrive_fdw.api.statuses import first_byte, no_json_error, reason, status_error, unknown
-from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
+from pipedrive_fdw.api.transport import Request, Response, Transport
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import (
     ApiError,
     Cancelled,

@@ -27,7 +27,8 @@ from pipedrive_fdw.api.limits import company_key
 from pipedrive_fdw.api.retry import Failure, next_wait
 from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, try_lock, unusable
 from pipedrive_fdw.api.statuses import reason, status_error
-from pipedrive_fdw.api.transport import Exchange, Request, Response, Transport
+from pipedrive_fdw.api.transport import Request, Response, Transport
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import (
     ApiError,
     AuthError,

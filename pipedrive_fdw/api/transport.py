@@ -9,15 +9,14 @@ that still connects too.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -26,17 +25,18 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from pipedrive_fdw.api.body import PACKINGS, BoundedResponse, packing_of, pieces
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import ConnectError, PipedriveError, ProtocolError, sentences
 from pipedrive_fdw.masking import beginning
 from pipedrive_fdw.values.numbertext import whole_number
 
 _MEBIBYTE = 2**20
-# The largest answer, unpacked, and the most that the unused answers of one scan or write may be together.
+# The largest answer, unpacked.
 MAX_BODY = 32 * _MEBIBYTE
-_MAX_HELD = 96 * _MEBIBYTE
 # The largest piece that is read, unpacked.
 _CHUNK = 64 * 1024
-_SHOWN, _POOL, _NO_CONTENT = 300, 32, 204
+_SHOWN, _NO_CONTENT = 300, 204
+_POOL = 32
 _HEADERS = {"accept-encoding": ", ".join(PACKINGS)}
 # An answer that comes byte by byte never exceeds read_timeout. As a whole it may take this many times that.
 _WHOLE = 5
@@ -74,99 +74,6 @@ class Response(NamedTuple):
 
 class Transport(Protocol):
     def send(self, request: Request, exchange: Exchange) -> Response: ...
-
-
-class Exchange:
-    """The connections of one scan or write, which are shut down when it is aborted. When it is *stopped*,
-    requests under way go on, and no further one is sent."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: dict[socket.socket, float] = {}
-        self._expired: set[socket.socket] = set()
-        self._ends: list[Callable[[], None]] = []
-        self._held = 0
-        self.aborted, self.stopped, self.paused_until = False, False, 0.0  # by the monotonic clock
-
-    def hold(self, size: int) -> None:
-        """*size* more bytes of answers are in memory until ``release``. Raises ProtocolError for too many."""
-        with self._lock:
-            self._held += size
-            held = self._held
-        if held > _MAX_HELD:
-            raise ProtocolError(
-                f"the answers to parallel requests are larger than {_MAX_HELD // _MEBIBYTE} MiB",
-                hint="Set page_size, or parallel (the number of requests at a time), to a smaller number.",
-            )
-
-    @property
-    def held(self) -> int:
-        """Bytes of answers that have come and were not used yet."""
-        return self._held
-
-    def release(self, size: int) -> None:
-        """*size* bytes of answers are not needed any more."""
-        with self._lock:
-            self._held -= size
-
-    def enter(self, sock: socket.socket, until: float) -> None:
-        """*sock* is in use, until a moment of the monotonic clock at the longest."""
-        with self._lock:
-            self._sockets[sock] = until
-            aborted = self.aborted
-        if aborted:
-            _shut(sock)
-
-    def leave(self, sock: socket.socket | None) -> bool:
-        """Forgets *sock*; true if it was shut down because its time was over."""
-        if sock is None:
-            return False
-        with self._lock:
-            self._sockets.pop(sock, None)
-            was_late = sock in self._expired
-            self._expired.discard(sock)
-            return was_late
-
-    def expire(self) -> None:
-        """Shuts down the connections whose time is over; whoever waits for an answer calls it at times."""
-        now = time.monotonic()
-        with self._lock:
-            late = [sock for sock, until in self._sockets.items() if until < now]
-            self._expired.update(late)
-        for sock in late:
-            _shut(sock)
-
-    @contextlib.contextmanager
-    def ending(self, end: Callable[[], None]) -> Iterator[None]:
-        """*end* is called by whoever gives the exchange up within this block.
-
-        A thread that holds what others wait for cannot give it back itself: when a statement ends,
-        PostgreSQL goes on without Python, whose threads then stand still.
-        """
-        with self._lock:
-            self._ends.append(end)
-            if self.aborted:
-                end()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._ends.remove(end)
-
-    def abort(self) -> None:
-        """End every exchange that is under way; their threads return at once with an error."""
-        with self._lock:
-            self.aborted = self.stopped = True
-            sockets = list(self._sockets)
-            for end in self._ends:
-                end()
-        for sock in sockets:
-            _shut(sock)
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 class _Current(threading.local):
@@ -292,7 +199,8 @@ class RequestsTransport:
     """
 
     def __init__(self, connect_timeout: float, read_timeout: float, idle: float = _IDLE_SECONDS) -> None:
-        self._timeouts, self._idle = (connect_timeout, read_timeout), idle
+        self._timeouts = (connect_timeout, read_timeout)
+        self._idle = idle
         self._adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
@@ -301,11 +209,13 @@ class RequestsTransport:
         started = time.monotonic()
         _current.exchange, _current.sock, _current.left, _current.begun = exchange, None, started, False
         _current.until, _current.idle = started + sum(self._timeouts) * _WHOLE, self._idle
+        failed: Exception
         try:
             with self._adapter.send(_prepared(request), stream=True, timeout=self._timeouts) as answer:
                 body = _read(answer, exchange)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, headers, body, time.monotonic() - started, _current.left)
+                seconds = time.monotonic() - started
+                return Response(answer.status_code, headers, body, seconds, _current.left)
         except PipedriveError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the libraries make of what came
@@ -358,7 +268,9 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
     timed_out = late or isinstance(error, requests.ReadTimeout) or isinstance(inner, _TIMED_OUT)
     if isinstance(inner, (ssl.SSLCertVerificationError, CertificateError)):
         what = "has no valid certificate"
-        hint = "Check company_domain and base_url, or add its issuer to the file of `python -m certifi`."
+        hint = (
+            "Check company_domain and base_url, or add its issuer to the file that `python -m certifi` names."
+        )
         lasting = True
     elif isinstance(error, requests.ConnectTimeout) or (timed_out and not arrived):
         what, hint = "does not answer", "Check the network, or raise the server's connect_timeout."
@@ -380,9 +292,11 @@ def _connect_error(error: Exception, request: Request, late: bool) -> ConnectErr
 
 def _innermost(error: Exception) -> Any:
     inner: Any = error
-    while isinstance(reason := getattr(inner, "reason", None) or next(iter(inner.args), None), Exception):
+    while True:
+        reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(reason, Exception):
+            return inner
         inner = reason
-    return inner
 
 
 def _short(error: Exception) -> str:

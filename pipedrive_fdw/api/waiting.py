@@ -3,12 +3,15 @@
 PostgreSQL's signals must land on the main thread, and its functions may be called from there alone; a
 socket wait on the main thread would ignore a cancel until it ends. So every request runs in a thread with
 all signals blocked, and the main thread waits in short slices and looks at PostgreSQL's flags in between.
-The threads of a scan end with it: nothing stays behind when a statement ends.
+The threads of a scan end with it, and its exchange shuts their connections down: nothing stays behind when a
+statement ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -16,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, Callable, Generic, TypeVar, Union
 
-from pipedrive_fdw.errors import Cancelled, ConnectError
+from pipedrive_fdw.errors import Cancelled, ConnectError, ProtocolError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,6 +27,9 @@ R = TypeVar("R")
 SLICE_SECONDS = 0.05
 # Those that have a name. PostgreSQL uses no other, and to be told of a mask of all takes long.
 _SIGNALS = frozenset(signal.Signals)
+_MEBIBYTE = 2**20
+# The most that the unused answers of one scan or write may be together.
+_MAX_HELD = 96 * _MEBIBYTE
 
 
 def _never() -> bool:
@@ -42,6 +48,99 @@ class Interrupts:
             raise Cancelled(
                 "canceling statement due to user request or timeout", "It was waiting for Pipedrive."
             )
+
+
+class Exchange:
+    """The connections of one scan or write, which are shut down when it is aborted. When it is *stopped*,
+    requests under way go on, and no further one is sent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: dict[socket.socket, float] = {}
+        self._expired: set[socket.socket] = set()
+        self._ends: list[Callable[[], None]] = []
+        self._held = 0
+        self.aborted, self.stopped, self.paused_until = False, False, 0.0  # by the monotonic clock
+
+    def hold(self, size: int) -> None:
+        """*size* more bytes of answers are in memory until ``release``. Raises ProtocolError for too many."""
+        with self._lock:
+            self._held += size
+            held = self._held
+        if held > _MAX_HELD:
+            raise ProtocolError(
+                f"the answers to parallel requests are larger than {_MAX_HELD // _MEBIBYTE} MiB",
+                hint="Set page_size, or parallel (the number of requests at a time), to a smaller number.",
+            )
+
+    @property
+    def held(self) -> int:
+        """Bytes of answers that have come and were not used yet."""
+        return self._held
+
+    def release(self, size: int) -> None:
+        """*size* bytes of answers are not needed any more."""
+        with self._lock:
+            self._held -= size
+
+    def enter(self, sock: socket.socket, until: float) -> None:
+        """*sock* is in use, until a moment of the monotonic clock at the longest."""
+        with self._lock:
+            self._sockets[sock] = until
+            aborted = self.aborted
+        if aborted:
+            _shut(sock)
+
+    def leave(self, sock: socket.socket | None) -> bool:
+        """Forgets *sock*; true if it was shut down because its time was over."""
+        if sock is None:
+            return False
+        with self._lock:
+            self._sockets.pop(sock, None)
+            was_late = sock in self._expired
+            self._expired.discard(sock)
+            return was_late
+
+    def expire(self) -> None:
+        """Shuts down the connections whose time is over; whoever waits for an answer calls it at times."""
+        now = time.monotonic()
+        with self._lock:
+            late = [sock for sock, until in self._sockets.items() if until < now]
+            self._expired.update(late)
+        for sock in late:
+            _shut(sock)
+
+    @contextlib.contextmanager
+    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+        """*end* is called by whoever gives the exchange up within this block.
+
+        A thread that holds what others wait for cannot give it back itself: when a statement ends,
+        PostgreSQL goes on without Python, whose threads then stand still.
+        """
+        with self._lock:
+            self._ends.append(end)
+            if self.aborted:
+                end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
+
+    def abort(self) -> None:
+        """End every exchange that is under way; their threads return at once with an error."""
+        with self._lock:
+            self.aborted = self.stopped = True
+            sockets = list(self._sockets)
+            for end in self._ends:
+                end()
+        for sock in sockets:
+            _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 # Told when any task has ended.

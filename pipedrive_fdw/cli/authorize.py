@@ -16,7 +16,8 @@ from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from pipedrive_fdw.addresses import is_loopback, read_address
 from pipedrive_fdw.api.oauth import Grant, TokenEndpoint
-from pipedrive_fdw.api.transport import Exchange, RequestsTransport
+from pipedrive_fdw.api.transport import RequestsTransport
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.cli.terminal import VARIABLE, Terminal
 from pipedrive_fdw.errors import AuthError, ConnectError, OptionError, sentences
 from pipedrive_fdw.masking import read_secret, visible

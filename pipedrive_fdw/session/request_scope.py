@@ -10,8 +10,7 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 from pipedrive_fdw.api.cache import pack, unpack
 from pipedrive_fdw.api.client import Answer, Spent
-from pipedrive_fdw.api.transport import Exchange
-from pipedrive_fdw.api.waiting import Pending, Ready, Task, Workers
+from pipedrive_fdw.api.waiting import Exchange, Pending, Ready, Task, Workers
 from pipedrive_fdw.catalog.model import Download, Listing, Operation
 from pipedrive_fdw.errors import ApiError, Cancelled, PipedriveError, ProtocolError
 from pipedrive_fdw.monitoring.progress import PROGRESS

@@ -15,8 +15,7 @@ from cachetools import LRUCache, TTLCache
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import Client, Spent
 from pipedrive_fdw.api.state import RecordLocks
-from pipedrive_fdw.api.transport import Exchange
-from pipedrive_fdw.api.waiting import Interrupts, Pending
+from pipedrive_fdw.api.waiting import Exchange, Interrupts, Pending
 from pipedrive_fdw.errors import BudgetError
 from pipedrive_fdw.postgres.statement_scope import StatementScope
 from pipedrive_fdw.session.field_definitions import FieldDefinitions

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from pipedrive_fdw.api.client import ApiToken, Client, Signed
-from pipedrive_fdw.api.transport import Exchange, Request, Response
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.catalog.model import Table
 from pipedrive_fdw.errors import (
     ApiError,

@@ -10,7 +10,8 @@ import pytest
 
 from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
-from pipedrive_fdw.api.transport import Exchange, Request, Response
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal

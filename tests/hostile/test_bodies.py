@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from pipedrive_fdw.api.client import Answer, ApiToken, Client, Signed, Spent
-from pipedrive_fdw.api.transport import MAX_BODY, Exchange, RequestsTransport
+from pipedrive_fdw.api.transport import MAX_BODY, RequestsTransport
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.custom_fields.columns import custom_columns
 from pipedrive_fdw.custom_fields.field import read_fields
@@ -178,7 +179,8 @@ MEASURE = """
 import re, sys
 from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
-from pipedrive_fdw.api.transport import Exchange, RequestsTransport
+from pipedrive_fdw.api.waiting import Exchange
+from pipedrive_fdw.api.transport import RequestsTransport
 from pipedrive_fdw.errors import PipedriveError
 from pipedrive_fdw.values.jsontext import parse_json
 

@@ -16,7 +16,8 @@ import pytest
 from pipedrive_fdw.api.client import ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import Limits
 from pipedrive_fdw.api.oauth import TokenEndpoint
-from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport, Response
+from pipedrive_fdw.api.transport import Request, RequestsTransport, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.cli import main
 from pipedrive_fdw.cli.terminal import Terminal
 from pipedrive_fdw.errors import OptionError, PipedriveError

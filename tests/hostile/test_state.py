@@ -18,7 +18,8 @@ from pipedrive_fdw.api.cache import SharedCache, pack, unpack
 from pipedrive_fdw.api.client import Answer, ApiToken, Client, Signed, Spent
 from pipedrive_fdw.api.limits import LEAST_BUDGET, Limits
 from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint
-from pipedrive_fdw.api.transport import MAX_BODY, Exchange, Request, Response
+from pipedrive_fdw.api.transport import MAX_BODY, Request, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import AuthError, PipedriveError
 from pipedrive_fdw.options import read_options
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from pipedrive_fdw.api.transport import Exchange, Request, Response
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.options import Options, read_options
 from pipedrive_fdw.session.account_sessions import new_client, new_session, use_session
 from pipedrive_fdw.table.bound_table import BoundTable

@@ -15,7 +15,8 @@ import pytest
 
 from pipedrive_fdw.api.oauth import AccessTokens, Grant, TokenEndpoint
 from pipedrive_fdw.api.state import open_state
-from pipedrive_fdw.api.transport import Exchange, Request, Response
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import (
     ApiError,
     AuthError,

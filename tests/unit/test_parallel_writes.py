@@ -15,8 +15,8 @@ import orjson
 import pytest
 
 from pipedrive_fdw.api.limits import Window
-from pipedrive_fdw.api.transport import Exchange, Request, Response
-from pipedrive_fdw.api.waiting import Interrupts
+from pipedrive_fdw.api.transport import Request, Response
+from pipedrive_fdw.api.waiting import Exchange, Interrupts
 from pipedrive_fdw.catalog import TABLES, tables_of
 from pipedrive_fdw.catalog.validation import validate
 from pipedrive_fdw.errors import (

@@ -20,7 +20,8 @@ import pytest
 import requests
 
 from pipedrive_fdw.api import transport as module
-from pipedrive_fdw.api.transport import Exchange, Request, RequestsTransport
+from pipedrive_fdw.api.transport import Request, RequestsTransport
+from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import ConnectError, ProtocolError
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
