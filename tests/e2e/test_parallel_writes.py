@@ -41,7 +41,7 @@ LONG = 60_000
 @pytest.fixture(scope="module")
 def live(server: Server) -> Iterator[LiveAccount]:
     options = {"max_tokens_per_query": 10**9, "parallel_writes": MOST}
-    with LiveAccount(server, deals=60, tables=TABLES, options=options, budget=10**9) as made:
+    with LiveAccount(server, deals=150, tables=TABLES, options=options, budget=10**9) as made:
         yield made
 
 
@@ -413,7 +413,7 @@ def test_a_cancel_tells_which_were_under_way(account: LiveAccount, way: str) -> 
 
 @pytest.mark.parametrize("most", [1, MOST])
 def test_a_cancel_is_seen_although_each_answer_comes_soon(account: LiveAccount, most: int) -> None:
-    keys = keys_of(account, 40)
+    keys = keys_of(account, 100)
     connection = account.connection
     assert connection is not None
     account.run(f"SET pipedrive.parallel_writes = {most}")
