@@ -137,7 +137,7 @@ def _provide_base(client: Any) -> None:
     try:
         client.images.pull(BASE)
     except docker.errors.DockerException as error:
-        archive = base() / "debian-bullseye-slim.tar"
+        archive = base() / "debian-bullseye-slim-2.tar"
         if not archive.exists():
             _debootstrap(archive, str(error))
         name, _, tag = BASE.partition(":")
@@ -158,6 +158,8 @@ def _debootstrap(archive: Path, reason: str) -> None:
         if _CERTIFICATES.exists():  # where traffic goes through a proxy of the house, pip must know it
             shutil.copyfile(_CERTIFICATES, root / "etc" / "host-certificates.pem")
             (root / "etc" / "pip.conf").write_text("[global]\ncert = /etc/host-certificates.pem\n")
+        # As in the image that is pulled: packages need not survive a crash of the machine
+        (root / "etc" / "dpkg" / "dpkg.cfg.d" / "speedup").write_text("force-unsafe-io\n")
         _run("tar", "-C", str(root), "-cf", str(aside), ".")
         aside.rename(archive)
 
