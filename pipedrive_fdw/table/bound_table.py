@@ -118,6 +118,13 @@ class BoundTable:
         known = [(self.binding.columns[place].codec, row[place]) for place in self._of_element]
         return tuple(None if value is None else codec.parse(value) for codec, value in known)
 
+    def written_identity(self, row: Row) -> Hashable:
+        """What tells what a write of *row* changes from others: its identity, or that of a record that
+        several rows show."""
+        if not self.table.shared:
+            return self.row_identity(row)
+        return self.row_id(row).rpartition(":")[2]
+
     def predicates(self, request: ScanRequest) -> Predicates:
         """The conditions of *request* on the catalogue's columns, with typed values."""
         conditions = [

@@ -33,7 +33,7 @@ class RowChange(NamedTuple):
     """What a pending write changes in a row.
 
     table    BoundTable.identity of its table
-    row      BoundTable.row_identity of the row
+    row      BoundTable.written_identity of the row
     values   the new values by BoundColumn.key, None where the row is deleted
     becomes  its identity from then on, None where it is deleted
     """

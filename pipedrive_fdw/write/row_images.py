@@ -57,6 +57,7 @@ def seen_by(
     images: Iterable[_Image],
     rows: Iterator[Row],
     identity: Callable[[Row], Hashable],
+    written_identity: Callable[[Row], Hashable],
     names: tuple[str, ...],
     waiting: Waiting,
     admits: Callable[[Row], bool],
@@ -65,8 +66,8 @@ def seen_by(
 
     identity  tells a row from others; several elements of an array may have the same
     names     the foreign table's columns in their order
-    waiting   identity → the values that COMMIT will change, None for a row that it will delete; rows are
-              given as they will be then
+    waiting   written_identity → the values that COMMIT will change, None for a row that it will delete; rows
+              are given as they will be then
     admits    true for an image that the scan's conditions may keep; such images are added to the rows
     """
     made: Counter[Hashable] = Counter()
@@ -83,7 +84,7 @@ def seen_by(
             yield row
             continue
         known = identity(row)
-        change = waiting.get(known, _UNCHANGED)
+        change = waiting.get(written_identity(row), _UNCHANGED)
         if made[known]:
             made[known] -= 1
         elif change:

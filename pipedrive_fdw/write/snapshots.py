@@ -54,6 +54,7 @@ class Snapshots:
                 images,
                 rows(request),
                 identity=self._bound.row_identity,
+                written_identity=self._bound.written_identity,
                 names=self._names,
                 waiting=self._as_rows(waiting),
                 admits=self._bound.row_filter(request),

@@ -129,9 +129,9 @@ class Writer:
             old = self._completed(old, before, "update")
             row_change = RowChange(
                 self._bound.identity,
-                self._identity(scanned),
+                self._written_identity(scanned),
                 self._incoming.changes(before, values, custom.get("custom_fields", custom)),
-                self._identity(base),
+                self._written_identity(base),
             )
             for change in updates(self._table, old, left, custom):
                 write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
@@ -148,7 +148,7 @@ class Writer:
             if command.left_to_write(self._table, old, {self._table.shared: None}):
                 self._parents.check(old, requests)
                 row_change = RowChange(
-                    self._bound.identity, self._bound.row_identity(self._incoming.row(before)), None, None
+                    self._bound.identity, self._bound.written_identity(self._incoming.row(before)), None, None
                 )
                 write = RowWrite("DELETE", change, row=old, old=old, row_change=row_change)
                 self._dispatcher.perform(command, write, {}, requests)
@@ -158,6 +158,10 @@ class Writer:
     def _identity(self, values: Values) -> Hashable:
         """The identity of a row by the foreign table's columns."""
         return self._bound.row_identity([values.get(b.name) for b in self._bound.binding.columns])
+
+    def _written_identity(self, values: Values) -> Hashable:
+        """The same as BoundTable.written_identity gives it."""
+        return self._bound.written_identity([values.get(b.name) for b in self._bound.binding.columns])
 
     def _note(self, command: Command, before: Values, new: Hashable | None) -> None:
         """Notes for the scans of the *command* that it has written the row that was *before*; *new* is its

@@ -12,7 +12,15 @@ from tests.e2e.test_writes import cancelled_after, sent
 from tests.live import TOKEN, LiveAccount
 from tools.engine import Server
 
-TABLES = ("deals", "deal_products", "persons", "person_emails", "notes", "filters")
+TABLES = (
+    "deals",
+    "deal_products",
+    "persons",
+    "person_emails",
+    "notes",
+    "filters",
+    "organization_relationships",
+)
 
 
 @pytest.fixture
@@ -306,6 +314,28 @@ def test_a_row_that_waits_to_be_deleted_is_not_changed_again(waiting: LiveAccoun
     waiting.run("COMMIT")
     assert [(method, body) for method, _, body in sent(waiting)] == [
         ("PATCH", {"title": "last"}),
+        ("DELETE", None),
+    ]
+
+
+def test_what_waits_for_a_record_is_seen_in_each_row_that_shows_it(waiting: LiveAccount) -> None:
+    (key, kind) = waiting.rows("SELECT id, type FROM organization_relationships ORDER BY id LIMIT 1")[0]
+    one, other = (
+        r[0] for r in waiting.rows(f"SELECT row_id FROM organization_relationships WHERE id = {key}")
+    )
+    update = "UPDATE organization_relationships SET type = '{}' WHERE row_id = '{}' RETURNING type"
+    waiting.simulator.reset()
+    waiting.run("BEGIN")
+    changed = "related" if kind == "parent" else "parent"
+    assert waiting.rows(update.format(changed, one)) == [(changed,)]
+    assert waiting.rows(update.format(kind, other)) == [(kind,)]
+    waiting.run(f"DELETE FROM organization_relationships WHERE row_id = '{one}'")
+    assert waiting.rows(f"DELETE FROM organization_relationships WHERE id = {key} RETURNING id") == []
+    assert waiting.rows(update.format(changed, other)) == []
+    waiting.run("COMMIT")
+    assert [(method, (body or {}).get("type")) for method, _, body in sent(waiting)] == [
+        ("PUT", changed),
+        ("PUT", kind),
         ("DELETE", None),
     ]
 
