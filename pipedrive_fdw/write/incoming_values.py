@@ -29,8 +29,9 @@ class IncomingValues:
 
     def __init__(self, binding: Binding) -> None:
         self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
-        parent = binding.table.parent
-        self._keys = frozenset((*binding.table.key, *(() if parent is None else (parent.column,))))
+        parent, frozen = binding.table.parent, (name for name, _ in binding.table.frozen)
+        decisive = (*binding.table.key, *binding.table.instead, *frozen)
+        self._decisive = frozenset((*decisive, *(() if parent is None else (parent.column,))))
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
@@ -59,7 +60,8 @@ class IncomingValues:
         *before* is the row that is changed; it may be *values* itself. Where several columns show one field,
         the column that differs from *before* counts. Members that a jsonb value has in *before* are accepted
         as they are. NULL for a list becomes an empty list. The columns *hidden*, which the scan could not
-        show, become UNREADABLE. Keys are values of the catalogue's types, whatever those of their columns.
+        show, become UNREADABLE. Keys, and what decides how a row is written, are values of the catalogue's
+        types, whatever those of their columns.
         Raises WriteError for a value that the API does not take.
         """
         base: dict[str, Any] = {}
@@ -72,7 +74,7 @@ class IncomingValues:
             value = UNREADABLE if is_hidden else self.parsed(bound.name, bound.codec, values[bound.name])
             if isinstance(value, Far) or bound.codec.name == "jsonb":
                 self._check(bound, value, values, before or {})
-            elif name in self._keys and value is not None and not is_hidden:
+            if name in self._decisive and value is not None and not is_hidden:
                 value = self.parsed(bound.name, CODECS[bound.column.type], value)
             (base if bound.custom is None else custom)[name] = value
         for names in self._of_one_field:

@@ -12,7 +12,7 @@ from pipedrive_fdw.table.binding import BoundColumn
 from pipedrive_fdw.table.bound_table import BoundTable
 from pipedrive_fdw.table.records import Row
 from pipedrive_fdw.table.scan_request import ScanRequest
-from pipedrive_fdw.values.codec import dumped
+from pipedrive_fdw.values.codec import CODECS, dumped
 from pipedrive_fdw.write.commands import Commands
 from pipedrive_fdw.write.row_images import Waiting, read_ahead, seen_by
 from pipedrive_fdw.write.transaction import TRANSACTION
@@ -29,7 +29,7 @@ class Snapshots:
         self._names = tuple(b.name for b in bound.binding.columns)
         columns = bound.binding.columns
         self._frozen = [
-            (place, value)
+            (place, CODECS[column.column.type], value)
             for name, value in bound.table.frozen
             for place, column in enumerate(columns)
             if column.custom is None and column.column.name == name
@@ -102,4 +102,9 @@ class Snapshots:
 
     def _is_frozen(self, row: Row) -> bool:
         """True if Pipedrive does not let the row change. Such rows come first, before anything is sent."""
-        return any(row[place] is value for place, value in self._frozen)
+        try:
+            return any(
+                row[n] is not None and codec.parse(row[n]) == value for n, codec, value in self._frozen
+            )
+        except ValueError:
+            return False  # the write says what is wrong with the value

@@ -629,6 +629,39 @@ def test_a_key_is_the_same_whatever_the_type_of_its_column(
 
 
 @pytest.mark.parametrize(
+    ("declared", "yes", "no"),
+    [("text", "'t'", "'f'"), ("integer", "1", "0"), ("jsonb", "'true'", """'"false"'""")],
+)
+def test_a_flag_that_decides_what_is_sent_is_the_same_whatever_the_type_of_its_column(
+    account: LiveAccount, declared: str, yes: str, no: str
+) -> None:
+    """A project is archived by a request of its own, and an archived deal is not changed."""
+    for name, table in (("odd", "projects"), ("archived", "deals")):
+        account.run(
+            f"CREATE FOREIGN TABLE {name} (id bigint, title text, is_archived {declared}) "
+            f"SERVER {account.name} OPTIONS (table '{table}')"
+        )
+    try:
+        project = account.value("SELECT min(id) FROM projects WHERE NOT is_archived")
+        archived = account.value("SELECT min(id) FROM deals WHERE is_archived")
+        account.simulator.reset()
+        account.run(f"UPDATE odd SET is_archived = {no} WHERE id = {project}")
+        assert sent(account) == []
+        account.run(f"UPDATE odd SET is_archived = {yes} WHERE id = {project}")
+        account.run(f"UPDATE odd SET is_archived = {yes} WHERE id = {project}")
+        assert [path for _, path, _ in sent(account)] == [f"/api/v2/projects/{project}/archive"]
+        account.simulator.reset()
+        assert "can be set to true only" in refused(
+            account, f"UPDATE odd SET is_archived = {no} WHERE id = {project}"
+        )
+        rows = f"UPDATE archived SET title = 'x' WHERE id IN (1, {archived})"
+        for returning in ("", " RETURNING id"):
+            assert "is_archived = true cannot be changed" in refused(account, rows + returning)
+    finally:
+        account.run("DROP FOREIGN TABLE odd, archived")
+
+
+@pytest.mark.parametrize(
     ("declared", "given", "arrives"),
     [
         ("numeric", "2.0", 2),
