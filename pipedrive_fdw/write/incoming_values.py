@@ -30,8 +30,10 @@ class IncomingValues:
     def __init__(self, binding: Binding) -> None:
         self._table, self._columns, self._custom = binding.table, binding.columns, binding.custom
         parent, frozen = binding.table.parent, (name for name, _ in binding.table.frozen)
-        decisive = (*binding.table.key, *binding.table.instead, *frozen)
-        self._decisive = frozenset((*decisive, *(() if parent is None else (parent.column,))))
+        keys = (*binding.table.key, *(() if parent is None else (parent.column,)))
+        decisive = (*keys, *binding.table.instead, *frozen)
+        shown = [b for b in self._columns if b.custom is None and b.column.name in decisive]
+        self._decisive = {b.column.name: b for b in reversed(shown)}
         self._structured = [
             b for b in self._columns if b.custom is None and (b.column.shape or b.column.is_list)
         ]
@@ -74,14 +76,15 @@ class IncomingValues:
             value = UNREADABLE if is_hidden else self.parsed(bound.name, bound.codec, values[bound.name])
             if isinstance(value, Far) or bound.codec.name == "jsonb":
                 self._check(bound, value, values, before or {})
-            if name in self._decisive and value is not None and not is_hidden:
-                value = self.parsed(bound.name, CODECS[bound.column.type], value)
             (base if bound.custom is None else custom)[name] = value
         for names in self._of_one_field:
             several = [b for b in self._columns if b.name in names]
-            new = {b.name: self.parsed(b.name, b.codec, values.get(b.name)) for b in several}
-            old = {b.name: self.parsed(b.name, b.codec, (before or {}).get(b.name)) for b in several}
+            new = {b.name: self._of_field(b, values.get(b.name)) for b in several}
+            old = {b.name: self._of_field(b, (before or {}).get(b.name)) for b in several}
             base[several[0].column.name] = new[_sent_column(self._table.name, names, old, new)]
+        for name, bound in self._decisive.items():
+            if base.get(name) is not None and base[name] is not UNREADABLE:
+                base[name] = self.parsed(bound.name, CODECS[bound.column.type], base[name])
         for bound in self._structured:
             if base.get(bound.column.name, UNREADABLE) is not UNREADABLE:
                 base[bound.column.name] = self._prepared(bound, base[bound.column.name], before)
@@ -118,6 +121,17 @@ class IncomingValues:
     def _is_same(self, bound: BoundColumn, before: Values, values: Values) -> bool:
         old, new = (self.parsed(bound.name, bound.codec, row.get(bound.name)) for row in (before, values))
         return same(old, new)
+
+    def _of_field(self, bound: BoundColumn, raw: Any) -> Any:
+        """The canonical value of *raw* for the field that the column *bound* shows, or for the column itself
+        where the field has no such value."""
+        value = self.parsed(bound.name, bound.codec, raw)
+        if value is None or isinstance(value, Far) or "jsonb" in (bound.codec.name, bound.column.type):
+            return value
+        try:
+            return CODECS[bound.column.type].parse(value)
+        except (ValueError, TypeError, ArithmeticError):
+            return value
 
     def parsed(self, name: str, codec: Codec, raw: Any) -> Any:
         """The canonical value of *raw*, given to the column *name*. Raises WriteError for a value that

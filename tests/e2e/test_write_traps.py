@@ -661,6 +661,31 @@ def test_a_flag_that_decides_what_is_sent_is_the_same_whatever_the_type_of_its_c
         account.run("DROP FOREIGN TABLE odd, archived")
 
 
+def test_columns_of_one_field_are_compared_as_the_field_is(account: LiveAccount) -> None:
+    account.run(
+        "CREATE FOREIGN TABLE odd (id bigint, title text, is_archived text, archived boolean "
+        f"OPTIONS (column 'is_archived'), deal_ids bigint[], deals text OPTIONS (column 'deal_ids')) "
+        f"SERVER {account.name} OPTIONS (table 'projects')"
+    )
+    try:
+        key = account.value("SELECT min(id) FROM projects WHERE NOT is_archived")
+        update = f"UPDATE odd SET {{}} WHERE id = {key}"
+        account.simulator.reset()
+        account.run(update.format("is_archived = 'f'"))
+        assert sent(account) == []
+        account.run(update.format("deals = '{2,1}', deal_ids = '{2,1}'"))
+        assert bodies(account) == [{"deal_ids": [2, 1]}]
+        account.simulator.reset()
+        account.run(update.format("is_archived = 't', archived = true"))
+        assert len(sent(account)) == 1
+        account.simulator.reset()
+        assert "given different values" in refused(
+            account, update.format("deals = '{1,2}', deal_ids = '{1}'")
+        )
+    finally:
+        account.run("DROP FOREIGN TABLE odd")
+
+
 @pytest.mark.parametrize(
     ("declared", "given", "arrives"),
     [
