@@ -55,7 +55,9 @@ class Dispatcher:
             return base
         record = self._sender.send(write, requests)
         table = self._bound.table
-        TRANSACTION.wrote(table.name, write.verb, self._written_key(command, write, record, requests))
+        key = self._written_key(command, write, record, requests)
+        if not write.again:
+            TRANSACTION.wrote(table.name, write.verb, key)
         if write.verb == "DELETE":
             return {}
         expanded = self._bound.options.expand_related
@@ -140,6 +142,7 @@ class Dispatcher:
             level=depth(),
             bulk=self._sender.bulk(write.change, requests.noted),
             change=write.row_change,
+            again=write.again,
             server=server(),
             array=self._array(write.change),
             whole_arrays=self._whole_arrays(write.change),

@@ -102,6 +102,7 @@ class PendingWrite:
     bulk     its part in a request for several writes, None where there is no such request
     parallel its part in several that are sent side by side, None where they go one after the other
     change   the row that it changes, None for a new one
+    again    the write before it changes the same row for the same row of the statement
     array    tells the array of which it writes an element, None where it writes none
     whole_arrays  tells the arrays that it sets whole
     """
@@ -115,6 +116,7 @@ class PendingWrite:
     level: int
     bulk: BulkPart | None = None
     change: RowChange | None = None
+    again: bool = False
     parallel: ParallelPart | None = None
     server: str = ""
     array: Hashable | None = None
@@ -151,17 +153,17 @@ class PendingWrites:
         each row.
 
         Raises BudgetError before the first request when a guard does not allow the price of all, and
-        otherwise the first error of a request, whose ``unsent`` says how many writes were not sent.
+        otherwise the first error of a request, whose ``unsent`` says how many rows were not sent.
         """
         writes, self.writes = self.writes, []
         groups = list(_groups(writes))
         for first, tokens in _prices(groups):
             first.session.check_tokens(tokens, first.guards)
-        left = len(writes)
+        left = _rows(writes)
         for group in groups:
-            left -= len(group)
+            left -= _rows(group)
             keys, unsent, error = _sent(group)
-            for key in keys:
+            for key in keys[: _rows(group)]:
                 wrote(group[0].table, group[0].verb, key, group[0].level, group[0].server)
             if error is not None:
                 error.unsent = f"{left + unsent} more were not sent" if left + unsent else ""
@@ -175,7 +177,7 @@ def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveE
     try:
         first.session.interrupts.check()
     except Cancelled as cancelled:
-        return (), len(group), cancelled
+        return (), _rows(group), cancelled
     try:
         if len(group) == 1:
             return [first.send()], 0, None
@@ -184,6 +186,11 @@ def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveE
         return _send_side_by_side([one.parallel for one in group if one.parallel], first.session.interrupts)
     except Exception as error:  # noqa: BLE001 - a fault too must not hide what was written before
         return (), 0 if first.bulk is not None else len(group) - 1, fault_of(error)
+
+
+def _rows(writes: Sequence[PendingWrite]) -> int:
+    """The number of rows that *writes* write."""
+    return sum(not write.again for write in writes)
 
 
 def _groups(writes: Sequence[PendingWrite]) -> Iterator[list[PendingWrite]]:

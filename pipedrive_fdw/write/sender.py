@@ -36,6 +36,7 @@ class RowWrite:
     row         the row as it will be, of a DELETE as it was, by the catalogue's columns
     old         the row as it was, None for a new one, by the catalogue's columns
     row_change  what changes in the row, for later commands that read it before it is sent; None for a new one
+    again       another request has changed the row just before, for the same row of the statement
     """
 
     verb: str
@@ -43,6 +44,7 @@ class RowWrite:
     row: Values
     old: Values | None = None
     row_change: RowChange | None = None
+    again: bool = False
 
 
 class Sender:

@@ -133,8 +133,10 @@ class Writer:
                 self._incoming.changes(before, values, custom.get("custom_fields", custom)),
                 self._written_identity(base),
             )
+            row, again = {**old, **changed}, False
             for change in updates(self._table, old, left, custom):
-                write = RowWrite("UPDATE", change, row={**old, **changed}, old=old, row_change=row_change)
+                write = RowWrite("UPDATE", change, row, old, row_change, again)
+                again = True
                 base = self._dispatcher.perform(command, write, base, requests)
             self._note(command, before, self._identity(base))
             return base

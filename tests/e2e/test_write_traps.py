@@ -1115,6 +1115,23 @@ def test_a_row_that_cannot_be_written_is_refused_before_the_first_is_sent(accoun
     assert "is written" not in str(caught.value.diag.message_detail)
 
 
+@pytest.mark.parametrize("returning", ["", " RETURNING id"])
+def test_a_row_that_takes_two_requests_is_counted_once(account: LiveAccount, returning: str) -> None:
+    keys = [
+        key for (key,) in account.rows("SELECT id FROM projects WHERE NOT is_archived ORDER BY id LIMIT 3")
+    ]
+    account.simulator.faults([{"match": f"/{keys[1]}/archive$", "action": "status", "status": 400}])
+    with pytest.raises(psycopg.Error) as caught:
+        account.run(
+            "UPDATE projects SET title = title || '!', is_archived = true "
+            f"WHERE id IN ({', '.join(map(str, keys))}){returning}"
+        )
+    assert str(caught.value.diag.message_detail).endswith(
+        f"2 rows are written in Pipedrive for good: projects UPDATE {keys[0]}, {keys[1]}."
+        + ("" if returning else " 1 more were not sent.")
+    )
+
+
 def test_a_refusal_after_rows_that_were_returned_names_them(account: LiveAccount) -> None:
     with pytest.raises(psycopg.Error, match="can be sent without loss") as caught:
         account.run(f"{REFUSED_AT_LAST} RETURNING id")
