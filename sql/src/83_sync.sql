@@ -229,8 +229,8 @@ BEGIN
     BEGIN
         EXECUTE format('INSERT INTO pg_temp.pipedrive_fresh SELECT %s FROM %s %s', kept.values, copied.source, condition);
         GET DIAGNOSTICS number = ROW_COUNT;
-    EXCEPTION WHEN data_exception THEN
-        -- A value that does not fit: PostgreSQL does not name its column.
+    EXCEPTION WHEN data_exception OR cannot_coerce THEN
+        -- A value or a type that does not fit: PostgreSQL does not name its column.
         SELECT string_agg(format('%I is %s, and %s in %s', s.name, format_type(a.atttypid, a.atttypmod), c.type,
                                  copied.source), '; ')
           INTO others

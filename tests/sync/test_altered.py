@@ -539,7 +539,16 @@ def test_rows_that_the_owner_keeps_shorter_are_not_written_again(copied: Copied)
     assert copied.rows(shown.format("price", "crm_history")) == copied.rows(shown.format("price", "crm"))
 
 
-def test_a_field_that_gets_another_type_is_named(copied: Copied) -> None:
+@pytest.mark.parametrize(
+    ("new", "value", "message", "type_name"),
+    [
+        ("varchar", "XL", 'invalid input syntax for type numeric: "XL"', "text"),
+        ("date", "2026-09-01", "cannot cast type date to numeric", "date"),
+    ],
+)
+def test_a_field_that_gets_another_type_is_named(
+    copied: Copied, new: str, value: str, message: str, type_name: str
+) -> None:
     """The copy keeps the type that its column has until the owner changes it."""
     copied.mirror(["deals"], ", history => true")
     copied.sync()
@@ -548,9 +557,9 @@ def test_a_field_that_gets_another_type_is_named(copied: Copied) -> None:
     )
     copied.simulator.change(
         [
-            {"method": "PATCH", "path": f"deal_fields/{code}", "body": {"field_type": "varchar"}},
+            {"method": "PATCH", "path": f"deal_fields/{code}", "body": {"field_type": new}},
             *(
-                {"method": "PATCH", "path": f"deals/{deal['id']}", "body": {"custom_fields": {code: "XL"}}}
+                {"method": "PATCH", "path": f"deals/{deal['id']}", "body": {"custom_fields": {code: value}}}
                 for deal in copied.simulator.records("deals")
             ),
         ]
@@ -558,14 +567,13 @@ def test_a_field_that_gets_another_type_is_named(copied: Copied) -> None:
     with pytest.raises(psycopg.Error, match="1 of the tables could not be updated") as caught:
         copied.sync(more=", reconcile => true")
     assert caught.value.diag.message_detail == (
-        'crm.deals: invalid input syntax for type numeric: "XL" '
-        "(deal_double is numeric, and text in pipedrive.deals)"
+        f"crm.deals: {message} (deal_double is numeric, and {type_name} in pipedrive.deals)"
     )
     copied.run("ALTER TABLE crm.deals ALTER deal_double TYPE text")
     copied.run("ALTER TABLE crm_history.deals ALTER deal_double TYPE text")
     copied.sync(more=", reconcile => true")
     assert copied.different() == {}
-    assert copied.rows("SELECT DISTINCT deal_double FROM crm.deals") == [("XL",)]
+    assert copied.rows("SELECT DISTINCT deal_double FROM crm.deals") == [(value,)]
 
 
 @pytest.mark.parametrize(
