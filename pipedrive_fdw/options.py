@@ -196,10 +196,10 @@ OPTIONS: tuple[Option, ...] = tuple(
 TOKEN = ("api_token",)
 OAUTH = ("client_id", "client_secret", "refresh_token")
 OAUTH_ADDRESS = "https://oauth.pipedrive.com"
-# Options that a session can set as pipedrive.<name>. Where server or table say something, a session can only
-# be stricter: what holds is the lesser or the greater of the two.
+# A session can set these as pipedrive.<name>, no laxer than server and table: the lesser or greater holds.
 SESSION: Mapping[str, Callable[[Any, Any], Any]] = {
     "cache_ttl": min,
+    "extended_cache_ttl": min,
     "max_tokens_per_query": min,
     "parallel_writes": min,
     "reserve_tokens": max,

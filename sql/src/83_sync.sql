@@ -817,8 +817,9 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    -- What others read some seconds ago may be older than what was read before.
-    PERFORM set_config('pipedrive.cache_ttl', '0', true), set_config('client_min_messages', 'warning', true);
+    -- What others, or this session, read some time ago may be older than what was read before.
+    PERFORM set_config('pipedrive.cache_ttl', '0', true), set_config('pipedrive.extended_cache_ttl', '0', true),
+            set_config('client_min_messages', 'warning', true);
     IF definitions > 0 THEN
         fields := pipedrive_internal.compare_fields(copied.source, pipedrive_internal.keeps(copied.source));
         UPDATE pipedrive_internal.copies c SET fields_gone = fields.gone, fields_compared = run

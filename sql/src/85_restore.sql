@@ -161,8 +161,9 @@ CREATE FUNCTION pipedrive.restore(
 RETURNS TABLE (id text, action text, new_id text, given jsonb, left_out text[], problem text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- What others have read may be older than what is restored.
+-- What others, or this session, have read may be older than what is restored.
 SET pipedrive.cache_ttl = '0'
+SET pipedrive.extended_cache_ttl = '0'
 -- A run has written times as these say.
 SET datestyle = 'ISO'
 SET intervalstyle = 'postgres'

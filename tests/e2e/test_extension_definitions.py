@@ -379,6 +379,7 @@ def test_servers_of_others_take_any_option(stages: Extended) -> None:
 
 SETTINGS = (
     "cache_ttl",
+    "extended_cache_ttl",
     "max_tokens_per_query",
     "parallel_writes",
     "reserve_tokens",

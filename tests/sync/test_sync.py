@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -344,6 +345,24 @@ def test_sql_reads_the_option_of_custom_fields_as_the_wrapper_does(copied: Copie
     for text in ("\u00a0off", "off\x1f", "", "y", "of"):
         with pytest.raises(psycopg.Error, match='option "custom_fields" cannot be'):
             copied.run(option.format("ADD", f" '{text}'"))
+
+
+def test_what_a_session_remembers_is_not_taken_for_what_is_there(copied: Copied) -> None:
+    """It keeps what it has asked for each row, such as the conditions of filters, for some minutes."""
+    copied.mirror(["filters"], ", more_columns => '{conditions}', history => true")
+    copied.sync()
+    moment = copied.value("SELECT clock_timestamp()")
+    record = copied.simulator.records("filters")[0]
+    shown = f"SELECT conditions FROM {{}}.filters WHERE id = {record['id']}"
+    before = copied.value(shown.format("crm"))
+    changed = copy.deepcopy(record["conditions"])
+    changed["conditions"][0]["glue"] = "or"
+    assert changed != before
+    change(copied, "PATCH", f"filters/{record['id']}", conditions=changed)
+    copied.sync(more=", reconcile => true")
+    assert copied.value(shown.format("crm")) == changed == copied.value(shown.format("pipedrive"))
+    change(copied, "PATCH", f"filters/{record['id']}", conditions=before)
+    assert copied.rows(f"SELECT id FROM pipedrive.restore('crm.filters', '{moment}')") == []
 
 
 def test_a_field_that_no_record_shows_is_not_gone(copied: Copied) -> None:
