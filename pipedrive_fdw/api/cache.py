@@ -201,6 +201,11 @@ class SharedCache:
         """
         if self._folder is None or self._mark is None:
             return 0
+        removed = 0
+        for entry in _entries(self._folder):  # first, since they may have filled the disk
+            with contextlib.suppress(OSError):
+                Path(entry.path).unlink()
+                removed += 1
         try:
             descriptor = open_state(self._mark)
             try:
@@ -210,11 +215,6 @@ class SharedCache:
                 os.close(descriptor)
         except OSError as error:
             raise unusable(self._mark, error) from None
-        removed = 0
-        for entry in _entries(self._folder):
-            with contextlib.suppress(OSError):
-                Path(entry.path).unlink()
-                removed += 1
         return removed
 
     # ---- files

@@ -52,6 +52,16 @@ def test_a_write_with_any_credential_empties_it(tmp_path: Path) -> None:
     assert list((tmp_path / f"cache-{COMPANY[:32]}").iterdir()) == []
 
 
+def test_entries_make_room_before_the_mark_of_a_write_is_changed(tmp_path: Path) -> None:
+    """When they had filled the disk, no write was possible for as long as they lasted."""
+    cache = cache_of(tmp_path)
+    keep(cache, KEY, b"one")
+    (tmp_path / f"written-{COMPANY[:32]}").mkdir()  # nobody can change it, as on a full disk
+    with pytest.raises(StateError):
+        cache.empty()
+    assert list((tmp_path / f"cache-{COMPANY[:32]}").iterdir()) == []
+
+
 def test_an_answer_that_was_under_way_during_a_write_is_not_kept(tmp_path: Path) -> None:
     cache = cache_of(tmp_path)
     began = cache.begin()
