@@ -314,11 +314,11 @@ class AccessTokens:
 
     def _stored(self, descriptor: int) -> Kept:
         """The state in the shared file; an empty one where the file is broken, which costs one more token."""
-        state = parsed(content(descriptor).partition(b"\n")[0]) or {}
         try:
+            state = parsed(content(descriptor).partition(b"\n")[0]) or {}
             kept = Kept(**{**state, "failure": tuple(state["failure"])})
             self._home(kept.api_domain)
-        except (TypeError, KeyError, AttributeError, ProtocolError):
+        except (OSError, TypeError, KeyError, AttributeError, ProtocolError):
             return Kept()
         return kept if kept.is_sound(self._now()) else Kept()
 

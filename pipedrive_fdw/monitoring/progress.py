@@ -84,7 +84,7 @@ class Progress:
             _sweep(folder)
         path = folder / f"{_PREFIX}{os.getpid()}"
         new = path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(new, flags, 0o600)
         try:
             os.write(descriptor, text)

@@ -94,7 +94,7 @@ class UsageLog:
 
     def _append(self, folder: Path, text: bytes) -> None:
         path = folder / FILE
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(path, flags, 0o600)
         try:
             os.write(descriptor, text)

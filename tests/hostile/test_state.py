@@ -3,9 +3,11 @@ been answered, and nobody can spend the budget of others by a number."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,8 @@ from pipedrive_fdw.api.oauth import AccessTokens, TokenEndpoint
 from pipedrive_fdw.api.transport import MAX_BODY, Request, Response
 from pipedrive_fdw.api.waiting import Exchange
 from pipedrive_fdw.errors import AuthError, PipedriveError
+from pipedrive_fdw.monitoring.progress import Progress
+from pipedrive_fdw.monitoring.usage_log import FILE, UsageLog
 from pipedrive_fdw.options import read_options
 
 GOOD = b'{"success": true, "data": [{"id": 1}]}'
@@ -260,15 +264,16 @@ def test_an_oauth_account_without_a_company_s_address_has_a_budget_of_its_own(tm
 NOW = 1_900_000_000.0
 
 
-def granted(folder: Path, kept: bytes) -> str:
-    """The access token that a session signs with when the file holds *kept*."""
+def granted(folder: Path, kept: bytes | None) -> str:
+    """The access token that a session signs with when the file holds *kept*; it is a pipe for None."""
     endpoint = TokenEndpoint(
         "https://oauth.example", "the-client", "the-secret", TokenAnswers(""), lambda s, e: None
     )
     credential = AccessTokens(
         folder, "k" * 64, endpoint, "the-refresh-token", lambda domain: domain, lambda: NOW
     )
-    (folder / f"oauth-{'k' * 32}").write_bytes(kept)
+    file = folder / f"oauth-{'k' * 32}"
+    os.mkfifo(file) if kept is None else file.write_bytes(kept)
     return credential.sign(Exchange()).headers["authorization"]
 
 
@@ -306,6 +311,11 @@ def test_an_odd_file_of_the_access_token_costs_one_more_token(tmp_path: Path, od
     harmless = next(iter(odd)) in ("refresh_token", "api_domain", "failed", "failure")
     assert signed in ("Bearer an-access-token", *("Bearer a-kept-token",) * harmless)
     granted(tmp_path, kept)
+
+
+def test_a_file_of_the_access_token_that_gives_nothing_costs_one_more_token(tmp_path: Path) -> None:
+    """As where the disk is damaged."""
+    assert granted(tmp_path, None) == "Bearer an-access-token"
 
 
 @pytest.mark.parametrize("life", [1e300, -1, 0, HUGE, True, "3600", None, [], 1e-300])
@@ -434,3 +444,24 @@ def test_counts_that_cannot_be_kept_leave_no_file_behind(tmp_path: Path) -> None
     (directory,) = tmp_path.iterdir()
     Counts(options, tmp_path).put({"deals": 6})
     assert list(tmp_path.iterdir()) == [directory]
+
+
+# ---- what an administrator can see
+
+
+@pytest.mark.parametrize("name", [FILE, f"progress-{os.getpid()}.new"])
+def test_a_pipe_that_nobody_reads_stops_nobody(tmp_path: Path, name: str) -> None:
+    """A statement that was to be cancelled waited for its reader."""
+    os.mkfifo(tmp_path / name)
+    log, progress = UsageLog(lambda: tmp_path, lambda: 1), Progress(lambda: tmp_path, lambda: 1)
+
+    def note() -> None:
+        log.add((("table", "deals"),), 1, 10)
+        log.transaction_ended()
+        with contextlib.suppress(OSError):
+            progress._write(tmp_path, b"{}")
+
+    thread = threading.Thread(target=note, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
