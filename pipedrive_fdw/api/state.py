@@ -124,16 +124,20 @@ def _lock(path: Path, waiter: Waiter) -> int:
 
     Its holder needs it for microseconds, but may be stopped in between, also by PostgreSQL: a backend that
     sends rows to a slow client lets no thread of Python run. Then the file is replaced by a copy, and what
-    the old holder writes goes to a file without a name.
+    the old holder writes goes to a file without a name. While the file changes, it is only that hundreds
+    want the lock.
     """
-    end, pause = time.monotonic() + _PATIENCE, _SOON
+    end, pause, changed = 0.0, _SOON, -1
     while True:
         descriptor = open_state(path)
         if try_lock(descriptor) and is_at(descriptor, path):
             return descriptor
+        before, changed = changed, os.fstat(descriptor).st_mtime_ns
         os.close(descriptor)
         if waiter.aborted:
             raise Cancelled("the statement has ended", arrived=False)
+        if changed != before:
+            end = time.monotonic() + _PATIENCE
         if time.monotonic() > end:
             return _replaced(path)
         time.sleep(pause)

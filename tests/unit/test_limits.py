@@ -256,6 +256,34 @@ def test_a_lock_is_taken_from_a_holder_that_was_stopped(tmp_path: Path) -> None:
     assert sorted(p.name[:6] for p in tmp_path.iterdir()) == ["day-dd", "window"]
 
 
+class InACrowd:
+    """Waits for one second, while others use the file at *path* all the time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._end = path, time.monotonic() + 1.0
+
+    @property
+    def aborted(self) -> bool:
+        os.utime(self._path)
+        return time.monotonic() > self._end
+
+
+def test_a_lock_is_not_taken_from_a_crowd(tmp_path: Path) -> None:
+    """When hundreds of sessions wanted it, each replaced the file, and requests left that nobody counted."""
+    limits = Limits(tmp_path, "c" * 64, "d" * 64)
+    limits.take()
+    (path,) = tmp_path.glob("window-*")
+    before = path.stat().st_ino
+    holder = os.open(path, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(Cancelled):
+            limits.take(waiter=InACrowd(path))  # type: ignore[arg-type] # it only looks
+    finally:
+        os.close(holder)
+    assert path.stat().st_ino == before
+
+
 def test_a_folder_that_cannot_be_used_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be used"):
