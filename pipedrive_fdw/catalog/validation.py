@@ -87,8 +87,10 @@ def _read_faults(table: Table, tables: Mapping[str, Table]) -> list[str]:
     elif parent and parent.count and tables[parent.table].column(parent.count) is None:
         faults.append(f"{name}: {parent.table} has no column {parent.count}")
     sames = [c.same_as for c in table.columns if c.same_as]
-    sames += table.get.parents if table.get is not None else ()
-    faults += [f"{name}: {c} is no column" for c in sames if c not in known]
+    named = table.get.parents if table.get is not None else ()
+    if named and (parent is None or parent.table not in tables or tables[parent.table].get is None):
+        faults.append(f"{name}: the parents that its get names cannot be looked up")
+    faults += [f"{name}: {c} is no column" for c in (*sames, *named) if c not in known]
     if parent and parent.column not in known:
         faults.append(f"{name}: parent column {parent.column} is no column")
     return faults

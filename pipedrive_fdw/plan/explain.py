@@ -137,7 +137,8 @@ def _prices(step: Step) -> Iterator[str]:
     if isinstance(step, Children):
         for inner in step.walk.steps:
             yield from _prices(inner)
-        yield f"{step.listing.tokens} a {'batch' if step.chunk > 1 else 'parent'}"
+        one = "record" if isinstance(step.listing, Get) else "parent"
+        yield f"{step.listing.tokens} a {'batch' if step.chunk > 1 else one}"
         return
     what = "a batch" if isinstance(step, Batches) else "a page"
     held = step.listing.holds.get("is_archived")

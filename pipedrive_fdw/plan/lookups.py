@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable
 
 from pipedrive_fdw.catalog.model import Filter, Get, Listing, Table
-from pipedrive_fdw.plan.calls import Settings, get_call
-from pipedrive_fdw.plan.paths import Batches, Call, Candidate, Gets, KeyBatch, ScanPlan, Step, Walk
+from pipedrive_fdw.plan.calls import Settings, get_call, record_params
+from pipedrive_fdw.plan.paths import Batches, Call, Candidate, Children, Gets, KeyBatch, ScanPlan, Step, Walk
 from pipedrive_fdw.plan.predicates import Predicates
 
 
@@ -129,7 +130,10 @@ class LookupPaths:
 
 
 def parents_of_records(table: Table, predicates: Predicates, settings: Settings) -> Walk | None:
-    """The parents that records name which are looked up by their own ids, None where no ids are given."""
+    """The parents that records name which are looked up by their own ids, None where no ids are given.
+
+    They are looked up in turn, since one that is deleted has no rows.
+    """
     get = table.get
     if get is None or not get.parents or any(name not in predicates.equal for name in get.placeholders):
         return None
@@ -137,4 +141,12 @@ def parents_of_records(table: Table, predicates: Predicates, settings: Settings)
     ids = predicates.equal[name]
     calls = tuple(get_call(table, get, {name: value}, settings) for value in ids)
     columns = tuple(c for c in table.columns if c.name in get.parents)
-    return Walk(ScanPlan(table, (Gets(get, calls),)), columns, len(ids) * len(columns))
+    count = len(ids) * len(columns)
+    assert table.parent is not None  # noqa: S101 - the catalogue's validation has seen it
+    parents = settings.tables[table.parent.table]
+    own, key = parents.get, parents.column(table.parent.key)
+    assert own is not None and key is not None  # noqa: S101 - likewise
+    params = tuple(record_params(parents, own, replace(settings, named=frozenset((key.name,)), custom=())))
+    records = ScanPlan(table, (Gets(get, calls),))
+    named = Children(own, records, own.placeholders[0], columns, params=params, calls_expected=count)
+    return Walk(ScanPlan(parents, (named,)), (key,), count)

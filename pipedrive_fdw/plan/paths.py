@@ -193,6 +193,7 @@ class Batches(NamedTuple):
 @dataclass(frozen=True)
 class Children:
     """One listing for the parents that *walk* yields, *chunk* of them in a call; *column* names the parent.
+    Or look-ups of the records that those of *walk* name.
 
     keys    columns of the walked records that hold a parent's id, which goes into the path's placeholder or
             into the parameter *param*; ``params`` and ``echo`` as in Call
@@ -202,7 +203,7 @@ class Children:
     saving  what it would be worth to trust such a column, as EXPLAIN shows it
     """
 
-    listing: Listing
+    listing: Listing | Get
     walk: ScanPlan
     column: str
     keys: tuple[Column, ...]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Callable
 
-from pipedrive_fdw.catalog.model import Column, Table
+from pipedrive_fdw.catalog.model import Column, Get, Table
 from pipedrive_fdw.errors import CatalogError, ProtocolError
 from pipedrive_fdw.plan.calls import fill, held_values, list_name
 from pipedrive_fdw.plan.paths import Batches, Call, Children, Gets, KeyBatch, Lists, ScanPlan, Step
@@ -54,6 +54,8 @@ class Steps:
             yield from self._answers.gets(step.get, step.calls)
         elif isinstance(step, Batches):
             yield from self._batch(step)
+        elif isinstance(step.listing, Get):
+            yield from self._answers.gets(step.listing, self._child_calls(step))
         else:
             yield from self._answers.of_parents(step.listing, self._child_calls(step), walked=True)
 
@@ -169,6 +171,8 @@ class Steps:
                 if step.count is not None and column_value(step.count, record, echo) == 0:
                     continue
                 for column in step.keys:
+                    if not column.not_null and column_value(column, record, {}) is None:
+                        continue  # a parent that is gone
                     key = self._parent_id(step, column, record)
                     if key not in seen and (step.limits is None or step.limits.holds(key)):
                         seen.add(key)
