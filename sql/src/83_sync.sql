@@ -875,14 +875,14 @@ COMMENT ON FUNCTION pipedrive_internal.sync_step(regclass, timestamptz, boolean,
     'no tokens left for it.';
 
 CREATE FUNCTION pipedrive_internal.sync_failed(
-    "copy" regclass, run timestamptz, before jsonb, state text, message text, detail text)
+    "copy" regclass, run timestamptz, before jsonb, state text, message text, detail text, hint text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     UPDATE pipedrive_internal.copies c
-       SET error = message || coalesce(' ' || nullif(detail, ''), ''),
+       SET error = concat_ws('. ', message, nullif(rtrim(detail, '.'), ''), nullif(hint, '')),
            -- Meanwhile nobody tells it of a parent that it is not beside: it is compared when it is there again.
            compared = CASE WHEN state <> '42P01' THEN c.compared END
      WHERE c.copy = sync_failed.copy
@@ -891,8 +891,8 @@ BEGIN
     PERFORM pipedrive_internal.sync_log_step("copy", run, 'failed', '{0,0,0}', before, state, message);
 END
 $function$;
-COMMENT ON FUNCTION pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text) IS
-    'Notes that a step failed.';
+COMMENT ON FUNCTION pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text, text) IS
+    'Notes that a step failed, and why.';
 
 CREATE FUNCTION pipedrive_internal.sync_result("copy" regclass, run timestamptz)
 RETURNS text
@@ -924,7 +924,8 @@ BEGIN
     IF failures.number > 0 THEN
         RAISE EXCEPTION 'pipedrive copy: % of the tables could not be updated', failures.number
               USING DETAIL = failures.texts,
-                    HINT = 'Everything that was read is committed. The next run tries these tables again.',
+                    HINT = 'pipedrive.sync_status says what to do about each. Everything that was read is committed, and '
+                           'the next run tries these tables again.',
                     ERRCODE = failures.state;
     END IF;
 END
@@ -949,6 +950,7 @@ DECLARE
     state pg_catalog.text;
     message pg_catalog.text;
     detail pg_catalog.text;
+    hint pg_catalog.text;
     result pg_catalog.text;
 BEGIN
     COMMIT;
@@ -965,8 +967,8 @@ BEGIN
                 more := pipedrive_internal.sync_step(copied, run, reconcile, max_tokens_per_run, before);
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-                                        detail = PG_EXCEPTION_DETAIL;
-                PERFORM pipedrive_internal.sync_failed(copied, run, before, state, message, detail);
+                                        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                PERFORM pipedrive_internal.sync_failed(copied, run, before, state, message, detail, hint);
                 more := false;
             END;
             COMMIT AND CHAIN;

@@ -179,6 +179,7 @@ DECLARE
     known_references jsonb;
     state text;
     detail text;
+    hint text;
     ended text;
 BEGIN
     PERFORM pipedrive_internal.require('restore', 'table, as_of', num_nulls("table", as_of));
@@ -280,8 +281,9 @@ BEGIN
                 new_id := coalesce(pipedrive_internal.restore_row(copied, coalesce(new_id, id), given,
                                                                   version.present IS NULL), new_id);
             EXCEPTION WHEN OTHERS THEN
-                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
-                problem := SQLERRM || coalesce(' ' || nullif(detail, ''), '');
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
+                                        hint = PG_EXCEPTION_HINT;
+                problem := concat_ws('. ', SQLERRM, nullif(rtrim(detail, '.'), ''), nullif(hint, ''));
                 -- What would fail for every record is not tried for every record.
                 ended := CASE WHEN state = '28000' OR SQLERRM LIKE 'pipedrive daily limit:%' THEN problem END;
             END;

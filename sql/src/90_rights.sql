@@ -123,7 +123,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.sync_analyze(regclass, timestamptz),
     pipedrive_internal.sync_is_over(regclass, timestamptz),
     pipedrive_internal.sync_step(regclass, timestamptz, boolean, bigint, jsonb),
-    pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text),
+    pipedrive_internal.sync_failed(regclass, timestamptz, jsonb, text, text, text, text),
     pipedrive_internal.sync_ended(timestamptz),
     pipedrive_internal.sync_result(regclass, timestamptz),
     pipedrive_internal.sync_price(pipedrive_internal.copies, jsonb, text, bigint, bigint),

@@ -215,14 +215,18 @@ def test_two_calls_at_once_do_not_make_a_record_twice(copied: Copied) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "hint"),
     [
-        {"status": 429, "headers": {"x-daily-requests-left": "0"}, "times": 9},
-        {"status": 401, "times": 9},
+        (
+            {"status": 429, "headers": {"x-daily-requests-left": "0"}, "times": 9},
+            "Try again in some seconds",
+        ),
+        ({"status": 401, "times": 9}, "Correct it where it is kept: ALTER USER MAPPING"),
     ],
+    ids=["the day's tokens", "the credential"],
 )
 def test_what_would_fail_for_every_record_is_not_tried_for_every_record(
-    copied: Copied, fault: dict[str, Any]
+    copied: Copied, fault: dict[str, Any], hint: str
 ) -> None:
     copied.mirror(["users", "deals"], ", history => true")
     copied.sync()
@@ -235,6 +239,7 @@ def test_what_would_fail_for_every_record_is_not_tried_for_every_record(
     first, second, third = restored(copied, "deals", moment, ", ids => '{5,6,7}', dry_run => false")
     assert first["problem"] is None
     assert second["problem"] == third["problem"] is not None
+    assert hint in second["problem"]
     assert [r["path"] for r in copied.simulator.requests()].count("/api/v2/deals/7") == 1  # it was compared
     copied.simulator.reset()
     copied.connect_anew()

@@ -638,9 +638,14 @@ def test_a_copy_whose_foreign_table_was_dropped_is_named_and_goes_on_with_the_ne
     for table in ("NULL", "'crm.deals'"):
         told = fails(copied, f"CALL pipedrive.sync({table})")
         assert told.message_detail == "crm.deals: pipedrive copy: the foreign table of crm.deals was dropped"
+        assert "pipedrive.sync_status says what to do" in str(told.message_hint)
     assert copied.value("SELECT name FROM crm.stages WHERE id = 1") == "Renamed"
     assert copied.rows("SELECT error, columns_gone FROM pipedrive.sync_status ORDER BY 1") == [
-        ("pipedrive copy: the foreign table of crm.deals was dropped", None),
+        (
+            "pipedrive copy: the foreign table of crm.deals was dropped. Import it again, and call "
+            "pipedrive.mirror as before. Or stop copying: DROP TABLE crm.deals;",
+            None,
+        ),
         (None, None),
     ]
     copied.run("IMPORT FOREIGN SCHEMA pipedrive LIMIT TO (deals) FROM SERVER pipedrive INTO pipedrive")
