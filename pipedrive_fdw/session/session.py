@@ -156,7 +156,7 @@ class Session:
             enough = max(guards.most * 4, planned + max(tokens, guards.expected))
             raise BudgetError(
                 f"the statement would spend more than {guards.most} API tokens",
-                detail=f"It has spent {planned}; the next request costs {tokens}.",
+                detail=f"It has spent {planned}, and what comes next costs {tokens}.",
                 hint=f"{guards.advice}To allow more: SET pipedrive.max_tokens_per_query = {enough}. If the "
                 "server or the table has the option max_tokens_per_query, a session cannot exceed it.",
             )
@@ -171,7 +171,7 @@ class Session:
         told = "as Pipedrive reported" if day.is_reported(now) else "as far as is known here"
         raise BudgetError(
             f"only {left} API tokens of the day are left, and {reserve} are reserved",
-            detail=f"The next request costs {tokens}. The budget is {told}.",
+            detail=f"What comes next costs {tokens}. The budget is {told}.",
             hint="Wait for the reset, or SET pipedrive.reserve_tokens = 0. If the server or the table has "
             "the option reserve_tokens, a session cannot go below it.",
         )

@@ -69,7 +69,7 @@ def test_a_guard_counts_the_tokens_of_one_statement() -> None:
         RequestScope(session, guards).ask(Call(READ, "/deals", (("limit", limit),)))
     with pytest.raises(BudgetError) as caught:
         RequestScope(session, guards).ask(Call(READ, "/deals", (("limit", "3"),)))
-    assert caught.value.detail == "It has spent 20; the next request costs 10."
+    assert caught.value.detail == "It has spent 20, and what comes next costs 10."
     assert caught.value.hint.startswith("Ask for less. To allow more: SET pipedrive.max_tokens_per_query")
     assert len(transport.sent) == 2
     RequestScope(session, guards.lifted()).ask(Call(READ, "/deals", (("limit", "3"),)))
