@@ -92,7 +92,8 @@ def _codec(table: Table, definition: ColumnDefinition) -> Codec:
     except ValueError as error:
         raise OptionError(
             f"column {definition.column_name} of {table.name}: {error}",
-            hint=f"The types are: {', '.join(sorted(CODECS))}. Domains are not supported.",
+            hint=f"The types are: {', '.join(sorted(CODECS))}. Also integer, smallint, double precision, "
+            "real, varchar, char and json. Domains are not supported.",
         ) from None
 
 

@@ -518,7 +518,8 @@ def test_a_setting_of_a_role_or_database_is_not_ignored(stages: Extended, place:
             "name made.word",
             "column name of stages: type made.word is not supported\nThe types are: bigint, bigint[], "
             "boolean, bytea, date, interval, jsonb, numeric, text, text[], time, timestamptz, uuid, uuid[]. "
-            "Domains are not supported.",
+            "Also integer, smallint, double precision, real, varchar, char and json. Domains are not "
+            "supported.",
         ),
     ],
 )
