@@ -29,9 +29,9 @@ def account(server: Server) -> Iterator[Extended]:
 
 @pytest.fixture
 def slow(account: Extended) -> Iterator[Extended]:
-    """Every answer about deals takes three seconds."""
+    """Every answer about deals takes a minute: longer than what is seen meanwhile, also on a busy machine."""
     account.simulator.reset()
-    account.simulator.faults([{"match": "/api/v2/deals", "action": "delay", "ms": 3000}])
+    account.simulator.faults([{"match": "/api/v2/deals", "action": "delay", "ms": 60_000}])
     yield account
     account.simulator.faults([])
 
