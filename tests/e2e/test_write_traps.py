@@ -1047,9 +1047,10 @@ def test_a_list_that_null_empties_is_returned_as_it_is_read(account: LiveAccount
 
 
 def test_an_archiving_without_an_answer_is_no_creation(account: LiveAccount) -> None:
+    key = account.value("SELECT min(id) FROM projects WHERE NOT is_archived")
     account.simulator.faults([{"match": "/archive$", "action": "drop"}])
     with pytest.raises(psycopg.OperationalError, match="may or may not have been created or changed: "):
-        account.run("UPDATE projects SET is_archived = true WHERE id = 1")
+        account.run(f"UPDATE projects SET is_archived = true WHERE id = {key}")
 
 
 def test_an_id_that_an_answer_writes_otherwise_is_the_same(account: LiveAccount) -> None:
