@@ -48,6 +48,7 @@ from pipedrive_fdw.plan.predicates import SHARE, Predicates, Range
 from pipedrive_fdw.plan.sendable import (
     can_be_key,
     check_selected,
+    heeds,
     is_reference,
     keeps_all_rows,
     parent_slot,
@@ -96,15 +97,17 @@ def plan_scan(
     best = builder.best()
     extended = tuple(c.name for c in table.columns if c.extended and (not columns or c.name in columns))
     used = best.used | {c.name for c in table.columns if c.same_as in best.used}
-    pushed = [text for column, _, text in predicates.texts if column in used]
+    sent = {
+        text: name in used and heeds(table, predicates, name, how) for name, how, text in predicates.texts
+    }
     return ScanPlan(
         table,
         best.steps,
         tuple(order),
         best.ordered,
         tuple(where),
-        tuple(pushed),
-        tuple(text for column, _, text in predicates.texts if column not in used),
+        tuple(text for text in sent if sent[text]),
+        tuple(text for text in sent if not sent[text]),
         extended,
         limit,
     )

@@ -176,6 +176,22 @@ def _greatest(values: tuple[Any, ...]) -> Any:
     return values[0] if any(isinstance(v, RuntimeValue) for v in values) else max(values)
 
 
+# The filter that a bound of a time goes to.
+_BOUNDS = {">": "since", ">=": "since", "<": "until", "<=": "until"}
+
+
+def heeds(table: Table, predicates: Predicates, name: str, operator: str) -> bool:
+    """True if a request that selects by the column *name* heeds a condition on it with *operator*."""
+    column = table.column(name)
+    if operator not in _BOUNDS:
+        says_values = operator in ("=", "= ANY", "IS TRUE", "IS FALSE")
+        return says_values or (operator == "<>" and column is not None and column.type == "boolean")
+    names = {name, column.same_as if column is not None else ""}
+    shapes = {f.shape for listing in table.listings for f in listing.filters if f.column in names}
+    is_bounded = bool(shapes & {"since", "until"})
+    return name in predicates.ranges and (not is_bounded or _BOUNDS[operator] in shapes)
+
+
 def is_reference(table: Table, name: str) -> bool:
     """True if the column *name* holds ids of other records."""
     column = table.column(name)

@@ -8,6 +8,7 @@ import pytest
 
 from pipedrive_fdw.catalog import TABLES
 from pipedrive_fdw.plan.calls import Settings
+from pipedrive_fdw.plan.conditions import Condition
 from pipedrive_fdw.plan.paths import Batches, Gets, Lists, Order, ScanPlan
 from pipedrive_fdw.plan.scan import plan_scan
 from tests.unit.test_predicates import predicates
@@ -209,3 +210,44 @@ def test_a_small_limit_makes_no_calls_of_a_list_that_costs_less_unsplit() -> Non
     (step,) = steps[1]
     assert isinstance(step, Lists)
     assert len(step.calls) == 1 and steps[0] == steps[1]
+
+
+@pytest.mark.parametrize(
+    ("table", "quals", "pushed", "rechecked"),
+    [
+        (
+            "deals",
+            [("status", "= ANY", ["open", "won"]), ("status", "<>", "won"), ("status", "~~", "o%")],
+            ["status IN ('open', 'won')"],
+            ["status <> 'won'", "status ~~ 'o%'"],
+        ),
+        ("deals", [("status", "=", "open"), ("status", ">", "a")], ["status = 'open'"], ["status > 'a'"]),
+        ("deals", [(Condition("is_archived", "<>", "t", "boolean"),)], ["is_archived <> true"], []),
+        (
+            "deals",
+            [("update_time", ">=", "2026-08-01 00:00:00+00"), ("update_time", "<", "2026-09-01 00:00:00+00")],
+            ["update_time >= '2026-08-01 00:00:00+00'", "update_time < '2026-09-01 00:00:00+00'"],
+            [],
+        ),
+        (
+            "deals",
+            [("update_time", ">=", "2026-08-01 00:00:00+00"), ("update_time", "IS NOT NULL")],
+            ["update_time >= '2026-08-01 00:00:00+00'"],
+            ["update_time IS NOT NULL"],
+        ),
+        (
+            "products",
+            [("update_time", ">=", "2026-08-01 00:00:00+00"), ("update_time", "<", "2026-09-01 00:00:00+00")],
+            ["update_time >= '2026-08-01 00:00:00+00'"],
+            ["update_time < '2026-09-01 00:00:00+00'"],
+        ),
+        ("persons", [("id", ">=", 3), ("id", "<=", 6), ("id", "<>", 4)], ["id >= 3", "id <= 6"], ["id <> 4"]),
+        ("deal_products", [("deal_id", ">", 30)], ["deal_id > 30"], []),
+    ],
+    ids=str,
+)
+def test_a_condition_is_pushed_only_if_a_request_heeds_it(
+    table: str, quals: list[tuple[Any, ...]], pushed: list[str], rechecked: list[str]
+) -> None:
+    scan = plan(table, *quals)
+    assert (list(scan.pushed), list(scan.rechecked)) == (pushed, rechecked)
