@@ -65,6 +65,7 @@ CREATE TABLE pipedrive_internal.copies (
     key name[] NOT NULL,
     left_out name[] NOT NULL,
     fields_gone text[] NOT NULL DEFAULT '{}',
+    drop_columns boolean NOT NULL DEFAULT false,
     history regclass,
     every interval,
     compare_every interval,
@@ -90,6 +91,7 @@ COMMENT ON COLUMN pipedrive_internal.copies.columns_added IS
 COMMENT ON COLUMN pipedrive_internal.copies.key IS 'The primary key of the copy; empty where rows are replaced.';
 COMMENT ON COLUMN pipedrive_internal.copies.fields_gone IS
     'Key and part of each custom field that Pipedrive no longer had when they were last read.';
+COMMENT ON COLUMN pipedrive_internal.copies.drop_columns IS 'A run drops the columns of such fields.';
 COMMENT ON COLUMN pipedrive_internal.copies.watermark IS 'All changes up to this update_time have been read.';
 COMMENT ON COLUMN pipedrive_internal.copies.unfinished IS 'Changes after the watermark were left for the next step.';
 COMMENT ON COLUMN pipedrive_internal.copies.filled IS 'The copy had rows when the last step ended.';

@@ -311,7 +311,42 @@ COMMENT ON FUNCTION pipedrive_internal.follow_columns(regclass) IS
     'are gone stay with their last values. True when columns were added.';
 
 -- NULL has a meaning of its own here, so that what is left out is a time that cannot be.
-CREATE FUNCTION pipedrive.set_sync("table" regclass, every interval DEFAULT '-1 us', reconcile interval DEFAULT '-1 us')
+CREATE FUNCTION pipedrive_internal.drop_columns_gone("copy" regclass)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    gone name;
+    dropped boolean := false;
+BEGIN
+    FOR gone IN
+        SELECT a.attname
+          FROM pipedrive_internal.copies c, jsonb_each_text(c.columns) v, pg_attribute a
+         WHERE c.copy = drop_columns_gone.copy AND c.drop_columns AND v.key = ANY (c.fields_gone)
+           AND a.attrelid = c.copy AND a.attname = v.value AND NOT a.attisdropped
+         ORDER BY a.attnum
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER TABLE %s DROP COLUMN %I', "copy", gone);
+            dropped := true;
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            NULL;  -- A view shows it. It stays, and sync_status names it.
+        END;
+    END LOOP;
+    RETURN dropped;
+END
+$function$;
+COMMENT ON FUNCTION pipedrive_internal.drop_columns_gone(regclass) IS
+    'Drops the columns of a copy whose custom fields were deleted, if its owner wants that, but for those that views '
+    'show. Their history keeps them. True when columns were dropped.';
+
+CREATE FUNCTION pipedrive.set_sync(
+    "table" regclass,
+    every interval DEFAULT '-1 us',
+    reconcile interval DEFAULT '-1 us',
+    drop_columns boolean DEFAULT NULL
+)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -328,7 +363,8 @@ BEGIN
     END IF;
     UPDATE pipedrive_internal.copies c
        SET every = CASE WHEN set_sync.every = unchanged THEN c.every ELSE set_sync.every END,
-           compare_every = CASE WHEN reconcile = unchanged THEN c.compare_every ELSE reconcile END
+           compare_every = CASE WHEN reconcile = unchanged THEN c.compare_every ELSE reconcile END,
+           drop_columns = coalesce(set_sync.drop_columns, c.drop_columns)
      WHERE c.copy = "table" AND pipedrive_internal.keeps("table");
     IF NOT FOUND THEN
         RAISE EXCEPTION 'pipedrive copy: % is not a copy that % keeps', "table", quote_ident(current_user)
@@ -337,9 +373,10 @@ BEGIN
     END IF;
 END
 $function$;
-COMMENT ON FUNCTION pipedrive.set_sync(regclass, interval, interval) IS
-    'How often a copy is brought up to date (NULL: in every run), and how often it is compared with the whole table '
-    '(NULL: only when a run is told to). What is left out stays as it is.';
+COMMENT ON FUNCTION pipedrive.set_sync(regclass, interval, interval, boolean) IS
+    'How often a copy is brought up to date (NULL: in every run), how often it is compared with the whole table '
+    '(NULL: only when a run is told to), and whether columns of custom fields that were deleted are dropped. What is '
+    'left out stays as it is.';
 
 CREATE FUNCTION pipedrive.replace_copy("table" regclass, new_table regclass)
 RETURNS void

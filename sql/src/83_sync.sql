@@ -833,6 +833,10 @@ BEGIN
         PERFORM pipedrive_internal.sync_log_step(copied.copy, run, 'columns', counts, before, NULL, NULL);
         RETURN true;
     END IF;
+    IF pipedrive_internal.drop_columns_gone(copied.copy) THEN
+        PERFORM pipedrive_internal.sync_log_step(copied.copy, run, 'columns', counts, before, NULL, NULL);
+        RETURN true;
+    END IF;
     SELECT * INTO copied FROM pipedrive_internal.copies c WHERE c.copy = sync_step.copy;
     SELECT min(n.name::text) INTO missing
       FROM unnest(copied.key || ARRAY[copied.columns ->> declared.parent_column, CASE declared.how

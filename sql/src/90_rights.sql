@@ -96,6 +96,7 @@ GRANT EXECUTE ON FUNCTION
     pipedrive_internal.make_copy(regclass, name, name, name[], name[], name[], interval, interval),
     pipedrive_internal.rename_copied(pipedrive_internal.copies, text, name),
     pipedrive_internal.follow_columns(regclass),
+    pipedrive_internal.drop_columns_gone(regclass),
     pipedrive_internal.is_due(timestamptz, interval),
     pipedrive_internal.sync_compares(pipedrive_internal.copies, text, timestamptz, boolean),
     pipedrive_internal.sync_definitions(

@@ -481,6 +481,49 @@ def test_the_column_of_a_deleted_field_keeps_its_values(copied: Copied, keeper: 
             copied.run("DROP OWNED BY copyist CASCADE; DROP ROLE copyist")
 
 
+def test_columns_of_deleted_fields_are_dropped_where_the_owner_wants_that(copied: Copied) -> None:
+    copied.mirror(["persons"], ", history => true")
+    keys = {}
+    for name in ("Shoe size", "Hat size"):
+        made = json.dumps({"field_name": name, "field_type": "double"})
+        request = f"pipedrive.request('POST', '/v2/personFields', body => '{made}')"
+        keys[name] = copied.value(f"SELECT {request} ->> 'field_code'")
+        body = json.dumps({"custom_fields": {keys[name]: 42}})
+        copied.run(f"SELECT pipedrive.request('PATCH', '/v2/persons/3', body => '{body}')")
+    copied.connect_anew()
+    copied.sync()
+    copied.run("CREATE VIEW crm.hats AS SELECT id, hat_size FROM crm.persons")
+    columns = (
+        "SELECT array_agg(attname ORDER BY attname) FROM pg_attribute "
+        "WHERE attrelid = '{}.persons'::regclass AND attname LIKE '%_size' AND NOT attisdropped"
+    )
+    assert copied.value(columns.format("crm")) == ["hat_size", "shoe_size"]
+    try:
+        for key in keys.values():
+            copied.run(f"SELECT pipedrive.request('DELETE', '/v2/personFields/{key}')")
+        copied.sync(more=", reconcile => true")
+        assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["shoe_size", "hat_size"]
+        copied.run("SELECT pipedrive.set_sync('crm.persons', drop_columns => true)")
+        copied.run("SELECT pipedrive.set_sync('crm.persons', every => NULL)")
+        change(copied, "PATCH", "persons/4", name="Renamed", update_time=NOW)
+        for _ in range(2):
+            copied.sync(more=", reconcile => true")
+            assert copied.value(columns.format("crm")) == ["hat_size"]
+            assert copied.value("SELECT columns_gone FROM pipedrive.sync_status") == ["hat_size"]
+            assert copied.different() == {}
+        history = "SELECT DISTINCT shoe_size FROM crm_history.persons WHERE id = 3"
+        assert copied.value(columns.format("crm_history")) == ["hat_size", "shoe_size"]
+        assert copied.rows(history) == [(42,)]
+        copied.run("DROP VIEW crm.hats")
+        copied.sync(more=", reconcile => true")
+        assert copied.value(columns.format("crm")) is None
+    finally:
+        copied.run(
+            "ALTER FOREIGN TABLE pipedrive.persons DROP COLUMN IF EXISTS shoe_size, "
+            "DROP COLUMN IF EXISTS hat_size; DROP VIEW IF EXISTS crm.hats"
+        )
+
+
 def test_how_often_is_set_for_each_table(copied: Copied) -> None:
     copied.mirror(["stages", "activity_types", "deals"])
     copied.sync()

@@ -150,8 +150,8 @@ def test_what_everybody_may_execute_runs_as_its_caller(installed: Ground) -> Non
     assert [name for name, definer, everybody in functions if everybody] == [
         "archived_of", "ask", "await_conversion", "begin_history", "calling_role", "can_be_copy",
         "check_wanted", "columns_of_schema", "comment_on_tables", "compare_fields", "compare_versions",
-        "copied_columns", "declared_copies", "end_history", "end_versions", "file_part", "follow_columns",
-        "free_name", "has_rows", "history_columns", "history_of", "is_due", "is_own", "keep_versions",
+        "copied_columns", "declared_copies", "drop_columns_gone", "end_history", "end_versions", "file_part",
+        "follow_columns", "free_name", "has_rows", "history_columns", "history_of", "is_due", "is_own", "keep_versions",
         "keeps", "make_copy", "make_history", "moment", "next_moment", "note_reading", "progress_lines",
         "progress_of_caller", "rename_copied", "renewed", "renewed_value", "report_columns", "report_view",
         "require", "require_all_rows", "restore_row", "restored_references", "send", "server_named",
