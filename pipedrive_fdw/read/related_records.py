@@ -6,8 +6,10 @@ inside a record. They are cached for a while; a record that does not exist has n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
+
+from cachetools import LRUCache
 
 from pipedrive_fdw.api.waiting import Pending, ordered_map
 from pipedrive_fdw.catalog.model import NONE, Listing
@@ -18,6 +20,7 @@ from pipedrive_fdw.session.request_scope import RequestScope
 
 Record = Mapping[str, Any]
 BATCH = 100
+_MOST = 10_000
 USERS = Listing("/users", tokens=20, version=1, paging=NONE)
 _LISTS = {
     "org": (Listing("/organizations", tokens=10), "people_count,smart_bcc_email"),
@@ -78,7 +81,10 @@ class Related:
     def __init__(self, requests: RequestScope, fields: Iterable[tuple[str, str]], seconds: int) -> None:
         self._requests = requests
         self._fields = tuple(fields)
-        self._known = requests.session.extended(seconds)
+        # For the scan at least: its pages show the same records
+        self._known: MutableMapping[str, Record] = (
+            requests.session.extended(seconds) if seconds else LRUCache(_MOST)
+        )
         self._page: dict[tuple[str, Any], Record] = {}
 
     def get(self, kind: str, key: Any) -> Record | None:

@@ -547,6 +547,24 @@ def test_related_objects_stand_in_sorted_rows_too(fresh: Callable[..., LiveAccou
     assert sum("persons" in r["path"] for r in live.asked(f"{sql} ORDER BY id DESC")) <= 2
 
 
+def test_a_scan_asks_once_for_a_related_object_that_nobody_is_to_remember(
+    fresh: Callable[..., LiveAccount],
+) -> None:
+    """As in each step of a copy: every page of its list asked for the same organizations again."""
+    options = {"expand_related": "true", "page_size": 10}
+    live = fresh(deals=120, options=options, tables=("deals",))
+    columns = "id, deal_user, deal_org, deal_people"
+    wanted = live.rows(f"SELECT {columns} FROM deals ORDER BY id + 0")
+    live.run("SET pipedrive.extended_cache_ttl = 0")
+    for _ in range(2):
+        live.simulator.reset()
+        assert live.rows(f"SELECT {columns} FROM deals ORDER BY id + 0") == wanted
+        asked = [(r["path"], r["query"].get("ids", "")) for r in live.requests() if "deals" not in r["path"]]
+        ids = [(path, key) for path, keys in asked for key in keys.split(",")]
+        assert {path for path, _ in ids} == {"/api/v1/users", "/api/v2/organizations", "/api/v2/persons"}
+        assert len(ids) == len(set(ids))
+
+
 # ---- refresh_columns
 
 
