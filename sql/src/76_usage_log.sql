@@ -27,6 +27,8 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
     WITH lines (line) AS MATERIALIZED (
         SELECT pipedrive_internal.lines_of(file) FROM unnest(ARRAY['usage', 'usage-older']) file
+         -- A pipe has no bytes, and who reads it waits for them.
+         WHERE (pg_stat_file('pgsql_tmp_pipedrive_fdw/' || file, true)).size > 0
     )
     SELECT jsonb_agg(l.line)
       FROM lines l

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +228,21 @@ def test_the_log_is_bounded_and_keeps_the_latest(server: Server, logged: Extende
         assert sum(sizes) <= 2 * (MOST_BYTES + 2_000)
     assert logged.rows(SPENT)[-1][0] == "stages"
     assert oct(file.with_name(OLDER_FILE).stat().st_mode & 0o777) == "0o600"
+
+
+def test_the_view_does_not_wait_for_who_writes_to_a_pipe(server: Server, logged: Extended) -> None:
+    """Nothing could cancel it: the kernel waits, within the server's process."""
+    file = server.data / "pgsql_tmp_pipedrive_fdw" / FILE
+    logged.rows("SELECT count(*) FROM pipedrive.stages")
+    file.rename(file.with_name(OLDER_FILE))
+    os.mkfifo(file)
+    os.chown(file, server.data.stat().st_uid, -1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            shown = pool.submit(logged.rows, SPENT)
+            ended = bool(wait([shown], timeout=30).done)
+            os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))  # who waits goes on
+            assert ended
+            assert shown.result() == [("stages", 1, 5)]
+    finally:
+        file.unlink()
