@@ -80,8 +80,10 @@ class PipedriveError(Exception):
 
     # What PostgreSQL reports; the classes are those of its own errors
     sqlstate = "HV000"
-    # Of an error in the middle of several writes: how many were left
+    # Of an error in the middle of several writes: how many were left, and the keys of the rows that its own
+    # request wrote
     unsent = ""
+    written: tuple[str, ...] = ()
 
     def __init__(self, message: str, detail: str = "", hint: str = "") -> None:
         self.message = f"pipedrive {self.word}: {message}"

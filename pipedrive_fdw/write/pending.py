@@ -185,7 +185,8 @@ def _sent(group: Sequence[PendingWrite]) -> tuple[Sequence[str], int, PipedriveE
             return first.bulk.send(first.bulk.path, [one.bulk.item for one in group if one.bulk]), 0, None
         return _send_side_by_side([one.parallel for one in group if one.parallel], first.session.interrupts)
     except Exception as error:  # noqa: BLE001 - a fault too must not hide what was written before
-        return (), 0 if first.bulk is not None else len(group) - 1, fault_of(error)
+        fault = fault_of(error)
+        return fault.written, 0 if first.bulk is not None else len(group) - 1, fault
 
 
 def _rows(writes: Sequence[PendingWrite]) -> int:

@@ -11,7 +11,14 @@ from typing import Any, Callable
 import orjson
 
 from pipedrive_fdw.catalog.model import NONE, Table, Write
-from pipedrive_fdw.errors import OutcomeUnknownError, PipedriveError, ProtocolError, WriteError, sentences
+from pipedrive_fdw.errors import (
+    ApiError,
+    OutcomeUnknownError,
+    PipedriveError,
+    ProtocolError,
+    WriteError,
+    sentences,
+)
 from pipedrive_fdw.plan import arrays
 from pipedrive_fdw.plan.calls import Settings, fill, get_call
 from pipedrive_fdw.plan.paths import Call
@@ -153,8 +160,9 @@ class Sender:
         finally:
             requests.close()
         if ids:
-            self._check_deleted(ids, dig(data, bulk.answer.split(".")), f"{wanted}.")
-            return [key_of(self.table, change, {}) for change in changes]
+            keys = [key_of(self.table, change, {}) for change in changes]
+            self._check_deleted(dict(zip(ids, keys)), dig(data, bulk.answer.split(".")), f"{wanted}.")
+            return keys
         found = [r if isinstance(r, dict) else {} for r in data] if isinstance(data, list) else []
         found += [{}] * (len(changes) - len(found))
         if not all(names_record(self.table, change, record) for change, record in zip(changes, found)):
@@ -165,8 +173,8 @@ class Sender:
             )
         return [key_of(self.table, change, record) for change, record in zip(changes, found)]
 
-    def _check_deleted(self, ids: Sequence[str], found: Any, wanted: str) -> None:
-        """Raises WriteError where *found*, the ids that the answer tells, lacks some of *ids*."""
+    def _check_deleted(self, keys: Mapping[str, str], found: Any, wanted: str) -> None:
+        """Raises ApiError where *found*, the ids that the answer tells, lacks some of those of *keys*."""
         if not isinstance(found, list):
             raise OutcomeUnknownError(
                 f"the answer does not show which rows of {self.table.name} were deleted",
@@ -174,13 +182,15 @@ class Sender:
                 hint="Look at them in Pipedrive before sending it again.",
             )
         gone = set(map(str, found))
-        left = [key for key in ids if key not in gone]
+        left = [one for one in keys if one not in gone]
         if left:
-            raise WriteError(
+            error = ApiError(
                 f"rows of {self.table.name} were not deleted: {', '.join(left)}",
-                detail=f"Deleted with the same request: {', '.join(k for k in ids if k in gone) or 'none'}.",
+                detail=wanted,
                 hint="Check whether they still exist.",
             )
+            error.written = tuple(key for one, key in keys.items() if one in gone)
+            raise error
 
     def _with_array(self, write: RowWrite, requests: RequestScope) -> Change:
         """The change with the whole array, read afresh, where one element is added, changed or left out."""

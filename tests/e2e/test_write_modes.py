@@ -534,18 +534,28 @@ def test_filters_are_deleted_together(account: LiveAccount) -> None:
     assert account.rows(f"SELECT id FROM filters WHERE id IN ({', '.join(map(str, keys))})") == []
 
 
-def test_a_row_that_was_not_deleted_with_the_others_is_named(waiting: LiveAccount) -> None:
-    waiting.run(
+@pytest.mark.parametrize("at", ["statement", "commit"])
+def test_a_row_that_was_not_deleted_with_the_others_is_named(
+    account: LiveAccount, waiting: LiveAccount, at: str
+) -> None:
+    used = waiting if at == "commit" else account
+    used.run(
         "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
-        "SELECT 1, 1, 777, 2 FROM generate_series(1, 6) i"
+        "SELECT 1, 1, 779, 2 FROM generate_series(1, 6) i"
     )
-    keys = [k for (k,) in waiting.rows("SELECT id FROM deal_products WHERE item_price = 777 ORDER BY id")]
-    body = '{"success": true, "data": {"ids": [' + ", ".join(map(str, keys[1:])) + "]}}"
+    keys = [k for (k,) in used.rows("SELECT id FROM deal_products WHERE item_price = 779 ORDER BY id")]
+    body = {"success": True, "data": {"ids": keys[1:]}}
     fault = {"match": "/deals/1/products$", "method": "DELETE", "action": "status", "status": 200}
-    waiting.simulator.faults([{**fault, "body": body}])
+    used.simulator.faults([{**fault, "body": body}])
     with pytest.raises(psycopg.Error, match=f"rows of deal_products were not deleted: {keys[0]}") as caught:
-        waiting.run("DELETE FROM deal_products WHERE deal_id = 1 AND item_price = 777")
-    assert ", ".join(map(str, keys[1:])) in str(caught.value.diag.message_detail)
+        used.run("DELETE FROM deal_products WHERE deal_id = 1 AND item_price = 779")
+    used.simulator.faults([])
+    shown = f"1:{keys[1]}, 1:{keys[2]}, 1:{keys[3]}, 1:{keys[4]}, 1:{keys[5]}"
+    assert caught.value.diag.message_detail == (
+        f"To be deleted were: {', '.join(map(str, keys))}. "
+        f"5 rows are written in Pipedrive for good: deal_products DELETE {shown}."
+    )
+    assert caught.value.sqlstate == "HV000"
 
 
 def test_what_several_rows_of_one_request_were_is_told_where_its_answer_is_lost(account: LiveAccount) -> None:
