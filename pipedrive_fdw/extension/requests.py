@@ -157,12 +157,18 @@ def _sent(options: Options, op: Operation, params: Params, body: Body, want: str
     except PipedriveError as error:
         raise _explained(error, options, op.path) from None
     if op.method != "GET":
-        made = data.get("id") if isinstance(data, dict) else None
-        key = "done" if made is None else key_text(made)
-        TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
-        if op.method == "POST" and made is not None:
-            _note_made(options, op.path, key)
+        keys = _keys(data)
+        for key in keys or ["done"]:
+            TRANSACTION.wrote(op.method, f"/v{op.version}{op.path}", key)
+            if op.method == "POST" and keys:
+                _note_made(options, op.path, key)
     return data
+
+
+def _keys(data: Any) -> list[str]:
+    """The keys of the records that the *data* of an answer tells: of one, or of several that were deleted."""
+    told = data.get("id", data.get("ids")) if isinstance(data, dict) else None
+    return [key_text(one) for one in (told if isinstance(told, list) else [told]) if one is not None]
 
 
 def _note_made(options: Options, path: str, key: str) -> None:

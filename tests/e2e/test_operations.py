@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,6 +173,26 @@ def test_filters_go_at_once_and_say_what_they_can_be_made_of(account: LiveAccoun
     call(account, "delete_filters('{5,7}')")
     assert account.rows("SELECT id FROM filters WHERE id IN (5, 7)") == []
     assert "operators" in call(account, "filter_helpers()")
+
+
+def test_a_rollback_names_all_that_a_function_has_deleted(account: LiveAccount) -> None:
+    products = "SELECT id FROM deal_products WHERE deal_id = 3"
+    account.run(
+        "INSERT INTO deal_products (deal_id, product_id, item_price, quantity) "
+        "SELECT 3, 1, 5, 1 FROM generate_series(1, 2) i"
+    )
+    keys = [key for (key,) in account.rows(f"{products} ORDER BY id")]
+    notices: list[str] = []
+    account.connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+    account.run("BEGIN")
+    call(account, "delete_filters('{2,3,6}')")
+    call(account, f"delete_deal_products(3, '{{{','.join(map(str, keys))}}}')")
+    account.run("ROLLBACK")
+    assert account.rows(products) == []
+    (told,) = notices
+    assert f"{3 + len(keys)} rows are written in Pipedrive for good: DELETE /v1/filters 2, 3, 6; " in told
+    assert re.fullmatch(r".*; DELETE /v2/deals/3/products [-, 0-9]+\.", told)
+    assert all(str(key) in told for key in (keys[0], keys[-1]))
 
 
 def test_teams_are_written_and_their_users_too(account: LiveAccount) -> None:
