@@ -11,7 +11,7 @@ from pipedrive_fdw.catalog.model import NONE, Get, Listing, Operation, Table
 from pipedrive_fdw.errors import AccessError, ApiError, NotFoundError, PipedriveError, ProtocolError
 from pipedrive_fdw.plan.paths import Call
 from pipedrive_fdw.session.list_pages import Held, Prefetch, list_pages
-from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence
+from pipedrive_fdw.session.refusals import explained, is_final, is_gone, means_absence, names_record
 from pipedrive_fdw.session.request_scope import RequestScope
 from pipedrive_fdw.table.records import Record, found_record
 
@@ -118,6 +118,8 @@ class Answers:
         for call, answer in self._side_by_side(listing, calls):
             passed = isinstance(answer, ApiError) and not (batched or self._is_whole(answer))
             if isinstance(answer, NotFoundError) and passed:
+                if listing.rows == "*" and names_record(answer):
+                    continue  # the parent has not the one record that it can have
                 missing = missing or answer
                 self._pass_over(call)
             elif isinstance(answer, AccessError) and passed:

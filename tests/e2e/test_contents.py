@@ -147,6 +147,20 @@ def test_a_broken_download_is_an_error_and_no_null(account: LiveAccount) -> None
         account.rows("SELECT id, content FROM files")
 
 
+@pytest.mark.parametrize(
+    ("table", "key"), [("person_pictures", "person_id"), ("product_images", "product_id")]
+)
+def test_parents_of_which_none_has_a_picture_are_no_error(account: LiveAccount, table: str, key: str) -> None:
+    account.run(f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table})")
+    assert account.rows(f"SELECT {key} FROM {table}") == []
+    body = {"success": False, "error": "Unknown method ."}
+    account.simulator.faults(
+        [{"match": "/(picture|images)$", "action": "status", "status": 404, "body": body}]
+    )
+    with pytest.raises(psycopg.Error, match=f"{table} cannot be read"):
+        account.rows(f"SELECT {key} FROM {table}")
+
+
 def test_a_picture_comes_back_byte_for_byte(account: LiveAccount) -> None:
     assert account.connection is not None
     account.connection.execute(
