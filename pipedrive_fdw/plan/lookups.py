@@ -148,5 +148,6 @@ def parents_of_records(table: Table, predicates: Predicates, settings: Settings)
     assert own is not None and key is not None  # noqa: S101 - likewise
     params = tuple(record_params(parents, own, replace(settings, named=frozenset((key.name,)), custom=())))
     records = ScanPlan(table, (Gets(get, calls),))
-    named = Children(own, records, own.placeholders[0], columns, params=params, calls_expected=count)
+    calls = (Call(own, own.path, params),)
+    named = Children(own, records, own.placeholders[0], columns, calls, calls_expected=count)
     return Walk(ScanPlan(parents, (named,)), (key,), count)

@@ -195,8 +195,9 @@ class Children:
     """One listing for the parents that *walk* yields, *chunk* of them in a call; *column* names the parent.
     Or look-ups of the records that those of *walk* name.
 
+    calls   what is asked for each parent
     keys    columns of the walked records that hold a parent's id, which goes into the path's placeholder or
-            into the parameter *param*; ``params`` and ``echo`` as in Call
+            into the parameter *param*
     limits  those that the query can keep
     count   the column of the walked records that says how many rows hang on a parent: none is asked for
             where it is 0
@@ -207,10 +208,9 @@ class Children:
     walk: ScanPlan
     column: str
     keys: tuple[Column, ...]
+    calls: tuple[Call, ...]
     param: str = ""
     chunk: int = 1
-    params: tuple[tuple[str, str], ...] = ()
-    echo: Mapping[str, Any] = field(default_factory=dict)
     calls_expected: int = 1
     limits: Range | None = None
     count: Column | None = None

@@ -48,6 +48,7 @@ from pipedrive_fdw.plan.predicates import SHARE, Predicates, Range
 from pipedrive_fdw.plan.sendable import (
     can_be_key,
     check_selected,
+    combined,
     heeds,
     is_reference,
     keeps_all_rows,
@@ -173,13 +174,13 @@ class _Builder:
         check_selected(self.table, listing, self.predicates, {f.column for f in (*fixed, *splits)})
         parent = self.table.parent
         needs_parent = parent is not None and parent_slot(listing, parent.column) is not None
+        forced = [f for f in splits if f.required or f.alone or selects(self.table, f)]
         if parent is not None and needs_parent and parent.column not in self.predicates.equal:
-            children, of_parents = self._children(listing, fixed)
-            return children, used | of_parents, False
+            children, of_parents = self._children(listing, fixed, forced)
+            return children, used | of_parents | {f.column for f in forced}, False
         records = list_size(self.table, listing, self.settings)
         stop = stop_of(self.table, listing, self.predicates.ranges, self.order, records)
         best: tuple[int, int, list[Filter]] | None = None
-        forced = [f for f in splits if f.required or f.alone or selects(self.table, f)]
         optional = [f for f in splits if f not in forced]
         for size in range(len(optional) + 1):
             for chosen in itertools.combinations(optional, size):
@@ -195,22 +196,18 @@ class _Builder:
         assert best is not None  # noqa: S101 - the empty combination is always there
         parts = best[2]
         used |= {f.column for f in parts}
-        combos = tuple(itertools.product(*(slices(f, self.predicates) for f in parts)))
+        combos = combined(parts, self.predicates)
         order = (stop.order,) if stop is not None and not self.order else self.order
         whole = not fixed and not parts
         both_ends = whole and not order and best[1] >= _FEW_PAGES and self._is_long(listing)
         if both_ends:
             order = (Order("id"),)
-        calls_made = tuple(
-            self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=order) for combo in combos
-        )
+        calls_made = tuple(self._call(listing, {**fixed, **combo}, order=order) for combo in combos)
         in_order = not self.order or sort_params(self.table, listing, self.order) is not None
         opposite: tuple[Call, ...] = ()
         if self.order and self.order[0].nulls == "first" and in_order:
             turned = (self.order[0]._replace(reverse=not self.order[0].reverse),)
-            opposite = tuple(
-                self._call(listing, {**fixed, **dict(zip(parts, combo))}, order=turned) for combo in combos
-            )
+            opposite = tuple(self._call(listing, {**fixed, **combo}, order=turned) for combo in combos)
         batch = self._parent_batch(listing, fixed) if needs_parent and not self.order else None
         counted = counted_columns(self.table, self.settings) if whole else ()
         pages = best[1] + len(opposite)
@@ -291,7 +288,9 @@ class _Builder:
 
     # ---- children of parents that are walked
 
-    def _children(self, listing: Listing, fixed: Mapping[Filter, Any]) -> tuple[Children, set[str]]:
+    def _children(
+        self, listing: Listing, fixed: Mapping[Filter, Any], splits: Sequence[Filter]
+    ) -> tuple[Children, set[str]]:
         """How the children of parents are asked for that the query does not name, and the columns whose
         conditions say of which."""
         parent = self.table.parent
@@ -305,7 +304,8 @@ class _Builder:
                 detail=f"Reading it for all {parent.table} would cost {listing.tokens} tokens for each.",
                 hint=f"Add WHERE {parent.column} = … or IN (…), or join {parent.table} by it.",
             )
-        call = self._call(listing, fixed, walked=slot)
+        combos = combined(splits, self.predicates)
+        calls = tuple(self._call(listing, {**fixed, **combo}, walked=slot) for combo in combos)
         limits = self.predicates.ranges.get(parent.column)
         walked = found or walk_of(parent, limits, self.settings)
         chunk = slot.most if slot.shape == "in" else 1
@@ -314,14 +314,13 @@ class _Builder:
             walked.plan,
             parent.column,
             walked.keys,
+            calls,
             "" if slot.column in listing.placeholders else slot.name,
             chunk,
-            call.params,
-            call.echo,
-            math.ceil(walked.parents / chunk),
+            math.ceil(walked.parents / chunk) * len(calls),
             limits,
             walked.count,
-            walked.saving(listing.tokens, chunk),
+            walked.saving(listing.tokens * len(calls), chunk),
         )
         columns = {parent.column} if limits is not None else set()
         return children, columns | (set(self.table.get.placeholders) if found and self.table.get else set())

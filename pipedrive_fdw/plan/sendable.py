@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -217,3 +218,9 @@ def slices(filt: Filter, predicates: Predicates) -> list[Any]:
     if filt.shape != "in":
         return list(values)
     return [values[i : i + filt.most] for i in range(0, len(values), filt.most)]
+
+
+def combined(parts: Sequence[Filter], predicates: Predicates) -> list[dict[Filter, Any]]:
+    """The values of each call where the lists of values of *parts* are sent by calls."""
+    values = itertools.product(*(slices(part, predicates) for part in parts))
+    return [dict(zip(parts, one)) for one in values]

@@ -155,14 +155,14 @@ class Steps:
             chunk = list(itertools.islice(ids, step.chunk))
             if not chunk:
                 return
-            if step.param:
-                params = ((step.param, ",".join(str(i) for i in chunk)), *step.params)
+            for call in step.calls:
                 # A single one is not in the record; records of a batch name theirs
-                echo = step.echo if step.chunk > 1 else {**step.echo, step.column: chunk[0]}
-                yield Call(step.listing, step.listing.path, params, echo)
-            else:
-                path = fill(step.listing.path, {step.column: chunk[0]})
-                yield Call(step.listing, path, step.params, {**step.echo, step.column: chunk[0]})
+                echo = call.echo if step.chunk > 1 else {**call.echo, step.column: chunk[0]}
+                if step.param:
+                    params = ((step.param, ",".join(str(i) for i in chunk)), *call.params)
+                    yield replace(call, params=params, echo=echo)
+                else:
+                    yield replace(call, path=fill(call.path, {step.column: chunk[0]}), echo=echo)
 
     def _parent_ids(self, step: Children) -> Iterator[Any]:
         seen: set[Any] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import psycopg
@@ -150,6 +151,32 @@ def test_every_pipeline_moves_in_the_year_that_is_named(account: LiveAccount) ->
     }
     with pytest.raises(psycopg.Error, match="pipeline_movement is computed for values"):
         account.rows("SELECT * FROM pipeline_movement WHERE pipeline_id = 1")
+
+
+@pytest.mark.parametrize("table", ["pipeline_movement", "pipeline_conversion"])
+def test_several_values_are_asked_for_of_each_pipeline_that_is_walked(
+    account: LiveAccount, table: str
+) -> None:
+    """As if a query named each pipeline and each value by itself."""
+    values = {
+        "user_id": ["1", "3"],
+        "start_date": ["'2025-01-01'", "'2026-03-01'"],
+        "end_date": ["'2026-06-30'", "'2026-12-31'"],
+    }
+    pipelines = [key for (key,) in account.rows("SELECT id FROM pipelines")]
+    sql = f"SELECT to_jsonb(t)::text FROM {table} t WHERE "
+    single = [
+        f"pipeline_id = {key} AND user_id = {user} AND start_date = {start} AND end_date = {end}"
+        for key, user, start, end in itertools.product(pipelines, *values.values())
+    ]
+    expected = sorted(row for where in single for row in account.rows(sql + where))
+    assert len({where for where in single if account.rows(sql + where)}) == len(single)
+    several = " AND ".join(f"{name} IN ({', '.join(each)})" for name, each in values.items())
+    assert sorted(account.rows(sql + several)) == expected
+    asked = account.asked(sql + several)
+    assert len(asked) == 1 + len(single)
+    (line,) = (line for line in account.plan(sql + several) if "Tokens" in line)
+    assert line.endswith(f"about {sum(request['tokens'] for request in asked)}")
 
 
 def test_recent_changes_are_asked_for_by_kind_and_in_utc(account: LiveAccount) -> None:
