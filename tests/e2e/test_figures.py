@@ -122,6 +122,15 @@ def test_what_a_timeline_needs_is_said_before_any_request(account: LiveAccount) 
     assert account.requests() == []
 
 
+@pytest.mark.parametrize("day", ["date_trunc('month', now())", "TIMESTAMP '2026-01-01'", "DATE 'infinity'"])
+def test_a_value_of_another_type_is_refused_with_the_type(account: LiveAccount, day: str) -> None:
+    sql = f"SELECT * FROM pipeline_conversion WHERE start_date = {day} AND end_date = '2026-12-31'"
+    with pytest.raises(psycopg.Error, match="start_date cannot be compared here") as caught:
+        account.rows(sql)
+    hint = str(caught.value.diag.message_hint)
+    assert hint.startswith("Name its value, of type date: start_date = …. ")
+
+
 def test_a_join_may_give_what_a_timeline_needs(account: LiveAccount) -> None:
     sql = (
         "SELECT d::date, t.totals_count FROM generate_series('2026-01-01'::date, '2026-03-01', '1 month') d "
