@@ -22,7 +22,8 @@
     ├── ConnectError          no answer: refused, reset, timed out, TLS, unknown host
     │   └── OutcomeUnknownError  a write whose answer was lost
     ├── StateError            the files that backends share cannot be used
-    │   └── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING or with writes that wait for COMMIT
+    │   ├── PreparedError     PREPARE TRANSACTION after DROP USER MAPPING or with writes that wait for COMMIT
+    │   └── ReplacedError     the package has been replaced since the session began to use it
     ├── ResourceError         the machine lacks what the statement needs: memory, open files, room on the disk
     └── Cancelled             PostgreSQL wants this statement to end; never shown, PostgreSQL reports its own
 
@@ -256,6 +257,12 @@ class PreparedError(StateError):
     """The transaction does what ROLLBACK PREPARED could not undo."""
 
     sqlstate = "0A000"
+
+
+class ReplacedError(StateError):
+    """The session has loaded a part of a version of the package that is not there any more."""
+
+    sqlstate = "55000"
 
 
 class ResourceError(PipedriveError):

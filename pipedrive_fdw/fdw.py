@@ -33,6 +33,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_join_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
+from pipedrive_fdw.postgres.one_version import keep_to_it
 from pipedrive_fdw.read import table_reader
 from pipedrive_fdw.table.estimates import STARTUP_COST
 from pipedrive_fdw.table.row_batches import RowBatches
@@ -46,6 +47,7 @@ T = TypeVar("T")
 # By the numbers that the C part gives scans: the foreign table that each reads, and its rows
 _tables: dict[int, ForeignTable] = {}
 _rows: dict[int, RowBatches] = {}
+keep_to_it()
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _PLACES = {
@@ -125,9 +127,9 @@ class PipedriveFdw(ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[TableDefinition]:
-        from pipedrive_fdw.extension.import_schema import account_fields, import_schema
-
         def tables() -> list[TableDefinition]:
+            from pipedrive_fdw.extension.import_schema import account_fields, import_schema
+
             check_setting(asked["unknown_setting"])
             check_server(read_options(srv_options, (SERVER, MAPPING)))
             read_options(options, (IMPORT,))

@@ -25,7 +25,7 @@ from pipedrive_fdw import __version__
 from pipedrive_fdw.api.client import Signed
 from pipedrive_fdw.api.limits import company_key
 from pipedrive_fdw.api.retry import Failure, next_wait
-from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, try_lock, unusable
+from pipedrive_fdw.api.state import content, is_moment, open_state, parsed, token_file, try_lock, unusable
 from pipedrive_fdw.api.statuses import reason, status_error
 from pipedrive_fdw.api.transport import Request, Response, Transport
 from pipedrive_fdw.api.waiting import Exchange
@@ -235,11 +235,6 @@ class Kept:
         message = error.message.partition(": ")[2]
         failure = (word, *(text[:_LONGEST_TEXT] for text in (message, error.detail, error.hint)))
         return Kept(refresh_token=self.refresh_token, failed=now, failure=failure)
-
-
-def token_file(folder: Path, key: str) -> Path:
-    """The file that backends share for the access token of the credential *key*."""
-    return folder / f"oauth-{key[:32]}"
 
 
 class AccessTokens:

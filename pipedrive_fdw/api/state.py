@@ -97,6 +97,11 @@ def open_state(path: Path) -> int:
         return os.open(path, flags, 0o600)
 
 
+def token_file(folder: Path, key: str) -> Path:
+    """The file that backends share for the access token of the credential *key*."""
+    return folder / f"oauth-{key[:32]}"
+
+
 def removed(path: Path) -> bool:
     """Removes the file at *path*; False where there is none. Raises StateError."""
     try:

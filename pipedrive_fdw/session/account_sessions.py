@@ -12,7 +12,7 @@ from weakref import WeakSet
 from pipedrive_fdw.api.cache import SharedCache
 from pipedrive_fdw.api.client import ApiToken, Client, Credential, Signed
 from pipedrive_fdw.api.limits import Limits, company_key
-from pipedrive_fdw.api.state import RecordLocks, removed
+from pipedrive_fdw.api.state import RecordLocks, removed, token_file
 from pipedrive_fdw.api.transport import RequestsTransport, Transport
 from pipedrive_fdw.api.waiting import Interrupts
 from pipedrive_fdw.errors import ProtocolError, sentences
@@ -93,8 +93,6 @@ def forget(options: Options) -> int:
     and the access token of this credential. The files of the rate limit stay, since other sessions use them.
     Raises as ``session_for`` does, and StateError.
     """
-    from pipedrive_fdw.api.oauth import token_file
-
     signed = with_secrets(options)
     check_server(signed)
     name, address, folder = credential_key(signed), address_key(signed), state_folder()

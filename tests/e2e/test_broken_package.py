@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -85,6 +87,38 @@ def test_the_session_goes_on_when_the_package_is_there_again(account: Broken) ->
             session.execute("SELECT count(*) FROM stages")
         session.execute("RESET pipedrive.write_mod")
         assert session.execute("SELECT count(*) FROM stages WHERE id = 1").fetchall() == [(1,)]
+
+
+@contextmanager
+def replaced_package(server: Server) -> Iterator[None]:
+    """Meanwhile the package is another one, as after `make install`."""
+    file = server.folder / "python" / "pipedrive_fdw" / "__init__.py"
+    aside = file.with_suffix(".old")
+    file.rename(aside)
+    shutil.copyfile(aside, file)
+    try:
+        yield
+    finally:
+        aside.replace(file)
+
+
+@pytest.mark.parametrize("use", ["a write", "an import"])
+def test_a_session_mixes_no_two_versions(server: Server, use: str) -> None:
+    """What it has not loaded before the package was replaced is an error, and what it has goes on."""
+    with LiveAccount(server, deals=3, tables=["stages"]) as live, live.session() as session:
+        count, sql = "SELECT count(*) FROM stages", USES[use].format(server=live.name)
+        before = session.execute(count).fetchall()
+        live.simulator.reset()
+        with replaced_package(server):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as caught:
+                session.execute(sql)  # type: ignore[arg-type]
+            assert caught.value.diag.message_hint == (
+                "Open a new connection. Behind a pooler, let it reconnect."
+            )
+            assert live.simulator.requests() == []
+            assert session.execute(count).fetchall() == before
+            with live.session() as another:
+                assert another.execute("DELETE FROM stages WHERE id = 1").rowcount == 1
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["by the session's first command", "later"])
