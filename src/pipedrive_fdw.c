@@ -26,7 +26,6 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_user_mapping.h"
-#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
@@ -384,13 +383,13 @@ json_caller(Oid user, Oid server, EState *state)
 	if (!OidIsValid(user))
 		user = GetUserId();
 	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"user\":%s,"
-					"\"mapping\":%s,\"database\":%s,\"query_id\":" INT64_FORMAT "}",
+					"\"mapping\":%s,\"database\":\"%u\",\"query_id\":" INT64_FORMAT "}",
 					quoted(GetForeignServer(server)->servername),
 					quoted(GetUserNameFromId(GetSessionUserId(), true)),
 					quoted(GetUserNameFromId(GetUserId(), true)),
 					quoted(GetUserNameFromId(user, true)),
 					quoted(has_mapping(user, server) ? GetUserNameFromId(user, true) : "PUBLIC"),
-					quoted(get_database_name(MyDatabaseId)),
+					MyDatabaseId,
 					state ? (int64) state->es_plannedstmt->queryId : 0);
 }
 

@@ -32,7 +32,7 @@ AS $function$
     )
     SELECT jsonb_agg(l.line)
       FROM lines l
-     WHERE l.line ->> 'database' = current_database()
+     WHERE l.line ->> 'database' = (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database())
        AND (pg_has_role(usage_of.role, 'pg_read_all_stats', 'USAGE')
             OR EXISTS (SELECT FROM pg_roles r
                         WHERE r.rolname IN (l.line ->> 'role', l.line ->> 'session_role')

@@ -246,3 +246,24 @@ def test_the_view_does_not_wait_for_who_writes_to_a_pipe(server: Server, logged:
             assert shown.result() == [("stages", 1, 5)]
     finally:
         file.unlink()
+
+
+def test_a_database_that_is_renamed_keeps_its_lines(server: Server, logged: Extended) -> None:
+    """And another one that gets its name has none of them."""
+    logged.rows("SELECT count(*) FROM pipedrive.stages")
+    before, name = logged.rows(SPENT), logged.database
+    logged.connection.close()
+    psql = server.psql("template1")
+    psql.query(f"ALTER DATABASE {name} RENAME TO {name}_renamed")
+    psql.query(f"CREATE DATABASE {name} TEMPLATE {name}_renamed")
+    try:
+        renamed = server.psql(f"{name}_renamed")
+        assert renamed.query("SELECT table_name FROM pipedrive.usage_log").split() == ["stages"]
+        logged.connection = logged.connect()
+        assert logged.rows(SPENT) == []
+        logged.connection.close()
+        assert psql.query(f"DROP DATABASE {name}") == ""
+        psql.query(f"ALTER DATABASE {name}_renamed RENAME TO {name}")
+    finally:
+        logged.connection = logged.connect()
+    assert logged.rows(SPENT) == before == [("stages", 1, 5)]
