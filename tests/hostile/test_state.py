@@ -449,7 +449,7 @@ def test_counts_that_cannot_be_kept_leave_no_file_behind(tmp_path: Path) -> None
 # ---- what an administrator can see
 
 
-@pytest.mark.parametrize("name", [FILE, f"progress-{os.getpid()}.new"])
+@pytest.mark.parametrize("name", [FILE, f"progress-{os.getpid()}.new"], ids=["usage", "progress"])
 def test_a_pipe_that_nobody_reads_stops_nobody(tmp_path: Path, name: str) -> None:
     """A statement that was to be cancelled waited for its reader."""
     os.mkfifo(tmp_path / name)
