@@ -937,7 +937,8 @@ $function$;
 COMMENT ON FUNCTION pipedrive_internal.sync_ended(timestamptz) IS 'An error when a table of the run failed.';
 
 -- It commits, so that it cannot have a search_path of its own. It uses functions of these two schemas by their full
--- names, and no operator.
+-- names, and no operator. Others take their turns meanwhile: a snapshot older than theirs, which the level of the database
+-- or the role may ask for, would make each step that meets them fail.
 CREATE PROCEDURE pipedrive.sync(
     "table" pg_catalog.regclass DEFAULT NULL,
     reconcile pg_catalog.bool DEFAULT NULL,
@@ -958,8 +959,6 @@ DECLARE
     result pg_catalog.text;
 BEGIN
     COMMIT;
-    -- Others take their turns meanwhile. A snapshot older than theirs, which the level of the database or the role may
-    -- ask for, would make each step that meets them fail.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     copies := pipedrive_internal.sync_order("table", reconcile);
     COMMIT AND CHAIN;
