@@ -383,13 +383,14 @@ json_caller(Oid user, Oid server, EState *state)
 	if (!OidIsValid(user))
 		user = GetUserId();
 	return psprintf("\"caller\":{\"server\":%s,\"session_user\":%s,\"current_user\":%s,\"user\":%s,"
-					"\"mapping\":%s,\"database\":\"%u\",\"query_id\":" INT64_FORMAT "}",
+					"\"mapping\":%s,\"database\":\"%u\",\"role_oid\":\"%u\",\"session_role_oid\":\"%u\","
+					"\"query_id\":" INT64_FORMAT "}",
 					quoted(GetForeignServer(server)->servername),
 					quoted(GetUserNameFromId(GetSessionUserId(), true)),
 					quoted(GetUserNameFromId(GetUserId(), true)),
 					quoted(GetUserNameFromId(user, true)),
 					quoted(has_mapping(user, server) ? GetUserNameFromId(user, true) : "PUBLIC"),
-					MyDatabaseId,
+					MyDatabaseId, GetUserId(), GetSessionUserId(),
 					state ? (int64) state->es_plannedstmt->queryId : 0);
 }
 

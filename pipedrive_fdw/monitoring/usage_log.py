@@ -37,6 +37,8 @@ def spender(table: str = "") -> Spender | None:
         "server": caller["server"],
         "role": caller["current_user"],
         "session_role": caller["session_user"],
+        "role_oid": caller["role_oid"],
+        "session_role_oid": caller["session_role_oid"],
         "application": setting("application_name"),
         "query_id": caller["query_id"],
         "table": table,

@@ -8,11 +8,13 @@ SET standard_conforming_strings = on
 AS $function$
     -- Lines are ASCII. Where a crash of the machine has left other bytes, and a text could not be made of them, the
     -- encoding writes these with one backslash, and a backslash of JSON with two.
+    -- A pipe has no bytes, and who reads it waits for them.
     WITH lines AS MATERIALIZED (
         SELECT line
-          FROM regexp_split_to_table(
-                   encode(pg_read_binary_file('pgsql_tmp_pipedrive_fdw/' || file, 0, 1 << 24, true), 'escape'),
-                   '\n') line
+          FROM (SELECT 'pgsql_tmp_pipedrive_fdw/' || file) p (path),
+               regexp_split_to_table(
+                   CASE WHEN (pg_stat_file(path, true)).size > 0
+                        THEN encode(pg_read_binary_file(path, 0, 1 << 24, true), 'escape') END, '\n') line
          WHERE line LIKE '{%}' AND line !~ '(^|[^\\])(\\\\)*\\([^\\]|$)'
     )
     SELECT CAST(replace(line, '\\', '\') AS jsonb) FROM lines;
@@ -27,15 +29,13 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
     WITH lines (line) AS MATERIALIZED (
         SELECT pipedrive_internal.lines_of(file) FROM unnest(ARRAY['usage', 'usage-older']) file
-         -- A pipe has no bytes, and who reads it waits for them.
-         WHERE (pg_stat_file('pgsql_tmp_pipedrive_fdw/' || file, true)).size > 0
     )
     SELECT jsonb_agg(l.line)
       FROM lines l
      WHERE l.line ->> 'database' = (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database())
        AND (pg_has_role(usage_of.role, 'pg_read_all_stats', 'USAGE')
             OR EXISTS (SELECT FROM pg_roles r
-                        WHERE r.rolname IN (l.line ->> 'role', l.line ->> 'session_role')
+                        WHERE r.oid::text IN (l.line ->> 'role_oid', l.line ->> 'session_role_oid')
                           AND pg_has_role(usage_of.role, r.oid, 'USAGE')));
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.usage_of(name) IS

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.extension import TOKEN, Extended
+from tests.e2e.extension import TOKEN, Extended, rows_beside_a_pipe
 from tests.simulator import Simulator
 from tools.engine import Server
 
@@ -134,3 +134,8 @@ def test_a_file_that_a_crash_has_spoiled_is_passed_over(
         assert account.rows(SHOWN) == []
     finally:
         file.unlink()
+
+
+def test_the_view_does_not_wait_for_who_writes_to_a_pipe(server: Server, account: Extended) -> None:
+    pid = account.connection.info.backend_pid
+    assert rows_beside_a_pipe(server, account, f"progress-{pid}", SHOWN) == []
