@@ -310,7 +310,6 @@ COMMENT ON FUNCTION pipedrive_internal.follow_columns(regclass) IS
     'Gives a copy the columns that its foreign table has got, and renames those that were renamed there. Columns that '
     'are gone stay with their last values. True when columns were added.';
 
--- NULL has a meaning of its own here, so that what is left out is a time that cannot be.
 CREATE FUNCTION pipedrive_internal.drop_columns_gone("copy" regclass)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -331,16 +330,17 @@ BEGIN
             EXECUTE format('ALTER TABLE %s DROP COLUMN %I', "copy", gone);
             dropped := true;
         EXCEPTION WHEN dependent_objects_still_exist THEN
-            NULL;  -- A view shows it. It stays, and sync_status names it.
+            NULL;  -- A view shows it, or another column is computed from it. It stays, and sync_status names it.
         END;
     END LOOP;
     RETURN dropped;
 END
 $function$;
 COMMENT ON FUNCTION pipedrive_internal.drop_columns_gone(regclass) IS
-    'Drops the columns of a copy whose custom fields were deleted, if its owner wants that, but for those that views '
-    'show. Their history keeps them. True when columns were dropped.';
+    'Drops the columns of a copy whose custom fields were deleted, if its owner wants that, but for those on which a '
+    'view or another column depends. The history keeps them. True when columns were dropped.';
 
+-- NULL has a meaning of its own for times, so that one that is left out is a time that cannot be.
 CREATE FUNCTION pipedrive.set_sync(
     "table" regclass,
     every interval DEFAULT '-1 us',

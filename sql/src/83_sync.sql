@@ -126,6 +126,13 @@ DECLARE
     found regclass[];
     keeper name;
 BEGIN
+    -- Before a request, which would be for nothing.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'pipedrive copy: a run cannot write, because the transaction is read-only'
+              USING HINT = CASE WHEN pg_is_in_recovery() THEN 'Call sync on the primary server.'
+                                ELSE 'SET default_transaction_read_only = off;' END,
+                    ERRCODE = 'read_only_sql_transaction';
+    END IF;
     -- A superuser is a member of every role: what others keep is theirs to bring up to date.
     SELECT array_agg(k.copy ORDER BY d.place, k.name), max(pg_get_userbyid(k.owner)) INTO found, keeper
       FROM pipedrive_internal.known_copies k
@@ -695,6 +702,8 @@ DECLARE
     keys text;
     children regclass[];
     counts bigint[] := '{0,0,0}';
+    added boolean;
+    dropped boolean;
     action text;
     left_over bigint;
     price bigint;
@@ -825,15 +834,13 @@ BEGIN
         UPDATE pipedrive_internal.copies c SET fields_gone = fields.gone, fields_compared = run
          WHERE c.copy = copied.copy;
     END IF;
-    IF pipedrive_internal.follow_columns(copied.copy) THEN
-        -- A step of its own, because nobody can read a table to which a transaction has added a column.
-        IF NOT declared.walked THEN
-            UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
-        END IF;
-        PERFORM pipedrive_internal.sync_log_step(copied.copy, run, 'columns', counts, before, NULL, NULL);
-        RETURN true;
+    added := pipedrive_internal.follow_columns(copied.copy);
+    dropped := pipedrive_internal.drop_columns_gone(copied.copy);
+    IF added AND NOT declared.walked THEN
+        UPDATE pipedrive_internal.copies c SET compared = NULL WHERE c.copy = copied.copy;
     END IF;
-    IF pipedrive_internal.drop_columns_gone(copied.copy) THEN
+    IF added OR dropped THEN
+        -- A step of its own, because nobody can read a table whose columns a transaction has changed.
         PERFORM pipedrive_internal.sync_log_step(copied.copy, run, 'columns', counts, before, NULL, NULL);
         RETURN true;
     END IF;

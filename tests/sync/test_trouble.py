@@ -610,6 +610,19 @@ def test_the_key_of_the_parents_is_named_when_it_was_dropped(copied: Copied) -> 
     )
 
 
+def test_a_run_that_cannot_write_asks_for_nothing(copied: Copied) -> None:
+    """As on a standby, from cron, again and again."""
+    copied.mirror(["stages"])
+    copied.sync()
+    copied.simulator.reset()
+    copied.run("SET default_transaction_read_only = on")
+    told = fails(copied, "CALL pipedrive.sync()")
+    copied.run("SET default_transaction_read_only = off")
+    assert told.message_primary == "pipedrive copy: a run cannot write, because the transaction is read-only"
+    assert (told.sqlstate, told.message_hint) == ("25006", "SET default_transaction_read_only = off;")
+    assert copied.simulator.requests() == []
+
+
 def test_what_was_dropped_is_forgotten(copied: Copied) -> None:
     """A dump would have its number, which is another table's where it is restored."""
     copied.mirror(["deals", "deal_followers"])
