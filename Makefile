@@ -41,7 +41,7 @@ simulator-url: ## the address of the made-up company's API
 
 test: $(READY) ## every test, a worker per core; PG_CONFIG=/path/to/pg_config for an installed server with Multicorn
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-check: $(CHECKED) ## lint, types and unit tests: no PostgreSQL, half a minute
+check: $(CHECKED) ## lint, types and unit tests: no PostgreSQL, under a minute
 	@$(MAKE) --no-print-directory lint types unit
 fmt: $(CHECKED) ## format the sources, and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)

@@ -33,7 +33,7 @@ from pipedrive_fdw.options import (
 from pipedrive_fdw.plan.conditions import read_join_conditions
 from pipedrive_fdw.plan.explain import explain_write
 from pipedrive_fdw.postgres.channel import Question, answer, fail, question, transaction_ended
-from pipedrive_fdw.postgres.one_version import keep_to_it
+from pipedrive_fdw.postgres.one_version import refuse_other_versions
 from pipedrive_fdw.read import table_reader
 from pipedrive_fdw.table.estimates import STARTUP_COST
 from pipedrive_fdw.table.row_batches import RowBatches
@@ -47,7 +47,7 @@ T = TypeVar("T")
 # By the numbers that the C part gives scans: the foreign table that each reads, and its rows
 _tables: dict[int, ForeignTable] = {}
 _rows: dict[int, RowBatches] = {}
-keep_to_it()
+refuse_other_versions()
 # Multicorn 1.4 asks Python for a codec of PostgreSQL's name, and crashes when it shows an error without one.
 encodings.aliases.aliases.setdefault("sql_ascii", "ascii")
 _PLACES = {

@@ -78,14 +78,13 @@ class Transport(Protocol):
 
 class _Current(threading.local):
     """The request of the present thread: its exchange, its socket, its deadline, when it was sent; *begun*
-    once a part of it may have left; for how long its connection may have been *idle*."""
+    once a part of it may have left."""
 
     exchange: Exchange | None = None
     sock: socket.socket | None = None
     until: float = 0.0
     left: float = 0.0
     begun: bool = False
-    idle: float = _IDLE_SECONDS
 
 
 _current = _Current()
@@ -123,7 +122,7 @@ class _Tracked:
     @property
     def is_connected(self) -> bool:
         """False for a connection that is not to be used again."""
-        is_fresh = time.monotonic() - self._used <= _current.idle
+        is_fresh = time.monotonic() - self._used <= _IDLE_SECONDS
         return is_fresh and super().is_connected  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
@@ -198,9 +197,8 @@ class RequestsTransport:
     body without any bound), at the environment's proxies, and for cookies.
     """
 
-    def __init__(self, connect_timeout: float, read_timeout: float, idle: float = _IDLE_SECONDS) -> None:
+    def __init__(self, connect_timeout: float, read_timeout: float) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._idle = idle
         self._adapter = _Adapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
 
     def send(self, request: Request, exchange: Exchange) -> Response:
@@ -208,7 +206,7 @@ class RequestsTransport:
         a way that was not asked for."""
         started = time.monotonic()
         _current.exchange, _current.sock, _current.left, _current.begun = exchange, None, started, False
-        _current.until, _current.idle = started + sum(self._timeouts) * _WHOLE, self._idle
+        _current.until = started + sum(self._timeouts) * _WHOLE
         failed: Exception
         try:
             with self._adapter.send(_prepared(request), stream=True, timeout=self._timeouts) as answer:

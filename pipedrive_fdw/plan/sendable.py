@@ -101,16 +101,16 @@ def check_compared(table: Table, compared: frozenset[str], predicates: Predicate
     Every row would have NULL in it, and the query no row. *compared* are the columns that it compares.
     """
     unknown = compared.intersection(table.only_selecting) - predicates.equal.keys()
-    for column in table.columns:
-        if column.name in unknown and not predicates.impossible:
-            name = column.name
-            raise PlanError(
-                f"{table.name}.{name} cannot be compared here",
-                detail="It only selects rows, and no record contains it. A row shows its value if the query "
-                "names it, or if a join looks rows up by it.",
-                hint=f"Name its value, of type {column.type}: {name} = …. For a join by {name}: "
-                "SET enable_hashjoin = off; SET enable_mergejoin = off.",
-            )
+    column = next((c for c in table.columns if c.name in unknown), None)
+    if column is not None and not predicates.impossible:
+        name = column.name
+        raise PlanError(
+            f"{table.name}.{name} cannot be compared here",
+            detail="It only selects rows, and no record contains it. A row shows its value if the query "
+            "names it, or if a join looks rows up by it.",
+            hint=f"Name its value, of type {column.type}: {name} = …. For a join by {name}: "
+            "SET enable_hashjoin = off; SET enable_mergejoin = off.",
+        )
 
 
 def check_selected(table: Table, listing: Listing, predicates: Predicates, sent: set[str]) -> None:

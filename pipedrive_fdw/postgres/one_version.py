@@ -45,6 +45,6 @@ def _present() -> tuple[int, int] | None:
     return file.st_ino, file.st_mtime_ns
 
 
-def keep_to_it() -> None:
+def refuse_other_versions() -> None:
     """From now on this process loads nothing more of another version."""
     sys.meta_path.insert(0, _OneVersion())

@@ -163,7 +163,7 @@ class PendingWrites:
         for group in groups:
             left -= _rows(group)
             keys, unsent, error = _sent(group)
-            for key in keys[: _rows(group)]:
+            for key in keys[: _rows(group)]:  # none of a row that is written again, which is sent by itself
                 wrote(group[0].table, group[0].verb, key, group[0].level, group[0].server)
             if error is not None:
                 error.unsent = f"{left + unsent} more were not sent" if left + unsent else ""

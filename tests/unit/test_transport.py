@@ -47,8 +47,8 @@ def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[t
 
 
 @contextlib.contextmanager
-def sender(connect: float = 30.0, read: float = 30.0, **more: float) -> Iterator[RequestsTransport]:
-    made = RequestsTransport(connect, read, **more)
+def sender(connect: float = 30.0, read: float = 30.0) -> Iterator[RequestsTransport]:
+    made = RequestsTransport(connect, read)
     try:
         yield made
     finally:
@@ -195,14 +195,15 @@ def test_a_connection_is_used_again_whatever_the_form_of_an_answer() -> None:
     assert len(clients) == 5 and len(set(clients)) == 1
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A router had forgotten it: reads waited in vain, and of a write nobody knew whether it was done."""
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.0)
     clients: set[tuple[str, int]] = set()
     forgotten = threading.Event()
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.client_address in clients:
-            forgotten.wait()
+            forgotten.wait(5)
         clients.add(handler.client_address)
         handler.protocol_version, handler.close_connection = "HTTP/1.1", False
         handler.send_response(200)
@@ -210,7 +211,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
         handler.end_headers()
         handler.wfile.write(b"{}")
 
-    with serving(answer) as (host, port), sender(0.3, 0.3, idle=0.0) as transport:
+    with serving(answer) as (host, port), sender(0.3, 0.3) as transport:
         for _ in range(3):
             assert transport.send(Request("GET", f"http://{host}:{port}/"), Exchange()).body == b"{}"
         forgotten.set()
